@@ -1,0 +1,142 @@
+"""The error tree: every class answers retry, skip or stop, and knows its exit code.
+
+    HubSpotError                      exit
+    |- ConfigError            stop     2    missing or contradictory setting
+    |- AuthError              stop     3    401; token unknown, expired or revoked
+    |  `- ScopeMissingError   stop     3    403; names the scopes
+    |- RequestRejectedError   stop     4    any other 4xx: our request is wrong
+    |  `- NotFoundError       stop     4    404: no such object type or path in this portal
+    |- ContractError          stop     4    an answer that is not as documented
+    |- DailyQuotaError        stop     5    429 for the day; watermarks are kept
+    |- RateLimitedError       retry    6    429 per interval, after the last wait
+    |- UnavailableError       retry    6    5xx, 477, time-out, connection
+    |- WarehouseError         retry    6    the destination cannot be reached or refuses to write
+    `- VerificationError      stop     8    warehouse and portal disagree
+
+Each class mixes in dlt's terminal or transient marker, so dlt and schedulers decide the same way.
+"""
+
+from typing import ClassVar, Self
+
+from dlt.common.exceptions import TerminalException, TransientException
+
+
+class HubSpotError(Exception):
+    """Root of everything this connector raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+    name: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        """Keep the message and what the reader can do about it.
+
+        Args:
+            message: what happened, without any secret.
+            remedy: what to do, as one sentence; ends the text of the error.
+        """
+        super().__init__(f"{message} {remedy}".strip())
+        self.message = message
+        self.remedy = remedy
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same run may succeed later without anybody changing a setting."""
+        return isinstance(self, TransientException)
+
+
+class ConfigError(HubSpotError, TerminalException):
+    """A setting is missing or contradicts another one."""
+
+    exit_code = 2
+    name = "config"
+
+
+class ResponseError(HubSpotError):
+    """An answer of HubSpot's that ends a call; the fields are what support asks for."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        status: int | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        """Keep the status and HubSpot's correlation id beside the message."""
+        super().__init__(message, remedy=remedy)
+        self.status = status
+        self.correlation_id = correlation_id
+
+
+class AuthError(ResponseError, TerminalException):
+    """The token is unknown, expired or revoked (401, or Cloudflare's 530 for a malformed one)."""
+
+    exit_code = 3
+    name = "auth"
+
+
+class ScopeMissingError(AuthError):
+    """The token lacks a scope (403)."""
+
+    name = "scope_missing"
+    scopes: tuple[str, ...] = ()
+
+    def with_scopes(self, scopes: tuple[str, ...]) -> Self:
+        """Name the scopes, any of which would do."""
+        self.scopes = scopes
+        return self
+
+
+class RequestRejectedError(ResponseError, TerminalException):
+    """HubSpot refuses the request itself (400, 409, 414, ...); it is never sent again."""
+
+    exit_code = 4
+    name = "request_rejected"
+
+
+class NotFoundError(RequestRejectedError):
+    """The path or the object type does not exist in this portal (404)."""
+
+    name = "not_found"
+
+
+class ContractError(ResponseError, TerminalException):
+    """An answer that is not as HubSpot documents it; the message carries the place in it."""
+
+    exit_code = 4
+    name = "contract"
+
+
+class DailyQuotaError(ResponseError, TerminalException):
+    """The portal's calls of the day are used up."""
+
+    exit_code = 5
+    name = "daily_quota"
+
+
+class RateLimitedError(ResponseError, TransientException):
+    """HubSpot still answers 429 after the last wait."""
+
+    exit_code = 6
+    name = "rate_limited"
+
+
+class UnavailableError(ResponseError, TransientException):
+    """HubSpot does not answer, or with 5xx or 477, after the last retry."""
+
+    exit_code = 6
+    name = "unavailable"
+
+
+class WarehouseError(HubSpotError, TransientException):
+    """The destination cannot be reached or refuses to write."""
+
+    exit_code = 6
+    name = "warehouse"
+
+
+class VerificationError(HubSpotError, TerminalException):
+    """The warehouse and the portal disagree."""
+
+    exit_code = 8
+    name = "verification"

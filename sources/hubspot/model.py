@@ -1,0 +1,113 @@
+"""The nouns: object types, columns, pages and outcomes, as plain data."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+R = TypeVar("R")
+
+Kind = Literal["text", "double", "bool", "date", "timestamp"]
+WayIn = Literal["backfill", "increment", "listing", "whole", "none"]
+Status = Literal["ok", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """One CRM object type, as a row of the catalog."""
+
+    table: str
+    """Table name: HubSpot's plural name, or `custom_<name>`."""
+    path: str
+    """The type's segment in API paths; a type id for custom objects."""
+    type_id: str | None
+    """HubSpot's objectTypeId, such as `0-1`; None where HubSpot publishes none."""
+    last_modified: str = "hs_lastmodifieddate"
+    """The property that change search filters on."""
+    searchable: bool = True
+    """Whether HubSpot offers search for it; listing is the only way in otherwise."""
+    links: bool = False
+    """Whether its associations are read by default."""
+    pipelines: bool = False
+    """Whether its records move through pipelines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One property as a column of a table."""
+
+    property: str
+    name: str
+    kind: Kind
+    hubspot_type: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """The property columns of one table, in a fixed order."""
+
+    table: str
+    columns: tuple[Column, ...]
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties to ask HubSpot for."""
+        return tuple(column.property for column in self.columns)
+
+
+class Next(msgspec.Struct, frozen=True):
+    """Where the next page begins."""
+
+    after: str
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """The paging member of an answer; `next` is missing on the last page."""
+
+    next: Next | None = None
+
+
+class BatchError(msgspec.Struct, frozen=True):
+    """One entry of the `errors` of a 207."""
+
+    category: str = ""
+    subCategory: str | None = None  # noqa: N815 - HubSpot's own name
+    message: str = ""
+    context: dict[str, Any] = {}
+
+
+class Page(msgspec.Struct, Generic[R], frozen=True):
+    """One answer that holds records: of a listing, a search or a batch read."""
+
+    results: list[R]
+    paging: Paging | None = None
+    total: int | None = None
+    errors: list[BatchError] = []
+
+    @property
+    def after(self) -> str | None:
+        """Cursor of the next page; None on the last one."""
+        return self.paging.next.after if self.paging and self.paging.next else None
+
+
+@dataclass(slots=True)
+class TableOutcome:
+    """What one run did to one table; a row of `_hs_run_tables`."""
+
+    table_name: str
+    way_in: WayIn = "none"
+    status: Status = "ok"
+    rows: int = 0
+    tombstones: int = 0
+    calls: int = 0
+    retries: int = 0
+    rate_limited: int = 0
+    seconds: float = 0.0
+    watermark_before: datetime | None = None
+    watermark_after: datetime | None = None
+    error: str | None = None
+    exit_code: int = 0
+    expected_rows: int | None = field(default=None, compare=False)
+    """How many rows the portal says there are, for progress; not stored."""
