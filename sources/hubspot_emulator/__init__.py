@@ -1,0 +1,1 @@
+"""A HubSpot portal on localhost: for demos, tests and benchmarks."""

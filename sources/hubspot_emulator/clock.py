@@ -1,0 +1,68 @@
+"""The portal's clock: follows the host, or is frozen and advanced by a test."""
+
+import time
+from datetime import UTC, datetime
+from email.utils import formatdate
+
+DAY_MS = 86_400_000
+
+
+def iso(ms: int) -> str:
+    """Return epoch milliseconds as HubSpot writes instants, `2024-09-11T13:27:39.356Z`."""
+    seconds, rest = divmod(ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"
+
+
+def to_ms(at: datetime | str | float) -> int:
+    """Return epoch milliseconds of an aware datetime, an ISO text or a number of milliseconds."""
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    if isinstance(at, datetime):
+        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1000)
+    return int(at)
+
+
+class Clock:
+    """Milliseconds of the portal; `elapsed_ms` never stops, so that rate windows always empty."""
+
+    def __init__(self) -> None:
+        self._frozen_ms: int | None = None
+        self._offset_ms = 0
+        self._advanced_ms = 0
+
+    def now_ms(self) -> int:
+        """Return the portal's present instant in epoch milliseconds."""
+        if self._frozen_ms is not None:
+            return self._frozen_ms
+        return time.time_ns() // 1_000_000 + self._offset_ms
+
+    def elapsed_ms(self) -> float:
+        """Return a monotonic count that `advance` moves too, for rate windows."""
+        return time.monotonic() * 1000 + self._advanced_ms
+
+    def http_date(self) -> str:
+        """Return the present instant as a `Date` header."""
+        return formatdate(self.now_ms() // 1000, usegmt=True)
+
+    def freeze(self, at: datetime | str | float | None = None) -> None:
+        """Stop the clock at `at`, or where it is."""
+        self._frozen_ms = self.now_ms() if at is None else to_ms(at)
+
+    def set(self, at: datetime | str | float) -> None:
+        """Move a running clock to `at`; it goes on running from there."""
+        self._frozen_ms = None
+        self._offset_ms = to_ms(at) - time.time_ns() // 1_000_000
+
+    def advance(self, ms: float) -> None:
+        """Move the clock forward, frozen or running."""
+        self._advanced_ms += int(ms)
+        if self._frozen_ms is None:
+            self._offset_ms += int(ms)
+        else:
+            self._frozen_ms += int(ms)
+
+    def resume(self) -> None:
+        """Follow the host's clock again."""
+        self._frozen_ms = None
+        self._offset_ms = 0

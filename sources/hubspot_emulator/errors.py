@@ -1,0 +1,82 @@
+"""The one place that shapes error answers."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+SCOPES_LINK = "https://developers.hubspot.com/scopes"
+
+
+@dataclass
+class ApiError(Exception):
+    """An answer of 4xx or 5xx that a handler gives by raising it."""
+
+    status: int
+    category: str
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """Return HubSpot's error envelope."""
+        return {
+            "status": "error",
+            "message": self.message,
+            "correlationId": str(uuid.uuid4()),
+            **self.details,
+            "category": self.category,
+        }
+
+
+def invalid(message: str, *errors: dict[str, Any]) -> ApiError:
+    """Return a 400 VALIDATION_ERROR."""
+    return ApiError(400, "VALIDATION_ERROR", message, {"errors": list(errors)} if errors else {})
+
+
+def not_found(message: str = "resource not found") -> ApiError:
+    """Return a 404 OBJECT_NOT_FOUND."""
+    return ApiError(404, "OBJECT_NOT_FOUND", message)
+
+
+def method_not_allowed(message: str = "Method not allowed") -> ApiError:
+    """Return a 405."""
+    return ApiError(405, "METHOD_NOT_ALLOWED", message)
+
+
+def conflict(message: str) -> ApiError:
+    """Return a 409 CONFLICT."""
+    return ApiError(409, "CONFLICT", message)
+
+
+def missing_scopes(scopes: list[str]) -> ApiError:
+    """Return the 403 of a token that lacks one of `scopes`."""
+    message = (
+        "This app hasn't been granted all required scopes to make this call. "
+        f"Read more about required scopes here: {SCOPES_LINK}."
+    )
+    detail = {
+        "message": "One or more of the following scopes are required.",
+        "context": {"requiredGranularScopes": scopes},
+    }
+    details = {"errors": [detail], "links": {"scopes": SCOPES_LINK}}
+    return ApiError(403, "MISSING_SCOPES", message, details)
+
+
+def unauthenticated() -> ApiError:
+    """Return the 401 of an absent or unknown token."""
+    message = (
+        "Authentication credentials not found. This API supports OAuth 2.0 authentication and you "
+        "can find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview"
+    )
+    return ApiError(401, "INVALID_AUTHENTICATION", message)
+
+
+def expired(seconds: int, expired_at: str) -> ApiError:
+    """Return the 401 of a token past its life."""
+    message = f"The OAuth token used to make this call expired {seconds} second(s) ago."
+    details = {"context": {"expire time": [expired_at]}}
+    return ApiError(401, "EXPIRED_AUTHENTICATION", message, details)
+
+
+def batch_error(category: str, message: str, context: dict[str, list[str]]) -> dict[str, Any]:
+    """Return one entry of a 207's `errors`."""
+    return {"status": "error", "category": category, "message": message, "context": context}

@@ -1,0 +1,98 @@
+"""Custom object schemas: list, read, create."""
+
+from typing import Any
+
+from .call import Call, Reply, batch_reply, inputs
+from .catalog import ObjectType
+from .clock import iso
+from .definitions import INSTALLED_MS
+from .errors import conflict, invalid, not_found
+
+READ, WRITE = "crm.schemas.custom.read", "crm.schemas.custom.write"
+
+
+def list_all(call: Call) -> Reply:
+    """Answer the schema of every custom object."""
+    call.need(READ, "crm.objects.custom.read")
+    archived = call.flag("archived")
+    rows = [
+        _schema(call, found)
+        for type_id, members in call.portal.schemas.items()
+        if members["archived"] == archived and (found := call.portal.types.find(type_id))
+    ]
+    return Reply({"results": rows})
+
+
+def get_one(call: Call) -> Reply:
+    """Answer one schema, by any form of the object's name."""
+    call.need(READ, "crm.objects.custom.read")
+    found = call.portal.types.find(call.params["type"])
+    if found is None or not found.custom:
+        raise not_found(f"There is no custom object {call.params['type']}")
+    return Reply(_schema(call, found))
+
+
+def batch_read(call: Call) -> Reply:
+    """Answer several schemas."""
+    call.need(READ, "crm.objects.custom.read")
+    found = [call.portal.types.find(str(one.get("id"))) for one in inputs(call, 100)]
+    return batch_reply(call, [_schema(call, one) for one in found if one and one.custom], [])
+
+
+def _schema(call: Call, kind: ObjectType) -> dict[str, Any]:
+    definitions = call.portal.tables[kind.type_id].definitions.values()
+    shown: dict[str, Any] = {
+        "id": kind.type_id.split("-")[1],
+        "objectTypeId": kind.type_id,
+        "fullyQualifiedName": kind.name,
+        "name": kind.singular,
+        "labels": {
+            "singular": kind.singular.replace("_", " ").capitalize(),
+            "plural": kind.plural_label,
+        },
+        "primaryDisplayProperty": kind.display,
+        "allowsSensitiveProperties": False,
+        **call.portal.schemas[kind.type_id],
+        "properties": [],
+        "associations": [],
+    }
+    if call.flag("includePropertyDefinitions", default=True):
+        shown["properties"] = [one for one in definitions if not one["archived"]]
+    if call.flag("includeAssociationDefinitions", default=True):
+        shown["associations"] = _associations(call, kind)
+    if call.flag("includeAuditMetadata", default=True):
+        shown |= {"createdByUserId": 9_586_504, "updatedByUserId": 9_586_504}
+    return shown
+
+
+def _associations(call: Call, kind: ObjectType) -> list[dict[str, Any]]:
+    links, rows = call.portal.links, []
+    for target_id in links.pairs_from(kind.type_id):
+        target = call.portal.type(target_id)
+        for source, other in ((kind, target), (target, kind)):
+            for one in links.types.of(source, other).values():
+                rows.append(
+                    {
+                        "id": str(one.type_id),
+                        "name": one.name,
+                        "fromObjectTypeId": source.type_id,
+                        "toObjectTypeId": other.type_id,
+                        "createdAt": iso(INSTALLED_MS),
+                        "updatedAt": iso(INSTALLED_MS),
+                    }
+                )
+    return rows
+
+
+def create(call: Call) -> Reply:
+    """Create a custom object type."""
+    call.need(WRITE)
+    name = str(call.body["name"])
+    if not name.replace("_", "a").isalnum() or not name[0].isalpha():
+        raise invalid(f"Invalid object name: {name!r}")
+    if any(one.custom and one.singular == name for one in call.portal.types.all()):
+        raise conflict(f"Object {name} already exists")
+    labels = call.body["labels"]
+    plural = labels.get("plural") if isinstance(labels, dict) else None
+    type_id = call.portal.create_custom_object(name, call.body["properties"], plural)
+    return Reply(_schema(call, call.portal.type(type_id)), 201)

@@ -1,0 +1,184 @@
+"""The search endpoint: caps, filters, sorts and offset paging over the lagging index."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from . import render
+from .call import Call, Reply, record_id, text_list, whole_number
+from .errors import invalid
+from .filters import (
+    Filter, Predicate, compile_filter, parse_groups, reader_for, to_instant, to_number, tokens,
+)  # fmt: skip
+from .table import Record, RecordTable
+
+DEFAULT_LIMIT, MAX_LIMIT, MAX_RESULTS, MAX_QUERY = 10, 200, 10_000, 3_000
+FAR_MS = 1 << 60
+Ids = Sequence[int]
+
+
+def search(call: Call) -> Reply:
+    """Answer one page of the records that match, as the index knows them."""
+    table = call.table()
+    call.allow(table, "S")
+    body = call.body
+    limit = whole_number(body.get("limit", DEFAULT_LIMIT), "limit", MAX_LIMIT)
+    offset = _offset(body.get("after"))
+    groups = parse_groups(body)
+    query = str(body.get("query") or "")
+    if len(query) > MAX_QUERY:
+        raise invalid(f"The query is longer than {MAX_QUERY} characters")
+    names = text_list(body.get("properties") or [], "properties")
+    table.index.refresh(call.portal.clock.now_ms() - call.portal.settings.search_lag_ms)
+    ids = _matches(call, table, groups, query)
+    page = _sorted(table, ids, body.get("sorts"), offset, limit)
+    answer: dict[str, Any] = {"total": len(ids), "results": _rows(table, page, names)}
+    if offset + limit < len(ids):
+        answer["paging"] = {"next": {"after": str(offset + limit)}}
+    return Reply(answer)
+
+
+def _offset(after: Any) -> int:
+    if after in (None, ""):
+        return 0
+    text = str(after)
+    if not text.isdecimal():
+        raise invalid(f"Invalid after: {after!r} is not a whole number")
+    if int(text) >= MAX_RESULTS:
+        raise invalid(f"Paging through search ends at {MAX_RESULTS} results, after was {text}")
+    return int(text)
+
+
+def _matches(call: Call, table: RecordTable, groups: list[list[Filter]], query: str) -> Ids:
+    """Return the ids that meet any group and the query, ascending."""
+    if not groups:
+        ids: Ids = table.index.ids()
+    elif len(groups) == 1:
+        ids = _group(call, table, groups[0])
+    else:
+        ids = sorted(set().union(*(_group(call, table, group) for group in groups)))
+    if not query.strip():
+        return ids
+    words = tokens(query)
+    return _keep(table, ids, [lambda record: _mentions(table, record, words)])
+
+
+def _mentions(table: RecordTable, record: Record, words: list[str]) -> bool:
+    names = [*(name for name, _ in table.type.own), "firstname", "lastname", "phone", "company"]
+    present = [t for name in names for t in tokens(record.values.get(name, ""))]
+    return all(any(one.startswith(word) for one in present) for word in words)
+
+
+def _group(call: Call, table: RecordTable, group: list[Filter]) -> Ids:
+    """Return the ids that meet every filter, those on dates and ids answered by the index."""
+    low_ms, high_ms, low_id, high_id = 0, FAR_MS, 0, FAR_MS
+    rest: list[Predicate] = []
+    for one in group:
+        test = _linked(call, table, one) or compile_filter(table, one)
+        span = _span(one)
+        if span and one.name == table.type.modified:
+            low_ms, high_ms = max(low_ms, span[0]), min(high_ms, span[1])
+        elif span and one.name == "hs_object_id":
+            low_id, high_id = max(low_id, span[0]), min(high_id, span[1])
+        else:
+            rest.append(test)
+    index = table.index
+    whole = (low_ms, high_ms) == (0, FAR_MS)
+    ids = index.ids() if whole else index.modified_between(low_ms, high_ms)
+    start, stop = bisect_left(ids, low_id), bisect_right(ids, high_id)
+    ids = ids if stop - start == len(ids) else ids[start:stop]
+    return _keep(table, ids, rest) if rest else ids
+
+
+def _span(one: Filter) -> tuple[int, int] | None:
+    """Return the range of whole numbers that a comparison allows, None if it is no range."""
+    read = to_number if one.name == "hs_object_id" else to_instant
+    if one.operator not in ("LT", "LTE", "GT", "GTE", "EQ", "BETWEEN"):
+        return None
+    value = read(one.value)
+    high = read(one.high) if one.operator == "BETWEEN" else value
+    if not isinstance(value, int) or not isinstance(high, int):
+        return None
+    spans = {
+        "LT": (0, value - 1), "LTE": (0, value), "GT": (value + 1, FAR_MS),
+        "GTE": (value, FAR_MS), "EQ": (value, value), "BETWEEN": (value, high),
+    }  # fmt: skip
+    return spans[one.operator]
+
+
+def _linked(call: Call, table: RecordTable, one: Filter) -> Predicate | None:
+    """Return the predicate of the pseudo-property `associations.{type}`, None for others."""
+    if not one.name.startswith("associations."):
+        return None
+    target = call.table(one.name.removeprefix("associations."))
+    if target.type.custom or one.operator != "EQ":
+        raise invalid(f"{one.name} {one.operator} is not supported")
+    links = call.portal.links.targets(target.type, table.type, record_id(one.value))
+    return lambda record: record.id in links
+
+
+def _keep(table: RecordTable, ids: Ids, tests: list[Predicate]) -> Ids:
+    kept: array[int] = array("q")
+    for one in ids:
+        record = table.index.get(one)
+        if record is not None and all(test(record) for test in tests):
+            kept.append(one)
+    return kept
+
+
+def _sorted(table: RecordTable, ids: Ids, sorts: Any, offset: int, limit: int) -> Ids:
+    name, descending = _sort(table, sorts)
+    stop = min(offset + limit, MAX_RESULTS)
+    if name == "hs_object_id" and descending:
+        return ids[max(0, len(ids) - stop) : max(0, len(ids) - offset)][::-1]
+    if name == "hs_object_id":
+        return ids[offset:stop]
+    key = _sort_key(table, name)
+    return sorted(ids, key=key, reverse=descending)[offset:stop]
+
+
+def _sort(table: RecordTable, sorts: Any) -> tuple[str, bool]:
+    """Return the property to sort by, by default the creation date, and the direction."""
+    if not sorts:
+        return table.type.created, False
+    if not isinstance(sorts, list) or len(sorts) != 1:
+        raise invalid("A search takes exactly one sort")
+    one = {"propertyName": sorts[0]} if isinstance(sorts[0], str) else sorts[0]
+    name, direction = one.get("propertyName"), one.get("direction", "ASCENDING")
+    if name not in table.definitions:
+        raise invalid(f"There is no property {name} on {table.type.name} to sort by")
+    if direction not in ("ASCENDING", "DESCENDING"):
+        raise invalid(f"Invalid sort direction: {direction!r}")
+    return name, direction == "DESCENDING"
+
+
+def _sort_key(table: RecordTable, name: str) -> Callable[[int], Any]:
+    index = table.index
+    if name == table.type.created:
+        return index.created_ms
+    if name == table.type.modified:
+        return index.modified_ms
+    read = reader_for(table.definitions[name])
+
+    def key(one: int) -> tuple[bool, Any]:
+        record = index.get(one)
+        value = read((record and table.value(record, name)) or "")
+        return (True, value) if value not in (None, "") else (False, 0)
+
+    return key
+
+
+def _rows(table: RecordTable, ids: Ids, names: tuple[str, ...]) -> list[msgspec.Raw]:
+    """Return records as the index knows them."""
+    plan = render.plan_for(table, names)
+    found = []
+    for one in ids:
+        ordinal = table.rows.ordinal_of(one) if table.index.is_seeded(one) else None
+        if ordinal is not None and not table.rows.is_odd(ordinal):
+            found.append(msgspec.Raw(plan.seeded(one, ordinal)))
+        elif record := table.index.get(one):
+            found.append(msgspec.Raw(render.encode(plan.any(record))))
+    return found

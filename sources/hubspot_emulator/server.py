@@ -1,0 +1,86 @@
+"""The emulator as a server: in a thread for tests, in the foreground for people."""
+
+import socket
+import threading
+import time
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+
+from .app import Emulator
+from .control import limits_of
+from .seed import SeedSpec
+from .settings import DEFAULT_TOKEN, Settings
+from .store import Portal
+
+HOST, PORT = "127.0.0.1", 8765
+START_SECONDS = 20
+
+
+def make_portal(spec: SeedSpec | None, **settings: Any) -> Portal:
+    """Return a portal; `settings` are members of `Settings` (`limits` may be "off")."""
+    if "limits" in settings and not hasattr(settings["limits"], "interval"):
+        settings["limits"] = limits_of(settings["limits"])
+    return Portal(spec or SeedSpec(), replace(Settings(), **settings))
+
+
+def _config(portal: Portal, **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        Emulator(portal),
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+        **options,
+    )
+
+
+class EmulatorServer:
+    """A portal on a free port of this machine while the `with` block runs."""
+
+    token = DEFAULT_TOKEN
+
+    def __init__(self, spec: SeedSpec | None = None, *, port: int = 0, **settings: Any) -> None:
+        self.portal = make_portal(spec, **settings)
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((HOST, port))
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(_config(self.portal))
+        self._thread = threading.Thread(target=self._run, name="hubspot-emulator", daemon=True)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+    def __enter__(self) -> "EmulatorServer":
+        self._thread.start()
+        give_up_at = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > give_up_at:
+                raise RuntimeError("the emulator did not start")
+            time.sleep(0.002)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(START_SECONDS)
+        self._socket.close()
+
+
+def serve(
+    spec: SeedSpec | None = None, host: str = HOST, port: int = PORT, **settings: Any
+) -> None:
+    """Run a portal in the foreground until interrupted."""
+    portal = make_portal(spec, **settings)
+    uvicorn.Server(_config(portal, host=host, port=port)).run()
