@@ -1,0 +1,296 @@
+"""The one place HTTP happens: send within the budgets, retry, turn failures into errors."""
+
+import copy
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http.cookiejar import DefaultCookiePolicy
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from .answers import Answer, CallFailedError, failure, undecodable, unreachable
+from .auth import BearerAuth
+from .config import HubSpotConfig, check_config
+from .errors import DailyQuotaError
+from .limits import Budget, Limits
+from .paths import path_of
+
+T = TypeVar("T")
+Params = Mapping[str, str | int]
+
+USER_AGENT = "hubspot-elt"
+_CONNECT_SECONDS = 10.0
+_FIRST_WAIT_SECONDS = 0.5  # back-off: doubles with each attempt
+_LONGEST_BACK_OFF_SECONDS = 30.0
+
+
+class Meter:
+    """Counts the calls of one table, and of everything into its parent."""
+
+    def __init__(self, parent: "Meter | None" = None) -> None:
+        self._parent = parent
+        self._lock = threading.Lock()
+        self.calls = 0
+        """Requests sent, retries among them."""
+        self.retries = 0
+        self.rate_limited = 0
+        """Answers with status 429."""
+        self.seconds = 0.0
+        """Time between sending and answer, summed over the threads."""
+
+    def add(
+        self, *, calls: int = 0, retries: int = 0, rate_limited: int = 0, seconds: float = 0.0
+    ) -> None:
+        """Count; safe from every thread."""
+        with self._lock:
+            self.calls += calls
+            self.retries += retries
+            self.rate_limited += rate_limited
+            self.seconds += seconds
+        if self._parent:
+            self._parent.add(
+                calls=calls, retries=retries, rate_limited=rate_limited, seconds=seconds
+            )
+
+
+class Client:
+    """A portal, as a set of calls; safe to share between threads.
+
+    Guarantees: a call is sent only when the portal's budgets allow it; it is sent again after any
+    failure that may pass (and only then), at most `max_attempts` times; no error, log line or
+    repr holds the token.
+    """
+
+    def __init__(
+        self,
+        config: HubSpotConfig,
+        *,
+        limits: Limits | None = None,
+        sleep: Callable[[float], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Check the settings; nothing is sent yet.
+
+        Args:
+            config: the settings.
+            limits: budgets to share with other clients of the same portal.
+            sleep: waits a number of seconds; by default until then or until `cancel`.
+            clock: monotonic seconds.
+
+        Raises:
+            ConfigError: a setting makes no sense.
+        """
+        self.config = check_config(config)
+        self.limits = limits or Limits(config.budget_share, sleep=sleep, clock=clock)
+        self.meter = Meter()
+        self._clock = clock
+        self._timeout = config.timeout_seconds
+        self._auth = BearerAuth(config.access_token)
+        self._session = _session(config, self._auth)
+        self._portal_time: list[tuple[datetime, float]] = []  # one entry at most, shared by copies
+
+    def __repr__(self) -> str:
+        return f"Client({self.config.base_url})"
+
+    def for_table(self, table: str) -> "Client":  # noqa: ARG002 - says whose meter it is
+        """Return a client with a meter of its own; connections and budgets stay shared."""
+        client = copy.copy(self)
+        client.meter = Meter(self.meter)
+        return client
+
+    def path(self, api: str, *segments: str) -> str:
+        """Return the path of an API in the version of the settings; see `paths.PATHS`."""
+        return path_of(self.config.api_version, api, segments)
+
+    def get(
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        decode: Callable[[bytes], T],
+        budget: Budget | None = None,
+    ) -> T:
+        """Read one answer.
+
+        Args:
+            path: as `path` returns it.
+            params: query; commas are sent as they are, which keeps long lists short.
+            decode: makes the result from the body; a ValueError of its means a broken body.
+            budget: what the call counts against; None tells it by the path.
+
+        Raises:
+            AuthError: the token is refused; ScopeMissingError where it lacks a scope.
+            RequestRejectedError: HubSpot refuses the call; NotFoundError on 404.
+            ContractError: the body is JSON of another shape than `decode` wants.
+            DailyQuotaError: the calls of the day are spent.
+            RateLimitedError: HubSpot still answers 429 after the last attempt.
+            UnavailableError: no usable answer after the last attempt, or after `cancel`.
+        """
+        url = self._url(path, params)
+        return self._read(_Call("GET", path, url, None, budget or budget_of(path)), decode)
+
+    def post(
+        self,
+        path: str,
+        body: object,
+        params: Params | None = None,
+        *,
+        decode: Callable[[bytes], T],
+        budget: Budget | None = None,
+    ) -> T:
+        """Read one answer to a question in a JSON body; like `get`, and as safe to send again."""
+        content, url = msgspec.json.encode(body), self._url(path, params)
+        return self._read(_Call("POST", path, url, content, budget or budget_of(path)), decode)
+
+    def portal_now(self) -> datetime | None:
+        """Tell the time by HubSpot's clock, aware UTC; None before the first answer.
+
+        Guarantees: never ahead of HubSpot's clock, at most a second and the answer's way behind.
+        """
+        if not self._portal_time:
+            return None
+        moment, seen_at = self._portal_time[0]
+        return moment + timedelta(seconds=self._clock() - seen_at)
+
+    def cancel(self) -> None:
+        """End every wait with an error and send nothing more; calls on their way may finish."""
+        self.limits.cancel()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _url(self, path: str, params: Params | None) -> str:
+        query = urlencode(params or {}, safe=",:", quote_via=quote)
+        return f"{self.config.base_url}{path}{'?' if query else ''}{query}"
+
+    def _read(self, call: "_Call", decode: Callable[[bytes], T]) -> T:
+        """Attempt a call until it succeeds, fails for good or the patience ends."""
+        retrying = Retrying(
+            sleep=self.limits.wait,
+            retry=retry_if_exception_type(CallFailedError),
+            stop=self._is_last,
+            wait=_back_off,
+            before_sleep=lambda _: self.meter.add(retries=1),
+            reraise=True,
+        )
+        try:
+            for attempt in retrying:
+                with attempt:
+                    return self._attempt(call, decode, attempt.retry_state.attempt_number)
+        except CallFailedError as failed:
+            raise failed.error from failed.__cause__
+        raise AssertionError("tenacity ended without a result")
+
+    def _is_last(self, state: RetryCallState) -> bool:
+        most = self.config.max_attempts
+        return state.attempt_number >= min(_failed(state).patience or most, most)
+
+    def _attempt(self, call: "_Call", decode: Callable[[bytes], T], number: int) -> T:
+        """Send a call once and decode the answer."""
+        answer = self._send(call)
+        try:
+            failed = failure(answer, str(call), attempt=number, search=call.budget == "search")
+        except DailyQuotaError:
+            self.limits.spend_day()
+            raise
+        if failed is not None:
+            if failed.budget_wait:
+                self.limits.penalise(call.budget, failed.wait_seconds)
+            raise failed
+        try:
+            return decode(answer.body)
+        except ValueError as error:  # msgspec's errors are among them
+            raise undecodable(answer, str(call), self._auth.redacted(str(error))) from error
+
+    def _send(self, call: "_Call") -> Answer:
+        """Send a call within its budget and learn what the answer's headers tell."""
+        slot = self.limits.acquire(call.budget)
+        try:
+            response = self._session.request(
+                call.method,
+                call.url,
+                data=call.content,
+                timeout=(min(_CONNECT_SECONDS, self._timeout), self._timeout),
+                allow_redirects=False,  # the token goes to the base URL only
+            )
+        except requests.RequestException as error:
+            raise unreachable(error, str(call)) from error
+        finally:
+            self.limits.release(slot)
+            self.meter.add(calls=1, seconds=slot.answered_at - slot.sent_at)
+        answer = Answer(response.status_code, response.headers, self._body(response))
+        self.limits.learn(call.budget, answer.headers, slot)
+        if answer.date is not None:
+            self._portal_time[:] = [(answer.date, slot.answered_at)]
+        if answer.status == requests.codes.too_many_requests:
+            self.meter.add(rate_limited=1)
+        return answer
+
+    def _body(self, response: requests.Response) -> bytes:
+        """Return the body; that of an error without the token, whatever HubSpot echoes."""
+        if response.ok:
+            return response.content
+        return self._auth.redacted(response.content.decode("utf-8", "replace")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call, to be sent as often as it takes."""
+
+    method: str
+    path: str
+    url: str
+    content: bytes | None
+    budget: Budget
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def budget_of(path: str) -> Budget:
+    """Tell which of HubSpot's budgets a path counts against."""
+    if path.endswith("/search"):
+        return "search"
+    numbered, dated = "/crm/v4/associations/", "/crm/associations/"
+    return "associations" if path.startswith((numbered, dated)) else "interval"
+
+
+def _session(config: HubSpotConfig, auth: BearerAuth) -> requests.Session:
+    """Make a session that threads may share: no cookies, a connection for each call in flight."""
+    session = requests.Session()
+    session.auth = auth
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update(
+        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
+        | {"Content-Type": "application/json"}
+    )
+    adapter = HTTPAdapter(pool_maxsize=config.calls_in_flight, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _failed(state: RetryCallState) -> CallFailedError:
+    """Return the failure of the attempt that just ended; tenacity asks only after one."""
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, CallFailedError):
+        raise TypeError("only a failed call is tried again")
+    return error
+
+
+def _back_off(state: RetryCallState) -> float:
+    """Return the seconds before the next attempt: HubSpot's wish, or doubling, with jitter."""
+    wished = _failed(state).wait_seconds
+    if wished:
+        return wished + random.uniform(0, min(1.0, wished / 10))
+    doubled = _FIRST_WAIT_SECONDS * 2.0 ** (state.attempt_number - 1)
+    return random.uniform(0.5, 1.0) * min(_LONGEST_BACK_OFF_SECONDS, doubled)

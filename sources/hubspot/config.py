@@ -1,0 +1,146 @@
+"""The settings of one run, resolved by dlt and checked once, before anything is sent."""
+
+import re
+from math import inf
+from typing import Any
+from urllib.parse import urlsplit
+
+from dlt.common.configuration import configspec
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+)
+from dlt.common.configuration.resolve import resolve_configuration
+from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.typing import TSecretStrValue
+
+from .auth import WHERE, checked_token
+from .errors import ConfigError
+
+SECTIONS = ("sources", "hubspot")
+_WHOLE_NUMBERS = {"calls_in_flight": 1, "load_rows": 1, "max_attempts": 1, "lookback_minutes": 0}
+_VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")
+
+
+@configspec
+class HubSpotConfig(BaseConfiguration):
+    """What a run needs to know; treat it as frozen once resolved."""
+
+    access_token: TSecretStrValue = None  # type: ignore[assignment]
+    """Token of a private app or service key, or an OAuth access token."""
+    base_url: str = "https://api.hubapi.com"
+    """Where the API answers; the emulator's address in tests and the demo."""
+    api_version: str = "2026-03"
+    """Form of the paths: a date such as `2026-03` or `2026-09`, or `v3`."""
+    budget_share: float = 0.9
+    """Share of each of HubSpot's rate budgets that this connector may use, above 0, at most 1."""
+    calls_in_flight: int = 8
+    """Calls that may wait for an answer at the same time."""
+    lookback_minutes: int = 60
+    """How far behind the watermark a run reads again, because search lags."""
+    load_rows: int = 50_000
+    """Rows of one load, about, at most."""
+    load_minutes: float = 10
+    """Minutes of one load, about, at most."""
+    timeout_seconds: float = 60
+    """How long one call may take; HubSpot itself gives up after 100 seconds."""
+    max_attempts: int = 6
+    """How often one call is tried before its failure counts."""
+    pairs: list[str] | None = None
+    """Association pairs to read instead of the default ones."""
+
+    def __repr__(self) -> str:
+        shown = {name: value for name, value in self.items() if name != "access_token"}
+        return f"HubSpotConfig({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+def resolve_config(**explicit: Any) -> HubSpotConfig:  # noqa: ANN401 - dlt coerces the types
+    """Resolve the settings: explicit values, environment, `.dlt` files, then defaults.
+
+    Args:
+        explicit: values by name of the setting; None counts as not given.
+
+    Raises:
+        ConfigError: a setting is missing, unknown or out of range; it names the setting.
+    """
+    given = {name: value for name, value in explicit.items() if value is not None}
+    if unknown := sorted(set(given) - set(HubSpotConfig())):
+        raise ConfigError(
+            f"There is no setting {unknown[0]}.",
+            remedy=f"The settings are {', '.join(HubSpotConfig())}.",
+        )
+    try:
+        config = resolve_configuration(HubSpotConfig(), sections=SECTIONS, explicit_value=given)
+    except ConfigFieldMissingException as error:
+        raise _missing(error) from None
+    except ConfigValueCannotBeCoercedException as error:
+        raise ConfigError(
+            f"{setting(error.field_name)} is not a {_kind(error.field_name)}.",
+            remedy="Correct the value.",
+        ) from None
+    except ConfigurationException as error:
+        raise ConfigError(f"The settings cannot be read: {type(error).__name__}.") from error
+    return check_config(config)
+
+
+def check_config(config: HubSpotConfig) -> HubSpotConfig:
+    """Return the settings once every value is known to make sense.
+
+    Raises:
+        ConfigError: a value is out of range; it names the setting and the range.
+    """
+    config.access_token = checked_token(config.access_token)
+    config.base_url = _checked_url(config.base_url)
+    if not _VERSION.fullmatch(config.api_version):
+        raise _out_of_range("api_version", "a date such as 2026-03, or v3")
+    if not _is_number(config.budget_share) or not 0 < config.budget_share <= 1:
+        raise _out_of_range("budget_share", "a number above 0 and at most 1")
+    for name, least in _WHOLE_NUMBERS.items():
+        if not isinstance(config[name], int) or config[name] < least:
+            raise _out_of_range(name, f"a whole number of at least {least}")
+    for name in ("load_minutes", "timeout_seconds"):
+        if not _is_number(config[name]) or not 0 < config[name] < inf:
+            raise _out_of_range(name, "a number above 0")
+    return config
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def setting(name: str) -> str:
+    """Return both spellings of a setting, for messages."""
+    return f"SOURCES__HUBSPOT__{name.upper()} ([sources.hubspot] {name} in .dlt/config.toml)"
+
+
+def _checked_url(url: str) -> str:
+    """Return the base URL without trailing slashes."""
+    expected = "an address such as https://api.hubapi.com, without query and credentials"
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _out_of_range("base_url", expected) from None
+    extras = parts.query or parts.fragment or parts.username or parts.password
+    if parts.scheme not in {"http", "https"} or not host or extras or re.search(r"\s", host):
+        raise _out_of_range("base_url", expected)
+    if parts.scheme == "http" and host.endswith("hubapi.com"):
+        raise _out_of_range("base_url", "an https address; http would show the token to anyone")
+    return url.strip().rstrip("/")
+
+
+def _out_of_range(name: str, expected: str) -> ConfigError:
+    return ConfigError(f"{setting(name)} must be {expected}.", remedy="Correct or remove it.")
+
+
+def _missing(error: ConfigFieldMissingException) -> ConfigError:
+    if "access_token" in error.fields:
+        return ConfigError("There is no HubSpot access token.", remedy=f"Set {WHERE}.")
+    names = ", ".join(setting(name) for name in error.fields)
+    return ConfigError(f"A setting is missing: {names}.", remedy="Set it.")
+
+
+def _kind(name: str) -> str:
+    kinds = {int: "whole number", float: "number", str: "text"}
+    return kinds.get(HubSpotConfig.get_resolvable_fields().get(name, str), "list of texts")

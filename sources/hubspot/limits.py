@@ -1,0 +1,258 @@
+"""The portal's rate budgets: when the next call may be sent.
+
+HubSpot counts calls in rolling windows as they arrive, but we know only when a call was sent and
+when it was answered. So each budget keeps two rules at once, for a limit of L calls per window W
+of which the share s is ours:
+
+- pace: at most s x L calls are sent per W (for 4.5 per second: 5 per 1.11 s);
+- safety: a call holds one of L slots until its answer + W. It arrived before its answer, so no
+  window at HubSpot sees more than L, however late calls arrive. A slow answer holds its slot no
+  longer than the pace can bear (92.5 % of the share is always reached), which still allows for
+  0.2 W of delay on the way at a share of 0.9.
+
+Other callers of the same budget show in the headers: what HubSpot counted and we did not send is
+taken off the limit. Written by hand because the rates of pyrate-limiter are fixed when it is made
+and count from the sending alone: it cannot learn a limit, nor hold a slot until the answer.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil, inf
+from typing import Any, Literal
+
+from .errors import DailyQuotaError, UnavailableError
+
+Budget = Literal["interval", "search", "associations"]
+
+RESET = "The count starts again at midnight in the portal's time zone"
+_REACHED = 0.925  # of the share, even if every answer is slow
+_MARGIN_SECONDS = 0.01  # HubSpot's clock ticks in milliseconds
+_ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others waiting
+_PREFIX = "X-HubSpot-RateLimit-"
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One call: when it was sent and, once known, when it was answered."""
+
+    sent_at: float
+    answered_at: float = inf
+
+
+@dataclass(slots=True)
+class Window:
+    """One budget: `limit` calls per rolling `seconds`, of which the share `share` is ours."""
+
+    limit: int
+    seconds: float
+    share: float
+    known: bool = True
+    """Whether HubSpot has told the limit, or never does; until then the first call goes alone."""
+    paused_until: float = -inf
+    others: int = 0
+    """Calls of the window that HubSpot counted and we did not send, by the newest answer."""
+    others_at: float = -inf
+    slots: deque[Slot] = field(default_factory=deque)
+
+    def wait_seconds(self, now: float) -> float:
+        """Return how long the next call must wait; 0 or less when it may be sent now."""
+        while self.slots and self.slots[0].sent_at < now - 3 * self.seconds:
+            self.slots.popleft()
+        free = self._free(now)
+        alone = 0.0 if self.known else self._alone(now)
+        return max(self.paused_until - now, alone, self._pace(free) - now, self._safe(free) - now)
+
+    def take(self, now: float) -> Slot:
+        """Take a slot for a call that is sent now."""
+        slot = Slot(now)
+        self.slots.append(slot)
+        return slot
+
+    def count_others(self, slot: Slot, used: int, now: float) -> None:
+        """Compare HubSpot's count, given with the answer to a call, with what we sent ourselves."""
+        ours = sum(1 for s in self.slots if s.answered_at > slot.sent_at - self.seconds)
+        self.others, self.others_at = max(0, used - ours), now
+
+    def _free(self, now: float) -> int:
+        """Return the limit less what others use; at least 1, so that we notice when they stop."""
+        others = self.others if now - self.others_at <= self.seconds else 0
+        return max(1, self.limit - others)
+
+    def _pace(self, free: int) -> float:
+        """Return when the share allows the next call."""
+        allowed = free * self.share
+        calls = ceil(allowed)
+        if len(self.slots) < calls:
+            return -inf
+        return self.slots[-calls].sent_at + self.seconds * calls / allowed
+
+    def _safe(self, free: int) -> float:
+        """Return when one of the slots is surely free at HubSpot."""
+        longest = self.seconds * (1 / (self.share * _REACHED) - 1)
+        hold = self.seconds + _MARGIN_SECONDS
+        ends = sorted(min(s.answered_at, s.sent_at + longest) + hold for s in self.slots)
+        return ends[-free] if len(ends) >= free else -inf
+
+    def _alone(self, now: float) -> float:
+        """Return how long to wait for the answer that tells the limit; looked at in short steps."""
+        waiting = any(s.answered_at == inf and s.sent_at > now - _ALONE_SECONDS for s in self.slots)
+        return 0.01 if waiting else 0.0
+
+
+class Limits:
+    """All budgets of one portal, shared by the threads that call it."""
+
+    def __init__(
+        self,
+        share: float = 0.9,
+        *,
+        sleep: Callable[[float], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with HubSpot's smallest limits.
+
+        Args:
+            share: of each budget, above 0 and at most 1; the rest is left to other apps.
+            sleep: waits a number of seconds; by default until then or until `cancel`.
+            clock: monotonic seconds.
+        """
+        self._share = share
+        self._clock = clock
+        self._cancelled = threading.Event()
+        self._sleep = sleep or self._cancelled.wait
+        self._lock = threading.Lock()
+        self._daily_limit: int | None = None
+        self._daily_remaining: int | None = None
+        self._windows: dict[Budget, Window] = {
+            "interval": Window(100, 10.0, share, known=False),
+            "search": Window(5, 1.0, share),
+            "associations": Window(100, 10.0, share),
+        }
+
+    def acquire(self, budget: Budget) -> Slot:
+        """Wait until a call may be sent; give the slot to `release` once it is answered.
+
+        Guarantees: as long as nobody else calls, HubSpot never has a reason to answer 429, unless
+        a call is longer on its way than the module's docstring allows for.
+
+        Raises:
+            DailyQuotaError: what is left of the day belongs to other apps.
+            UnavailableError: after `cancel`.
+        """
+        while True:
+            with self._lock:
+                self._check_day()
+                now = self._clock()
+                wait = self._windows[budget].wait_seconds(now)
+                if wait <= 0 and not self._cancelled.is_set():
+                    return self._windows[budget].take(now)
+            self.wait(max(wait, 0.001))
+
+    def release(self, slot: Slot) -> None:
+        """Note that a call is answered, or will never be."""
+        with self._lock:
+            slot.answered_at = self._clock()
+
+    def learn(self, budget: Budget, headers: Mapping[str, str], slot: Slot | None = None) -> None:
+        """Take over the limits that an answer tells.
+
+        Args:
+            budget: the one that the call counted against.
+            headers: of the answer; those that are missing or no number teach nothing.
+            slot: of the call; only with it the calls of others can be counted.
+        """
+        with self._lock:
+            window = self._windows[budget]
+            window.known = True
+            self._learn_day(headers)
+            limit = _number(headers, "Max")
+            foreign = budget != "interval" and limit == self._windows["interval"].limit
+            if not limit or foreign:  # an answer that carries another budget's numbers
+                return
+            window.limit = limit
+            window.seconds = (
+                _number(headers, "Interval-Milliseconds") or 0
+            ) / 1000 or window.seconds
+            remaining = _number(headers, "Remaining")
+            if slot is not None and remaining is not None:
+                window.count_others(slot, limit - remaining, self._clock())
+
+    def penalise(self, budget: Budget, seconds: float) -> None:
+        """Keep every thread from calling for a while, after a 429."""
+        with self._lock:
+            window = self._windows[budget]
+            window.paused_until = max(window.paused_until, self._clock() + seconds)
+
+    def spend_day(self) -> None:
+        """Note that HubSpot refuses calls for the rest of the day."""
+        with self._lock:
+            self._daily_remaining = 0
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but not past `cancel`.
+
+        Raises:
+            UnavailableError: after `cancel`.
+        """
+        if not self._cancelled.is_set():
+            self._sleep(seconds)
+        if self._cancelled.is_set():
+            raise UnavailableError("The run was cancelled before this call was sent.")
+
+    def cancel(self) -> None:
+        """End every wait, now and later, with an error; for a run that is to stop."""
+        self._cancelled.set()
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """Return what is known of each budget, for people.
+
+        Returns:
+            Per budget `limit`, `window_seconds`, `share`, `per_second` (what we may use) and
+            `others`; under `daily` the `limit`, `remaining` (None until told) and `reserve`.
+        """
+        with self._lock:
+            budgets: dict[str, dict[str, Any]] = {
+                name: {
+                    "limit": window.limit,
+                    "window_seconds": window.seconds,
+                    "share": window.share,
+                    "per_second": window.limit * window.share / window.seconds,
+                    "others": window.others,
+                }
+                for name, window in self._windows.items()
+            }
+            budgets["daily"] = {
+                "limit": self._daily_limit,
+                "remaining": self._daily_remaining,
+                "reserve": self._reserve(),
+            }
+            return budgets
+
+    def _reserve(self) -> int:
+        """Return the calls of the day that are left to other apps."""
+        return round((1 - self._share) * (self._daily_limit or 0))
+
+    def _learn_day(self, headers: Mapping[str, str]) -> None:
+        limit, remaining = _number(headers, "Daily"), _number(headers, "Daily-Remaining")
+        self._daily_limit = limit or self._daily_limit
+        self._daily_remaining = self._daily_remaining if remaining is None else remaining
+
+    def _check_day(self) -> None:
+        remaining, reserve = self._daily_remaining, self._reserve()
+        if remaining is None or remaining > reserve:
+            return
+        raise DailyQuotaError(
+            f"{remaining} of the portal's {self._daily_limit or 'daily'} calls of today are left;"
+            f" {reserve} are kept for its other apps.",
+            remedy=f"{RESET}; run again then, or raise SOURCES__HUBSPOT__BUDGET_SHARE.",
+            status=429,
+        )
+
+
+def _number(headers: Mapping[str, str], name: str) -> int | None:
+    """Return a header that holds a whole number of 0 or more."""
+    text = headers.get(_PREFIX + name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() else None
