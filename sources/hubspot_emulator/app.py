@@ -122,7 +122,7 @@ class Exchange:
         route, params = found
         self.kind, self.type = route.name, params.get("type") or params.get("from_type", "")
         token = self._token(route, authorization)
-        refusal, self.headers = portal.meter.take(route.bucket, portal.settings)
+        refusal, self.headers = portal.meter.take(route.bucket, portal.settings, token)
         if refusal:
             return Reply(refusal.body(), 429)
         self._check(route)
@@ -158,14 +158,14 @@ def _query(text: str) -> dict[str, str]:
     return found
 
 
-def _parse(raw: bytes) -> Any:
+def _parse(raw: bytes) -> object:
     try:
         return _decode(raw)
     except msgspec.DecodeError as error:
         raise errors.invalid(f"Invalid input JSON: {error}") from error
 
 
-def _check_body(members: tuple[str, ...], body: Any) -> None:
+def _check_body(members: tuple[str, ...], body: object) -> None:
     if members == ("[]",):
         if not isinstance(body, list):
             raise errors.invalid("Invalid input JSON: a list is expected")

@@ -151,7 +151,7 @@ def create_label(call: Call) -> Reply:
 
 
 def _ends(
-    call: Call, one: dict[str, Any], tables: tuple[RecordTable, RecordTable]
+    one: dict[str, Any], tables: tuple[RecordTable, RecordTable]
 ) -> tuple[tuple[ObjectType, int], tuple[ObjectType, int]]:
     ends = []
     for side, table in zip(("from", "to"), tables, strict=True):
@@ -163,7 +163,7 @@ def _ends(
     return ends[0], ends[1]
 
 
-def _type_ids(call: Call, given: Any, types: dict[int, LinkType]) -> list[int]:
+def _type_ids(given: object, types: dict[int, LinkType]) -> list[int]:
     found = []
     for one in given if isinstance(given, list) else []:
         type_id = whole_number(one.get("associationTypeId"), "associationTypeId", 10**9)
@@ -181,7 +181,7 @@ def batch_create(call: Call) -> Reply:
     tables = pair(call, writing=True)
     types = call.portal.links.types.of(tables[0].type, tables[1].type)
     ready = [
-        (*_ends(call, one, tables), _type_ids(call, one.get("types"), types))
+        (*_ends(one, tables), _type_ids(one.get("types"), types))
         for one in inputs(call, BATCH_LIMIT)
     ]
     for source, target, type_ids in ready:
@@ -212,7 +212,7 @@ def batch_create_default(call: Call) -> Reply:
     base = call.portal.links.types.base_id(tables[0].type, tables[1].type)
     results = []
     for one in inputs(call, BATCH_LIMIT):
-        source, target = _ends(call, one, tables)
+        source, target = _ends(one, tables)
         call.portal.links.link(source, target, base)
         spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": base}
         ends = {"from": {"id": str(source[1])}, "to": {"id": str(target[1])}}
@@ -236,8 +236,8 @@ def batch_archive_labels(call: Call) -> Reply:
     tables = pair(call, writing=True)
     types = call.portal.links.types.of(tables[0].type, tables[1].type)
     for one in inputs(call, BATCH_LIMIT):
-        source, target = _ends(call, one, tables)
-        for type_id in _type_ids(call, one.get("types"), types):
+        source, target = _ends(one, tables)
+        for type_id in _type_ids(one.get("types"), types):
             call.portal.links.unlink(source, target, type_id)
     return Reply(None, 200 if call.dated else 204)
 
@@ -247,7 +247,7 @@ def put_one(call: Call) -> Reply:
     tables = call.table(writing=True), call.table(call.params["to_type"], writing=True)
     source, target = _path_ends(call, tables)
     types = call.portal.links.types.of(tables[0].type, tables[1].type)
-    type_ids = _type_ids(call, call.body, types)
+    type_ids = _type_ids(call.body, types)
     for type_id in type_ids:
         call.portal.links.link(source, target, type_id)
     return Reply(_created(source, target, types, type_ids), 201)
@@ -264,7 +264,7 @@ def _path_ends(
     call: Call, tables: tuple[RecordTable, RecordTable]
 ) -> tuple[tuple[ObjectType, int], tuple[ObjectType, int]]:
     ends = {"from": {"id": call.params["id"]}, "to": {"id": call.params["to_id"]}}
-    return _ends(call, ends, tables)
+    return _ends(ends, tables)
 
 
 def record_links(

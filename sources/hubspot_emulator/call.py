@@ -7,6 +7,7 @@ from typing import Any
 
 from .clock import iso
 from .errors import ApiError, invalid, missing_scopes, not_found
+from .filters import objects_of
 from .settings import Token
 from .store import Portal
 from .table import RecordTable
@@ -94,7 +95,7 @@ class Call:
         return split_names(self.query.get(name, ""))
 
 
-def whole_number(value: Any, name: str, most: int) -> int:
+def whole_number(value: object, name: str, most: int) -> int:
     """Return `value` as a number between 1 and `most`, or refuse it."""
     text = str(value)
     if isinstance(value, bool) or not text.isdecimal():
@@ -104,7 +105,7 @@ def whole_number(value: Any, name: str, most: int) -> int:
     return int(text)
 
 
-def record_id(value: Any, name: str = "id") -> int:
+def record_id(value: object, name: str = "id") -> int:
     """Return a record id from a path or body, or refuse it."""
     text = str(value)
     if not (text.isascii() and text.isdecimal()):
@@ -112,7 +113,7 @@ def record_id(value: Any, name: str = "id") -> int:
     return int(text)
 
 
-def text_list(value: Any, name: str) -> tuple[str, ...]:
+def text_list(value: object, name: str) -> tuple[str, ...]:
     """Return a body member that must be a list of texts."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise invalid(f"Invalid input JSON: {name} must be a list of strings")
@@ -127,9 +128,7 @@ def split_names(text: str) -> tuple[str, ...]:
 
 def inputs(call: Call, most: int) -> list[dict[str, Any]]:
     """Return a batch's inputs, refusing more than `most`."""
-    found = call.body["inputs"]
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise invalid("Invalid input JSON: inputs must be a list of objects")
+    found = objects_of(call.body["inputs"], "inputs")
     if len(found) > most:
         raise invalid(
             f"The maximum number of inputs supported in a batch request is {most}. "

@@ -136,7 +136,9 @@ def add_custom_table(
     definitions = standard(object_type)
     for row in properties:
         definitions[row["name"]] = complete(row, at_ms=now_ms)
-    empty = SeededRows(object_type, definitions, 0, SeedOptions(portal.spec, []))
+    empty = SeededRows(
+        object_type, definitions, 0, SeedOptions(portal.spec.seed, 0, odd=False, archived=0)
+    )
     portal.tables[object_type.type_id] = RecordTable(object_type, definitions, empty)
     portal.pipelines[object_type.type_id] = []
     portal.schemas[object_type.type_id] = {

@@ -1,10 +1,11 @@
 """The portal's clock: follows the host, or is frozen and advanced by a test."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 
 DAY_MS = 86_400_000
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def iso(ms: int) -> str:
@@ -19,7 +20,7 @@ def to_ms(at: datetime | str | float) -> int:
         at = datetime.fromisoformat(at)
     if isinstance(at, datetime):
         aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return round(aware.timestamp() * 1000)
+        return (aware - EPOCH) // timedelta(milliseconds=1)
     return int(at)
 
 

@@ -10,25 +10,24 @@ from starlette.responses import Response
 
 from .faults import perform
 from .seed import SeedSpec
-from .settings import Limits, Token
 from .store import Portal
 
 PREFIX = "/_emulator/"
 Body = dict[str, Any]
-Action = Callable[[Portal, Body], Any]
+Action = Callable[[Portal, Body], object]
 
 
-def _reset(portal: Portal, body: Body) -> Any:
+def _reset(portal: Portal, body: Body) -> object:
     portal.reset(replace(portal.spec, **body) if body else None)
     return portal.truth()
 
 
-def _seed(portal: Portal, body: Body) -> Any:
+def _seed(portal: Portal, body: Body) -> object:
     portal.reset(SeedSpec(**body))
     return portal.truth()
 
 
-def _clock(portal: Portal, body: Body) -> Any:
+def _clock(portal: Portal, body: Body) -> object:
     for name in ("freeze", "set", "advance"):
         if name in body:
             getattr(portal.clock, name)(body[name])
@@ -37,68 +36,46 @@ def _clock(portal: Portal, body: Body) -> Any:
     return {"now_ms": portal.clock.now_ms()}
 
 
-def _settings(portal: Portal, body: Body) -> Any:
-    for name, value in body.items():
-        if name == "limits":
-            portal.settings.limits = limits_of(value)
-        elif name == "tokens":
-            portal.settings.tokens = {key: token_of(one) for key, one in value.items()}
-        elif hasattr(portal.settings, name):
-            setattr(portal.settings, name, value)
-        else:
-            raise ValueError(f"unknown setting {name!r}")
+def _settings(portal: Portal, body: Body) -> object:
+    portal.settings.change(body)
     return asdict(portal.settings)
 
 
-def limits_of(value: Any) -> Limits | None:
-    """Return rate budgets from JSON: null or "off" for none, "on", or the numbers that differ."""
-    if value in (None, "off"):
-        return None
-    return Limits() if value == "on" else Limits(**value)
-
-
-def token_of(value: Body) -> Token:
-    """Return a token from JSON."""
-    scopes = value.get("scopes")
-    known = None if scopes is None else frozenset(scopes)
-    return Token(**{**value, "scopes": known})
-
-
-def _faults(portal: Portal, body: Body) -> Any:
+def _faults(portal: Portal, body: Body) -> object:
     portal.faults.add(**body)
     return len(portal.faults.rules)
 
 
-def _clear_faults(portal: Portal, _body: Body) -> Any:
+def _clear_faults(portal: Portal, _body: Body) -> object:
     portal.faults.clear()
     return 0
 
 
-def _mutations(portal: Portal, body: Body) -> Any:
+def _mutations(portal: Portal, body: Body) -> object:
     portal.mutations.add(**body)
     return len(portal.mutations.rules)
 
 
-def _clear_mutations(portal: Portal, _body: Body) -> Any:
+def _clear_mutations(portal: Portal, _body: Body) -> object:
     portal.mutations.clear()
     return 0
 
 
-def _perform(portal: Portal, body: Body) -> Any:
+def _perform(portal: Portal, body: Body) -> object:
     return perform(portal, body["operations"])
 
 
-def _journal(portal: Portal, body: Body) -> Any:
+def _journal(portal: Portal, body: Body) -> object:
     rows = portal.journal.find(**body)
     return {"requests": [asdict(row) for row in rows], "counts": dict(portal.journal.counts)}
 
 
-def _clear_journal(portal: Portal, _body: Body) -> Any:
+def _clear_journal(portal: Portal, _body: Body) -> object:
     portal.journal.clear()
     return 0
 
 
-def _truth(portal: Portal, body: Body) -> Any:
+def _truth(portal: Portal, body: Body) -> object:
     if "type" in body:
         return portal.records(body["type"], archived=body.get("archived") == "true")
     if "from" in body:
@@ -138,5 +115,5 @@ def answer(portal: Portal, method: str, request: Request, raw: bytes) -> Respons
     return _json(result, 200)
 
 
-def _json(content: Any, status: int) -> Response:
+def _json(content: object, status: int) -> Response:
     return Response(msgspec.json.encode(content), status, media_type="application/json")

@@ -50,6 +50,20 @@ _MONEY = (
     ("hs_status", "enumeration", "select", "draft|open|paid|voided"),
 )
 
+_ACTIVITIES = ("calls", "emails", "meetings", "notes", "tasks", "communications", "postal_mail")
+_PAID = (
+    "quotes",
+    "invoices",
+    "subscriptions",
+    "commerce_payments",
+    "carts",
+    "discounts",
+    "fees",
+    "taxes",
+    "contracts",
+)
+_STAGED = ("leads", "services", "courses", "listings", "appointments", "projects")
+
 _SPECIFIC: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "contacts": (
         ("firstname", "string", "text", ""),
@@ -112,15 +126,14 @@ _SPECIFIC: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("hs_product_id", "number", "number", "@PRODUCT"),
         ("amount", "number", "calculation_equation", ""),
     ),
-    "users": (("hs_internal_user_id", "number", "number", ""), ("hs_job_title", "string", "text", "")),
-    **{name: _ACTIVITY for name in (
-        "calls", "emails", "meetings", "notes", "tasks", "communications", "postal_mail")},
-    **{name: _MONEY for name in (
-        "quotes", "invoices", "subscriptions", "commerce_payments", "carts", "discounts", "fees",
-        "taxes", "contracts")},
+    "users": (
+        ("hs_internal_user_id", "number", "number", ""),
+        ("hs_job_title", "string", "text", ""),
+    ),
     "orders": (*_MONEY, *_PIPELINE),
-    **{name: _PIPELINE for name in (
-        "leads", "services", "courses", "listings", "appointments", "projects")},
+    **dict.fromkeys(_ACTIVITIES, _ACTIVITY),
+    **dict.fromkeys(_PAID, _MONEY),
+    **dict.fromkeys(_STAGED, _PIPELINE),
 }  # fmt: skip
 
 

@@ -4,7 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from .store import Portal
 
 Operation = dict[str, Any]  # {"op": "update", "args": [...]}
 
@@ -69,7 +72,7 @@ class Mutation(Rule):
     """A rule with changes to the portal, made before or after the call is answered."""
 
     when: str = "after"
-    operations: list[Operation] | Callable[[Any], object] = field(default_factory=list)
+    operations: list[Operation] | Callable[["Portal"], object] = field(default_factory=list)
 
 
 class Faults:
@@ -78,9 +81,9 @@ class Faults:
     def __init__(self) -> None:
         self.rules: list[Fault] = []
 
-    def add(self, **members: Any) -> Fault:
+    def add(self, **members: object) -> Fault:
         """Add a fault; the members are those of `Fault` and `Rule`."""
-        rule = Fault(**members)
+        rule = Fault(**cast("dict[str, Any]", members))
         self.rules.append(rule)
         return rule
 
@@ -99,9 +102,9 @@ class Mutations:
     def __init__(self) -> None:
         self.rules: list[Mutation] = []
 
-    def add(self, **members: Any) -> Mutation:
+    def add(self, **members: object) -> Mutation:
         """Add a scripted change; the members are those of `Mutation` and `Rule`."""
-        rule = Mutation(**members)
+        rule = Mutation(**cast("dict[str, Any]", members))
         self.rules.append(rule)
         return rule
 
@@ -114,7 +117,9 @@ class Mutations:
         return [rule for rule in self.rules if rule.meets(method, path)]
 
 
-def perform(portal: Any, operations: list[Operation] | Callable[[Any], object]) -> list[Any]:
+def perform(
+    portal: "Portal", operations: list[Operation] | Callable[["Portal"], object]
+) -> list[Any]:
     """Make changes to a portal, given as calls of its methods or as one function."""
     if callable(operations):
         return [operations(portal)]

@@ -13,6 +13,8 @@ from .errors import invalid
 from .table import Record, RecordTable
 
 Number = int | Decimal
+Comparable = int | Decimal | str
+Reader = Callable[[str], Comparable | None]
 Predicate = Callable[[Record], bool]
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -44,12 +46,15 @@ class Filter:
 
 def parse_groups(body: dict[str, Any]) -> list[list[Filter]]:
     """Return the filter groups of a search, refusing what HubSpot refuses."""
-    groups = body.get("filterGroups") or []
+    groups = objects_of(body.get("filterGroups") or [], "filterGroups")
     if body.get("filters"):
         groups = [*groups, {"filters": body["filters"]}]
     if len(groups) > MAX_GROUPS:
         raise invalid(f"Too many filter groups: {len(groups)}, at most {MAX_GROUPS} are allowed")
-    found = [[parse_filter(one) for one in group.get("filters", [])] for group in groups]
+    found = [
+        [parse_filter(one) for one in objects_of(group.get("filters", []), "filters")]
+        for group in groups
+    ]
     if any(len(group) > MAX_FILTERS for group in found):
         raise invalid(f"A filter group has more than {MAX_FILTERS} filters")
     if sum(map(len, found)) > MAX_TOTAL:
@@ -57,9 +62,16 @@ def parse_groups(body: dict[str, Any]) -> list[list[Filter]]:
     return [group for group in found if group]
 
 
-def parse_filter(row: Any) -> Filter:
+def objects_of(value: object, name: str) -> list[dict[str, Any]]:
+    """Return a body member that must be a list of objects."""
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise invalid(f"Invalid input JSON: {name} must be a list of objects")
+    return value
+
+
+def parse_filter(row: dict[str, Any]) -> Filter:
     """Return one filter from its JSON."""
-    if not isinstance(row, dict) or set(row) - MEMBERS:
+    if set(row) - MEMBERS:
         raise invalid(f"Invalid input JSON: unknown member in filter {row!r}")
     name, operator = row.get("propertyName"), row.get("operator")
     if not isinstance(name, str) or operator not in OPERATORS:
@@ -106,12 +118,12 @@ def _to_text(text: str) -> str:
     return text.lower()
 
 
-def reader_for(definition: Definition) -> Callable[[str], Any]:
+_READERS: dict[str, Reader] = {"number": to_number, "datetime": to_instant, "date": to_instant}
+
+
+def reader_for(definition: Definition) -> Reader:
     """Return how values of a property are compared: as numbers, instants or text."""
-    kinds: dict[str, Callable[[str], Any]] = {
-        "number": to_number, "datetime": to_instant, "date": to_instant,
-    }  # fmt: skip
-    return kinds.get(definition["type"], _to_text)
+    return _READERS.get(definition["type"], _to_text)
 
 
 def compile_filter(table: RecordTable, condition: Filter) -> Predicate:
@@ -142,12 +154,13 @@ def _test_for(condition: Filter, definition: Definition) -> Callable[[str], bool
     low = _operand(read, condition.value, definition)
     if operator == "BETWEEN":
         high = _operand(read, condition.high, definition)
-        return lambda value: (v := read(value)) is not None and low <= v <= high
+        within = COMPARISONS["LTE"]
+        return lambda v: (got := read(v)) is not None and within(low, got) and within(got, high)
     compare = COMPARISONS[operator]
-    return lambda value: (v := read(value)) is not None and compare(v, low)
+    return lambda value: (got := read(value)) is not None and compare(got, low)
 
 
-def _operand(read: Callable[[str], Any], text: str, definition: Definition) -> Any:
+def _operand(read: Reader, text: str, definition: Definition) -> Comparable:
     value = read(text)
     if value is None:
         raise invalid(f"{text!r} is not a {definition['type']}, as {definition['name']} is")

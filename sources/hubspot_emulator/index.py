@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .table import Record, RecordTable
 
 RANGES_KEPT = 8
+MANY = 300  # changes above which building the order anew is quicker than one at a time
 
 
 class SearchIndex:
@@ -36,10 +37,17 @@ class SearchIndex:
         """Take in every change that happened at or before `until_ms`."""
         if not self._built:
             self._build()
+        due: dict[int, Record | None] = {}
         while self._pending and self._pending[0][0] <= until_ms:
             _, record_id, record = self._pending.popleft()
-            self._apply(record_id, record)
+            due[record_id] = record
+        if due:
             self._ranges.clear()
+        if len(due) > MANY:
+            self._apply_many(due)
+        else:
+            for record_id, record in due.items():
+                self._apply(record_id, record)
 
     def _build(self) -> None:
         rows = self._table.rows
@@ -82,10 +90,15 @@ class SearchIndex:
 
     def _apply(self, record_id: int, record: "Record | None") -> None:
         place = bisect_left(self._ids, record_id)
-        if place < len(self._ids) and self._ids[place] == record_id:
-            self._forget(place, record_id)
-        if record is not None and record.archived_ms is None:
-            self._ids.insert(bisect_left(self._ids, record_id), record_id)
+        known = place < len(self._ids) and self._ids[place] == record_id
+        live = record is not None and record.archived_ms is None
+        if known:
+            self._forget(record_id)
+        if known and not live:
+            del self._ids[place]
+        if record is not None and live:
+            if not known:
+                self._ids.insert(place, record_id)
             at = self._slot(record.updated_ms, record_id)
             self._modified.insert(at, record.updated_ms)
             self._by_modified.insert(at, record_id)
@@ -93,9 +106,27 @@ class SearchIndex:
         else:
             self._versions[record_id] = None
 
-    def _forget(self, place: int, record_id: int) -> None:
+    def _apply_many(self, due: "dict[int, Record | None]") -> None:
+        live = {
+            one: record
+            for one, record in due.items()
+            if record is not None and record.archived_ms is None
+        }
+        self._versions.update({one: live.get(one) for one in due})
+        pairs = [
+            pair
+            for pair in zip(self._modified, self._by_modified, strict=True)
+            if pair[1] not in due
+        ]
+        pairs += [(record.updated_ms, one) for one, record in live.items()]
+        pairs.sort()
+        self._modified = array("q", [pair[0] for pair in pairs])
+        self._by_modified = array("q", [pair[1] for pair in pairs])
+        self._ids = array("q", sorted(self._by_modified))
+
+    def _forget(self, record_id: int) -> None:
         at = self._slot(self.modified_ms(record_id), record_id)
-        del self._ids[place], self._modified[at], self._by_modified[at]
+        del self._modified[at], self._by_modified[at]
 
     def _slot(self, modified_ms: int, record_id: int) -> int:
         start = bisect_left(self._modified, modified_ms)

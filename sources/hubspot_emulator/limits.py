@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .clock import DAY_MS, Clock
-from .settings import Limits, Settings
+from .settings import Limits, Settings, Token
 
 PORTAL_ID = 1_234_567
 
@@ -60,13 +60,15 @@ class Meter:
         self._day = 0
         self.used_today = 0
 
-    def take(self, bucket: str, settings: Settings) -> tuple[Refusal | None, dict[str, str]]:
+    def take(
+        self, bucket: str, settings: Settings, token: Token
+    ) -> tuple[Refusal | None, dict[str, str]]:
         """Count one call; return the refusal if there is one, and the rate headers."""
         limits = settings.limits
         if limits is None or bucket == "free":
             return None, {}
         refusal = self._charge(bucket, limits)
-        headers = self._headers(bucket, limits)
+        headers = self._headers(bucket, limits, token)
         if refusal and settings.retry_after:
             headers["Retry-After"] = str(max(1, -int(-refusal.wait_ms // 1000)))
         return refusal, headers
@@ -86,13 +88,14 @@ class Meter:
         self.used_today += 1
         return None
 
-    def _headers(self, bucket: str, limits: Limits) -> dict[str, str]:
+    def _headers(self, bucket: str, limits: Limits, token: Token) -> dict[str, str]:
         if bucket == "search":
             return {}
-        headers = {
-            "X-HubSpot-RateLimit-Daily": str(limits.daily),
-            "X-HubSpot-RateLimit-Daily-Remaining": str(max(0, limits.daily - self.used_today)),
-        }
+        headers: dict[str, str] = {}
+        if token.daily_headers:
+            left = max(0, limits.daily - self.used_today)
+            headers["X-HubSpot-RateLimit-Daily"] = str(limits.daily)
+            headers["X-HubSpot-RateLimit-Daily-Remaining"] = str(left)
         if bucket == "interval":
             rest = limits.interval - len(self._windows["interval"].times)
             headers |= {

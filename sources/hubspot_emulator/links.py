@@ -49,6 +49,10 @@ class LinkTypes:
         self._pairs: dict[tuple[str, str], dict[int, LinkType]] = {}
         self._next_user_id = 28_000
 
+    def named(self, type_ids: list[str]) -> list[ObjectType]:
+        """Return the object types of some type ids."""
+        return [found for one in type_ids if (found := self._registry.find(one))]
+
     def of(self, source: ObjectType, target: ObjectType) -> dict[int, LinkType]:
         """Return the types from `source` to `target` by type id, the base type first."""
         pair = (source.type_id, target.type_id)
@@ -168,10 +172,7 @@ class LinkStore:
 
     def move(self, object_type: ObjectType, old_id: int, new_id: int) -> None:
         """Give a merged-away record's links to its survivor."""
-        for target_id in self.pairs_from(object_type.type_id):
-            target = self.types._registry.find(target_id)
-            if target is None:
-                continue
+        for target in self.types.named(self.pairs_from(object_type.type_id)):
             for other, type_ids in list(self.targets(object_type, target, old_id).items()):
                 self.unlink((object_type, old_id), (target, other))
                 if other != new_id:

@@ -83,7 +83,7 @@ def get_one(call: Call) -> Reply:
     return Reply(_whole(call, table, record, names, history))
 
 
-def resolve(table: RecordTable, value: Any, id_property: str | None) -> int | None:
+def resolve(table: RecordTable, value: object, id_property: str | None) -> int | None:
     """Return the record id that a value of `id_property` (or an id) names, None if none."""
     if id_property in (None, "", "hs_object_id"):
         text = str(value)

@@ -87,7 +87,7 @@ def groups(call: Call) -> Reply:
     return Reply({"results": rows})
 
 
-def _check_kind(kind: Any, field_type: Any) -> None:
+def _check_kind(kind: object, field_type: object) -> None:
     if field_type not in FIELD_TYPES.get(str(kind), ()):
         raise invalid(f"type {kind!r} does not go with fieldType {field_type!r}")
 

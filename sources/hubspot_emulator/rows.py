@@ -4,8 +4,8 @@ A record is a row of a small pool of values plus what is its own: id, dates, and
 named in the type's `own`. That is what lets a portal of a million records start at once.
 """
 
+from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from .catalog import ObjectType
 from .definitions import Definition
@@ -20,7 +20,20 @@ CHANGED_MS = 1_756_000_000_000  # 2025-08-24, the last change was before
 BULK_MS = 1_740_999_999_123  # the millisecond that an import touched
 BULK_EVERY = 20
 ODD_EVERY, ODD_RECORDS = 5, 40
+BULK_PLACE, ODD_PLACE = 7, 3
+CLEARED = 0.02  # share of values that were set and then cleared
 _MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class SeedOptions:
+    """What generated values depend on besides their definition."""
+
+    seed: int
+    filled: float
+    odd: bool
+    archived: float
+    owner_ids: tuple[str, ...] = ()
 
 
 class SeededRows:
@@ -31,7 +44,7 @@ class SeededRows:
         object_type: ObjectType,
         definitions: dict[str, Definition],
         count: int,
-        options: "SeedOptions",
+        options: SeedOptions,
     ) -> None:
         self.count = count
         self._type = object_type
@@ -71,7 +84,7 @@ class SeededRows:
 
     def modified_ms(self, ordinal: int) -> int:
         """Return when a record was last modified; one in 20 in the same millisecond."""
-        if ordinal % BULK_EVERY == 7:
+        if ordinal % BULK_EVERY == BULK_PLACE:
             return BULK_MS
         created = self.created_ms(ordinal)
         return created + self._mix(ordinal + 1) % (CHANGED_MS - created)
@@ -106,13 +119,17 @@ class SeededRows:
             draw = random.random()
             if draw < options.filled:
                 row[definition["name"]] = value_for(definition, random, options)
-            elif draw > 1 - 0.02:
+            elif draw > 1 - CLEARED:
                 row[definition["name"]] = ""  # once set, then cleared
         return row
 
     def is_odd(self, ordinal: int) -> bool:
         """Tell whether a record holds values outside the pool."""
-        return self._options.odd and ordinal % ODD_EVERY == 3 and ordinal < ODD_EVERY * ODD_RECORDS
+        return (
+            self._options.odd
+            and ordinal % ODD_EVERY == ODD_PLACE
+            and ordinal < ODD_EVERY * ODD_RECORDS
+        )
 
     def _odd_values(self, ordinal: int) -> dict[str, str]:
         place = ordinal // ODD_EVERY
@@ -135,17 +152,6 @@ class SeededRows:
         if template is None or not digits or template % int(digits) != value:
             return None
         return int(digits) if int(digits) < self.count else None
-
-
-class SeedOptions:
-    """What generated values depend on besides their definition."""
-
-    def __init__(self, spec: Any, owner_ids: list[str]) -> None:
-        self.seed: int = spec.seed
-        self.filled: float = spec.filled
-        self.odd: bool = spec.odd_values
-        self.archived: float = spec.archived
-        self.owner_ids = owner_ids
 
 
 def _system(definition: Definition, object_type: ObjectType) -> bool:

@@ -66,22 +66,21 @@ def _schema(call: Call, kind: ObjectType) -> dict[str, Any]:
 
 
 def _associations(call: Call, kind: ObjectType) -> list[dict[str, Any]]:
-    links, rows = call.portal.links, []
-    for target_id in links.pairs_from(kind.type_id):
-        target = call.portal.type(target_id)
-        for source, other in ((kind, target), (target, kind)):
-            for one in links.types.of(source, other).values():
-                rows.append(
-                    {
-                        "id": str(one.type_id),
-                        "name": one.name,
-                        "fromObjectTypeId": source.type_id,
-                        "toObjectTypeId": other.type_id,
-                        "createdAt": iso(INSTALLED_MS),
-                        "updatedAt": iso(INSTALLED_MS),
-                    }
-                )
-    return rows
+    links = call.portal.links
+    others = [call.portal.type(one) for one in links.pairs_from(kind.type_id)]
+    dates = {"createdAt": iso(INSTALLED_MS), "updatedAt": iso(INSTALLED_MS)}
+    return [
+        {
+            "id": str(one.type_id),
+            "name": one.name,
+            "fromObjectTypeId": source.type_id,
+            "toObjectTypeId": target.type_id,
+            **dates,
+        }
+        for other in others
+        for source, target in ((kind, other), (other, kind))
+        for one in links.types.of(source, target).values()
+    ]
 
 
 def create(call: Call) -> Reply:

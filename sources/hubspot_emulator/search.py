@@ -11,7 +11,14 @@ from . import render
 from .call import Call, Reply, record_id, text_list, whole_number
 from .errors import invalid
 from .filters import (
-    Filter, Predicate, compile_filter, parse_groups, reader_for, to_instant, to_number, tokens,
+    Filter,
+    Predicate,
+    compile_filter,
+    parse_groups,
+    reader_for,
+    to_instant,
+    to_number,
+    tokens,
 )  # fmt: skip
 from .table import Record, RecordTable
 
@@ -41,7 +48,7 @@ def search(call: Call) -> Reply:
     return Reply(answer)
 
 
-def _offset(after: Any) -> int:
+def _offset(after: object) -> int:
     if after in (None, ""):
         return 0
     text = str(after)
@@ -129,7 +136,7 @@ def _keep(table: RecordTable, ids: Ids, tests: list[Predicate]) -> Ids:
     return kept
 
 
-def _sorted(table: RecordTable, ids: Ids, sorts: Any, offset: int, limit: int) -> Ids:
+def _sorted(table: RecordTable, ids: Ids, sorts: object, offset: int, limit: int) -> Ids:
     name, descending = _sort(table, sorts)
     stop = min(offset + limit, MAX_RESULTS)
     if name == "hs_object_id" and descending:
@@ -140,7 +147,7 @@ def _sorted(table: RecordTable, ids: Ids, sorts: Any, offset: int, limit: int) -
     return sorted(ids, key=key, reverse=descending)[offset:stop]
 
 
-def _sort(table: RecordTable, sorts: Any) -> tuple[str, bool]:
+def _sort(table: RecordTable, sorts: object) -> tuple[str, bool]:
     """Return the property to sort by, by default the creation date, and the direction."""
     if not sorts:
         return table.type.created, False

@@ -3,14 +3,13 @@
 import socket
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Self
 
 import uvicorn
 
 from .app import Emulator
-from .control import limits_of
 from .seed import SeedSpec
 from .settings import DEFAULT_TOKEN, Settings
 from .store import Portal
@@ -19,16 +18,18 @@ HOST, PORT = "127.0.0.1", 8765
 START_SECONDS = 20
 
 
-def make_portal(spec: SeedSpec | None, **settings: Any) -> Portal:
-    """Return a portal; `settings` are members of `Settings` (`limits` may be "off")."""
-    if "limits" in settings and not hasattr(settings["limits"], "interval"):
-        settings["limits"] = limits_of(settings["limits"])
-    return Portal(spec or SeedSpec(), replace(Settings(), **settings))
+def make_portal(spec: SeedSpec | None, members: Mapping[str, object]) -> Portal:
+    """Return a portal; `members` are those of `Settings` (`limits` may be "off")."""
+    settings = Settings()
+    settings.change(members)
+    return Portal(spec or SeedSpec(), settings)
 
 
-def _config(portal: Portal, **options: Any) -> uvicorn.Config:
+def _config(portal: Portal, host: str = HOST, port: int = PORT) -> uvicorn.Config:
     return uvicorn.Config(
         Emulator(portal),
+        host=host,
+        port=port,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -37,7 +38,6 @@ def _config(portal: Portal, **options: Any) -> uvicorn.Config:
         date_header=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=1,
-        **options,
     )
 
 
@@ -46,8 +46,8 @@ class EmulatorServer:
 
     token = DEFAULT_TOKEN
 
-    def __init__(self, spec: SeedSpec | None = None, *, port: int = 0, **settings: Any) -> None:
-        self.portal = make_portal(spec, **settings)
+    def __init__(self, spec: SeedSpec | None = None, *, port: int = 0, **settings: object) -> None:
+        self.portal = make_portal(spec, settings)
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((HOST, port))
@@ -58,7 +58,7 @@ class EmulatorServer:
     def _run(self) -> None:
         self._server.run(sockets=[self._socket])
 
-    def __enter__(self) -> "EmulatorServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         give_up_at = time.monotonic() + START_SECONDS
         while not self._server.started:
@@ -79,8 +79,8 @@ class EmulatorServer:
 
 
 def serve(
-    spec: SeedSpec | None = None, host: str = HOST, port: int = PORT, **settings: Any
+    spec: SeedSpec | None = None, host: str = HOST, port: int = PORT, **settings: object
 ) -> None:
     """Run a portal in the foreground until interrupted."""
-    portal = make_portal(spec, **settings)
-    uvicorn.Server(_config(portal, host=host, port=port)).run()
+    portal = make_portal(spec, settings)
+    uvicorn.Server(_config(portal, host, port)).run()

@@ -1,6 +1,8 @@
 """What a portal's owner, plan and test may set; changed while the portal runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - the public token of a portal that holds made-up data
 
@@ -20,11 +22,14 @@ class Limits:
 
 @dataclass
 class Token:
-    """What an access token may do; `scopes` of None means everything."""
+    """What an access token may do; `scopes` of None means everything.
+
+    `daily_headers` is False for OAuth tokens, whose answers carry no daily headers.
+    """
 
     scopes: frozenset[str] | None = None
     expires_at_ms: int | None = None
-    kind: str = "private-app"
+    daily_headers: bool = True
 
 
 @dataclass
@@ -46,3 +51,33 @@ class Settings:
     journal_limit: int = 20_000
     link_version: str = "v3"
     tokens: dict[str, Token] = field(default_factory=lambda: {DEFAULT_TOKEN: Token()})
+
+    def change(self, members: Mapping[str, object]) -> None:
+        """Set members from Python or JSON values; an unknown one raises ValueError."""
+        for name, value in members.items():
+            if name == "limits":
+                self.limits = _to_limits(value)
+            elif name == "tokens":
+                given = cast("Mapping[str, object]", value)
+                self.tokens = {secret: _to_token(one) for secret, one in given.items()}
+            elif name in self.__dataclass_fields__:
+                setattr(self, name, value)
+            else:
+                raise ValueError(f"unknown setting {name!r}")
+
+
+def _to_limits(value: object) -> Limits | None:
+    """Return budgets from None or "off" (none), "on", or the numbers that differ."""
+    if value is None or value == "off":
+        return None
+    if value == "on":
+        return Limits()
+    return value if isinstance(value, Limits) else Limits(**cast("dict[str, int]", value))
+
+
+def _to_token(value: object) -> Token:
+    if isinstance(value, Token):
+        return value
+    members = cast("dict[str, Any]", value)
+    scopes = members.get("scopes")
+    return Token(**{**members, "scopes": None if scopes is None else frozenset(scopes)})

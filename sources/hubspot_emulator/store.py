@@ -1,4 +1,5 @@
 """One portal's state and every change it may undergo; knows nothing of HTTP."""
+# ruff: noqa: A002 - `type` and `id` are HubSpot's words, and callers pass them by name
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -30,9 +31,9 @@ def _locked(
     """Run a method of the portal while no other one runs."""
 
     @wraps(method)
-    def run(self: "Portal", *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.lock:
-            return method(self, *args, **kwargs)
+    def run(portal: "Portal", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with portal.lock:
+            return method(portal, *args, **kwargs)
 
     return run
 
@@ -45,6 +46,7 @@ class Portal:
     def __init__(self, spec: SeedSpec | None = None, settings: Settings | None = None) -> None:
         self.lock = RLock()
         self.defaults = settings or Settings()
+        self.spec = SeedSpec.empty()
         self.reset(spec or SeedSpec.empty())
 
     @_locked

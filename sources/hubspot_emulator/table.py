@@ -5,7 +5,6 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-
 from .catalog import ObjectType
 from .clock import iso
 from .definitions import Definition
@@ -103,8 +102,10 @@ class RecordTable:
 
     def put(self, record: Record, changed_ms: int) -> None:
         """Store a version of a record, in the place of any earlier one."""
-        self._unlist(record.id)
-        _insert(self.ids(archived=record.archived_ms is not None), record.id)
+        archived = record.archived_ms is not None
+        if not self.has(record.id, archived=archived):
+            self._unlist(record.id)
+            _insert(self.ids(archived=archived), record.id)
         self.changed[record.id] = record
         self._last_id = max(self._last_id, record.id)
         for name in self.unique_names():

@@ -47,11 +47,19 @@ ODD_VALUES: tuple[tuple[str, str], ...] = (
 )
 
 
+LEADING_SEPARATOR, FRACTION = 0.1, 0.3  # shares of multi-checkbox values, of numbers
+
+
 class Options(Protocol):
     """The part of the seed's options that values depend on."""
 
-    odd: bool
-    owner_ids: list[str]
+    @property
+    def odd(self) -> bool:
+        """Tell whether values may be malformed."""
+
+    @property
+    def owner_ids(self) -> tuple[str, ...]:
+        """Return the owners that records may have."""
 
 
 def value_for(definition: dict[str, Any], random: Random, options: Options) -> str:
@@ -61,7 +69,9 @@ def value_for(definition: dict[str, Any], random: Random, options: Options) -> s
     choices = [option["value"] for option in definition["options"]]
     if definition["fieldType"] == "checkbox" and choices:
         picked = random.sample(choices, random.randint(1, len(choices)))
-        return (";" if options.odd and random.random() < 0.1 else "") + ";".join(picked)
+        return (";" if options.odd and random.random() < LEADING_SEPARATOR else "") + ";".join(
+            picked
+        )
     if choices:
         return str(random.choice(choices))
     return _BY_TYPE.get(definition["type"], _text)(random)
@@ -72,7 +82,7 @@ def _text(random: Random) -> str:
 
 
 def _number(random: Random) -> str:
-    if random.random() < 0.3:
+    if random.random() < FRACTION:
         return f"{random.uniform(0, 1e5):.2f}"
     return str(random.randint(0, 10 ** random.randint(1, 12)))
 

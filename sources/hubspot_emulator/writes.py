@@ -21,7 +21,7 @@ def _writable(call: Call, letters: str = "CW") -> RecordTable:
     return table
 
 
-def _values(table: RecordTable, given: Any) -> Values:
+def _values(table: RecordTable, given: object) -> Values:
     """Return the values of a request, refusing unknown properties and wrong shapes."""
     if not isinstance(given, dict):
         raise invalid("Invalid input JSON: properties must be an object")
@@ -32,7 +32,7 @@ def _values(table: RecordTable, given: Any) -> Values:
     return values
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -105,7 +105,7 @@ def _create(call: Call, table: RecordTable, body: dict[str, Any]) -> int:
     return number
 
 
-def _update(call: Call, table: RecordTable, number: int, given: Any) -> None:
+def _update(call: Call, table: RecordTable, number: int, given: object) -> None:
     values = _appended(table, number, _values(table, given))
     _check_unique(table, values, number)
     call.portal.update(table.type.type_id, number, values)
