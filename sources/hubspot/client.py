@@ -21,7 +21,7 @@ from .auth import BearerAuth
 from .config import HubSpotConfig, check_config
 from .errors import DailyQuotaError
 from .limits import Budget, Limits
-from .paths import path_of
+from .paths import budget_of, path_of
 
 T = TypeVar("T")
 Params = Mapping[str, str | int]
@@ -89,7 +89,13 @@ class Client:
             ConfigError: a setting makes no sense.
         """
         self.config = check_config(config)
-        self.limits = limits or Limits(config.budget_share, sleep=sleep, clock=clock)
+        self.limits = limits or Limits(
+            config.budget_share,
+            search=config.search_per_second,
+            associations=config.associations_per_10_seconds,
+            sleep=sleep,
+            clock=clock,
+        )
         self.meter = Meter()
         self._clock = clock
         self._timeout = config.timeout_seconds
@@ -254,14 +260,6 @@ class _Call:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
-
-
-def budget_of(path: str) -> Budget:
-    """Tell which of HubSpot's budgets a path counts against."""
-    if path.endswith("/search"):
-        return "search"
-    numbered, dated = "/crm/v4/associations/", "/crm/associations/"
-    return "associations" if path.startswith((numbered, dated)) else "interval"
 
 
 def _session(config: HubSpotConfig, auth: BearerAuth) -> requests.Session:

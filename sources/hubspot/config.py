@@ -19,7 +19,14 @@ from .auth import WHERE, checked_token
 from .errors import ConfigError
 
 SECTIONS = ("sources", "hubspot")
-_WHOLE_NUMBERS = {"calls_in_flight": 1, "load_rows": 1, "max_attempts": 1, "lookback_minutes": 0}
+_LEAST = {
+    "search_per_second": 1,
+    "associations_per_10_seconds": 1,
+    "calls_in_flight": 1,
+    "load_rows": 1,
+    "max_attempts": 1,
+    "lookback_minutes": 0,
+}
 _VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")
 
 
@@ -35,6 +42,10 @@ class HubSpotConfig(BaseConfiguration):
     """Form of the paths: a date such as `2026-03` or `2026-09`, or `v3`."""
     budget_share: float = 0.9
     """Share of each of HubSpot's rate budgets that this connector may use, above 0, at most 1."""
+    search_per_second: int = 5
+    """HubSpot's limit of searches per second; set it only where HubSpot granted another one."""
+    associations_per_10_seconds: int = 100
+    """HubSpot's limit of association calls: 100, by plan 150 or 200; its answers do not tell."""
     calls_in_flight: int = 8
     """Calls that may wait for an answer at the same time."""
     lookback_minutes: int = 60
@@ -96,7 +107,7 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
         raise _out_of_range("api_version", "a date such as 2026-03, or v3")
     if not _is_number(config.budget_share) or not 0 < config.budget_share <= 1:
         raise _out_of_range("budget_share", "a number above 0 and at most 1")
-    for name, least in _WHOLE_NUMBERS.items():
+    for name, least in _LEAST.items():
         if not isinstance(config[name], int) or config[name] < least:
             raise _out_of_range(name, f"a whole number of at least {least}")
     for name in ("load_minutes", "timeout_seconds"):

@@ -109,6 +109,8 @@ class Limits:
         self,
         share: float = 0.9,
         *,
+        search: int = 5,
+        associations: int = 100,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -116,6 +118,8 @@ class Limits:
 
         Args:
             share: of each budget, above 0 and at most 1; the rest is left to other apps.
+            search: calls per second; HubSpot's answers do not tell.
+            associations: calls per 10 seconds; HubSpot's answers do not tell.
             sleep: waits a number of seconds; by default until then or until `cancel`.
             clock: monotonic seconds.
         """
@@ -128,8 +132,8 @@ class Limits:
         self._daily_remaining: int | None = None
         self._windows: dict[Budget, Window] = {
             "interval": Window(100, 10.0, share, known=False),
-            "search": Window(5, 1.0, share),
-            "associations": Window(100, 10.0, share),
+            "search": Window(search, 1.0, share),
+            "associations": Window(associations, 10.0, share),
         }
 
     def acquire(self, budget: Budget) -> Slot:

@@ -1,7 +1,9 @@
-"""Where each API lives, in the numbered and in the dated form of paths, as data."""
+"""Where each API lives, in the numbered and in the dated form of paths, and its rate budget."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
+
+from .limits import Budget
 
 # Per API: path with a version number, path with a date. `{version}` is the setting's date,
 # `{segments}` what the caller names, at the end where the template has no place for it.
@@ -54,3 +56,11 @@ def path_of(version: str, api: str, segments: Sequence[str]) -> str:
         template += "/{segments}"
     quoted = "/".join(quote(segment, safe="") for segment in segments)
     return template.format(version=version, segments=quoted)
+
+
+def budget_of(path: str) -> Budget:
+    """Tell which of HubSpot's budgets a path counts against."""
+    if path.endswith("/search"):
+        return "search"
+    numbered, dated = "/crm/v4/associations/", "/crm/associations/"
+    return "associations" if path.startswith((numbered, dated)) else "interval"

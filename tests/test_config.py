@@ -1,0 +1,145 @@
+"""Settings: where they come from, what is refused, and that the token stays hidden."""
+
+import pytest
+
+from sources.hubspot.auth import BearerAuth, checked_token, redact
+from sources.hubspot.config import HubSpotConfig, check_config, resolve_config
+from sources.hubspot.errors import ConfigError
+
+TOKEN = "pat-na1-0123"  # noqa: S105 - made up
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch, tmp_path):
+    """Keep the settings of the machine that runs the tests out of them."""
+    monkeypatch.chdir(tmp_path)
+    for name in HubSpotConfig():
+        monkeypatch.delenv(f"SOURCES__HUBSPOT__{name.upper()}", raising=False)
+
+
+def test_defaults():
+    """Only the token has to be given."""
+    config = resolve_config(access_token=TOKEN)
+    assert config.base_url == "https://api.hubapi.com"
+    assert config.api_version == "2026-03"
+    assert config.pairs is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("access_token", TOKEN, TOKEN),
+        ("base_url", "http://localhost:8765/", "http://localhost:8765"),
+        ("api_version", "v3", "v3"),
+        ("budget_share", "0.5", 0.5),
+        ("search_per_second", "10", 10),
+        ("associations_per_10_seconds", "150", 150),
+        ("calls_in_flight", "3", 3),
+        ("lookback_minutes", "0", 0),
+        ("load_rows", "1000", 1000),
+        ("load_minutes", "2.5", 2.5),
+        ("timeout_seconds", "5", 5),
+        ("max_attempts", "1", 1),
+        ("pairs", '["deals_to_contacts"]', ["deals_to_contacts"]),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_environment(monkeypatch, name, text, value):
+    """Every setting can come from the environment."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", TOKEN)
+    monkeypatch.setenv(f"SOURCES__HUBSPOT__{name.upper()}", text)
+    assert resolve_config()[name] == value
+
+
+def test_explicit_value_wins(monkeypatch):
+    """A value given by the caller beats the environment, None does not."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", "other")
+    monkeypatch.setenv("SOURCES__HUBSPOT__LOAD_ROWS", "7")
+    config = resolve_config(access_token=TOKEN, load_rows=None)
+    assert (config.access_token, config.load_rows) == (TOKEN, 7)
+
+
+def test_missing_token():
+    """Without a token the error says which setting to set, and where."""
+    with pytest.raises(ConfigError, match=r"SOURCES__HUBSPOT__ACCESS_TOKEN.*secrets"):
+        resolve_config()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("base_url", "api.hubapi.com"),
+        ("base_url", "ftp://api.hubapi.com"),
+        ("base_url", "https://"),
+        ("base_url", "https://user:word@api.hubapi.com"),
+        ("base_url", "https://api.hubapi.com?x=1"),
+        ("base_url", "http://[::1"),
+        ("base_url", "http://localhost:port"),
+        ("base_url", "http://api.hubapi.com"),
+        ("api_version", "2026"),
+        ("api_version", "v4"),
+        ("budget_share", 0),
+        ("budget_share", 1.1),
+        ("budget_share", float("nan")),
+        ("budget_share", "half"),
+        ("search_per_second", 0),
+        ("associations_per_10_seconds", -1),
+        ("calls_in_flight", 0),
+        ("lookback_minutes", -1),
+        ("load_rows", 0.5),
+        ("load_minutes", 0),
+        ("timeout_seconds", float("inf")),
+        ("max_attempts", 0),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_refused_value(name, value):
+    """A value that makes no sense is refused by the name of its setting."""
+    with pytest.raises(ConfigError, match=f"SOURCES__HUBSPOT__{name.upper()}"):
+        resolve_config(access_token=TOKEN, **{name: value})
+
+
+def test_refused_text(monkeypatch):
+    """Text where a number belongs is refused by the name of its setting."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__LOAD_ROWS", "many")
+    with pytest.raises(ConfigError, match=r"SOURCES__HUBSPOT__LOAD_ROWS.*whole number"):
+        resolve_config(access_token=TOKEN)
+
+
+def test_unknown_setting():
+    """A misspelt setting is refused instead of ignored."""
+    with pytest.raises(ConfigError, match="no setting acess_token"):
+        resolve_config(acess_token=TOKEN)
+
+
+@pytest.mark.parametrize(
+    "token", [f" {TOKEN}\n", f'"{TOKEN}"', f"' {TOKEN} '"], ids=["space", "quotes", "both"]
+)
+def test_token_is_trimmed(token):
+    """What copying leaves around a token does no harm."""
+    assert resolve_config(access_token=token).access_token == TOKEN
+
+
+@pytest.mark.parametrize(
+    "token",
+    [None, "", " ", '""', "pat na1", "pat\nna1", "pat\x00na1", "pät", "Bearer pat", "pat\u200bna1"],
+    ids=ascii,
+)
+def test_token_is_refused(token):
+    """What cannot be a token is refused before anything is sent, and not repeated."""
+    with pytest.raises(ConfigError, match="ACCESS_TOKEN") as caught:
+        checked_token(token)
+    assert not (token or "").strip(' "') or token not in str(caught.value)
+
+
+def test_token_is_hidden():
+    """Neither the settings nor the auth show the token."""
+    config = check_config(HubSpotConfig(access_token=TOKEN))
+    shown = f"{config} {config!r} {BearerAuth(TOKEN)} {BearerAuth(TOKEN)!r}"
+    assert TOKEN not in shown
+
+
+def test_redact():
+    """Every occurrence of the token is blotted out."""
+    assert redact(f"a {TOKEN} b{TOKEN}", TOKEN) == "a *** b***"
+    assert redact("a", None) == "a"

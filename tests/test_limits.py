@@ -1,0 +1,210 @@
+"""Budgets: never a call too many at HubSpot, and next to nothing of our share left unused."""
+
+import heapq
+import itertools
+import random
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from sources.hubspot.errors import DailyQuotaError, UnavailableError
+from sources.hubspot.limits import Limits
+
+PREFIX = "X-HubSpot-RateLimit-"
+
+
+def headers(**numbers) -> dict[str, str]:
+    """Return rate headers; an underscore stands for the dash."""
+    return {PREFIX + name.replace("_", "-"): str(number) for name, number in numbers.items()}
+
+
+class Wire:
+    """Calls on their way to a portal whose clock is ours, several in flight."""
+
+    def __init__(self, budget, *, share=0.9, in_flight=8, delays: Callable[[], tuple]) -> None:
+        self.now = 1000.0
+        self.limits = Limits(share, sleep=self.advance, clock=lambda: self.now)
+        self.budget = budget
+        self.arrivals: list[float] = []
+        self._in_flight = in_flight
+        self._delays = delays
+        self._answers: list = []
+        self._order = itertools.count()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; answers arrive meanwhile."""
+        end = self.now + seconds
+        while self._answers and self._answers[0][0] <= end:
+            self.now, _, slot = heapq.heappop(self._answers)
+            self.limits.release(slot)
+        self.now = end
+
+    def call(self) -> None:
+        """Send one call as soon as a connection and the budget are free."""
+        while len(self._answers) >= self._in_flight:
+            self.advance(self._answers[0][0] - self.now)
+        slot = self.limits.acquire(self.budget)
+        there, back = self._delays()
+        self.arrivals.append(self.now + there)
+        heapq.heappush(self._answers, (self.now + there + back, next(self._order), slot))
+
+    def run(self, seconds: float) -> float:
+        """Call for a while; return the calls per second."""
+        began = self.now
+        while self.now - began < seconds:
+            self.call()
+        return len(self.arrivals) / (self.now - began)
+
+    def most_in(self, window: float) -> int:
+        """Return the highest number of arrivals in any rolling window."""
+        times = sorted(self.arrivals)
+        return max(
+            sum(1 for later in times[i:] if later - first < window) for i, first in enumerate(times)
+        )
+
+
+def constant(there, back):
+    """Return delays that never change."""
+    return lambda: (there, back)
+
+
+def jitter(there, back, seed=1):
+    """Return delays evenly spread from 0."""
+    rng = random.Random(seed)
+    return lambda: (rng.uniform(0, there), rng.uniform(0, back))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.5, 0.05])
+@pytest.mark.parametrize(
+    ("budget", "limit", "window", "delays"),
+    [
+        ("interval", 100, 10, constant(0.0, 0.001)),
+        ("interval", 100, 10, constant(0.05, 0.3)),
+        ("interval", 100, 10, jitter(0.75, 0.1)),
+        ("interval", 190, 10, jitter(0.3, 0.1)),
+        ("interval", 250, 10, constant(0.0, 0.02)),
+        ("search", 5, 1, constant(0.0, 0.01)),
+        ("search", 5, 1, constant(0.04, 0.5)),
+        ("search", 5, 1, jitter(0.08, 0.2)),
+        ("associations", 100, 10, jitter(0.3, 0.3)),
+    ],
+    ids=["fast", "slow", "jitter", "190", "250", "search", "search-slow", "search-jitter", "links"],
+)
+def test_no_call_too_many_and_no_share_unused(budget, limit, window, delays, share):
+    """No rolling window sees more than the limit; at least 90 % of the share is used."""
+    wire = Wire(budget, share=share, delays=delays)
+    wire.limits.learn(budget, headers(Max=limit) if budget == "interval" else {})
+    rate = wire.run(12 * window / share)
+    assert wire.most_in(window) <= limit
+    assert rate >= 0.9 * limit * share / window
+
+
+def test_share_holds_in_every_window():
+    """Other apps find their part of the budget free in every window, not only on average."""
+    wire = Wire("interval", share=0.5, delays=constant(0, 0.01))
+    wire.limits.learn("interval", {})
+    wire.run(60)
+    assert wire.most_in(10) <= 50
+
+
+def test_first_call_goes_alone():
+    """Until the first answer has told the limit, nothing else is sent."""
+    wire = Wire("interval", delays=constant(0.1, 0.4))
+    wire.call()
+    wire.call()
+    assert wire.arrivals[1] - wire.arrivals[0] >= 0.5
+
+
+def test_limit_is_learned():
+    """The headers of an answer replace the limit and the window, for better or worse."""
+    limits = Limits()
+    limits.learn("interval", headers(Max=190, Interval_Milliseconds=5000))
+    assert limits.snapshot()["interval"] == {
+        "limit": 190, "window_seconds": 5, "share": 0.9, "per_second": 34.2, "others": 0,
+    }  # fmt: skip
+
+
+def test_association_limit_is_not_taken_from_the_interval():
+    """An association answer that carries the interval's numbers teaches nothing."""
+    limits = Limits()
+    limits.learn("interval", headers(Max=190))
+    limits.learn("associations", headers(Max=190))
+    assert limits.snapshot()["associations"]["limit"] == 100
+    limits.learn("associations", headers(Max=150))
+    assert limits.snapshot()["associations"]["limit"] == 150
+
+
+@pytest.mark.parametrize("text", ["", "x", "-5", "1.5", "0", "²"], ids=ascii)
+def test_bad_headers_teach_nothing(text):
+    """A header that is no whole number above 0 leaves the limit as it was."""
+    limits = Limits()
+    limits.learn("interval", headers(Max=text, Interval_Milliseconds=text, Remaining=text))
+    assert limits.snapshot()["interval"]["limit"] == 100
+    assert limits.snapshot()["interval"]["window_seconds"] == 10
+
+
+def test_other_callers_are_left_room():
+    """What HubSpot counts beyond our own calls is taken off, and comes back a window later."""
+    wire = Wire("interval", delays=constant(0, 0))
+    slot = wire.limits.acquire("interval")
+    wire.limits.release(slot)
+    wire.limits.learn("interval", headers(Max=100, Remaining=29), slot)
+    assert wire.limits.snapshot()["interval"]["others"] == 70
+    for _ in range(26):  # 27 with the first: 90 % of the 30 that are left
+        wire.call()
+    assert wire.now - 1000 < 1
+    wire.call()
+    assert wire.now - 1000 >= 10
+
+
+def test_own_calls_are_not_taken_for_others():
+    """A header that counts just our own calls takes nothing off."""
+    wire = Wire("interval", delays=constant(0, 0.01))
+    wire.limits.learn("interval", {})
+    for _ in range(20):
+        wire.call()
+    slot = wire.limits.acquire("interval")
+    wire.limits.learn("interval", headers(Max=100, Remaining=79), slot)
+    assert wire.limits.snapshot()["interval"]["others"] == 0
+
+
+def test_penalty_stops_every_thread():
+    """After a 429 nobody calls for as long as told, other budgets go on."""
+    wire = Wire("search", delays=constant(0, 0))
+    wire.limits.penalise("search", 3)
+    wire.limits.release(wire.limits.acquire("interval"))
+    assert wire.now == 1000
+    wire.call()
+    assert wire.now - 1000 >= 3
+
+
+def test_day_is_learned_and_its_reserve_kept():
+    """Calls stop while the other apps' part of the day is still there."""
+    limits = Limits(0.9)
+    limits.learn("interval", headers(Daily=1000, Daily_Remaining=101))
+    limits.release(limits.acquire("associations"))
+    limits.learn("associations", headers(Daily=1000, Daily_Remaining=100))
+    assert limits.snapshot()["daily"] == {"limit": 1000, "remaining": 100, "reserve": 100}
+    with pytest.raises(DailyQuotaError, match=r"100 of the portal's 1000.*midnight"):
+        limits.acquire("search")
+
+
+def test_spent_day_stops_calls():
+    """Once HubSpot has refused a call for the day, no other one is sent."""
+    limits = Limits()
+    limits.spend_day()
+    with pytest.raises(DailyQuotaError, match="midnight"):
+        limits.acquire("interval")
+
+
+def test_cancel_ends_a_wait():
+    """A thread that waits for its turn is let go at once, with an error."""
+    limits = Limits()
+    limits.penalise("interval", 60)
+    timer = threading.Timer(0.1, limits.cancel)
+    timer.start()
+    with pytest.raises(UnavailableError, match="cancelled"):
+        limits.acquire("interval")
+    timer.join(1)
+    assert not timer.is_alive()
