@@ -271,7 +271,7 @@ def _session(config: HubSpotConfig, auth: BearerAuth) -> requests.Session:
         {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
         | {"Content-Type": "application/json"}
     )
-    adapter = HTTPAdapter(pool_maxsize=config.calls_in_flight, max_retries=0)
+    adapter = HTTPAdapter(pool_maxsize=2 * config.calls_in_flight, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
