@@ -209,15 +209,25 @@ def _created(
 def batch_create_default(call: Call) -> Reply:
     """Associate records with the unlabelled type."""
     tables = pair(call, writing=True)
-    base = call.portal.links.types.base_id(tables[0].type, tables[1].type)
-    results = []
-    for one in inputs(call, BATCH_LIMIT):
-        source, target = _ends(one, tables)
-        call.portal.links.link(source, target, base)
-        spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": base}
-        ends = {"from": {"id": str(source[1])}, "to": {"id": str(target[1])}}
-        results.append({**ends, "associationSpec": spec})
-    return batch_reply(call, results, [])
+    ends = [_ends(one, tables) for one in inputs(call, BATCH_LIMIT)]
+    return batch_reply(call, [_default(call, source, target) for source, target in ends], [])
+
+
+def put_default(call: Call) -> Reply:
+    """Associate two records with the unlabelled type."""
+    tables = call.table(writing=True), call.table(call.params["to_type"], writing=True)
+    source, target = _path_ends(call, tables)
+    return batch_reply(call, [_default(call, source, target)], [])
+
+
+def _default(
+    call: Call, source: tuple[ObjectType, int], target: tuple[ObjectType, int]
+) -> dict[str, Any]:
+    base = call.portal.links.types.base_id(source[0], target[0])
+    call.portal.links.link(source, target, base)
+    spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": base}
+    ends = {"from": {"id": str(source[1])}, "to": {"id": str(target[1])}}
+    return {**ends, "associationSpec": spec}
 
 
 def batch_archive(call: Call) -> Reply:

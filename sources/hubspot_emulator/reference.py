@@ -75,6 +75,14 @@ def stages(call: Call) -> Reply:
     return Reply({"results": _pipeline(call)["stages"]})
 
 
+def stage(call: Call) -> Reply:
+    """Answer one stage of one pipeline."""
+    for one in _pipeline(call)["stages"]:
+        if one["id"] == call.params["stage_id"]:
+            return Reply(one)
+    raise not_found(f"There is no stage {call.params['stage_id']}")
+
+
 def account(call: Call) -> Reply:
     """Answer the account's details, whatever the token may do."""
     return Reply(call.portal.account)

@@ -7,159 +7,118 @@ from . import associations as a
 from . import objects, properties, reference, schemas, search, writes
 from .call import DATED, Call, Reply, Route
 
+# where each family of endpoints lies: the numbered form (or forms), then the dated one
+ROOTS = {
+    "objects": ("/crm/v3/objects/{type}", "/crm/objects/{version}/{type}"),
+    "associations": ("/crm/v4/associations/{from_type}/{to_type}",
+                     "/crm/associations/{version}/{from_type}/{to_type}"),
+    "links": ("/crm/v4/objects/{type}/{id}/associations",
+              "/crm/objects/{version}/{type}/{id}/associations"),
+    "properties": ("/crm/v3/properties/{type}", "/crm/properties/{version}/{type}"),
+    "schemas": ("/crm-object-schemas/v3/schemas", "/crm/v3/schemas",
+                "/crm-object-schemas/{version}/schemas"),
+    "pipelines": ("/crm/v3/pipelines/{type}", "/crm/pipelines/{version}/{type}"),
+    "owners": ("/crm/v3/owners", "/crm/owners/{version}"),
+    "account": ("/account-info/v3", "/account-info/{version}"),
+    "limits": ("/crm/v3/limits", "/crm/limits/{version}"),
+    "library": ("/crm/v3/object-library", "/crm/object-library/{version}"),
+    "tokens": ("/oauth/v2/private-apps/get",),
+}  # fmt: skip
+BUCKETS = {"associations": "associations", "tokens": "free"}
+
 _VERSION = "|".join(DATED)
 _READ = "properties propertiesWithHistory associations archived"
+_SEARCH = "filterGroups filters sorts query properties limit after"
 _SCHEMA = "archived includePropertyDefinitions includeAssociationDefinitions includeAuditMetadata"
-_DEFINITION = ("label type fieldType groupName description options displayOrder hasUniqueValue "
-               "hidden formField calculationFormula externalOptions referencedObjectType "
-               "dataSensitivity numberDisplayHint currencyPropertyName showCurrencySymbol "
+_NEW_SCHEMA = ("name! labels! properties! requiredProperties! associatedObjects! description "
+               "searchableProperties primaryDisplayProperty secondaryDisplayProperties "
+               "allowsSensitiveProperties")  # fmt: skip
+_DEFINITION = ("description options displayOrder hasUniqueValue hidden formField "
+               "calculationFormula externalOptions referencedObjectType dataSensitivity "
+               "numberDisplayHint currencyPropertyName showCurrencySymbol "
                "textDisplayHint")  # fmt: skip
 
 
 def _route(
-    name: str, method: str, paths: str, handler: Callable[[Call], Reply], *accepts: str
+    name: str, method: str, tail: str, handler: Callable[[Call], Reply], *accepts: str
 ) -> Route:
-    """Return a route; `accepts` = query parameters, body members, rate bucket."""
-    query, body, bucket = (*accepts, *("", "-", "interval")[len(accepts) :])
+    """Return a route; `accepts` = query parameters, then body members (`!` when required)."""
+    family = name.split(".", maxsplit=1)[0]
+    query, body = (*accepts, *("", "-")[len(accepts) :])
     return Route(
         name=name,
         method=method,
-        paths=tuple(paths.split()),
+        paths=tuple(root + tail for root in ROOTS[family]),
         handler=handler,
         query=frozenset(query.split()),
         body=None if body == "-" else tuple(body.split()),
-        bucket=bucket,
+        bucket="search" if name == "objects.search" else BUCKETS.get(family, "interval"),
     )
 
 
-def _forms(
-    name: str, method: str, tail: str, handler: Callable[[Call], Reply], *accepts: str
-) -> Route:
-    """Return a route under objects."""
-    paths = f"/crm/v3/objects/{{type}}{tail} /crm/objects/{{version}}/{{type}}{tail}"
-    return _route(name, method, paths, handler, *accepts)
-
-
-def _pair(
-    name: str, method: str, tail: str, handler: Callable[[Call], Reply], *accepts: str
-) -> Route:
-    """Return a route under associations."""
-    ends = f"{{from_type}}/{{to_type}}{tail}"
-    paths = f"/crm/v4/associations/{ends} /crm/associations/{{version}}/{ends}"
-    return _route(name, method, paths, handler, *accepts)
-
-
-def _record_link(
-    name: str, method: str, tail: str, handler: Callable[[Call], Reply], *accepts: str
-) -> Route:
-    """Return a route under one record's associations."""
-    ends = f"{{type}}/{{id}}/associations/{tail}"
-    paths = f"/crm/v4/objects/{ends} /crm/objects/{{version}}/{ends}"
-    return _route(name, method, paths, handler, *accepts)
-
-
-def _property(
-    name: str, method: str, tail: str, handler: Callable[[Call], Reply], *accepts: str
-) -> Route:
-    """Return a route under properties."""
-    paths = f"/crm/v3/properties/{{type}}{tail} /crm/properties/{{version}}/{{type}}{tail}"
-    return _route(name, method, paths, handler, *accepts)
-
-
-def _schema(
-    name: str, method: str, tail: str, handler: Callable[[Call], Reply], *accepts: str
-) -> Route:
-    """Return a route under schemas."""
-    roots = "/crm-object-schemas/v3/schemas /crm/v3/schemas /crm-object-schemas/{version}/schemas"
-    return _route(name, method, " ".join(r + tail for r in roots.split()), handler, *accepts)
-
-
-def _pipeline(name: str, tail: str, handler: Callable[[Call], Reply]) -> Route:
-    """Return a route under pipelines."""
-    paths = f"/crm/v3/pipelines/{{type}}{tail} /crm/pipelines/{{version}}/{{type}}{tail}"
-    return _route(name, "GET", paths, handler)
-
-
-_SEARCH = "filterGroups filters sorts query properties limit after"
-
 ROUTES: tuple[Route, ...] = (
-    _forms("objects.list", "GET", "", objects.list_page, f"limit after {_READ}"),
-    _forms("objects.batch_read", "POST", "/batch/read", objects.batch_read, "archived",
+    _route("objects.list", "GET", "", objects.list_page, f"limit after {_READ}"),
+    _route("objects.batch_read", "POST", "/batch/read", objects.batch_read, "archived",
            "inputs! properties! propertiesWithHistory! idProperty"),
-    _forms("objects.search", "POST", "/search", search.search, "", _SEARCH, "search"),
-    _forms("objects.get", "GET", "/{id}", objects.get_one, f"idProperty {_READ}"),
-    _forms("objects.create", "POST", "", writes.create, "",
+    _route("objects.search", "POST", "/search", search.search, "", _SEARCH),
+    _route("objects.get", "GET", "/{id}", objects.get_one, f"idProperty {_READ}"),
+    _route("objects.create", "POST", "", writes.create, "",
            "properties! associations objectWriteTraceId"),
-    _forms("objects.update", "PATCH", "/{id}", writes.update, "idProperty",
+    _route("objects.update", "PATCH", "/{id}", writes.update, "idProperty",
            "properties! objectWriteTraceId"),
-    _forms("objects.archive", "DELETE", "/{id}", writes.archive),
-    _forms("objects.batch_create", "POST", "/batch/create", writes.batch_create, "", "inputs!"),
-    _forms("objects.batch_update", "POST", "/batch/update", writes.batch_update, "", "inputs!"),
-    _forms("objects.batch_upsert", "POST", "/batch/upsert", writes.batch_upsert, "", "inputs!"),
-    _forms("objects.batch_archive", "POST", "/batch/archive", writes.batch_archive, "", "inputs!"),
-    _forms("objects.merge", "POST", "/merge", writes.merge, "",
+    _route("objects.archive", "DELETE", "/{id}", writes.archive),
+    _route("objects.batch_create", "POST", "/batch/create", writes.batch_create, "", "inputs!"),
+    _route("objects.batch_update", "POST", "/batch/update", writes.batch_update, "", "inputs!"),
+    _route("objects.batch_upsert", "POST", "/batch/upsert", writes.batch_upsert, "", "inputs!"),
+    _route("objects.batch_archive", "POST", "/batch/archive", writes.batch_archive, "", "inputs!"),
+    _route("objects.merge", "POST", "/merge", writes.merge, "",
            "primaryObjectId! objectIdToMerge!"),
-    _forms("objects.gdpr_delete", "POST", "/gdpr-delete", writes.gdpr_delete, "",
+    _route("objects.gdpr_delete", "POST", "/gdpr-delete", writes.gdpr_delete, "",
            "objectId! idProperty"),
-    _pair("associations.batch_read", "POST", "/batch/read", a.batch_read, "", "inputs!",
-          "associations"),
-    _pair("associations.labels", "GET", "/labels", a.labels, "", "-", "associations"),
-    _pair("associations.create_label", "POST", "/labels", a.create_label, "",
-          "label! name! inverseLabel", "associations"),
-    _pair("associations.batch_create", "POST", "/batch/create", a.batch_create, "", "inputs!",
-          "associations"),
-    _pair("associations.batch_create_default", "POST", "/batch/associate/default",
-          a.batch_create_default, "", "inputs!", "associations"),
-    _pair("associations.batch_archive", "POST", "/batch/archive", a.batch_archive, "", "inputs!",
-          "associations"),
-    _pair("associations.batch_archive_labels", "POST", "/batch/labels/archive",
-          a.batch_archive_labels, "", "inputs!", "associations"),
-    _record_link("associations.of_record", "GET", "{to_type}", a.of_record, "limit after"),
-    _record_link("associations.put", "PUT", "{to_type}/{to_id}", a.put_one, "", "[]"),
-    _record_link("associations.delete", "DELETE", "{to_type}/{to_id}", a.delete_one),
-    _property("properties.list", "GET", "", properties.list_all,
-              "archived dataSensitivity locale properties"),
-    _property("properties.groups", "GET", "/groups", properties.groups, "locale"),
-    _property("properties.get", "GET", "/{name}", properties.get_one,
-              "archived dataSensitivity locale properties"),
-    _property("properties.batch_read", "POST", "/batch/read", properties.batch_read, "locale",
-              "inputs! archived dataSensitivity"),
-    _property("properties.create", "POST", "", properties.create, "",
-              "name! " + _DEFINITION.replace("label type fieldType groupName",
-                                             "label! type! fieldType! groupName!")),
-    _property("properties.update", "PATCH", "/{name}", properties.update, "", _DEFINITION),
-    _property("properties.archive", "DELETE", "/{name}", properties.archive),
-    _schema("schemas.list", "GET", "", schemas.list_all, _SCHEMA),
-    _schema("schemas.get", "GET", "/{type}", schemas.get_one, _SCHEMA),
-    _schema("schemas.batch_read", "POST", "/batch/read", schemas.batch_read, "",
-            "inputs! includePropertyDefinitions includeAssociationDefinitions "
-            "includeAuditMetadata"),
-    _schema("schemas.create", "POST", "", schemas.create, "",
-            "name! labels! properties! requiredProperties! associatedObjects! description "
-            "searchableProperties primaryDisplayProperty secondaryDisplayProperties "
-            "allowsSensitiveProperties"),
-    _pipeline("pipelines.list", "", reference.pipelines),
-    _pipeline("pipelines.get", "/{pipeline_id}", reference.pipeline),
-    _pipeline("pipelines.stages", "/{pipeline_id}/stages", reference.stages),
-    _route("owners.list", "GET", "/crm/v3/owners /crm/owners/{version}", reference.owners,
-           "limit after email archived"),
-    _route("owners.get", "GET", "/crm/v3/owners/{id} /crm/owners/{version}/{id}",
-           reference.owner, "idProperty archived"),
-    _route("account.details", "GET",
-           "/account-info/v3/details /account-info/{version}/details", reference.account),
-    _route("account.usage", "GET",
-           "/account-info/v3/api-usage/daily/private-apps "
-           "/account-info/{version}/api-usage/daily/private-apps", reference.usage),
-    _route("limits.records", "GET", "/crm/v3/limits/records /crm/limits/{version}/records",
-           reference.record_limits),
-    _route("library.enablement", "GET",
-           "/crm/v3/object-library/enablement /crm/object-library/{version}/enablement",
-           reference.enablement),
-    _route("library.enablement_of", "GET",
-           "/crm/v3/object-library/enablement/{type} "
-           "/crm/object-library/{version}/enablement/{type}", reference.enablement_of),
-    _route("tokens.introspect", "POST", "/oauth/v2/private-apps/get/access-token-info",
-           reference.introspect, "", "tokenKey!", "free"),
+    _route("associations.batch_read", "POST", "/batch/read", a.batch_read, "", "inputs!"),
+    _route("associations.labels", "GET", "/labels", a.labels),
+    _route("associations.create_label", "POST", "/labels", a.create_label, "",
+           "label! name! inverseLabel"),
+    _route("associations.batch_create", "POST", "/batch/create", a.batch_create, "", "inputs!"),
+    _route("associations.batch_create_default", "POST", "/batch/associate/default",
+           a.batch_create_default, "", "inputs!"),
+    _route("associations.batch_archive", "POST", "/batch/archive", a.batch_archive, "", "inputs!"),
+    _route("associations.batch_archive_labels", "POST", "/batch/labels/archive",
+           a.batch_archive_labels, "", "inputs!"),
+    _route("links.of_record", "GET", "/{to_type}", a.of_record, "limit after"),
+    _route("links.put_default", "PUT", "/default/{to_type}/{to_id}", a.put_default),
+    _route("links.put", "PUT", "/{to_type}/{to_id}", a.put_one, "", "[]"),
+    _route("links.delete", "DELETE", "/{to_type}/{to_id}", a.delete_one),
+    _route("properties.list", "GET", "", properties.list_all,
+           "archived dataSensitivity locale properties"),
+    _route("properties.groups", "GET", "/groups", properties.groups, "locale"),
+    _route("properties.get", "GET", "/{name}", properties.get_one,
+           "archived dataSensitivity locale properties"),
+    _route("properties.batch_read", "POST", "/batch/read", properties.batch_read, "locale",
+           "inputs! archived dataSensitivity"),
+    _route("properties.create", "POST", "", properties.create, "",
+           f"name! label! type! fieldType! groupName! {_DEFINITION}"),
+    _route("properties.update", "PATCH", "/{name}", properties.update, "",
+           f"label type fieldType groupName {_DEFINITION}"),
+    _route("properties.archive", "DELETE", "/{name}", properties.archive),
+    _route("schemas.list", "GET", "", schemas.list_all, _SCHEMA),
+    _route("schemas.get", "GET", "/{type}", schemas.get_one, _SCHEMA),
+    _route("schemas.batch_read", "POST", "/batch/read", schemas.batch_read, "",
+           f"inputs! {_SCHEMA}"),
+    _route("schemas.create", "POST", "", schemas.create, "", _NEW_SCHEMA),
+    _route("pipelines.list", "GET", "", reference.pipelines),
+    _route("pipelines.get", "GET", "/{pipeline_id}", reference.pipeline),
+    _route("pipelines.stages", "GET", "/{pipeline_id}/stages", reference.stages),
+    _route("pipelines.stage", "GET", "/{pipeline_id}/stages/{stage_id}", reference.stage),
+    _route("owners.list", "GET", "", reference.owners, "limit after email archived"),
+    _route("owners.get", "GET", "/{id}", reference.owner, "idProperty archived"),
+    _route("account.details", "GET", "/details", reference.account),
+    _route("account.usage", "GET", "/api-usage/daily/private-apps", reference.usage),
+    _route("limits.records", "GET", "/records", reference.record_limits),
+    _route("library.enablement", "GET", "/enablement", reference.enablement),
+    _route("library.enablement_of", "GET", "/enablement/{type}", reference.enablement_of),
+    _route("tokens.introspect", "POST", "/access-token-info", reference.introspect, "",
+           "tokenKey!"),
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .call import Call, Reply, batch_reply, inputs
+from .call import Call, Reply, batch_reply, text_list
 from .catalog import ObjectType
 from .clock import iso
 from .definitions import INSTALLED_MS
@@ -35,7 +35,7 @@ def get_one(call: Call) -> Reply:
 def batch_read(call: Call) -> Reply:
     """Answer several schemas."""
     call.need(READ, "crm.objects.custom.read")
-    found = [call.portal.types.find(str(one.get("id"))) for one in inputs(call, 100)]
+    found = [call.portal.types.find(one) for one in text_list(call.body["inputs"], "inputs")]
     return batch_reply(call, [_schema(call, one) for one in found if one and one.custom], [])
 
 
