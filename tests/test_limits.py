@@ -92,12 +92,13 @@ def jitter(there, back, seed=1):
     ids=["fast", "slow", "jitter", "190", "250", "search", "search-slow", "search-jitter", "links"],
 )
 def test_no_call_too_many_and_no_share_unused(budget, limit, window, delays, share):
-    """No rolling window sees more than the limit; at least 90 % of the share is used."""
+    """No window sees more than the limit; 90 % of the share is used, and no more than all of it."""
     wire = Wire(budget, share=share, delays=delays)
     wire.limits.learn(budget, headers(Max=limit) if budget == "interval" else {})
     rate = wire.run(12 * window / share)
     assert wire.most_in(window) <= limit
     assert rate >= 0.9 * limit * share / window
+    assert wire.most_in(8 * window / share) <= 8 * limit + max(1, limit * share)
 
 
 def test_share_holds_in_every_window():

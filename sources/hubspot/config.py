@@ -55,7 +55,7 @@ class HubSpotConfig(BaseConfiguration):
     load_minutes: float = 10
     """Minutes of one load, about, at most."""
     timeout_seconds: float = 60
-    """How long one call may take; HubSpot itself gives up after 100 seconds."""
+    """How long an answer may keep silent; HubSpot itself gives up after 100 seconds."""
     max_attempts: int = 6
     """How often one call is tried before its failure counts."""
     pairs: list[str] | None = None

@@ -17,6 +17,7 @@ and count from the sending alone: it cannot learn a limit, nor hold a slot until
 
 import threading
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ RESET = "The count starts again at midnight in the portal's time zone"
 _REACHED = 0.925  # of the share, even if every answer is slow
 _MARGIN_SECONDS = 0.01  # HubSpot's clock ticks in milliseconds
 _ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others waiting
+_LATE_CALLS = 100  # how many sent before a window may have arrived in it
 _PREFIX = "X-HubSpot-RateLimit-"
 
 
@@ -59,7 +61,8 @@ class Window:
 
     def wait_seconds(self, now: float) -> float:
         """Return how long the next call must wait; 0 or less when it may be sent now."""
-        while self.slots and self.slots[0].sent_at < now - 3 * self.seconds:
+        kept = self.seconds * (2 + 1 / self.share)  # longer than pace and safety look back
+        while self.slots and self.slots[0].sent_at < now - kept:
             self.slots.popleft()
         free = self._free(now)
         alone = 0.0 if self.known else self._alone(now)
@@ -73,7 +76,10 @@ class Window:
 
     def count_others(self, slot: Slot, used: int, now: float) -> None:
         """Compare HubSpot's count, given with the answer to a call, with what we sent ourselves."""
-        ours = sum(1 for s in self.slots if s.answered_at > slot.sent_at - self.seconds)
+        since = slot.sent_at - self.seconds
+        first = bisect_right(self.slots, since, key=lambda s: s.sent_at)
+        before = (self.slots[i] for i in range(max(0, first - _LATE_CALLS), first))
+        ours = len(self.slots) - first + sum(1 for s in before if s.answered_at > since)
         self.others, self.others_at = max(0, used - ours), now
 
     def _free(self, now: float) -> int:
@@ -91,10 +97,12 @@ class Window:
 
     def _safe(self, free: int) -> float:
         """Return when one of the slots is surely free at HubSpot."""
+        if len(self.slots) < free:
+            return -inf
         longest = self.seconds * (1 / (self.share * _REACHED) - 1)
         hold = self.seconds + _MARGIN_SECONDS
         ends = sorted(min(s.answered_at, s.sent_at + longest) + hold for s in self.slots)
-        return ends[-free] if len(ends) >= free else -inf
+        return ends[-free]
 
     def _alone(self, now: float) -> float:
         """Return how long to wait for the answer that tells the limit; looked at in short steps."""
