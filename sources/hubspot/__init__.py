@@ -1,1 +1,139 @@
-"""HubSpot as a dlt source."""
+"""HubSpot as a dlt source: the table of contents.
+
+    pipeline = dlt.pipeline("hubspot", destination="duckdb", dataset_name="hubspot")
+    pipeline.run(hubspot(objects=["contacts", "companies"]))
+
+Follow a record from here: `objects` (the spine), `listing` or `changes`, `reading`, `records`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dlt
+from dlt.extract import DltResource
+
+from . import objects as spine
+from . import reference
+from .associations import Pair
+from .catalog import STANDARD, read_custom_schemas, select_pairs, select_types, to_custom_types
+from .client import Client
+from .config import HubSpotConfig, resolve_config
+from .links import Links
+from .model import ObjectType
+from .run import Items, Run
+from .schemas import Schemas
+from .state import SourceState
+
+__all__ = ["HubSpotConfig", "Run", "hubspot", "open_run"]
+
+MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
+
+
+def open_run(config: HubSpotConfig | None = None, **settings: Any) -> Run:  # noqa: ANN401
+    """Begin a run: read the settings and ask HubSpot whose portal it is.
+
+    Args:
+        config: resolved settings; read from dlt's configuration where None.
+        settings: settings that override the configuration, by their names in `HubSpotConfig`.
+
+    Raises:
+        ConfigError: a setting is missing or wrong.
+        HubSpotError: the portal does not answer or refuses the token.
+    """
+    resolved = config or resolve_config(**settings)
+    return Run(resolved, Client(resolved))
+
+
+@dlt.source(name="hubspot", section="hubspot", max_table_nesting=0)
+def hubspot(
+    objects: Sequence[str] | None = None,
+    *,
+    run: Run | None = None,
+    hard_delete: bool = False,
+) -> Iterator[DltResource]:
+    """HubSpot's CRM: one resource per object type, links as child tables, reference tables.
+
+    Args:
+        objects: table names to read; every type that the token may read where None.
+        run: the run these resources belong to; a new one from dlt's settings where None.
+        hard_delete: remove deleted records instead of keeping them with `_hs_deleted_at`.
+
+    Raises:
+        ConfigError: an unknown object type, a missing setting, or another portal's state.
+        HubSpotError: the portal does not answer or refuses the token.
+    """
+    run = run or open_run()
+    run.guard_portal(SourceState(dlt.current.source_state()).portal_id)
+    normalize = dlt.current.source_schema().naming.normalize_identifier
+    custom = read_custom_schemas(run.client)
+    catalog = (*STANDARD, *to_custom_types(custom, normalize))
+    chosen = select_types(catalog, objects)
+    links = Links(run, select_pairs(chosen, run.config.pairs))
+    schemas = Schemas(run, chosen)
+    run.begin_load()
+
+    if run.first_load:
+        yield _whole(reference.account(run, run.account))
+        yield _whole(reference.object_types(run, catalog, custom))
+        yield _whole(reference.owners(run))
+        yield _whole(reference.pipelines(run, chosen))
+    for kind in chosen:
+        if run.wants(kind.table):
+            yield _records(run, kind, schemas, links, hard_delete=hard_delete)
+    yield _sweep(run, links)
+    yield _whole(run.after_tables(reference.properties(run, schemas), last_load=False))
+    yield _whole(run.after_tables(reference.association_labels(run, links)))
+
+
+def _records(
+    run: Run, kind: ObjectType, schemas: Schemas, links: Links, *, hard_delete: bool
+) -> DltResource:
+    """Make the resource of one object type, with the tables its records bring along."""
+    resource = dlt.resource(spine.object_rows(run, kind, schemas, links), name=kind.table)
+    # variants first: they begin as copies of what the resource itself has
+    _with_links(resource, [p for p in links.pairs if kind in {p.source, p.target}])
+    resource.apply_hints(
+        table_name=spine.REJECTS,
+        primary_key=("table_name", "id", "property"),
+        write_disposition=MERGE,
+        create_table_variant=True,
+    )
+    columns: dict[str, Any] = {"_hs_synced_at": {"dedup_sort": "desc"}}
+    if hard_delete:
+        columns["_hs_deleted_at"] = {"hard_delete": True}
+    return resource.apply_hints(primary_key="id", write_disposition=MERGE, columns=columns)
+
+
+def _sweep(run: Run, links: Links) -> DltResource:
+    rows = run.after_tables(links.sweep())
+    resource = dlt.resource(rows, name="links")
+    return _with_links(resource, links.pairs)
+
+
+def _with_links(resource: DltResource, pairs: Sequence[Pair]) -> DltResource:
+    """Let a resource yield links too; those of a record replace its older ones."""
+    for pair in pairs:
+        resource.apply_hints(
+            table_name=pair.table,
+            merge_key="from_id",
+            write_disposition=MERGE,
+            columns={"_hs_no_links": {"hard_delete": True}},
+            create_table_variant=True,
+        )
+    return resource
+
+
+def _whole(rows: Items) -> DltResource:
+    """Make the resource of reference tables, replaced whole or by object type."""
+    name = rows.__name__
+    resource = dlt.resource(rows, name=name)
+    for table in reference.TABLES[name]:
+        scope = reference.SCOPES.get(table)
+        resource.apply_hints(
+            table_name=table,
+            primary_key=None if scope else reference.KEYS[table],
+            merge_key=scope,
+            write_disposition=MERGE if scope else "replace",
+            create_table_variant=True,
+        )
+    return resource

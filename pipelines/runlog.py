@@ -1,0 +1,108 @@
+"""The run's own rows, `_hs_runs` and `_hs_run_tables`, in the same load as the data they tell of."""
+
+from collections.abc import Generator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from sources.hubspot import Run
+from sources.hubspot.model import TableOutcome
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+RUNS: pa.Schema = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("portal_id", pa.int64()),
+        pa.field("command", pa.string()),
+        pa.field("started_at", _TIMESTAMP),
+        pa.field("ended_at", _TIMESTAMP),
+        pa.field("status", pa.string()),
+        pa.field("exit_code", pa.int64()),
+        pa.field("calls", pa.int64()),
+        pa.field("retries", pa.int64()),
+        pa.field("rate_limited", pa.int64()),
+        pa.field("error", pa.string()),
+    ]
+)
+
+RUN_TABLES: pa.Schema = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("table_name", pa.string(), nullable=False),
+        pa.field("way_in", pa.string()),
+        pa.field("status", pa.string()),
+        pa.field("rows", pa.int64()),
+        pa.field("tombstones", pa.int64()),
+        pa.field("calls", pa.int64()),
+        pa.field("rate_limited", pa.int64()),
+        pa.field("watermark_before", _TIMESTAMP),
+        pa.field("watermark_after", _TIMESTAMP),
+        pa.field("error", pa.string()),
+    ]
+)
+
+
+def run_log(run: Run, command: str, started_at: datetime) -> DltResource:
+    """Make the resource that ends every load of a run with the run's rows as they stand.
+
+    A load that fails takes its rows with it, so a row never claims what the warehouse lacks.
+    """
+    merge: Any = {"disposition": "merge", "strategy": "delete-insert"}
+    resource = dlt.resource(
+        _rows(run, command, started_at),
+        name="_hs_runs",
+        primary_key="run_id",
+        write_disposition=merge,
+    )
+    resource.apply_hints(
+        table_name="_hs_run_tables",
+        primary_key=("run_id", "table_name"),
+        write_disposition=merge,
+        create_table_variant=True,
+    )
+    return resource
+
+
+def _rows(run: Run, command: str, started_at: datetime) -> Generator[Any, None, None]:
+    yield None  # the other resources begin first
+    while run.open_tables or run.open_tails:
+        yield None
+    outcomes = run.collect()
+    meter = run.client.meter
+    status, exit_code = run_status(run)
+    row = {
+        "run_id": run.run_id,
+        "portal_id": run.account.portal_id,
+        "command": command,
+        "started_at": started_at,
+        "ended_at": None if run.unfinished else run.now(),
+        "status": "running" if run.unfinished else status,
+        "exit_code": None if run.unfinished else exit_code,
+        "calls": meter.calls,
+        "retries": meter.retries,
+        "rate_limited": meter.rate_limited,
+        "error": str(run.stopped) if run.stopped else None,
+    }
+    yield pa.Table.from_pylist([row], schema=RUNS)
+    tables = [_table_row(run.run_id, outcome) for outcome in outcomes.values()]
+    yield dlt.mark.with_table_name(
+        pa.Table.from_pylist(tables, schema=RUN_TABLES), "_hs_run_tables"
+    )
+
+
+def _table_row(run_id: str, outcome: TableOutcome) -> Mapping[str, Any]:
+    return {"run_id": run_id} | {
+        name: getattr(outcome, name) for name in RUN_TABLES.names if name != "run_id"
+    }
+
+
+def run_status(run: Run) -> tuple[str, int]:
+    """Tell a run's status and exit code: the gravest code that any table ended with."""
+    if run.stopped:
+        return "failed", run.stopped.exit_code
+    codes: Sequence[int] = [o.exit_code for o in run.outcomes.values() if o.exit_code]
+    return ("partial", min(codes)) if codes else ("ok", 0)

@@ -1,0 +1,147 @@
+"""One run: a HubSpot portal into a destination, load by load.
+
+Start here to follow a record: `sync` opens the warehouse and the portal, then extracts, normalizes
+and loads until no table has anything left. The state that dlt keeps in the destination is the
+only one there is: each run begins in an empty working directory and restores it from there, so
+a killed run, or another machine, goes on exactly where the last complete load ended.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import dlt
+from dlt.common.runtime.collector import Collector
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.pipeline import Pipeline
+
+from destinations.warehouse import check_destination, make_destination
+from pipelines.purge import mark_purged
+from pipelines.report import RunReport, report_of
+from pipelines.runlog import run_log, run_status
+from sources.hubspot import Run, hubspot, open_run
+from sources.hubspot.config import HubSpotConfig
+
+IDS = 8_000  # record ids that are held at a time
+KEEPS_NUL = {"duckdb", "motherduck"}
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What a person may ask of one run."""
+
+    objects: tuple[str, ...] = ()
+    """Tables to read; all that the token may read where empty."""
+    destination: str = "duckdb"
+    dataset: str = "hubspot"
+    full_refresh: bool = False
+    """Read everything anew, and mark as purged what is no longer there."""
+    hard_delete: bool = False
+    """Remove deleted records instead of keeping them with `_hs_deleted_at`."""
+    refresh_schema: bool = False
+    """Read property definitions now, however young the cached ones are."""
+
+
+def sync(
+    options: SyncOptions,
+    *,
+    collector: Collector,
+    command: str = "sync",
+    config: HubSpotConfig | None = None,
+) -> RunReport:
+    """Run one sync and tell what it did.
+
+    Args:
+        collector: where progress goes.
+        config: the source's settings; dlt's configuration where None.
+
+    Raises:
+        HubSpotError: nothing could be begun: settings, token, portal or destination.
+    """
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="hubspot-elt-") as working_dir:
+        pipeline = dlt.pipeline(
+            "hubspot",
+            pipelines_dir=working_dir,
+            destination=make_destination(options.destination),
+            dataset_name=options.dataset,
+            progress=collector,
+        )
+        check_destination(pipeline)
+        pipeline.sync_destination()
+        run = open_run(config)
+        try:
+            _configure(run, options, pipeline, collector)
+            error = _load_all(run, options, pipeline, command)
+        finally:
+            run.close()
+    return _report(run, options, command, error, time.monotonic() - began)
+
+
+def _configure(run: Run, options: SyncOptions, pipeline: Pipeline, collector: Collector) -> None:
+    """Tell the run what this sync wants of it."""
+    run.report_errors = True
+    run.full_refresh = options.full_refresh
+    run.refresh_schema = options.refresh_schema or options.full_refresh
+    run.strip_nul = options.destination not in KEEPS_NUL
+    run.budget.rows = run.config.load_rows
+    run.budget.seconds = run.config.load_minutes * 60
+    run.known_ids = partial(_known_ids, pipeline)
+    run.on_expected = lambda table, total: collector.update(table, inc=0, total=total)
+
+
+def _load_all(
+    run: Run, options: SyncOptions, pipeline: Pipeline, command: str
+) -> PipelineStepFailed | None:
+    """Extract, normalize and load until no table has anything left; return what ended it early."""
+    started_at = run.now()
+    while True:
+        source = hubspot(options.objects or None, run=run, hard_delete=options.hard_delete)
+        source.resources.add(run_log(run, command, started_at))
+        try:
+            pipeline.run(source)
+            mark_purged(pipeline, run)
+        except PipelineStepFailed as error:
+            return error
+        if run.stopped or not run.unfinished:
+            return None
+
+
+def _known_ids(pipeline: Pipeline, table: str) -> Iterator[list[str]]:
+    """Yield the ids of a table's live records, as the warehouse has them."""
+    if table not in pipeline.default_schema.tables:
+        return
+    with pipeline.sql_client() as client:
+        name = client.make_qualified_table_name(table)
+        sql = f"SELECT id FROM {name} WHERE _hs_deleted_at IS NULL"  # noqa: S608 - dlt quotes it
+        with client.execute_query(sql) as cursor:
+            while rows := cursor.fetchmany(IDS):
+                yield [row[0] for row in rows]
+
+
+def _report(
+    run: Run,
+    options: SyncOptions,
+    command: str,
+    error: PipelineStepFailed | None,
+    seconds: float,
+) -> RunReport:
+    report = report_of(error, command) if error else RunReport(command)
+    if error is None:
+        report.status, report.exit_code = run_status(run)
+        if run.stopped:
+            report.fail(run.stopped)
+    meter = run.client.meter
+    report.run_id, report.portal_id = run.run_id, run.account.portal_id
+    report.destination, report.dataset = options.destination, options.dataset
+    report.tables, report.seconds = run.collect(), seconds
+    report.calls, report.retries = meter.calls, meter.retries
+    report.rate_limited = meter.rate_limited
+    report.warnings = [
+        f"{outcome.table_name}: {outcome.error}"
+        for outcome in run.outcomes.values()
+        if outcome.error
+    ]
+    return report

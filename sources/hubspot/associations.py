@@ -1,0 +1,162 @@
+"""Links of given records: every page, every type, category and label of each.
+
+Source: HubSpot associations batch read (1,000 from-ids a call; pages per from-id; a record
+without links is an error entry of a 207, which is the normal answer).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import pyarrow as pa
+
+from .client import Client
+from .errors import ContractError, RequestRejectedError
+from .model import BatchError, ObjectType, Paging
+from .reading import halving
+
+BATCH = 1000  # from-ids per call, HubSpot's maximum
+
+SCHEMA: pa.Schema = pa.schema(
+    [
+        pa.field("from_id", pa.string(), nullable=False),
+        pa.field("to_id", pa.string(), nullable=False),
+        pa.field("type_id", pa.int64(), nullable=False),
+        pa.field("category", pa.string()),
+        pa.field("label", pa.string()),
+        pa.field("_hs_no_links", pa.bool_()),
+    ]
+)
+"""A row with `_hs_no_links` only says that its from-id has no links; it never stays in a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two object types whose links are read from the first to the second."""
+
+    source: ObjectType
+    target: ObjectType
+
+    @property
+    def table(self) -> str:
+        """Name of the table that holds the links."""
+        return f"{self.source.table}_to_{self.target.table}"
+
+
+class _End(msgspec.Struct):
+    id: str | int
+    after: str | None = None
+
+
+class _Type(msgspec.Struct):
+    typeId: int  # noqa: N815 - HubSpot's own name
+    category: str | None = None
+    label: str | None = None
+
+
+class _To(msgspec.Struct):
+    toObjectId: str | int  # noqa: N815 - HubSpot's own name
+    associationTypes: list[_Type] = []  # noqa: N815 - HubSpot's own name
+
+
+class _From(msgspec.Struct, rename={"source": "from"}):
+    source: _End
+    to: list[_To] = []
+    paging: Paging | None = None
+
+
+class _Answer(msgspec.Struct):
+    results: list[_From] = []
+    errors: list[BatchError] = []
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+Link = tuple[str, str, int, str | None, str | None]
+
+
+def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, list[Link]]:
+    """Read all links of at most 1,000 records.
+
+    Returns:
+        Every id asked for, with its links; an empty list says that HubSpot knows of none.
+
+    Raises:
+        ContractError: an error entry that is not about a missing link or record.
+    """
+    links: dict[str, list[Link]] = {id_: [] for id_ in ids}
+    cursors: dict[str, str | None] = dict.fromkeys(ids)
+    while cursors:
+        following: dict[str, str | None] = {}
+        for answer in _read_pages(client, pair, cursors):
+            for result in answer.results:
+                from_id = str(result.source.id)
+                links.setdefault(from_id, []).extend(_links_of(from_id, result.to))
+                if result.paging and result.paging.next:
+                    following[from_id] = result.paging.next.after
+        if any(after == cursors.get(id_) for id_, after in following.items()):
+            raise ContractError(f"HubSpot repeats a page of links of {pair.table}.")
+        cursors = following
+    return links
+
+
+def read_linked(client: Client, pair: Pair, target_ids: Sequence[str]) -> set[str]:
+    """Find the source records that at most 1,000 target records are linked to."""
+    backwards = Pair(pair.target, pair.source)
+    found = read_links(client, backwards, target_ids)
+    return {link[1] for links in found.values() for link in links}
+
+
+def _read_pages(client: Client, pair: Pair, cursors: dict[str, str | None]) -> Iterable[_Answer]:
+    path = client.path("associations", pair.source.path, pair.target.path, "batch", "read")
+
+    def call(ids: Sequence[str]) -> _Answer:
+        inputs = [
+            {"id": id_} if cursors[id_] is None else {"id": id_, "after": cursors[id_]}
+            for id_ in ids
+        ]
+        return client.post(path, {"inputs": inputs}, decode=_decode)
+
+    answers = [answer for _, answer in halving(call, list(cursors))]
+    for answer in answers:
+        if isinstance(answer, RequestRejectedError):
+            continue  # a single id that HubSpot does not know: it has no links
+        _refuse_unknown_errors(pair, answer.errors)
+        yield answer
+
+
+def _refuse_unknown_errors(pair: Pair, errors: Iterable[BatchError]) -> None:
+    for error in errors:
+        if "NOT_FOUND" not in error.category and "NO_ASSOCIATIONS" not in (error.subCategory or ""):
+            raise ContractError(
+                f"HubSpot could not read links of {pair.table}: {error.category} {error.message}",
+                remedy="Run the sync again.",
+            )
+
+
+def _links_of(from_id: str, ends: Iterable[_To]) -> list[Link]:
+    return [
+        (from_id, str(end.toObjectId), kind.typeId, kind.category, kind.label)
+        for end in ends
+        for kind in end.associationTypes
+    ]
+
+
+def to_arrow(links: dict[str, list[Link]], *, mark_empty: bool) -> pa.Table:
+    """Make rows of the links.
+
+    Args:
+        links: by from-id, as `read_links` returns them.
+        mark_empty: add a marker row per id without links, so that its old links are replaced too.
+    """
+    columns: defaultdict[int, list[object]] = defaultdict(list)
+    for from_id, found in links.items():
+        rows: list[tuple[object, ...]] = [(*link, None) for link in dict.fromkeys(found)]
+        if not rows and mark_empty:
+            rows = [(from_id, "", 0, None, None, True)]
+        for row in rows:
+            for index, value in enumerate(row):
+                columns[index].append(value)
+    arrays = [pa.array(columns[index], field.type) for index, field in enumerate(SCHEMA)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)

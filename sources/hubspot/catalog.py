@@ -1,0 +1,150 @@
+"""Object types as data: HubSpot's standard ones, the portal's custom ones, and the pairs to link.
+
+Source: HubSpot's CRM object reference (type ids, last-modified properties, searchability).
+Deal splits and marketing events are not here: they have APIs of their own.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from .client import Client
+from .errors import ConfigError, NotFoundError, ScopeMissingError
+from .model import ObjectType
+
+STANDARD: tuple[ObjectType, ...] = (
+    ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate", links=True),
+    ObjectType("companies", "companies", "0-2", links=True),
+    ObjectType("deals", "deals", "0-3", links=True, pipelines=True),
+    ObjectType("tickets", "tickets", "0-5", links=True, pipelines=True),
+    ObjectType("line_items", "line_items", "0-8", links=True),
+    ObjectType("products", "products", "0-7"),
+    ObjectType("quotes", "quotes", "0-14"),
+    ObjectType("leads", "leads", "0-136", pipelines=True),
+    ObjectType("calls", "calls", "0-48", links=True),
+    ObjectType("emails", "emails", "0-49", links=True),
+    ObjectType("meetings", "meetings", "0-47", links=True),
+    ObjectType("notes", "notes", "0-46", links=True),
+    ObjectType("tasks", "tasks", "0-27", links=True),
+    ObjectType("communications", "communications", "0-18", links=True),
+    ObjectType("postal_mail", "postal_mail", "0-116", links=True),
+    ObjectType("feedback_submissions", "feedback_submissions", "0-19"),
+    ObjectType("goal_targets", "goal_targets", "0-74"),
+    ObjectType("invoices", "invoices", "0-53"),
+    ObjectType("orders", "orders", "0-123", pipelines=True),
+    ObjectType("carts", "carts", "0-142"),
+    ObjectType("subscriptions", "subscriptions", "0-69"),
+    ObjectType("commerce_payments", "commerce_payments", "0-101"),
+    ObjectType("discounts", "discounts", "0-84"),
+    ObjectType("fees", "fees", "0-85"),
+    ObjectType("taxes", "taxes", "0-86"),
+    ObjectType("users", "users", "0-115"),
+    ObjectType("appointments", "0-421", "0-421", pipelines=True),
+    ObjectType("courses", "0-410", "0-410", pipelines=True),
+    ObjectType("listings", "0-420", "0-420", pipelines=True),
+    ObjectType("services", "0-162", "0-162", pipelines=True),
+    ObjectType("projects", "projects", "0-970", pipelines=True),
+    ObjectType("partner_clients", "partner_clients", "0-145"),
+    ObjectType("partner_services", "partner_services", None),
+    ObjectType("contracts", "contracts", None, searchable=False),
+)
+
+
+class CustomSchema(msgspec.Struct):
+    """The part of a custom object's schema that the catalog needs."""
+
+    objectTypeId: str  # noqa: N815 - HubSpot's own name
+    name: str
+    fullyQualifiedName: str = ""  # noqa: N815 - HubSpot's own name
+    labels: dict[str, Any] = {}
+    createdAt: str | None = None  # noqa: N815 - HubSpot's own name
+    updatedAt: str | None = None  # noqa: N815 - HubSpot's own name
+    archived: bool = False
+
+
+class _Schemas(msgspec.Struct):
+    results: list[CustomSchema]
+
+
+_decode_schemas = msgspec.json.Decoder(_Schemas).decode
+
+
+def read_custom_schemas(client: Client) -> list[CustomSchema]:
+    """Read the schemas of the portal's custom objects; none where the portal has no such feature.
+
+    Raises:
+        HubSpotError: anything but a missing scope or a portal without custom objects.
+    """
+    try:
+        answer = client.get(client.path("schemas"), {"archived": "false"}, decode=_decode_schemas)
+    except (ScopeMissingError, NotFoundError):
+        return []
+    return [schema for schema in answer.results if schema.objectTypeId.startswith("2-")]
+
+
+def to_custom_types(
+    schemas: Iterable[CustomSchema], normalize: Callable[[str], str]
+) -> tuple[ObjectType, ...]:
+    """Make catalog rows of custom schemas: `custom_<name>`, by type id where two names collide."""
+    types: dict[str, ObjectType] = {}
+    for schema in sorted(schemas, key=lambda schema: int(schema.objectTypeId[2:])):
+        table = normalize(f"custom_{schema.name}")
+        if table in types:
+            table = normalize(f"custom_{schema.name}_{schema.objectTypeId[2:]}")
+        types[table] = ObjectType(
+            table, schema.objectTypeId, schema.objectTypeId, links=True, pipelines=True
+        )
+    return tuple(types.values())
+
+
+def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> list[ObjectType]:
+    """Keep the object types a user names: by table name, type id, or a custom object's bare name.
+
+    Raises:
+        ConfigError: a name that the catalog does not hold; the message lists what it does.
+    """
+    if not names:
+        return list(catalog)
+    by_name = {alias: kind for kind in reversed(catalog) for alias in _aliases(kind)}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise ConfigError(
+            f"Unknown object type: {', '.join(unknown)}.",
+            remedy="Known in this portal: " + ", ".join(kind.table for kind in catalog) + ".",
+        )
+    chosen = {by_name[name].table for name in names}
+    return [kind for kind in catalog if kind.table in chosen]
+
+
+def _aliases(kind: ObjectType) -> tuple[str, ...]:
+    return (kind.table.removeprefix("custom_"), kind.path, kind.type_id or kind.path, kind.table)
+
+
+def select_pairs(
+    catalog: Sequence[ObjectType], extra: Sequence[str] | None
+) -> list[tuple[ObjectType, ObjectType]]:
+    """Choose the pairs whose links are read, each in one direction, the catalog's order deciding.
+
+    Default: all pairs among contacts, companies, deals, tickets, line items, activities and custom
+    objects, self-associations of all but the activities included.
+
+    Args:
+        extra: more pairs as `from:to`, read in the direction given.
+
+    Raises:
+        ConfigError: a pair that is not `from:to`, or names an unknown type.
+    """
+    linked = [kind for kind in catalog if kind.links]
+    pairs = [(a, b) for i, a in enumerate(linked) for b in linked[i:]]
+    for text in extra or ():
+        ends = text.split(":")
+        if len(ends) != 2:  # noqa: PLR2004 - a pair has two ends
+            raise ConfigError(
+                f"Not a pair of object types: {text!r}.",
+                remedy="Write SOURCES__HUBSPOT__PAIRS as a list of from:to, such as leads:deals.",
+            )
+        source, target = (select_types(catalog, [end.strip()])[0] for end in ends)
+        if (source, target) not in pairs:
+            pairs.append((source, target))
+    return pairs

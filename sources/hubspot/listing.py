@@ -1,0 +1,248 @@
+"""Pages along the record id, several id ranges at once.
+
+Invariant: a range ends only at a record that its right neighbour has really been given, and is
+finished only when it has itself read up to that record or to the end of the listing. So ranges
+that start at an arbitrary id, which HubSpot does not document, can cost calls but never a record.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import pairwise
+
+from .client import Client
+from .errors import ContractError, RequestRejectedError
+from .model import ObjectType, Page
+from .reading import Found, read_batch
+from .records import Record, RecordDecoder
+
+PAGE = 100  # records per listing call, HubSpot's maximum
+
+URL_PROPERTIES = (
+    15_000  # characters of property names in a URL; HubSpot's hard stop is about 32,000
+)
+
+Submit = Callable[[str | None], Future[Page[Record]]]
+
+
+def list_page(
+    client: Client,
+    object_type: ObjectType,
+    decoder: RecordDecoder,
+    after: str | None,
+    *,
+    archived: bool = False,
+) -> Page[Record]:
+    """Read one page of the listing with all properties the decoder knows, however many.
+
+    Where their names do not fit a URL, the page is listed without them and its records are read
+    by id, so a wide portal costs a second call per page and loses no column.
+    """
+    names = ",".join(decoder.properties)
+    path = client.path("objects", object_type.path)
+    params = {"limit": str(PAGE), "archived": "true" if archived else "false"}
+    if after is not None:
+        params["after"] = after
+    if len(names) <= URL_PROPERTIES:
+        try:
+            return client.get(path, {"properties": names, **params}, decode=decoder.page)
+        except RequestRejectedError as error:
+            if error.status != HTTPStatus.REQUEST_URI_TOO_LONG:
+                raise
+    page = client.get(path, params, decode=decoder.page)
+    ids = [record.id for record in page.results]
+    found = read_batch(client, object_type, ids, decoder, archived=archived) if ids else Found()
+    by_id = {record.id: record for record in found.records}
+    return Page([by_id[id_] for id_ in ids if id_ in by_id], page.paging)
+
+
+class NotKeysetError(Exception):
+    """The listing does not run along the record id; it must be read in sequence."""
+
+
+@dataclass(slots=True)
+class Range:
+    """Record ids from `start` up to, not including, `end`, and how far they are read."""
+
+    start: int = 0
+    end: int | None = None
+    """None: to the end of the listing, records created meanwhile included."""
+    after: str | None = None
+    """Cursor of the next page to read; None at the very beginning."""
+    position: int = 0
+    """Highest id before that cursor; `start - 1` where nothing was read yet."""
+    settled: bool = True
+    """Whether `end` is a record that the right neighbour was given."""
+    beyond: int | None = None
+    """First id at or past `end` that was seen while the neighbour's first one was unknown."""
+    empty_from: int | None = None
+    """From here to `end` a neighbour found nothing: not worth dividing."""
+
+
+class Listing:
+    """The open ranges of one listing, in the order of ids."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        ranges: Sequence[Range],
+        *,
+        in_flight: int,
+        last_id: int | None = None,
+        sequential: bool = False,
+    ) -> None:
+        """Take up the ranges where an earlier load stopped; nothing is called yet.
+
+        Args:
+            submit: starts the call for the page at a cursor.
+            ranges: a single fresh `Range()` to begin.
+            in_flight: calls to keep in flight.
+            last_id: the highest record id known; without it ranges are not divided.
+            sequential: follow the cursors only, whatever the ids are.
+        """
+        self.ranges = list(ranges)
+        self._submit = submit
+        self._in_flight = in_flight
+        self._last_id = last_id
+        self._sequential = sequential or last_id is None
+        self._calls: dict[int, Future[Page[Record]]] = {}
+
+    def pages(self, expected: int = 0) -> Iterator[Sequence[Record] | None]:
+        """Yield the records of each page as it arrives; None while waiting.
+
+        Once a page is yielded, `ranges` no longer asks for it: take a checkpoint only after its
+        records are handed on.
+
+        Args:
+            expected: about how many records are left; decides whether dividing pays.
+
+        Raises:
+            NotKeysetError: ids are not in order, or a cursor inside the ids is refused.
+            ContractError: the same cursor came twice.
+        """
+        while self.ranges:
+            self._fill(expected)
+            arrived = [r for r in self.ranges if id(r) in self._calls and self._calls[id(r)].done()]
+            if not arrived:
+                yield None
+            for range_ in arrived:
+                records = self._advance(range_, self._result(range_))
+                expected -= len(records)
+                yield records
+
+    def cancel(self) -> None:
+        """Give up the calls that are not yet sent."""
+        for call in self._calls.values():
+            call.cancel()
+        self._calls.clear()
+
+    def _fill(self, expected: int) -> None:
+        """Keep the next call of every range in flight; divide ranges while calls are free."""
+        while len(self.ranges) < self._in_flight and self._divide(expected):
+            pass
+        for range_ in self.ranges:
+            if id(range_) not in self._calls and range_.beyond is None:
+                self._calls[id(range_)] = self._submit(range_.after)
+
+    def _divide(self, expected: int) -> bool:
+        """Cut the widest range in two, where enough is left to risk a call that finds nothing."""
+        if self._sequential or expected <= PAGE * 2 * len(self.ranges):
+            return False
+        started = [r for r in self.ranges if _started(r) and r.after and self._span(r) > PAGE]
+        if not started:
+            return False
+        widest = max(started, key=self._span)
+        middle = widest.position + 1 + self._span(widest) // 2
+        right = Range(middle, widest.end, str(middle - 1), middle - 1, widest.settled)
+        right.empty_from = widest.empty_from
+        widest.end, widest.settled, widest.empty_from = middle, False, None
+        self.ranges.insert(self.ranges.index(widest) + 1, right)
+        return True
+
+    def _span(self, range_: Range) -> int:
+        """Count the ids that may still be unread in a range."""
+        end = range_.empty_from or range_.end or (self._last_id or 0) + 1
+        return max(0, end - range_.position - 1)
+
+    def _result(self, range_: Range) -> Page[Record]:
+        try:
+            return self._calls.pop(id(range_)).result()
+        except RequestRejectedError as error:
+            if not _started(range_):
+                raise NotKeysetError from error
+            raise
+
+    def _advance(self, range_: Range, page: Page[Record]) -> Sequence[Record]:
+        """Take the records that belong to the range and move it on."""
+        if self._sequential:
+            self._follow(range_, page.after)
+            return page.results
+        ids = _ascending_ids(page, at_least=range_.position - 1)
+        if not _started(range_):
+            first = next((id_ for id_ in ids if id_ >= range_.start), None)
+            if (first is not None or page.after is None) and self._settle(range_, first):
+                return []
+        inside = [
+            record
+            for record, id_ in zip(page.results, ids, strict=True)
+            if id_ >= range_.start and (range_.end is None or id_ < range_.end)
+        ]
+        beyond = next((i for i in ids if range_.end is not None and i >= range_.end), None)
+        if beyond is not None and not range_.settled:
+            range_.beyond = beyond
+            range_.position = max(range_.position, range_.start)
+        elif beyond is not None:
+            self.ranges.remove(range_)
+        else:
+            range_.position = max([range_.position, *ids])
+            self._follow(range_, page.after)
+        return inside
+
+    def _settle(self, right: Range, first: int | None) -> bool:
+        """End the left neighbour at the first record that the right one was given.
+
+        Returns whether the right one holds nothing and is done.
+        """
+        empty = first is None or (right.end is not None and first >= right.end)
+        if empty:
+            self.ranges.remove(right)
+        left = next((r for r in self.ranges if r.end == right.start and not r.settled), None)
+        if left is None:  # it met the end of the listing before
+            return empty
+        if empty:
+            left.end, left.settled, left.empty_from = right.end, right.settled, right.start
+        else:
+            left.end, left.settled = first, True
+        if left.beyond is not None and (left.end is None or left.beyond < left.end):
+            left.beyond = None  # something lies in between: read on, from the same cursor
+        elif left.beyond is not None and left.settled:
+            self.ranges.remove(left)
+        return empty
+
+    def _follow(self, range_: Range, after: str | None) -> None:
+        if after is None:
+            self.ranges.remove(range_)
+        elif after == range_.after:
+            raise ContractError(
+                f"HubSpot's listing returned the cursor {after!r} twice.",
+                remedy="Run the sync again; if it stays, report it with the correlation id.",
+            )
+        else:
+            range_.after = after
+
+
+def _started(range_: Range) -> bool:
+    """Whether a record of the range was seen; a range from the very beginning always counts."""
+    return range_.position >= range_.start
+
+
+def _ascending_ids(page: Page[Record], *, at_least: int) -> list[int]:
+    """Read the ids of a page as numbers, or refuse a page that is not in their order."""
+    try:
+        ids = [int(record.id) for record in page.results]
+    except ValueError as error:
+        raise NotKeysetError from error
+    if any(a > b for a, b in pairwise(ids)) or (ids and ids[0] < at_least):
+        raise NotKeysetError
+    return ids

@@ -1,0 +1,104 @@
+"""Ids -> records: batch read, with missing and merged ids told apart.
+
+Source: HubSpot CRM batch read (100 ids a call; 207 lists what was not found; the id of a record
+that was merged away answers with its survivor; the order of results is not promised).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from itertools import islice
+from typing import TypeVar
+
+from .client import Client
+from .errors import RequestRejectedError
+from .model import ObjectType, Page
+from .records import Record, RecordDecoder
+
+BATCH = 100  # ids per call, HubSpot's maximum
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Found:
+    """What HubSpot answered for the ids of one batch."""
+
+    records: list[Record] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Ids without a record: archived, purged, or not for this token to see."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Ids that HubSpot refuses with an error of their own, and what it says."""
+
+
+def read_batch(
+    client: Client,
+    object_type: ObjectType,
+    ids: Sequence[str],
+    decoder: RecordDecoder,
+    *,
+    archived: bool = False,
+) -> Found:
+    """Read at most 100 records by id, all properties that the decoder knows.
+
+    Raises:
+        HubSpotError: anything but a refusal that depends on the ids.
+    """
+    path = client.path("objects", object_type.path, "batch", "read")
+    body = {"properties": list(decoder.properties), "propertiesWithHistory": []}
+    params = {"archived": "true" if archived else "false"}
+
+    def call(part: Sequence[str]) -> Page[Record]:
+        inputs = [{"id": id_} for id_ in part]
+        return client.post(path, body | {"inputs": inputs}, params, decode=decoder.page)
+
+    found = Found()
+    for part, page in halving(call, ids):
+        if isinstance(page, RequestRejectedError):
+            found.refused[part[0]] = page.message
+            continue
+        answered = {record.id for record in page.results}
+        answered.update(old for record in page.results for old in decoder.merged_ids(record))
+        found.records += {record.id: record for record in page.results}.values()
+        found.missing += [id_ for id_ in part if id_ not in answered]
+    return found
+
+
+def halving(
+    call: Callable[[Sequence[str]], T], ids: Sequence[str]
+) -> Iterator[tuple[Sequence[str], T | RequestRejectedError]]:
+    """Make a batch call, and where one bad id spoils it, halve the batch until that id is alone.
+
+    Yields:
+        The ids of each part with its answer, or with the refusal of a single id.
+
+    Raises:
+        RequestRejectedError: every id is refused, so it is the request that is wrong.
+    """
+    answers = list(_halves(call, ids))
+    refusals = [answer for _, answer in answers if isinstance(answer, RequestRejectedError)]
+    if len(ids) > 1 and len(refusals) == len(ids):
+        raise refusals[0]
+    return iter(answers)
+
+
+def _halves(
+    call: Callable[[Sequence[str]], T], ids: Sequence[str]
+) -> Iterator[tuple[Sequence[str], T | RequestRejectedError]]:
+    try:
+        yield ids, call(ids)
+    except RequestRejectedError as error:
+        if error.status != HTTPStatus.BAD_REQUEST:
+            raise
+        if len(ids) == 1:
+            yield ids, error
+            return
+        middle = len(ids) // 2
+        yield from _halves(call, ids[:middle])
+        yield from _halves(call, ids[middle:])
+
+
+def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
+    """Cut anything into lists of at most `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,367 @@
+"""Small tables read whole: owners, pipelines, properties, labels, object types, the account.
+
+Each is handed on only when its content differs from what was last loaded.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import dlt
+import msgspec
+import pyarrow as pa
+
+from .catalog import CustomSchema
+from .changes import instant_ms
+from .client import Client
+from .errors import ContractError, HubSpotError
+from .links import Links
+from .model import ObjectType, Page
+from .run import Account, Items, Run, is_absent, wait
+from .schemas import Schemas
+from .state import SourceState
+
+Row = Mapping[str, Any]
+
+LABELS_MAX_AGE = timedelta(hours=12)
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_decode_page = msgspec.json.Decoder(Page[dict[str, Any]]).decode
+
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "owners": {
+        "id": pa.string(),
+        "email": pa.string(),
+        "type": pa.string(),
+        "first_name": pa.string(),
+        "last_name": pa.string(),
+        "user_id": pa.int64(),
+        "user_id_including_inactive": pa.int64(),
+        "archived": pa.bool_(),
+        "teams": pa.string(),
+        "created_at": _TIMESTAMP,
+        "updated_at": _TIMESTAMP,
+    },
+    "pipelines": {
+        "object_type": pa.string(),
+        "id": pa.string(),
+        "label": pa.string(),
+        "display_order": pa.int64(),
+        "archived": pa.bool_(),
+        "created_at": _TIMESTAMP,
+        "updated_at": _TIMESTAMP,
+    },
+    "pipeline_stages": {
+        "object_type": pa.string(),
+        "pipeline_id": pa.string(),
+        "id": pa.string(),
+        "label": pa.string(),
+        "display_order": pa.int64(),
+        "metadata": pa.string(),
+        "write_permissions": pa.string(),
+        "archived": pa.bool_(),
+        "created_at": _TIMESTAMP,
+        "updated_at": _TIMESTAMP,
+    },
+    "properties": {
+        "object_type": pa.string(),
+        "name": pa.string(),
+        "label": pa.string(),
+        "type": pa.string(),
+        "field_type": pa.string(),
+        "group_name": pa.string(),
+        "description": pa.string(),
+        "calculated": pa.bool_(),
+        "has_unique_value": pa.bool_(),
+        "hidden": pa.bool_(),
+        "hubspot_defined": pa.bool_(),
+        "external_options": pa.bool_(),
+        "referenced_object_type": pa.string(),
+        "archived": pa.bool_(),
+    },
+    "property_options": {
+        "object_type": pa.string(),
+        "property": pa.string(),
+        "value": pa.string(),
+        "label": pa.string(),
+        "display_order": pa.int64(),
+        "hidden": pa.bool_(),
+        "description": pa.string(),
+    },
+    "association_labels": {
+        "from_object_type": pa.string(),
+        "to_object_type": pa.string(),
+        "type_id": pa.int64(),
+        "category": pa.string(),
+        "label": pa.string(),
+    },
+    "object_types": {
+        "table_name": pa.string(),
+        "object_type_id": pa.string(),
+        "name": pa.string(),
+        "fully_qualified_name": pa.string(),
+        "singular_label": pa.string(),
+        "plural_label": pa.string(),
+        "custom": pa.bool_(),
+        "created_at": _TIMESTAMP,
+        "updated_at": _TIMESTAMP,
+    },
+    "account": {
+        "portal_id": pa.int64(),
+        "account_type": pa.string(),
+        "time_zone": pa.string(),
+        "company_currency": pa.string(),
+        "additional_currencies": pa.string(),
+        "utc_offset": pa.string(),
+        "utc_offset_milliseconds": pa.int64(),
+        "ui_domain": pa.string(),
+        "data_hosting_location": pa.string(),
+    },
+    "_hs_columns": {
+        "table_name": pa.string(),
+        "property": pa.string(),
+        "column_name": pa.string(),
+        "hubspot_type": pa.string(),
+        "label": pa.string(),
+        "since_at": _TIMESTAMP,
+    },
+}
+"""Every table with its columns; a column takes HubSpot's member of the same name in camel case."""
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "account": ("account",),
+    "object_types": ("object_types",),
+    "owners": ("owners",),
+    "pipelines": ("pipelines", "pipeline_stages"),
+    "properties": ("properties", "property_options", "_hs_columns"),
+    "association_labels": ("association_labels",),
+}
+"""Resources and the tables they bring."""
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "owners": ("id",),
+    "pipelines": ("object_type", "id"),
+    "pipeline_stages": ("object_type", "pipeline_id", "id"),
+    "properties": ("object_type", "name"),
+    "property_options": ("object_type", "property", "value"),
+    "association_labels": ("from_object_type", "to_object_type", "type_id"),
+    "object_types": ("table_name",),
+    "account": ("portal_id",),
+    "_hs_columns": ("table_name", "property", "column_name"),
+}
+
+SCOPES: dict[str, str] = {
+    "pipelines": "object_type",
+    "pipeline_stages": "object_type",
+    "properties": "object_type",
+    "property_options": "object_type",
+    "_hs_columns": "table_name",
+}
+"""Tables that are replaced by this column's value, one object type at a time; others whole."""
+
+
+def to_rows(table: str, rows: Iterable[Row]) -> pa.Table:
+    """Make an Arrow table of HubSpot's objects; lists and objects become JSON text."""
+    columns = COLUMNS[table]
+    fields = [
+        pa.field(name, kind, nullable=name not in KEYS[table]) for name, kind in columns.items()
+    ]
+    values: dict[str, list[Any]] = {name: [] for name in columns}
+    for row in rows:
+        for name, kind in columns.items():
+            values[name].append(_cast(row.get(_camel(name), row.get(name)), kind))
+    return pa.table(values, schema=pa.schema(fields))
+
+
+def _cast(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 - JSON in, Arrow's Python values out
+    if value is None:
+        return None
+    if kind == _TIMESTAMP:
+        at = instant_ms(value) if isinstance(value, str) else None
+        return value if at is None else datetime.fromtimestamp(at / 1000, UTC)
+    if kind == pa.string():
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return int(value) if kind == pa.int64() else bool(value)
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iterator[Any]:
+    """Yield a table's rows if they differ from the last load's."""
+    state = SourceState(dlt.current.source_state())
+    name = f"{table}:{scope}" if scope else table
+    digest = hashlib.sha256(msgspec.json.encode(rows, order="deterministic")).hexdigest()
+    if state.unchanged(name, digest):
+        return
+    run.outcome_of(table).rows += len(rows)
+    if rows or not scope:
+        yield dlt.mark.with_table_name(to_rows(table, rows), table)
+    state.note_digest(name, digest)
+
+
+def account(run: Run, details: Account) -> Items:
+    """The portal itself: one row."""
+    with run.outcome("account") as outcome:
+        outcome.way_in = "whole"
+        SourceState(dlt.current.source_state()).portal_id = details.portal_id
+        yield from _hand_on(run, "account", [msgspec.to_builtins(details)])
+
+
+def owners(run: Run) -> Items:
+    """Owners, the archived ones included."""
+    with run.outcome("owners") as outcome:
+        outcome.way_in = "whole"
+        rows: list[Row] = []
+        for archived in ("false", "true"):
+            read = partial(_read_pages, run.client_for("owners"), ("owners",), archived)
+            rows += yield from wait(run.submit(read))
+        yield from _hand_on(run, "owners", rows)
+
+
+def _read_pages(client: Client, path: tuple[str, ...], archived: str) -> list[Row]:
+    rows: list[Row] = []
+    params = {"limit": "100", "archived": archived}
+    while True:
+        page = client.get(client.path(*path), params, decode=_decode_page)
+        rows += page.results
+        if page.after is None:
+            return rows
+        if page.after == params.get("after"):
+            raise ContractError(f"HubSpot repeats a page of {path[0]}.")
+        params["after"] = page.after
+
+
+def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
+    """Pipelines and their stages, for every object type that has them."""
+    with run.outcome("pipelines") as outcome:
+        outcome.way_in = "whole"
+        client = run.client_for("pipelines")
+        calls = {
+            kind.table: run.submit(
+                partial(client.get, client.path("pipelines", kind.path), decode=_decode_page)
+            )
+            for kind in object_types
+            if kind.pipelines
+        }
+        for table, call in calls.items():
+            found = [
+                {**row, "object_type": table} for row in (yield from _wait_unless_absent(call))
+            ]
+            stages = [
+                {**stage, "object_type": table, "pipeline_id": row["id"]}
+                for row in found
+                for stage in row.get("stages", ())
+            ]
+            yield from _hand_on(run, "pipelines", _without(found, "stages"), table)
+            yield from _hand_on(run, "pipeline_stages", stages, table)
+
+
+def _without(rows: Sequence[Row], member: str) -> list[Row]:
+    return [{name: value for name, value in row.items() if name != member} for row in rows]
+
+
+def _wait_unless_absent(call: Future[Page[dict[str, Any]]]) -> Generator[None, None, list[Row]]:
+    """Wait for a page's rows; none where the portal has no such thing."""
+    try:
+        page = yield from wait(call)
+    except HubSpotError as error:
+        if not is_absent(error):
+            raise
+        return []
+    return list(page.results)
+
+
+def properties(run: Run, schemas: Schemas) -> Items:
+    """Property definitions, their options and their columns, of the types that were refreshed."""
+    with run.outcome("properties") as outcome:
+        outcome.way_in = "whole"
+        for table, definitions in schemas.read.items():
+            rows = [msgspec.to_builtins(definition) for definition in definitions]
+            named = [{**row, "object_type": table} for row in _without(rows, "options")]
+            yield from _hand_on(run, "properties", named, table)
+            yield from _hand_on(run, "property_options", _options(table, rows), table)
+            columns = [
+                {
+                    "table_name": table,
+                    "property": column.property,
+                    "column_name": column.name,
+                    "hubspot_type": column.hubspot_type,
+                    "label": column.label,
+                    "since_at": schemas.since[table][column.name],
+                }
+                for column in schemas.columns[table]
+            ]
+            yield from _hand_on(run, "_hs_columns", columns, table)
+
+
+def _options(table: str, definitions: Sequence[Row]) -> list[Row]:
+    options = {
+        (row["name"], option.get("value")): {
+            **option,
+            "object_type": table,
+            "property": row["name"],
+            "value": option.get("value", ""),
+        }
+        for row in definitions
+        for option in row.get("options") or ()
+    }
+    return list(options.values())
+
+
+def association_labels(run: Run, links: Links) -> Items:
+    """Association types and labels of the pairs that can hold links, read every 12 hours."""
+    state = SourceState(dlt.current.source_state())
+    if not run.refresh_schema and state.cached("labels", now=run.now(), max_age=LABELS_MAX_AGE):
+        return
+    with run.outcome("association_labels") as outcome:
+        outcome.way_in = "whole"
+        client = run.client_for("association_labels")
+        calls = {
+            pair: run.submit(
+                partial(
+                    client.get,
+                    client.path("labels", pair.source.path, pair.target.path),
+                    decode=_decode_page,
+                ),
+                lane="links",
+            )
+            for pair in links.pairs
+            if state.table(pair.source.table).total and state.table(pair.target.table).total
+        }
+        rows: list[Row] = []
+        for pair, call in calls.items():
+            ends = {
+                "from_object_type": pair.source.table,
+                "to_object_type": pair.target.table,
+            }
+            rows += [{**row, **ends} for row in (yield from _wait_unless_absent(call))]
+        yield from _hand_on(run, "association_labels", rows)
+        state.cache("labels", True, now=run.now())
+
+
+def object_types(run: Run, catalog: Sequence[ObjectType], schemas: Sequence[CustomSchema]) -> Items:
+    """Object types of the catalog, with the names and labels of the custom ones."""
+    with run.outcome("object_types") as outcome:
+        outcome.way_in = "whole"
+        custom = {schema.objectTypeId: schema for schema in schemas}
+        rows: list[Row] = []
+        for kind in catalog:
+            schema = custom.get(kind.type_id or "")
+            row: dict[str, Any] = {
+                "table_name": kind.table,
+                "object_type_id": kind.type_id,
+                "name": schema.name if schema else kind.table,
+                "custom": schema is not None,
+            }
+            if schema:
+                row["fully_qualified_name"] = schema.fullyQualifiedName
+                row["singular_label"] = schema.labels.get("singular")
+                row["plural_label"] = schema.labels.get("plural")
+                row["created_at"], row["updated_at"] = schema.createdAt, schema.updatedAt
+            rows.append(row)
+        yield from _hand_on(run, "object_types", rows)

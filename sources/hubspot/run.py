@@ -1,0 +1,270 @@
+"""One run over one portal: its client, the calls in flight, the load's bound, the outcomes."""
+
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from . import changes
+from .client import Client
+from .config import HubSpotConfig
+from .errors import (
+    AuthError,
+    ConfigError,
+    DailyQuotaError,
+    HubSpotError,
+    NotFoundError,
+    RequestRejectedError,
+    ScopeMissingError,
+)
+from .model import ObjectType, TableOutcome
+
+T = TypeVar("T")
+
+Items = Generator[Any, None, None]
+"""Arrow tables for dlt, each marked for its own table; None while waiting."""
+
+Lane = Literal["interval", "search", "links"]
+LANES: dict[Lane, int] = {"interval": 0, "search": 2, "links": 0}
+"""Threads per rate budget, so that one that waits holds up no other; 0: the calls in flight."""
+
+
+class Account(msgspec.Struct, rename="camel"):
+    """The portal, as its account details tell."""
+
+    portal_id: int
+    account_type: str | None = None
+    time_zone: str | None = None
+    company_currency: str | None = None
+    additional_currencies: list[str] = []
+    utc_offset: str | None = None
+    utc_offset_milliseconds: int | None = None
+    ui_domain: str | None = None
+    data_hosting_location: str | None = None
+
+
+decode_account = msgspec.json.Decoder(Account).decode
+
+
+@dataclass(slots=True)
+class LoadBudget:
+    """The bound of one load, in rows and in time, so that memory and lost work stay bounded."""
+
+    rows: float = float("inf")
+    seconds: float = float("inf")
+    _rows: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def restart(self) -> None:
+        """Begin the next load."""
+        self._rows = 0
+        self._began = time.monotonic()
+
+    def take(self, rows: int) -> None:
+        """Count rows that go into this load."""
+        self._rows += rows
+
+    def spent(self) -> bool:
+        """Whether this load should end at the next checkpoint."""
+        return self._rows >= self.rows or time.monotonic() - self._began >= self.seconds
+
+
+@dataclass
+class Run:
+    """What all resources of a run share; it lives for all its loads."""
+
+    config: HubSpotConfig
+    client: Client
+    budget: LoadBudget = field(default_factory=LoadBudget)
+    report_errors: bool = False
+    """Whether an error of one table is an outcome, and the rest goes on; else it is raised."""
+    refresh_schema: bool = False
+    full_refresh: bool = False
+    """Whether every table is read anew, once."""
+    restarted: set[str] = field(default_factory=set)
+    """Tables that this run has begun anew."""
+    strip_nul: bool = False
+    """Whether the destination cannot hold NUL characters in text."""
+    known_ids: Callable[[str], Iterator[list[str]]] | None = None
+    """Live record ids of a table in the warehouse, in lists; what a sweep of links needs."""
+    on_expected: Callable[[str, int], None] | None = None
+    """Told how many rows a table is expected to bring, for progress."""
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    outcomes: dict[str, TableOutcome] = field(default_factory=dict)
+    open_tables: set[str] = field(default_factory=set)
+    """Object tables that this load has begun and not finished extracting."""
+    open_tails: set[str] = field(default_factory=set)
+    """Resources that wait for the object tables, begun and not finished."""
+    unfinished: set[str] = field(default_factory=set)
+    """Tables that need another load."""
+    changed: set[str] = field(default_factory=set)
+    """Tables in which this run found a change."""
+    backfilled: dict[str, datetime] = field(default_factory=dict)
+    """Tables that this run listed to the end, and when the listing began."""
+    relisted: dict[str, datetime] = field(default_factory=dict)
+    """Of these, the tables that held rows before: what the listing did not bring is purged."""
+    stopped: HubSpotError | None = None
+    """The error that ends the whole run: nothing more is asked of HubSpot."""
+
+    def __post_init__(self) -> None:
+        """Ask HubSpot whose portal it is and what time it is there."""
+        path = self.client.path("account-info", "details")
+        self.account = self.client.get(path, decode=decode_account)
+        self._pools = {
+            lane: ThreadPoolExecutor(threads or self.config.calls_in_flight, f"hubspot-{lane}")
+            for lane, threads in LANES.items()
+        }
+        self._clients: dict[str, Client] = {}
+        self._loads = 0
+        self._remaining: set[str] | None = None
+        self._extents: dict[str, Future[tuple[int, int | None]]] = {}
+
+    def begin_load(self) -> None:
+        """Begin the next load: all tables in the first, those left unfinished in the others."""
+        self._remaining = self.unfinished if self._loads else None
+        self._loads += 1
+        self.open_tables, self.open_tails, self.unfinished = set(), set(), set()
+        self.budget.restart()
+
+    def restart(self, table: str) -> bool:
+        """Tell, once a run and table, whether what the state says of it is to be forgotten."""
+        first = self.full_refresh and table not in self.restarted
+        self.restarted.add(table)
+        return first
+
+    def wants(self, table: str) -> bool:
+        """Whether this load still has something to do for a table."""
+        return self._remaining is None or table in self._remaining
+
+    def after_tables(self, rows: Items, *, last_load: bool = True) -> Items:
+        """Run a resource when all object tables are done: of the last load, or of each."""
+        waiting = self._when_done(rows, last_load=last_load)
+        waiting.__name__ = rows.__name__
+        return waiting
+
+    def _when_done(self, rows: Items, *, last_load: bool) -> Items:
+        self.open_tails.add(rows.__name__)
+        try:
+            while self.open_tables:
+                yield None
+            if not self.stopped and not (last_load and self.unfinished):
+                yield from rows
+        finally:
+            self.open_tails.discard(rows.__name__)
+
+    @property
+    def first_load(self) -> bool:
+        """Whether this is the run's first load."""
+        return self._loads == 1
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far behind the watermark changes are searched again; the search index lags."""
+        return timedelta(minutes=self.config.lookback_minutes)
+
+    def now(self) -> datetime:
+        """Tell the time by HubSpot's clock, aware UTC."""
+        return self.client.portal_now() or datetime.now(UTC)
+
+    def guard_portal(self, portal_id: int | None) -> None:
+        """Refuse to mix two portals in one dataset."""
+        if portal_id not in {None, self.account.portal_id}:
+            raise ConfigError(
+                f"The token belongs to portal {self.account.portal_id}, but this dataset was "
+                f"loaded from portal {portal_id}.",
+                remedy="Set SOURCES__HUBSPOT__ACCESS_TOKEN to a token of that portal, or choose "
+                "another --dataset for this one.",
+            )
+
+    def submit(self, call: Callable[[], T], lane: Lane = "interval") -> Future[T]:
+        """Start a call; it waits for its rate budget in a lane of its own."""
+        return self._pools[lane].submit(call)
+
+    def client_for(self, table: str) -> Client:
+        """Return the client whose meter counts the calls made for one table."""
+        if table not in self._clients:
+            self._clients[table] = self.client.for_table(table)
+        return self._clients[table]
+
+    def extent(self, object_type: ObjectType) -> Future[tuple[int, int | None]]:
+        """Ask, once a run, for the number of live records of a type and the highest id."""
+        table = object_type.table
+        if table not in self._extents:
+            call = partial(changes.extent, self.client_for(table), object_type)
+            self._extents[table] = self.submit(call, lane="search")
+        return self._extents[table]
+
+    def collect(self) -> dict[str, TableOutcome]:
+        """Return the outcome of every table, with what its calls have come to."""
+        for table, outcome in self.outcomes.items():
+            meter = self.client_for(table).meter
+            outcome.calls, outcome.retries = meter.calls, meter.retries
+            outcome.rate_limited = meter.rate_limited
+        return self.outcomes
+
+    def close(self) -> None:
+        """End the pool; calls not yet sent are dropped."""
+        self.client.cancel()
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
+        self.client.close()
+
+    def outcome_of(self, table: str) -> TableOutcome:
+        """Return the outcome of a table, a new one where there is none yet."""
+        return self.outcomes.setdefault(table, TableOutcome(table))
+
+    @contextmanager
+    def outcome(self, table: str) -> Iterator[TableOutcome]:
+        """Keep what happens to one table, and keep its error from the others where so wished."""
+        outcome = self.outcome_of(table)
+        began = time.monotonic()
+        try:
+            yield outcome
+        except HubSpotError as error:
+            self._note(outcome, error)
+            if not self.report_errors:
+                raise
+        finally:
+            outcome.seconds += time.monotonic() - began
+            self.open_tables.discard(table)
+
+    def _note(self, outcome: TableOutcome, error: HubSpotError) -> None:
+        outcome.error = str(error)
+        absent = is_absent(error) and outcome.way_in in {"none", "backfill"}
+        outcome.status = "skipped" if absent else "failed"
+        outcome.exit_code = 0 if absent else error.exit_code
+        final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)
+        if final or isinstance(error, DailyQuotaError | ConfigError):
+            self.stopped = error
+
+
+def is_absent(error: HubSpotError) -> bool:
+    """Whether an error says that the portal, or the token, has no such thing to read."""
+    refused = isinstance(error, RequestRejectedError) and error.status == HTTPStatus.BAD_REQUEST
+    return refused or isinstance(error, ScopeMissingError | NotFoundError)
+
+
+def wait(future: Future[T]) -> Generator[None, None, T]:
+    """Yield None until a call in flight is done, so that other tables go on; return its result.
+
+    Use it as `answer = yield from wait(future)`.
+    """
+    while not future.done():
+        yield None
+    return future.result()
+
+
+def wait_all(futures: Iterable[Future[T]]) -> Generator[None, None, list[T]]:
+    """Wait for several calls in flight; return their results in order."""
+    results: list[T] = []
+    for future in futures:
+        results.append((yield from wait(future)))
+    return results

@@ -1,0 +1,175 @@
+"""The only reader and writer of dlt state: watermarks, open ranges, caches.
+
+Everything is JSON inside dlt's own state, so it is stored with the data it vouches for, in the
+same load, and any machine with the same destination goes on where the last load ended.
+"""
+
+from collections.abc import MutableMapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import pendulum
+
+from .listing import Range
+from .model import Column
+
+RECENT_LIMIT = 20_000  # entries; beyond it records within the lookback are simply read again
+
+
+def to_text(at: datetime | None) -> str | None:
+    """Write an instant as ISO text in UTC."""
+    return None if at is None else pendulum.instance(at).in_timezone("UTC").isoformat()
+
+
+def to_instant(text: str | None) -> datetime | None:
+    """Read an instant that `to_text` wrote."""
+    if text is None:
+        return None
+    at = pendulum.parse(text)
+    assert isinstance(at, datetime)  # noqa: S101 - to_text writes nothing else
+    return at
+
+
+class TableState:
+    """State of one object table; a view on dlt's resource state.
+
+    Keys: `watermark` (ISO instant), `total` (live records the portal's search told), `recent`
+    (id -> last-modified ms of what is loaded within the lookback), `swept_at` (archive sweep),
+    `backfill` {started_at, ranges, sequential}, `increment` {started_at, since, after_id}.
+    """
+
+    def __init__(self, state: MutableMapping[str, Any]) -> None:
+        """Wrap the dictionary that dlt stores."""
+        self._state = state
+
+    @property
+    def watermark(self) -> datetime | None:
+        """Everything changed before this instant of HubSpot's clock is in the table."""
+        return to_instant(self._state.get("watermark"))
+
+    @property
+    def total(self) -> int | None:
+        """Live records the portal counted when the table was last read."""
+        return self._state.get("total")
+
+    @property
+    def recent(self) -> dict[str, int]:
+        """Last-modified (ms) by id of the records that are loaded and within the lookback."""
+        recent: dict[str, int] = self._state.setdefault("recent", {})
+        return recent
+
+    def note_recent(self, loaded: dict[str, int], *, since: datetime) -> None:
+        """Add what was just loaded and forget what is older than `since`."""
+        floor = int(since.timestamp() * 1000)
+        recent = {
+            id_: modified for id_, modified in (self.recent | loaded).items() if modified >= floor
+        }
+        self._state["recent"] = recent if len(recent) <= RECENT_LIMIT else {}
+
+    def begin(self, way_in: str, **fields: object) -> dict[str, Any]:
+        """Open, or go on with, the work that ends with a new watermark."""
+        work: dict[str, Any] = self._state.setdefault(way_in, dict(fields))
+        return work
+
+    def checkpoint_ranges(self, ranges: list[Range]) -> None:
+        """Keep which id ranges of a backfill are still to be read."""
+        self._state["backfill"]["ranges"] = [asdict(range_) for range_ in ranges]
+
+    def finish(self, way_in: str, *, watermark: datetime, total: int | None) -> None:
+        """Close the work: the promise of the watermark holds from the load that carries this."""
+        self._state.pop(way_in, None)
+        self._state["watermark"] = to_text(watermark)
+        if total is not None:
+            self._state["total"] = total
+
+    def working(self, way_in: str) -> bool:
+        """Whether such work was left open by an earlier load."""
+        return way_in in self._state
+
+    @property
+    def swept_at(self) -> datetime | None:
+        """When the archived records were last listed in full."""
+        return to_instant(self._state.get("swept_at"))
+
+    def note_sweep(self, at: datetime) -> None:
+        """Remember a full listing of the archived records."""
+        self._state["swept_at"] = to_text(at)
+
+    def reset(self) -> None:
+        """Forget everything: the next run reads the table anew."""
+        self._state.clear()
+
+
+class SourceState:
+    """State of the whole source: whose portal it is, cached metadata, the budget for sweeps."""
+
+    def __init__(self, state: MutableMapping[str, Any]) -> None:
+        """Wrap the dictionary that dlt stores."""
+        self._state = state
+
+    @property
+    def portal_id(self) -> int | None:
+        """The portal that this state belongs to."""
+        return self._state.get("portal_id")
+
+    @portal_id.setter
+    def portal_id(self, portal_id: int) -> None:
+        self._state["portal_id"] = portal_id
+
+    def table(self, name: str) -> TableState:
+        """State of one table's resource, readable from any other."""
+        return TableState(self._state.setdefault("resources", {}).setdefault(name, {}))
+
+    def cached(self, name: str, *, now: datetime, max_age: timedelta) -> Any | None:  # noqa: ANN401
+        """Return a cached value, or None where there is none or it is older than `max_age`."""
+        entry = self._state.get("cache", {}).get(name)
+        if entry is None:
+            return None
+        read_at = to_instant(entry["read_at"])
+        return entry["value"] if read_at and now - read_at < max_age else None
+
+    def cache(self, name: str, value: object, *, now: datetime) -> None:
+        """Cache JSON, with the time it was read."""
+        self._state.setdefault("cache", {})[name] = {"read_at": to_text(now), "value": value}
+
+    def cache_ages(self, *, now: datetime) -> dict[str, float]:
+        """Age of each cached value in seconds."""
+        return {
+            name: (now - at).total_seconds()
+            for name, entry in self._state.get("cache", {}).items()
+            if (at := to_instant(entry["read_at"]))
+        }
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """Every column mapping ever given, packed, by table."""
+        columns: dict[str, list[Any]] = self._state.setdefault("columns", {})
+        return columns
+
+    def note_columns(
+        self, table: str, columns: Sequence[Column], *, at: datetime
+    ) -> dict[str, str]:
+        """Remember since when a table has these columns; return that of all, by column name."""
+        since: dict[str, str] = self._state.setdefault("since", {}).setdefault(table, {})
+        for column in columns:
+            since.setdefault(column.name, to_text(at) or "")
+        return since
+
+    def unchanged(self, name: str, digest: str) -> bool:
+        """Whether a reference table still has the content it was last loaded with."""
+        return bool(self._state.get("digests", {}).get(name) == digest)
+
+    def note_digest(self, name: str, digest: str) -> None:
+        """Remember the content of a reference table."""
+        self._state.setdefault("digests", {})[name] = digest
+
+    def spend_on_sweeps(self, calls: int, *, now: datetime, allowance: int) -> bool:
+        """Take calls for a sweep of links from the day's allowance; False if they are not left."""
+        day = now.date().isoformat()
+        spent = self._state.get("sweeps", {})
+        used = spent.get("calls", 0) if spent.get("day") == day else 0
+        if used + calls > allowance:
+            return False
+        self._state["sweeps"] = {"day": day, "calls": used + calls}
+        return True

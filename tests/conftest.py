@@ -1,0 +1,94 @@
+"""Shared by all tests: an emulated portal on a real socket, and syncs of it into a real DuckDB."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dlt.common.runtime.collector import NULL_COLLECTOR
+
+from pipelines.report import RunReport
+from pipelines.sync import SyncOptions, sync
+from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.store import Portal
+
+CORE = ("contacts", "companies", "deals", "tickets")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmulatorServer]:
+    """One emulator for the whole session."""
+    with EmulatorServer(SeedSpec.empty()) as running:
+        yield running
+
+
+@pytest.fixture
+def portal(server: EmulatorServer) -> Portal:
+    """An empty portal without rate limits; a test seeds it and turns on what it needs."""
+    server.portal.reset(SeedSpec.empty())
+    server.portal.settings.limits = None
+    return server.portal
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the settings, or the working directory, of the machine it runs on."""
+    for name in os.environ:
+        if name.startswith(("SOURCES__", "DESTINATION__")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def config(server: EmulatorServer) -> HubSpotConfig:
+    """Settings that point at the emulator."""
+    return resolve_config(base_url=server.url, access_token=server.token)
+
+
+class Warehouse:
+    """A DuckDB file that syncs go into, and questions about it."""
+
+    def __init__(self, path: Path, config: HubSpotConfig) -> None:
+        self.path, self.config = path, config
+
+    def sync(self, *objects: str, **options: Any) -> RunReport:
+        """Run a sync of these tables; raise what it could not begin."""
+        return sync(
+            SyncOptions(objects=objects or CORE, **options),
+            collector=NULL_COLLECTOR,
+            config=self.config,
+        )
+
+    def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
+        """Run SQL on the dataset."""
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            connection.execute("SET schema = 'hubspot'")
+            return connection.execute(sql, args).fetchall()
+
+    def table(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return a table's rows by id."""
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            cursor = connection.execute(f'SELECT * FROM hubspot."{name}"')
+            columns = [column[0] for column in cursor.description]
+            rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+        return {row["id"]: row for row in rows}
+
+    def with_settings(self, **settings: Any) -> "Warehouse":
+        """Return the same warehouse, synced with other settings."""
+        return Warehouse(self.path, replace(self.config, **settings))
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, config: HubSpotConfig, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """A warehouse that does not exist yet."""
+    path = tmp_path / "warehouse.duckdb"
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+    return Warehouse(path, config)
+
+
+Sync = Callable[..., RunReport]

@@ -1,0 +1,176 @@
+"""Listing along the id in ranges: complete whatever the ids, the cursors and the order of answers."""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sources.hubspot.errors import ContractError, RequestRejectedError
+from sources.hubspot.listing import Listing, NotKeysetError, Range
+from sources.hubspot.model import Next, Page, Paging
+
+
+class Row:
+    """The one member of a record that listing looks at."""
+
+    def __init__(self, id_: int) -> None:
+        self.id = str(id_)
+
+
+class Portal:
+    """Answers listing calls over a set of ids, in any order of completion."""
+
+    def __init__(self, ids, *, page=100, inclusive=True, seed=0, on_call: Callable | None = None):
+        self.ids = set(ids)
+        self.page, self.inclusive = page, inclusive
+        self.random = random.Random(seed)
+        self.calls: list[str | None] = []
+        self.pending: list[tuple[Future, str | None]] = []
+        self.on_call = on_call
+
+    def submit(self, after):
+        self.calls.append(after)
+        future: Future = Future()
+        self.pending.append((future, after))
+        return future
+
+    def answer(self, after):
+        start = int(after) if after is not None else 0
+        ids = sorted(i for i in self.ids if i >= start + (not self.inclusive))
+        part, rest = ids[: self.page], ids[self.page :]
+        cursor = (rest[0] if self.inclusive else part[-1]) if rest else None
+        return Page([Row(i) for i in part], Paging(Next(str(cursor))) if rest else None)
+
+    def step(self):
+        future, after = self.pending.pop(self.random.randrange(len(self.pending)))
+        if self.on_call:
+            self.on_call(self, after)
+        future.set_result(self.answer(after))
+
+
+def read(portal: Portal, listing: Listing, *, stop_after: int | None = None) -> list[int]:
+    """Drive a listing to its end, or for some pages."""
+    seen: list[int] = []
+    pages = 0
+    for records in listing.pages(expected=len(portal.ids)):
+        if records is None:
+            portal.step()
+            continue
+        seen += [int(record.id) for record in records]
+        pages += 1
+        if pages == stop_after:
+            break
+    return seen
+
+
+id_sets = st.one_of(
+    st.sets(st.integers(1, 3_000), max_size=600),
+    st.sets(st.integers(10**9, 10**9 + 2_000), max_size=400).map(
+        lambda cluster: cluster | {i - 10**9 + 1 for i in list(cluster)[:200]}
+    ),
+    st.sets(st.integers(1, 10**12), max_size=400),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    ids=id_sets, seed=st.integers(0, 99), inclusive=st.booleans(), page=st.sampled_from([1, 7, 50])
+)
+def test_reads_every_id(ids, seed, inclusive, page) -> None:
+    """Every id is read, with cursors that include or exclude the id they name."""
+    ids = set(list(ids)[:60]) if page == 1 else ids
+    portal = Portal(ids, page=page, inclusive=inclusive, seed=seed)
+    listing = Listing(portal.submit, [Range()], in_flight=6, last_id=max(ids, default=0))
+    assert set(read(portal, listing)) == ids
+
+
+@settings(max_examples=60, deadline=None)
+@given(ids=id_sets, seed=st.integers(0, 99), stop=st.integers(1, 30))
+def test_goes_on_from_a_checkpoint(ids, seed, stop) -> None:
+    """Ranges saved after any page, taken up by another listing, bring exactly what was missing."""
+    portal = Portal(ids, page=10, seed=seed)
+    first = Listing(portal.submit, [Range()], in_flight=4, last_id=max(ids, default=0))
+    seen = read(portal, first, stop_after=stop)
+    portal.pending.clear()
+    second = Listing(portal.submit, first.ranges, in_flight=4, last_id=max(ids, default=0))
+    assert set(seen) | set(read(portal, second)) == ids
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 99), data=st.data())
+def test_survives_deletions_and_creations(seed, data) -> None:
+    """Records that stay are read however many others come and go between any two pages."""
+    stay = set(range(1, 1_000, 3))
+    go = set(range(2, 1_000, 3))
+
+    def churn(portal: Portal, _after) -> None:
+        for id_ in data.draw(st.lists(st.sampled_from(sorted(go)), max_size=3)):
+            portal.ids ^= {id_}
+
+    portal = Portal(stay | go, page=20, seed=seed, on_call=churn)
+    listing = Listing(portal.submit, [Range()], in_flight=5, last_id=1_000)
+    assert stay <= set(read(portal, listing))
+
+
+def test_calls_stay_near_the_minimum_for_two_dense_clusters() -> None:
+    """Two dense clusters far apart cost at most a few calls that find nothing."""
+    ids = {*range(1, 20_001), *range(10**10, 10**10 + 20_000)}
+    portal = Portal(ids)
+    listing = Listing(portal.submit, [Range()], in_flight=8, last_id=max(ids))
+    assert sorted(set(read(portal, listing))) == sorted(ids)
+    assert len(portal.calls) <= len(ids) / 100 * 1.2
+
+
+def test_refuses_ids_out_of_order() -> None:
+    """A listing that is not in the order of ids is handed back, to be read in sequence."""
+    portal = Portal(range(1, 50))
+    portal.answer = lambda _after: Page([Row(5), Row(3)], None)
+    with pytest.raises(NotKeysetError):
+        read(portal, Listing(portal.submit, [Range()], in_flight=2, last_id=49))
+
+
+def test_refused_cursor_inside_the_ids_is_not_an_error_of_the_table() -> None:
+    """Where HubSpot refuses an id as a cursor, the listing is handed back for reading in sequence."""
+    portal = Portal(range(1, 5_000))
+    answer = portal.answer
+
+    def only_its_own(after):
+        if after not in {None, "101"}:
+            raise RequestRejectedError("bad cursor", status=400)
+        return answer(after)
+
+    portal.answer = only_its_own
+
+    def step() -> None:
+        future, after = portal.pending.pop()
+        try:
+            future.set_result(portal.answer(after))
+        except RequestRejectedError as error:
+            future.set_exception(error)
+
+    portal.step = step
+    with pytest.raises(NotKeysetError):
+        read(portal, Listing(portal.submit, [Range()], in_flight=4, last_id=5_000))
+
+
+def test_sequential_listing_follows_empty_and_short_pages() -> None:
+    """In sequence, only a page without a cursor ends the listing."""
+    pages = {None: ([9], "x"), "x": ([], "y"), "y": ([2, 9], None)}
+    portal = Portal([])
+    portal.answer = lambda after: Page(
+        [Row(i) for i in pages[after][0]],
+        Paging(Next(pages[after][1])) if pages[after][1] else None,
+    )
+    listing = Listing(portal.submit, [Range()], in_flight=1, sequential=True)
+    assert read(portal, listing) == [9, 2, 9]
+
+
+def test_repeated_cursor_is_an_error_and_not_a_loop() -> None:
+    """The same cursor twice in a row ends the listing with an error."""
+    portal = Portal([])
+    portal.answer = lambda _after: Page([Row(1)], Paging(Next("7")))
+    with pytest.raises(ContractError, match="twice"):
+        read(portal, Listing(portal.submit, [Range()], in_flight=1, sequential=True))

@@ -1,0 +1,78 @@
+"""What a sync leaves in the warehouse: everything, once, and nothing that is not there."""
+
+from datetime import timedelta
+
+from conftest import Warehouse
+from truth import differences, link_differences
+
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+OBJECTS = {
+    "contacts": "contacts",
+    "companies": "companies",
+    "deals": "deals",
+    "tickets": "tickets",
+    "custom_vehicle": "vehicle",
+    "custom_subscription_plan": "subscription_plan",
+}
+PAIRS = {
+    "contacts_to_companies": ("contacts", "companies"),
+    "contacts_to_deals": ("contacts", "deals"),
+    "companies_to_deals": ("companies", "deals"),
+    "contacts_to_contacts": ("contacts", "contacts"),
+    "contacts_to_custom_vehicle": ("contacts", "vehicle"),
+}
+
+
+def seeded(portal: Portal, **spec: int) -> None:
+    """Seed the portal and keep its rate limits off."""
+    portal.reset(SeedSpec(**({"seed": 3, "contacts": 1500, "properties": 80} | spec)))
+    portal.settings.limits = None
+
+
+def test_first_sync_is_complete(portal: Portal, warehouse: Warehouse) -> None:
+    """After the first sync every record, value, tombstone and link of the portal is there."""
+    seeded(portal)
+    report = warehouse.sync(*OBJECTS)
+    assert (report.status, report.exit_code) == ("ok", 0)
+    assert differences(portal, warehouse, OBJECTS) == []
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_idle_sync_costs_one_search_per_object_type(portal: Portal, warehouse: Warehouse) -> None:
+    """When nothing changed, a sync asks once per object type, beside metadata."""
+    seeded(portal)
+    warehouse.sync(*OBJECTS)
+    portal.journal.clear()
+    report = warehouse.sync(*OBJECTS)
+    asked = [r for r in portal.journal if "/objects/" in r.path]
+    assert len(asked) <= len(OBJECTS)
+    assert all(r.path.endswith("/search") for r in asked)
+    assert sum(report.tables[table].rows for table in OBJECTS) == 0
+    assert portal.journal.count(path_contains="/associations/") == 0
+
+
+def test_second_sync_brings_every_change(portal: Portal, warehouse: Warehouse) -> None:
+    """Edits, creations, archives, merges, new and removed links are there after the next sync."""
+    seeded(portal, contacts=400)
+    warehouse.sync(*OBJECTS)
+    change(portal)
+    warehouse.sync(*OBJECTS)
+    assert differences(portal, warehouse, OBJECTS) == []
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def change(portal: Portal) -> None:
+    """Do to the portal what people do to it in a day."""
+    contacts, companies = list(portal.records("contacts")), list(portal.records("companies"))
+    portal.update("contacts", contacts[5], {"firstname": "Ada", "lastname": ""})
+    portal.archive("contacts", contacts[7])
+    portal.archive("companies", companies[3])
+    new = portal.create("contacts", {"email": "new@example.com"})
+    firm = portal.create("companies", {"name": "New Ltd"})
+    portal.associate("contacts", new, "companies", firm)
+    portal.associate("contacts", contacts[20], "companies", firm)
+    portal.associate("contacts", contacts[30], "companies", companies[4])
+    portal.merge("contacts", contacts[11], contacts[12])
+    portal.clock.advance(timedelta(minutes=5).total_seconds() * 1000)

@@ -1,0 +1,113 @@
+"""The portal against the warehouse: every id, value, tombstone and link, compared one by one."""
+
+import math
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from conftest import Warehouse
+
+from sources.hubspot_emulator.store import Portal
+
+BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -> list[str]:
+    """List how the warehouse differs from the portal; empty when it is complete and current.
+
+    Args:
+        objects: table name -> the portal's name of the object type.
+    """
+    found: list[str] = []
+    for table, name in objects.items():
+        rows = warehouse.table(table)
+        live = {id_: row for id_, row in rows.items() if row["_hs_deleted_at"] is None}
+        truth = portal.records(name)
+        found += [f"{table} {id_}: missing" for id_ in truth.keys() - live.keys()]
+        found += [f"{table} {id_}: extra" for id_ in live.keys() - truth.keys()]
+        archived = portal.records(name, archived=True)
+        dead = {id_ for id_, row in rows.items() if row["_hs_deletion"] == "archived"}
+        found += [f"{table} {id_}: tombstone" for id_ in dead ^ archived.keys()]
+        columns = _columns(warehouse, table)
+        rejected = _rejected(warehouse, table)
+        for id_ in truth.keys() & live.keys():
+            found += _record(table, truth[id_], live[id_], columns, rejected)
+    return sorted(found)
+
+
+def link_differences(
+    portal: Portal, warehouse: Warehouse, pairs: dict[str, tuple[str, str]]
+) -> list[str]:
+    """List how link tables differ from the portal's associations."""
+    found: list[str] = []
+    for table, (source, target) in pairs.items():
+        live, to_live = portal.records(source), portal.records(target)
+        truth = {
+            (str(a), str(b), type_id, category, label)
+            for a, b, type_id, category, label in portal.associations(source, target)
+            if str(a) in live and str(b) in to_live
+        }
+        rows = warehouse.rows(f"SELECT from_id, to_id, type_id, category, label FROM {table}")
+        if len(rows) != len(set(rows)):
+            found.append(f"{table}: doubled rows")
+        found += [f"{table} {row}: missing" for row in truth - set(rows)]
+        found += [f"{table} {row}: extra" for row in set(rows) - truth]
+    return sorted(found)
+
+
+def _columns(warehouse: Warehouse, table: str) -> list[tuple[str, str, str]]:
+    sql = "SELECT property, column_name, hubspot_type FROM _hs_columns WHERE table_name = ?"
+    return warehouse.rows(sql, table)
+
+
+def _rejected(warehouse: Warehouse, table: str) -> dict[tuple[str, str], str]:
+    sql = "SELECT id, property, raw_value FROM _hs_rejected_values WHERE table_name = ?"
+    try:
+        return {(id_, name): raw for id_, name, raw in warehouse.rows(sql, table)}
+    except Exception as error:  # noqa: BLE001 - no value was ever rejected
+        assert "does not exist" in str(error)
+        return {}
+
+
+def _record(
+    table: str,
+    truth: dict[str, Any],
+    row: dict[str, Any],
+    columns: list[tuple[str, str, str]],
+    rejected: dict[tuple[str, str], str],
+) -> list[str]:
+    found = []
+    for name, column, kind in columns:
+        raw = truth["properties"].get(name)
+        raw = None if raw == "" else raw
+        value = row[column]
+        reject = rejected.get((row["id"], name))
+        if not _same(raw, value, kind, reject):
+            found.append(f"{table} {row['id']} {name}: {raw!r} became {value!r} ({reject=})")
+    return found
+
+
+def _same(raw: str | None, value: Any, kind: str, reject: str | None) -> bool:
+    if raw is None or value is None:
+        return raw == value or reject == raw
+    if isinstance(value, str):
+        return raw == value
+    if isinstance(value, bool):
+        return BOOLS.get(raw.strip().lower()) is value
+    if isinstance(value, float):
+        exact = float(raw) == value or math.isclose(float(raw), value, rel_tol=1e-15)
+        return exact and (len(raw) < 17 or reject == raw or repr(value) in {raw, raw + ".0"})
+    return _instant(raw) == (
+        datetime(value.year, value.month, value.day, tzinfo=UTC)
+        if type(value) is date
+        else value.astimezone(UTC)
+    )
+
+
+def _instant(raw: str) -> datetime:
+    text = raw.strip()
+    try:
+        return EPOCH + timedelta(milliseconds=float(text))
+    except ValueError:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
