@@ -77,6 +77,19 @@ class Call:
         if not set(letters).intersection(table.type.ops):
             raise ApiError(405, "METHOD_NOT_ALLOWED", f"{table.type.name} does not support this")
 
+    def visible(self, table: RecordTable, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the properties among `names` whose values the token may read."""
+        scopes = self.token.scopes
+        if scopes is None:
+            return names
+        stem = table.type.scope.removesuffix(".read")
+        kinds = ("sensitive", "highly_sensitive")
+        hidden = {kind for kind in kinds if f"{stem}.{kind}.read.v2" not in scopes}
+        known = table.definitions
+        return tuple(
+            n for n in names if n not in known or known[n]["dataSensitivity"] not in hidden
+        )
+
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Return a boolean parameter."""
         value = self.query.get(name)

@@ -21,7 +21,7 @@ def list_page(call: Call) -> Reply:
     table = call.table()
     call.allow(table, "L")
     archived = call.flag("archived")
-    names, history = call.names("properties"), call.names("propertiesWithHistory")
+    names, history = _selection(call, table)
     limit = call.number("limit", DEFAULT_LIMIT, HISTORY_LIMIT if history else LIST_LIMIT)
     after = call.query.get("after", "")
     start = record_id(after, "after") if after else 0
@@ -30,6 +30,12 @@ def list_page(call: Call) -> Reply:
     if following is not None:
         body["paging"] = {"next": _next(call, table, following, limit)}
     return Reply(body)
+
+
+def _selection(call: Call, table: RecordTable) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the properties wanted, and those wanted with their history."""
+    found = (call.names("properties"), call.names("propertiesWithHistory"))
+    return call.visible(table, found[0]), call.visible(table, found[1])
 
 
 def _listed(
@@ -72,7 +78,7 @@ def _next(call: Call, table: RecordTable, following: int, limit: int) -> dict[st
 def get_one(call: Call) -> Reply:
     """Answer one record, by id or by a unique property; a merged-away id gives the survivor."""
     table = call.table()
-    names, history = call.names("properties"), call.names("propertiesWithHistory")
+    names, history = _selection(call, table)
     archived = call.flag("archived")
     number = resolve(table, call.params["id"], call.query.get("idProperty"))
     if number is None:
@@ -99,8 +105,10 @@ def batch_read(call: Call) -> Reply:
     table = call.table()
     call.allow(table, "R")
     archived = call.flag("archived")
-    names = text_list(call.body["properties"], "properties")
-    history = text_list(call.body["propertiesWithHistory"], "propertiesWithHistory")
+    names, history = (
+        call.visible(table, text_list(call.body[member], member))
+        for member in ("properties", "propertiesWithHistory")
+    )
     if history and len(call.body["inputs"]) > HISTORY_LIMIT:
         raise invalid(HISTORY_BATCH_MESSAGE)
     wanted = [_input_id(one) for one in inputs(call, BATCH_LIMIT)]

@@ -55,6 +55,7 @@ _ODD_PROPERTIES = (
     ("attachment", "string", "file", ""),
     ("biography", "string", "html", ""),
     ("renewal_at", "datetime", "date", ""),
+    ("passport_number", "string", "text", "!sensitive"),
 )
 _FILLERS = (
     ("string", "text", ""), ("number", "number", ""), ("datetime", "date", ""),
@@ -130,7 +131,10 @@ def _definitions(object_type: ObjectType, spec: SeedSpec) -> dict[str, Definitio
 
 def _definition(name: str, kind: str, field_type: str, options: str) -> Definition:
     row: Definition = {"name": name, "type": kind, "fieldType": field_type}
-    row["options"] = options.split("|") if options else []
+    if options.startswith("!"):
+        row["dataSensitivity"] = options[1:]
+    elif options:
+        row["options"] = options.split("|")
     return complete(row, at_ms=SEEDED_AT_MS)
 
 
