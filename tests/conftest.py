@@ -9,29 +9,30 @@ from typing import Any
 import duckdb
 import pytest
 from dlt.common.runtime.collector import NULL_COLLECTOR
-
 from pipelines.report import RunReport
+
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.settings import Limits
 from sources.hubspot_emulator.store import Portal
 
+WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 CORE = ("contacts", "companies", "deals", "tickets")
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmulatorServer]:
-    """One emulator for the whole session."""
-    with EmulatorServer(SeedSpec.empty()) as running:
+    """One emulator for the whole session, with wide rate limits."""
+    with EmulatorServer(SeedSpec.empty(), limits=WIDE) as running:
         yield running
 
 
 @pytest.fixture
 def portal(server: EmulatorServer) -> Portal:
-    """An empty portal without rate limits; a test seeds it and turns on what it needs."""
+    """An empty portal; a test seeds it and turns on what it needs."""
     server.portal.reset(SeedSpec.empty())
-    server.portal.settings.limits = None
     return server.portal
 
 
@@ -46,8 +47,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def config(server: EmulatorServer) -> HubSpotConfig:
-    """Settings that point at the emulator."""
-    return resolve_config(base_url=server.url, access_token=server.token)
+    """Settings that point at the emulator, with its wide limits."""
+    return resolve_config(
+        base_url=server.url,
+        access_token=server.token,
+        search_per_second=10**6,
+        associations_per_10_seconds=10**6,
+    )
 
 
 class Warehouse:
@@ -73,7 +79,8 @@ class Warehouse:
     def table(self, name: str) -> dict[str, dict[str, Any]]:
         """Return a table's rows by id."""
         with duckdb.connect(str(self.path), read_only=True) as connection:
-            cursor = connection.execute(f'SELECT * FROM hubspot."{name}"')
+            connection.execute("SET schema = 'hubspot'")
+            cursor = connection.table(name)
             columns = [column[0] for column in cursor.description]
             rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
         return {row["id"]: row for row in rows}
