@@ -1,0 +1,201 @@
+"""What a destination's exception means: an error of ours that names the setting and the remedy."""
+
+import errno
+import re
+
+from dlt.common.configuration.exceptions import (
+    ConfigFieldMissingException,
+    ConfigurationException,
+)
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
+from dlt.destinations.impl.duckdb.exceptions import InvalidInMemoryDuckdbCredentials
+
+from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+
+from .catalog import KNOWN, NAMES, install_hint
+
+_SECRETS = (
+    (re.compile(r"(\w+://)[^\s/@]*(?::[^\s@]*)?@"), r"\1***@"),
+    (re.compile(r"(?i)\b(password|pwd|token|secret|api_key)(\s*[=:]\s*)\S+"), r"\1\2***"),
+    (re.compile(r"(?i)\bbearer\s+\S+"), "Bearer ***"),
+    (re.compile(r"\bpat-\w+-[\w-]+"), "***"),
+)
+_LONGEST_MESSAGE = 300
+_WRONG_LOGIN = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
+
+
+_ANOTHER_FILE = "Set {setting} to another file, or remove this one."
+_DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
+    (
+        "Could not set lock|Conflicting lock|already open",
+        WarehouseError,
+        "Another program has the DuckDB file open.",
+        "Close it, or wait for the other run to end, and run again.",
+    ),
+    (
+        "not a valid DuckDB database",
+        ConfigError,
+        "{file} is not a DuckDB database.",
+        _ANOTHER_FILE,
+    ),
+    (
+        "newer version|version number",
+        ConfigError,
+        "The DuckDB file was written by another version of DuckDB: {reason}",
+        _ANOTHER_FILE,
+    ),
+    (
+        "OutOfMemoryException",
+        WarehouseError,
+        "DuckDB needs more than its memory limit.",
+        "Raise memory_limit in DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG.",
+    ),
+    ("No space left", WarehouseError, "The disk is full.", "Free some space and run again."),
+    (
+        "IOException|read-only",
+        ConfigError,
+        "The DuckDB file cannot be opened for writing: {reason}",
+        "Set {setting} to a file that can be written.",
+    ),
+    (
+        "SerializationException|InternalException|FatalException",
+        ConfigError,
+        "The DuckDB file is damaged: {reason}",
+        "Restore it, or set {setting} to another file.",
+    ),
+)
+
+
+def redacted(text: str) -> str:
+    """Return a text without passwords, tokens and the user part of connection strings."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def credentials_setting(destination: str) -> str:
+    """Name the setting that says where a destination is, in both spellings."""
+    name = destination or "<name>"
+    return (
+        f"DESTINATION__{name.upper()}__CREDENTIALS"
+        f" ([destination.{name}] credentials in .dlt/secrets.toml)"
+    )
+
+
+def to_error(error: BaseException, destination: str = "") -> HubSpotError | None:
+    """Return what an exception of dlt or of a database driver means; None if it is none of them.
+
+    Args:
+        error: one exception, without its causes.
+        destination: the destination's name, where known.
+    """
+    driver = type(error).__module__.partition(".")[0].lstrip("_")
+    if driver == "duckdb" and destination in {"", "duckdb"}:
+        return _of_duckdb(error)
+    if driver in {"psycopg2", "psycopg"}:
+        return _of_postgres(error, destination or "postgres")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return WarehouseError("The disk is full.", remedy="Free some space and run again.")
+    return _of_dlt(error, destination)
+
+
+def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:
+    if isinstance(error, UnknownDestinationModule):
+        return unknown_destination(error.ref)
+    if isinstance(error, ConfigFieldMissingException):
+        return _missing_setting(error, destination)
+    if isinstance(error, MissingDependencyException):
+        return missing_driver(destination, ", ".join(error.dependencies))
+    if isinstance(error, ConfigurationException):
+        return ConfigError(
+            f"The settings of the destination cannot be read: {first_line(error)}",
+            remedy=f"Check {credentials_setting(destination)}.",
+        )
+    if isinstance(error, InvalidInMemoryDuckdbCredentials):
+        return ConfigError(
+            "A DuckDB database in memory is gone when the run ends.",
+            remedy=f"Set {credentials_setting('duckdb')} to a file.",
+        )
+    if isinstance(error, DestinationException):
+        return WarehouseError(
+            f"The destination failed: {first_line(error)}",
+            remedy=f"Check that it runs and {credentials_setting(destination)}, then run again.",
+        )
+    return None
+
+
+def unknown_destination(name: str) -> ConfigError:
+    """Return the error for a name that dlt has no destination for."""
+    return ConfigError(
+        f"There is no destination {name!r}.",
+        remedy=f"--destination takes one of: {', '.join(NAMES)}.",
+    )
+
+
+def missing_driver(destination: str, module: str) -> ConfigError:
+    """Return the error for a destination whose driver is not installed."""
+    return ConfigError(
+        f"The destination {destination or '(as set)'} needs a driver that is not installed"
+        f" ({module}).",
+        remedy=f"Install it: {install_hint(destination)}.",
+    )
+
+
+def _missing_setting(error: ConfigFieldMissingException, destination: str) -> ConfigError:
+    field = error.fields[0] if error.fields else "credentials"
+    name = (destination or "<name>").upper()
+    example = KNOWN[destination].example if destination in KNOWN else ""
+    shape = f", such as {example}" if example else ""
+    return ConfigError(
+        f"The destination {destination or '(as set)'} has no {field}.",
+        remedy=f"Set DESTINATION__{name}__{field.upper()}{shape}, or [destination.{name.lower()}]"
+        f" {field} in .dlt/secrets.toml.",
+    )
+
+
+def _of_duckdb(error: BaseException) -> HubSpotError | None:
+    """Return what the first matching row of `_DUCKDB` says of an error."""
+    text = f"{type(error).__name__}: {error}"
+    for pattern, kind, message, remedy in _DUCKDB:
+        if re.search(pattern, text):
+            words = {
+                "file": _path_in(text),
+                "reason": first_line(error),
+                "setting": credentials_setting("duckdb"),
+            }
+            return kind(message.format(**words), remedy=remedy.format(**words))
+    return None
+
+
+def _of_postgres(error: BaseException, destination: str) -> HubSpotError | None:
+    kind, text = type(error).__name__, str(error)
+    setting = credentials_setting(destination)
+    if kind == "InsufficientPrivilege":
+        return ConfigError(
+            f"The database refuses to write: {first_line(error)}",
+            remedy=f"Grant the user of {setting} the right to create schemas.",
+        )
+    if kind != "OperationalError":
+        return None
+    if any(part in text for part in _WRONG_LOGIN) or "does not exist" in text:
+        return ConfigError(
+            f"PostgreSQL refuses the login: {first_line(error)}",
+            remedy=f"Correct user, password and database in {setting}.",
+        )
+    return WarehouseError(
+        f"PostgreSQL cannot be reached: {first_line(error)}",
+        remedy=f"Check that it runs, and host and port in {setting}.",
+    )
+
+
+def _path_in(text: str) -> str:
+    found = re.search(r'"([^"]+)"', text) or re.search(r"'([^']+)'", text)
+    return found.group(1) if found else "The file"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's text, without secrets."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = redacted(lines[0] if lines else type(error).__name__)[:_LONGEST_MESSAGE]
+    return text if text.endswith(".") else f"{text}."

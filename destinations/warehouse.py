@@ -1,0 +1,193 @@
+"""A destination by name: DuckDB by default, anything dlt knows otherwise; checked before use."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.destination import Destination
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.pipeline.pipeline import Pipeline
+
+from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+
+from .catalog import UNFIT
+from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
+
+AnyDestination = Destination[Any, Any]
+
+_DUCKDB_MEMORY_BYTES = 2 * 1024**3  # merging a load into a wide table takes about a quarter
+_PROBE = "_hs_write_check"
+
+
+def make_destination(name: str = "duckdb") -> AnyDestination:
+    """Return dlt's destination of that name; nothing is opened yet.
+
+    Args:
+        name: of one of dlt's destinations, of a destination named in dlt's configuration, or
+            the import path of one.
+
+    Raises:
+        ConfigError: there is no such destination, or it cannot merge.
+    """
+    if name in UNFIT:
+        raise ConfigError(
+            f"The destination {name} cannot merge tables of a CRM.",
+            remedy="Take another --destination, such as duckdb or postgres.",
+        )
+    with _explained(name):
+        if name == "duckdb":
+            return dlt.destinations.duckdb(credentials={"global_config": duckdb_settings()})
+        if name == "filesystem":
+            return _delta_files()
+        destination = Destination.from_reference(name)
+    if destination is None:
+        raise unknown_destination(name)
+    return destination
+
+
+def duckdb_settings() -> dict[str, Any]:
+    """Return DuckDB's settings for loading; what the user set wins.
+
+    Loading wide tables needs no order of insertion, and keeping it costs memory.
+    """
+    tuned = {"memory_limit": f"{_memory_limit_mib()}MiB", "preserve_insertion_order": False}
+    given = dlt.config.get("destination.duckdb.credentials.global_config", dict)
+    return tuned | (given or {})
+
+
+def check_destination(pipeline: Pipeline) -> None:
+    """Prove that the destination opens and takes writes, and leave nothing behind.
+
+    Raises:
+        ConfigError: a setting or a driver is missing or wrong.
+        WarehouseError: the destination does not answer or refuses to write.
+    """
+    destination = pipeline.destination
+    if destination is None:
+        raise ConfigError("There is no destination.", remedy="Set --destination.")
+    name = destination.destination_name
+    with _explained(name):
+        client = pipeline.destination_client()
+        if destination.destination_type == "dlt.destinations.duckdb":
+            check_duckdb_file(duckdb_path(client.config))
+        elif isinstance(client, SqlJobClientBase):
+            _check_sql(client)
+        else:
+            client.is_storage_initialized()
+
+
+def describe(pipeline: Pipeline) -> str:
+    """Tell in a few words where a pipeline writes, without any secret."""
+    name = pipeline.destination.destination_name if pipeline.destination else ""
+    with _explained(name):
+        client = pipeline.destination_client()
+    if name == "duckdb":
+        return f"DuckDB file {duckdb_path(client.config)}"
+    location = str(getattr(client.config, "credentials", None) or "")
+    return f"{name} {location}".strip()
+
+
+def duckdb_path(config: Any) -> Path:  # noqa: ANN401 - dlt's configuration of the destination
+    """Return the file that a DuckDB destination writes."""
+    return Path(config.credentials.database)
+
+
+def check_duckdb_file(path: Path) -> None:
+    """Prove that a DuckDB file, or the folder it will be in, can be written.
+
+    Raises:
+        ConfigError: it cannot; the message names the setting.
+    """
+    import duckdb  # noqa: PLC0415 - only this destination needs it
+
+    if not path.exists():
+        _check_folder(path.parent)
+        return
+    if path.is_dir():
+        raise ConfigError(
+            f"{path} is a folder, not a DuckDB file.",
+            remedy=f"Set {credentials_setting('duckdb')} to a file.",
+        )
+    if not os.access(path, os.W_OK):
+        raise ConfigError(
+            f"{path} is read-only.",
+            remedy=f"Make it writable, or set {credentials_setting('duckdb')} to another file.",
+        )
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"BEGIN; CREATE TABLE {_PROBE} (x INT); ROLLBACK")
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise ConfigError(
+            f"No DuckDB file can be made in {folder}: {error.strerror}.",
+            remedy=f"Set {credentials_setting('duckdb')} to a file that can be written.",
+        ) from None
+
+
+def _check_sql(client: SqlJobClientBase) -> None:
+    """Open a SQL destination; where its DDL is transactional, try to make a schema as well."""
+    with client.sql_client as sql:
+        if client.capabilities.supports_ddl_transactions and client.config.destination_type in {
+            "postgres",
+            "redshift",
+        }:
+            with sql.begin_transaction() as transaction:
+                name = sql.capabilities.escape_identifier(sql.dataset_name)
+                sql.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
+                sql.execute_sql(f"CREATE TABLE {name}.{_PROBE} (x INT)")
+                transaction.rollback_transaction()
+        else:
+            sql.execute_sql("SELECT 1")
+
+
+def _delta_files() -> AnyDestination:
+    """Return file storage whose tables are Delta: plain Parquet would turn merges into appends."""
+    try:
+        import deltalake  # type: ignore[import-not-found,unused-ignore]  # noqa: F401, PLC0415
+    except ImportError:
+        raise missing_driver("filesystem", "deltalake") from None
+    return dlt.destinations.filesystem(preferred_table_format="delta")
+
+
+def _memory_limit_mib() -> int:
+    """Return DuckDB's memory limit: 2 GiB, or half of a smaller machine."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        memory = 2 * _DUCKDB_MEMORY_BYTES
+    return min(_DUCKDB_MEMORY_BYTES, memory // 2) // 1024**2
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what dlt and drivers raise into errors of ours."""
+    try:
+        yield
+    except HubSpotError:
+        raise
+    except ModuleNotFoundError as error:
+        raise missing_driver(name, error.name or "module") from error
+    except Exception as error:
+        raise _innermost(error, name) from error
+
+
+def _innermost(error: BaseException, name: str) -> HubSpotError:
+    """Return the meaning of the deepest cause that has one."""
+    meaning, cause = None, error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        meaning = to_error(cause, name) or meaning
+        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+    return meaning or WarehouseError(
+        f"The destination {name} cannot be opened: {first_line(error)}",
+        remedy=f"Check {credentials_setting(name)}.",
+    )
