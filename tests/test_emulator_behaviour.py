@@ -8,7 +8,6 @@ import requests
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.settings import Token
 from sources.hubspot_emulator.store import Portal
 
 CONTACTS = "/crm/objects/2026-03/contacts"
@@ -338,45 +337,6 @@ def test_a_purged_record_is_gone_everywhere(api: Api) -> None:
     api.portal.purge("contacts", one)
     assert one not in {row["id"] for row in api.list_all(archived="true")}
     assert api.get(f"{CONTACTS}/{one}", archived="true")[0] == 404
-
-
-@pytest.mark.parametrize("secret", ["", "wrong"])
-def test_unknown_tokens(api: Api, secret: str) -> None:
-    """No token, or one nobody knows, gives 401 INVALID_AUTHENTICATION."""
-    answer = api.send("GET", CONTACTS, headers={"Authorization": f"Bearer {secret}"})
-    assert (answer.status_code, answer.json()["category"]) == (401, "INVALID_AUTHENTICATION")
-
-
-def test_expired_tokens(api: Api) -> None:
-    """A token past its life gives 401 EXPIRED_AUTHENTICATION."""
-    late = Token(expires_at_ms=api.portal.clock.now_ms() - 5_000)
-    api.portal.settings.tokens["old"] = late
-    answer = api.send("GET", CONTACTS, headers={"Authorization": "Bearer old"})
-    assert (answer.status_code, answer.json()["category"]) == (401, "EXPIRED_AUTHENTICATION")
-
-
-def test_missing_scopes_are_named(api: Api) -> None:
-    """A token without a type's scope gets 403 and the name of the scope."""
-    api.portal.settings.tokens["few"] = Token(frozenset({"crm.objects.contacts.read"}))
-    few = {"headers": {"Authorization": "Bearer few"}}
-    assert api.send("GET", CONTACTS, **few).status_code == 200
-    answer = api.send("GET", "/crm/v3/objects/deals", **few)
-    needed = answer.json()["errors"][0]["context"]["requiredGranularScopes"]
-    assert (answer.status_code, needed) == (403, ["crm.objects.deals.read"])
-    assert api.send("PATCH", f"{CONTACTS}/1", {"properties": {}}, **few).status_code == 403
-    assert api.send("GET", "/crm/v3/properties/contacts", **few).status_code == 403
-
-
-def test_sensitive_values_need_their_scope(api: Api) -> None:
-    """A sensitive property is hidden from the usual list, and its values from plain tokens."""
-    one = api.portal.create("contacts", {"passport_number": "X1"})
-    api.portal.settings.tokens["few"] = Token(frozenset({"crm.objects.contacts.read"}))
-    path = f"{CONTACTS}/{one}?properties=passport_number,email"
-    assert api.send("GET", path).json()["properties"]["passport_number"] == "X1"
-    plain = api.send("GET", path, headers={"Authorization": "Bearer few"}).json()
-    assert "passport_number" not in plain["properties"]
-    _, listed = api.get("/crm/properties/2026-03/contacts", dataSensitivity="sensitive")
-    assert [row["name"] for row in listed["results"]] == ["passport_number"]
 
 
 def test_an_archived_property_comes_back_with_its_values(api: Api) -> None:

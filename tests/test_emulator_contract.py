@@ -1,6 +1,7 @@
 """HubSpot's client of the numbered paths drives every endpoint of the emulator."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hubspot
@@ -11,10 +12,12 @@ from hubspot.crm import properties as properties_v3
 from hubspot.crm import schemas as schemas_v3
 from hubspot.crm.associations.v4 import schema as labels_v4
 
+from sources.hubspot_emulator import routes
 from sources.hubspot_emulator.routes import ROUTES
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 
+README = Path(routes.__file__).with_name("README.md")
 LABELLED = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 279}
 
 
@@ -354,6 +357,12 @@ CASES: dict[str, Case] = {
 def test_every_route_has_a_case() -> None:
     """Each route is driven in its numbered form."""
     assert {route.name for route in ROUTES} == set(CASES)
+
+
+def test_the_readme_lists_every_route() -> None:
+    """The README's list of endpoints is the route table."""
+    listed = "\n".join(f"{route.method:6} {route.paths[0]}" for route in ROUTES)
+    assert listed in README.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", CASES)

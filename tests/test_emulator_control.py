@@ -1,4 +1,4 @@
-"""Budgets, faults, scripted changes, clock, journal, control API and speed."""
+"""Budgets, tokens, faults, scripted changes, clock, journal, control API and speed."""
 
 import time
 from collections.abc import Iterator
@@ -106,6 +106,45 @@ def test_oauth_tokens_carry_no_daily_headers(api: Api) -> None:
     answer = api.send("GET", CONTACTS, headers={"Authorization": "Bearer oauth"})
     assert "X-HubSpot-RateLimit-Daily" not in answer.headers
     assert "X-HubSpot-RateLimit-Max" in answer.headers
+
+
+@pytest.mark.parametrize("secret", ["", "wrong"])
+def test_unknown_tokens(api: Api, secret: str) -> None:
+    """No token, or one nobody knows, gives 401 INVALID_AUTHENTICATION."""
+    answer = api.send("GET", CONTACTS, headers={"Authorization": f"Bearer {secret}"})
+    assert (answer.status_code, answer.json()["category"]) == (401, "INVALID_AUTHENTICATION")
+
+
+def test_expired_tokens(api: Api) -> None:
+    """A token past its life gives 401 EXPIRED_AUTHENTICATION."""
+    late = Token(expires_at_ms=api.portal.clock.now_ms() - 5_000)
+    api.portal.settings.tokens["old"] = late
+    answer = api.send("GET", CONTACTS, headers={"Authorization": "Bearer old"})
+    assert (answer.status_code, answer.json()["category"]) == (401, "EXPIRED_AUTHENTICATION")
+
+
+def test_missing_scopes_are_named(api: Api) -> None:
+    """A token without a type's scope gets 403 and the name of the scope."""
+    api.portal.settings.tokens["few"] = Token(frozenset({"crm.objects.contacts.read"}))
+    few = {"headers": {"Authorization": "Bearer few"}}
+    assert api.send("GET", CONTACTS, **few).status_code == 200
+    answer = api.send("GET", "/crm/v3/objects/deals", **few)
+    needed = answer.json()["errors"][0]["context"]["requiredGranularScopes"]
+    assert (answer.status_code, needed) == (403, ["crm.objects.deals.read"])
+    assert api.send("PATCH", f"{CONTACTS}/1", {"properties": {}}, **few).status_code == 403
+    assert api.send("GET", "/crm/v3/properties/contacts", **few).status_code == 403
+
+
+def test_sensitive_values_need_their_scope(api: Api) -> None:
+    """A sensitive property is hidden from the usual list, and its values from plain tokens."""
+    one = api.portal.create("contacts", {"passport_number": "X1"})
+    api.portal.settings.tokens["few"] = Token(frozenset({"crm.objects.contacts.read"}))
+    path = f"{CONTACTS}/{one}?properties=passport_number,email"
+    assert api.send("GET", path).json()["properties"]["passport_number"] == "X1"
+    plain = api.send("GET", path, headers={"Authorization": "Bearer few"}).json()
+    assert "passport_number" not in plain["properties"]
+    listed = api.get("/crm/properties/2026-03/contacts?dataSensitivity=sensitive").json()
+    assert [row["name"] for row in listed["results"]] == ["passport_number"]
 
 
 def test_the_date_header_follows_the_clock(api: Api) -> None:

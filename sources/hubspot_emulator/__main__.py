@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limits", choices=("on", "off"), default="on")
     parser.add_argument("--latency-ms", type=float, default=0)
-    parser.add_argument("--journal-limit", type=int, default=20_000)
+    parser.add_argument("--journal-limit", type=int, default=5_000)
     given = parser.parse_args()
     spec = SeedSpec(seed=given.seed, contacts=given.contacts, properties=given.properties)
     print(f"http://{given.host}:{given.port}  token {DEFAULT_TOKEN}", flush=True)  # noqa: T201 - the command's result

@@ -1,6 +1,5 @@
 """Records as JSON. Seeded ones are put together from encoded fragments of the pool's rows."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -96,17 +95,14 @@ def url_of(table: RecordTable, record_id: str) -> str:
     return f"https://app.hubspot.com/contacts/{place}"
 
 
-_plans: OrderedDict[tuple[int, int, tuple[str, ...]], Plan] = OrderedDict()
-
-
 def plan_for(table: RecordTable, names: tuple[str, ...]) -> Plan:
     """Return the plan of a selection, made once and kept while it is in use."""
-    key = (id(table), table.definitions_version, names)
-    plan = _plans.get(key)
-    if plan is None or plan.table is not table:
-        plan = _plans[key] = Plan(table, names)
-        if len(_plans) > PLANS_KEPT:
-            _plans.popitem(last=False)
+    key = (table.definitions_version, names)
+    plan = table.plans.get(key)
+    if plan is None:
+        plan = table.plans[key] = Plan(table, names)
+        if len(table.plans) > PLANS_KEPT:
+            table.plans.popitem(last=False)
     return plan
 
 

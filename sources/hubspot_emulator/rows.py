@@ -50,6 +50,7 @@ class SeededRows:
         self._type = object_type
         self._options = options
         self._split = count * 3 // 5
+        self._step = max(1, (LAST_MS - FIRST_MS) // max(1, count))
         self._salt = (options.seed * 0xBF58476D1CE4E5B9 + sum(object_type.type_id.encode())) & _MASK
         self._pool: dict[int, dict[str, str]] = {}
         own = {name for name, _ in object_type.own}
@@ -79,8 +80,7 @@ class SeededRows:
 
     def created_ms(self, ordinal: int) -> int:
         """Return when a record was created; ascends with the ordinal."""
-        step = (LAST_MS - FIRST_MS) // self.count
-        return FIRST_MS + ordinal * step + self._mix(ordinal) % max(step, 1)
+        return FIRST_MS + ordinal * self._step + ordinal * 7919 % self._step
 
     def modified_ms(self, ordinal: int) -> int:
         """Return when a record was last modified; one in 20 in the same millisecond."""

@@ -81,23 +81,36 @@ def _mentions(table: RecordTable, record: Record, words: list[str]) -> bool:
 
 def _group(call: Call, table: RecordTable, group: list[Filter]) -> Ids:
     """Return the ids that meet every filter, those on dates and ids answered by the index."""
-    low_ms, high_ms, low_id, high_id = 0, FAR_MS, 0, FAR_MS
+    spans = {table.type.modified: (0, FAR_MS), "hs_object_id": (0, FAR_MS)}
+    picked: set[int] | None = None
     rest: list[Predicate] = []
     for one in group:
         test = _linked(call, table, one) or compile_filter(table, one)
         span = _span(one)
-        if span and one.name == table.type.modified:
-            low_ms, high_ms = max(low_ms, span[0]), min(high_ms, span[1])
-        elif span and one.name == "hs_object_id":
-            low_id, high_id = max(low_id, span[0]), min(high_id, span[1])
+        if span and one.name in spans:
+            low, high = spans[one.name]
+            spans[one.name] = max(low, span[0]), min(high, span[1])
+        elif one.name == "hs_object_id" and one.operator == "IN":
+            known = {n for text in one.values if isinstance(n := to_number(text), int)}
+            picked = known if picked is None else picked & known
         else:
             rest.append(test)
-    index = table.index
-    whole = (low_ms, high_ms) == (0, FAR_MS)
-    ids = index.ids() if whole else index.modified_between(low_ms, high_ms)
-    start, stop = bisect_left(ids, low_id), bisect_right(ids, high_id)
-    ids = ids if stop - start == len(ids) else ids[start:stop]
+    ids = _ranged(table, spans[table.type.modified], spans["hs_object_id"])
+    if picked is not None:
+        ids = [one for one in sorted(picked) if _holds(ids, one)]
     return _keep(table, ids, rest) if rest else ids
+
+
+def _ranged(table: RecordTable, modified: tuple[int, int], ids: tuple[int, int]) -> Ids:
+    whole = modified == (0, FAR_MS)
+    found = table.index.ids() if whole else table.index.modified_between(*modified)
+    start, stop = bisect_left(found, ids[0]), bisect_right(found, ids[1])
+    return found if stop - start == len(found) else found[start:stop]
+
+
+def _holds(ids: Ids, one: int) -> bool:
+    place = bisect_left(ids, one)
+    return place < len(ids) and ids[place] == one
 
 
 def _span(one: Filter) -> tuple[int, int] | None:

@@ -48,7 +48,7 @@ class Settings:
     url_limit: int = 32_000
     latency_ms: float = 0
     retry_after: bool = False
-    journal_limit: int = 20_000
+    journal_limit: int = 5_000
     link_version: str = "v3"
     tokens: dict[str, Token] = field(default_factory=lambda: {DEFAULT_TOKEN: Token()})
 

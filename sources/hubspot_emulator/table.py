@@ -2,14 +2,19 @@
 
 from array import array
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .catalog import ObjectType
 from .clock import iso
 from .definitions import Definition
 from .index import SearchIndex
 from .rows import SeededRows
+
+if TYPE_CHECKING:
+    from .render import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class RecordTable:
         self.changed: dict[int, Record | None] = {}
         self.redirects: dict[int, int] = {}
         self.index = SearchIndex(self)
+        self.plans: OrderedDict[tuple[int, tuple[str, ...]], Plan] = OrderedDict()
         self._unique: dict[tuple[str, str], int] = {}
         self._ids: dict[bool, array[int]] = {}
         self._last_id = 0
