@@ -1,4 +1,4 @@
-"""The run's own rows, `_hs_runs` and `_hs_run_tables`, in the same load as the data they tell of."""
+"""The run's own rows, `_hs_runs` and `_hs_run_tables`, in the load of the data they tell of."""
 
 from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime
@@ -8,6 +8,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
+from pipelines.report import RunStatus
 from sources.hubspot import Run
 from sources.hubspot.model import TableOutcome
 
@@ -100,7 +101,7 @@ def _table_row(run_id: str, outcome: TableOutcome) -> Mapping[str, Any]:
     }
 
 
-def run_status(run: Run) -> tuple[str, int]:
+def run_status(run: Run) -> tuple[RunStatus, int]:
     """Tell a run's status and exit code: the gravest code that any table ended with."""
     if run.stopped:
         return "failed", run.stopped.exit_code

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import dlt
-from dlt.common.runtime.collector import Collector
+from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.warehouse import check_destination, make_destination
 from pipelines.purge import mark_purged
-from pipelines.report import RunReport, report_of
+from pipelines.report import RunReport
 from pipelines.runlog import run_log, run_status
 from sources.hubspot import Run, hubspot, open_run
 from sources.hubspot.config import HubSpotConfig
@@ -128,14 +128,12 @@ def _report(
     error: PipelineStepFailed | None,
     seconds: float,
 ) -> RunReport:
-    report = report_of(error, command) if error else RunReport(command)
-    if error is None:
-        report.status, report.exit_code = run_status(run)
-        if run.stopped:
-            report.fail(run.stopped)
+    report = RunReport(command, destination=options.destination, dataset=options.dataset)
+    report.status, report.exit_code = run_status(run)
+    if ending := error or run.stopped:
+        report.fail(ending)
     meter = run.client.meter
     report.run_id, report.portal_id = run.run_id, run.account.portal_id
-    report.destination, report.dataset = options.destination, options.dataset
     report.tables, report.seconds = run.collect(), seconds
     report.calls, report.retries = meter.calls, meter.retries
     report.rate_limited = meter.rate_limited

@@ -73,16 +73,18 @@ def hubspot(
     run.begin_load()
 
     if run.first_load:
-        yield _whole(reference.account(run, run.account))
-        yield _whole(reference.object_types(run, catalog, custom))
-        yield _whole(reference.owners(run))
-        yield _whole(reference.pipelines(run, chosen))
+        yield _whole("account", reference.account(run, run.account))
+        yield _whole("object_types", reference.object_types(run, catalog, custom))
+        yield _whole("owners", reference.owners(run))
+        yield _whole("pipelines", reference.pipelines(run, chosen))
     for kind in chosen:
         if run.wants(kind.table):
             yield _records(run, kind, schemas, links, hard_delete=hard_delete)
     yield _sweep(run, links)
-    yield _whole(run.after_tables(reference.properties(run, schemas), last_load=False))
-    yield _whole(run.after_tables(reference.association_labels(run, links)))
+    definitions = reference.properties(run, schemas)
+    yield _whole("properties", run.after_tables("properties", definitions, last_load=False))
+    labels = reference.association_labels(run, links)
+    yield _whole("association_labels", run.after_tables("association_labels", labels))
 
 
 def _records(
@@ -105,7 +107,7 @@ def _records(
 
 
 def _sweep(run: Run, links: Links) -> DltResource:
-    rows = run.after_tables(links.sweep())
+    rows = run.after_tables("links", links.sweep())
     resource = dlt.resource(rows, name="links")
     return _with_links(resource, links.pairs)
 
@@ -123,9 +125,8 @@ def _with_links(resource: DltResource, pairs: Sequence[Pair]) -> DltResource:
     return resource
 
 
-def _whole(rows: Items) -> DltResource:
+def _whole(name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
-    name = rows.__name__
     resource = dlt.resource(rows, name=name)
     for table in reference.TABLES[name]:
         scope = reference.SCOPES.get(table)

@@ -51,7 +51,7 @@ class Links:
             yield from self._take(pair, call, replace=replace)
 
     def read_from_targets(self, object_type: ObjectType, ids: Sequence[str]) -> Items:
-        """Hand on the links of the records that point to these, for pairs that end at their type."""
+        """Hand on the links of the records that these are linked from, for pairs that end here."""
         for pair in self.pairs:
             if pair.target != object_type or pair.source == object_type or not ids:
                 continue

@@ -4,7 +4,7 @@ The spine of the source; start at `object_rows`. Whatever finds records ends in 
 way for every record, and every checkpoint is taken after what it vouches for is handed on.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -92,32 +92,31 @@ def _read(table: Table) -> Items:
         yield from _increment(table)
 
 
-# --- backfill --------------------------------------------------------------------------------
-
-
 def _backfill(table: Table) -> Items:
     """List all live records, then the archived ones; the watermark is the beginning of it."""
     started = to_text(table.run.now())
     work = table.state.begin("backfill", started_at=started, anew=table.run.full_refresh)
     if "ranges" not in work:
         total, last_id = yield from _extent(table)
-        work.update(ranges=None, total=total, last_id=last_id, sequential=False)
+        work.update(ranges=None, total=total, last_id=last_id, sequential=False, rows=0)
     if table.run.on_expected and work["total"]:
         table.run.on_expected(table.name, work["total"])
     try:
         finished = yield from _list(table, work)
     except NotKeysetError:
-        work.update(ranges=None, sequential=True)
+        work.update(ranges=None, sequential=True, rows=0)
         finished = yield from _list(table, work)
-    if finished:
-        started_at = to_instant(work["started_at"]) or table.run.now()
-        yield from _sweep_archived(table, since=None)
-        table.state.finish("backfill", watermark=started_at, total=work["total"])
-        table.run.backfilled[table.name] = started_at
-        if work["anew"]:
-            table.run.relisted[table.name] = started_at
-    else:
+    if not finished:
         table.leave_unfinished()
+        return
+    started_at = to_instant(work["started_at"]) or table.run.now()
+    total = work["total"] if work["total"] is not None else work["rows"]
+    if archive.is_due(table.state, total, new=0, now=table.run.now()):
+        yield from _sweep_archived(table, since=table.state.swept_at)
+    table.state.finish("backfill", watermark=started_at, total=total)
+    table.run.backfilled[table.name] = started_at
+    if work["anew"]:
+        table.run.relisted[table.name] = started_at
 
 
 def _extent(table: Table) -> Generator[None, None, tuple[int | None, int | None]]:
@@ -133,7 +132,8 @@ def _extent(table: Table) -> Generator[None, None, tuple[int | None, int | None]
 def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     """List until the load is full or the listing ends; tell whether it ended."""
     run = table.run
-    ranges = [Range(**range_) for range_ in work["ranges"] or [{}]]
+    saved = [{}] if work["ranges"] is None else work["ranges"]
+    ranges = [Range(**range_) for range_ in saved]
 
     def submit(after: str | None) -> Future[Page[Record]]:
         call = partial(list_page, table.client, table.object_type, table.decoder, after)
@@ -147,7 +147,7 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
         sequential=work["sequential"],
     )
     block: list[Record] = []
-    for records in listing.pages(max(0, (work["total"] or 0) - table.outcome.rows)):
+    for records in listing.pages(max(0, (work["total"] or 0) - work["rows"])):
         if records is None:
             yield None
             continue
@@ -155,16 +155,15 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
         if len(block) >= BLOCK:
             yield from _emit(table, block)
             table.state.checkpoint_ranges(listing.ranges)
+            work["rows"] += len(block)
             block = []
             if run.budget.spent():
                 listing.cancel()
                 return False
     yield from _emit(table, block)
     table.state.checkpoint_ranges(listing.ranges)
+    work["rows"] += len(block)
     return True
-
-
-# --- increment -------------------------------------------------------------------------------
 
 
 def _increment(table: Table) -> Items:
@@ -225,7 +224,7 @@ def _read_hits(
 
 
 def _read_ids(table: Table, ids: Sequence[str]) -> Items:
-    """Batch-read records by id and hand them on; ids that are gone are looked for in the archive."""
+    """Read records by id and hand them on; ids that are gone are looked for in the archive."""
     found = yield from _read_batches(table, ids, archived=False)
     missing = [id_ for part in found for id_ in part.missing]
     gone = yield from _read_batches(table, missing, archived=True)
@@ -246,9 +245,6 @@ def _read_batches(
         table.run.submit(partial(read, ids=part, decoder=table.decoder)) for part in batches(ids)
     ]
     return (yield from wait_all(calls))
-
-
-# --- deletions -------------------------------------------------------------------------------
 
 
 def _sweep_archived(table: Table, since: datetime | None) -> Items:
@@ -272,9 +268,6 @@ def _sweep_archived(table: Table, since: datetime | None) -> Items:
         table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
     yield from _emit(table, block, replace_links=True)
     table.state.note_sweep(started_at)
-
-
-# --- the one way for every record ------------------------------------------------------------
 
 
 def _emit(table: Table, records: Sequence[Record], *, replace_links: bool = False) -> Items:

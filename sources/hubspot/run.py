@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -144,21 +144,16 @@ class Run:
         """Whether this load still has something to do for a table."""
         return self._remaining is None or table in self._remaining
 
-    def after_tables(self, rows: Items, *, last_load: bool = True) -> Items:
+    def after_tables(self, name: str, rows: Items, *, last_load: bool = True) -> Items:
         """Run a resource when all object tables are done: of the last load, or of each."""
-        waiting = self._when_done(rows, last_load=last_load)
-        waiting.__name__ = rows.__name__
-        return waiting
-
-    def _when_done(self, rows: Items, *, last_load: bool) -> Items:
-        self.open_tails.add(rows.__name__)
+        self.open_tails.add(name)
         try:
             while self.open_tables:
                 yield None
             if not self.stopped and not (last_load and self.unfinished):
                 yield from rows
         finally:
-            self.open_tails.discard(rows.__name__)
+            self.open_tails.discard(name)
 
     @property
     def first_load(self) -> bool:
@@ -238,7 +233,8 @@ class Run:
 
     def _note(self, outcome: TableOutcome, error: HubSpotError) -> None:
         outcome.error = str(error)
-        absent = is_absent(error) and outcome.way_in in {"none", "backfill"}
+        unknown_type = is_absent(error) and outcome.way_in == "none"
+        absent = unknown_type or isinstance(error, ScopeMissingError | NotFoundError)
         outcome.status = "skipped" if absent else "failed"
         outcome.exit_code = 0 if absent else error.exit_code
         final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)
@@ -264,7 +260,7 @@ def wait(future: Future[T]) -> Generator[None, None, T]:
 
 def wait_all(futures: Iterable[Future[T]]) -> Generator[None, None, list[T]]:
     """Wait for several calls in flight; return their results in order."""
-    results: list[T] = []
-    for future in futures:
-        results.append((yield from wait(future)))
-    return results
+    calls = list(futures)
+    while not all(call.done() for call in calls):
+        yield None
+    return [call.result() for call in calls]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import dlt
 
@@ -51,11 +52,11 @@ class Schemas:
         self.since[table] = source.note_columns(table, new, at=self._run.now())
         return schema
 
-    def _cached(self, object_type: ObjectType, source: SourceState) -> list[object] | None:
+    def _cached(self, object_type: ObjectType, source: SourceState) -> list[Any] | None:
         if self._run.refresh_schema and object_type.table not in self.read:
             return None
         name = f"properties:{object_type.table}"
-        value: list[object] | None = source.cached(name, now=self._run.now(), max_age=MAX_AGE)
+        value: list[Any] | None = source.cached(name, now=self._run.now(), max_age=MAX_AGE)
         return value
 
     def _prefetch(self, source: SourceState) -> None:
