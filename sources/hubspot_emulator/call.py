@@ -133,6 +133,14 @@ def text_list(value: object, name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def text(body: dict[str, Any], name: str) -> str:
+    """Return a body member that must be a text."""
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise invalid(f"Invalid input JSON: {name} must be a string")
+    return value
+
+
 @lru_cache(maxsize=256)
 def split_names(text: str) -> tuple[str, ...]:
     """Split a comma-separated parameter, dropping empty parts and repetitions."""

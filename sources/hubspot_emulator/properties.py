@@ -5,6 +5,7 @@ from typing import Any
 from .call import Call, Reply, batch_reply, inputs
 from .definitions import FIELD_TYPES, Definition
 from .errors import conflict, invalid, not_found
+from .filters import objects_of
 from .table import RecordTable
 
 BATCH_LIMIT = 100
@@ -87,6 +88,26 @@ def groups(call: Call) -> Reply:
     return Reply({"results": rows})
 
 
+_MEMBERS: dict[str, type] = {
+    **dict.fromkeys(("hasUniqueValue", "hidden", "formField", "externalOptions",
+                     "showCurrencySymbol"), bool),
+    "displayOrder": int,
+    "options": list,
+}  # fmt: skip
+
+
+def check_members(body: Definition) -> Definition:
+    """Return a definition's JSON after checking the type of each member."""
+    for name, value in body.items():
+        wanted = _MEMBERS.get(name, str)
+        if not isinstance(value, wanted):
+            raise invalid(f"Invalid input JSON: {name} must be of type {wanted.__name__}")
+    for option in objects_of(body.get("options", []), "options"):
+        if not isinstance(option.get("value"), str):
+            raise invalid("Invalid input JSON: every option needs a value")
+    return body
+
+
 def _check_kind(kind: object, field_type: object) -> None:
     if field_type not in FIELD_TYPES.get(str(kind), ()):
         raise invalid(f"type {kind!r} does not go with fieldType {field_type!r}")
@@ -95,7 +116,7 @@ def _check_kind(kind: object, field_type: object) -> None:
 def create(call: Call) -> Reply:
     """Create a definition; an archived one of the same name comes back."""
     table = table_of(call, writing=True)
-    name = str(call.body["name"])
+    name = check_members(call.body)["name"]
     known = table.definitions.get(name)
     if known is not None and not known["archived"]:
         raise conflict(f"Property named '{name}' already exists.")
@@ -116,7 +137,7 @@ def update(call: Call) -> Reply:
         raise not_found(f"Property {name} does not exist")
     if one["modificationMetadata"]["readOnlyDefinition"]:
         raise invalid(f"Property {name} is defined by HubSpot and cannot be changed")
-    body = call.body
+    body = check_members(call.body)
     _check_kind(body.get("type", one["type"]), body.get("fieldType", one["fieldType"]))
     call.portal.update_property(table.type.type_id, name, body)
     return Reply(table.definitions[name])

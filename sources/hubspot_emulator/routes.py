@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 
-from . import associations as a
-from . import objects, properties, reference, schemas, search, writes
+from . import association_writes as links
+from . import associations, objects, properties, reference, schemas, search, writes
 from .call import DATED, Call, Reply, Route
 
 # where each family of endpoints lies: the numbered form (or forms), then the dated one
@@ -75,20 +75,22 @@ ROUTES: tuple[Route, ...] = (
            "primaryObjectId! objectIdToMerge!"),
     _route("objects.gdpr_delete", "POST", "/gdpr-delete", writes.gdpr_delete, "",
            "objectId! idProperty"),
-    _route("associations.batch_read", "POST", "/batch/read", a.batch_read, "", "inputs!"),
-    _route("associations.labels", "GET", "/labels", a.labels),
-    _route("associations.create_label", "POST", "/labels", a.create_label, "",
+    _route("associations.batch_read", "POST", "/batch/read", associations.batch_read, "",
+           "inputs!"),
+    _route("associations.labels", "GET", "/labels", associations.labels),
+    _route("associations.create_label", "POST", "/labels", links.create_label, "",
            "label! name! inverseLabel"),
-    _route("associations.batch_create", "POST", "/batch/create", a.batch_create, "", "inputs!"),
+    _route("associations.batch_create", "POST", "/batch/create", links.batch_create, "", "inputs!"),
     _route("associations.batch_create_default", "POST", "/batch/associate/default",
-           a.batch_create_default, "", "inputs!"),
-    _route("associations.batch_archive", "POST", "/batch/archive", a.batch_archive, "", "inputs!"),
+           links.batch_create_default, "", "inputs!"),
+    _route("associations.batch_archive", "POST", "/batch/archive", links.batch_archive, "",
+           "inputs!"),
     _route("associations.batch_archive_labels", "POST", "/batch/labels/archive",
-           a.batch_archive_labels, "", "inputs!"),
-    _route("links.of_record", "GET", "/{to_type}", a.of_record, "limit after"),
-    _route("links.put_default", "PUT", "/default/{to_type}/{to_id}", a.put_default),
-    _route("links.put", "PUT", "/{to_type}/{to_id}", a.put_one, "", "[]"),
-    _route("links.delete", "DELETE", "/{to_type}/{to_id}", a.delete_one),
+           links.batch_archive_labels, "", "inputs!"),
+    _route("links.of_record", "GET", "/{to_type}", associations.of_record, "limit after"),
+    _route("links.put_default", "PUT", "/default/{to_type}/{to_id}", links.put_default),
+    _route("links.put", "PUT", "/{to_type}/{to_id}", links.put_one, "", "[]"),
+    _route("links.delete", "DELETE", "/{to_type}/{to_id}", links.delete_one),
     _route("properties.list", "GET", "", properties.list_all,
            "archived dataSensitivity locale properties"),
     _route("properties.groups", "GET", "/groups", properties.groups, "locale"),

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from .call import Call, Reply, batch_reply, text_list
+from .call import Call, Reply, batch_reply, text, text_list
 from .catalog import ObjectType
 from .clock import iso
 from .definitions import INSTALLED_MS
 from .errors import conflict, invalid, not_found
+from .filters import objects_of
+from .properties import check_members
 
 READ, WRITE = "crm.schemas.custom.read", "crm.schemas.custom.write"
 
@@ -86,12 +88,15 @@ def _associations(call: Call, kind: ObjectType) -> list[dict[str, Any]]:
 def create(call: Call) -> Reply:
     """Create a custom object type."""
     call.need(WRITE)
-    name = str(call.body["name"])
-    if not name.replace("_", "a").isalnum() or not name[0].isalpha():
+    name = text(call.body, "name")
+    if not name or not name.replace("_", "a").isalnum() or not name[0].isalpha():
         raise invalid(f"Invalid object name: {name!r}")
     if any(one.custom and one.singular == name for one in call.portal.types.all()):
         raise conflict(f"Object {name} already exists")
-    labels = call.body["labels"]
-    plural = labels.get("plural") if isinstance(labels, dict) else None
-    type_id = call.portal.create_custom_object(name, call.body["properties"], plural)
+    (labels,) = objects_of([call.body["labels"]], "labels")
+    rows = objects_of(call.body["properties"], "properties")
+    for row in rows:
+        text(check_members(row), "name")
+    plural = text(labels, "plural") if "plural" in labels else None
+    type_id = call.portal.create_custom_object(name, rows, plural)
     return Reply(_schema(call, call.portal.type(type_id)), 201)

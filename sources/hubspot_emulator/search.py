@@ -14,6 +14,7 @@ from .filters import (
     Filter,
     Predicate,
     compile_filter,
+    objects_of,
     parse_groups,
     reader_for,
     to_instant,
@@ -166,9 +167,10 @@ def _sort(table: RecordTable, sorts: object) -> tuple[str, bool]:
         return table.type.created, False
     if not isinstance(sorts, list) or len(sorts) != 1:
         raise invalid("A search takes exactly one sort")
-    one = {"propertyName": sorts[0]} if isinstance(sorts[0], str) else sorts[0]
+    given = {"propertyName": sorts[0]} if isinstance(sorts[0], str) else sorts[0]
+    (one,) = objects_of([given], "sorts")
     name, direction = one.get("propertyName"), one.get("direction", "ASCENDING")
-    if name not in table.definitions:
+    if not isinstance(name, str) or name not in table.definitions:
         raise invalid(f"There is no property {name} on {table.type.name} to sort by")
     if direction not in ("ASCENDING", "DESCENDING"):
         raise invalid(f"Invalid sort direction: {direction!r}")

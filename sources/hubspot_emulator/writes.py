@@ -3,7 +3,7 @@
 from typing import Any
 
 from . import render
-from .associations import record_links
+from .association_writes import record_links
 from .call import Call, Reply, batch_reply, inputs, live_or_404, record_id
 from .errors import ApiError, batch_error, conflict, invalid, not_found
 from .filters import to_instant, to_number
@@ -33,6 +33,8 @@ def _values(table: RecordTable, given: object) -> Values:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list | dict):
+        raise invalid("Invalid input JSON: a property's value must be a scalar")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
