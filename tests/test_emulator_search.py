@@ -230,6 +230,14 @@ def test_a_change_enters_the_index_late(api: Api) -> None:
     assert [one, gone] == api.ids(("lastmodifieddate", "GTE", "2026-01-01T00:01:00Z"))
 
 
+def test_moving_the_clock_back_hides_nothing(api: Api) -> None:
+    """A record made before the clock was set back stays visible, later ones show too."""
+    one = api.portal.create("contacts", {})
+    api.portal.clock.freeze("2020-01-01T00:00:00Z")
+    two = api.portal.create("contacts", {})
+    assert set(api.ids(("hs_object_id", "GT", "0"))) == {one, two}
+
+
 def test_archived_and_merged_away_records_are_invisible(api: Api, people: dict[str, str]) -> None:
     """Search shows no archived record and, of merged ones, only the survivor."""
     api.portal.archive("contacts", people["zoe"])

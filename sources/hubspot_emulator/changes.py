@@ -29,7 +29,7 @@ def create(
     number = table.next_id() if record_id is None else int(record_id)
     if table.get(number) is not None:
         raise ValueError(f"{table.type.singular} {number} exists already")
-    table.put(Record(number, when, when, dict(properties)), portal.clock.now_ms())
+    table.put(Record(number, when, when, dict(properties)), portal.clock.age_ms())
     return str(number)
 
 
@@ -69,7 +69,7 @@ def update(
         updated_ms=record.updated_ms if at_ms is None else when,
         history=history,
     )
-    table.put(changed, portal.clock.now_ms())
+    table.put(changed, portal.clock.age_ms())
 
 
 def _first(record: Record, name: str) -> tuple[Change, ...]:
@@ -94,13 +94,13 @@ def archive(portal: "Portal", table: RecordTable, record_id: int) -> None:
     record = existing(table, record_id)
     now_ms = portal.clock.now_ms()
     if record.archived_ms is None:
-        table.put(replace(record, archived_ms=now_ms), now_ms)
+        table.put(replace(record, archived_ms=now_ms), portal.clock.age_ms())
 
 
 def restore(portal: "Portal", table: RecordTable, record_id: int) -> None:
     """Take a record out of the recycle bin."""
     record = existing(table, record_id)
-    table.put(replace(record, archived_ms=None), portal.clock.now_ms())
+    table.put(replace(record, archived_ms=None), portal.clock.age_ms())
 
 
 def merge(portal: "Portal", table: RecordTable, primary_id: int, other_id: int, at_ms: int) -> str:
@@ -118,11 +118,11 @@ def merge(portal: "Portal", table: RecordTable, primary_id: int, other_id: int, 
     values = {**other.values, **{k: v for k, v in primary.values.items() if v}}
     values["hs_merged_object_ids"] = ";".join([*earlier, *map(str, gone)])
     created_ms = min(primary.created_ms, other.created_ms)
-    now_ms = portal.clock.now_ms()
+    noted_ms = portal.clock.age_ms()
     for old in gone:
-        table.drop(old, now_ms)
+        table.drop(old, noted_ms)
         table.redirects[old] = new_id
-    table.put(Record(new_id, created_ms, at_ms, values), now_ms)
+    table.put(Record(new_id, created_ms, at_ms, values), noted_ms)
     for old in gone:
         portal.links.move(table.type, old, new_id)
     return str(new_id)

@@ -31,12 +31,17 @@ class Clock:
         self._frozen_ms: int | None = None
         self._offset_ms = 0
         self._advanced_ms = 0
+        self._lost_ms = 0
 
     def now_ms(self) -> int:
         """Return the portal's present instant in epoch milliseconds."""
         if self._frozen_ms is not None:
             return self._frozen_ms
         return time.time_ns() // 1_000_000 + self._offset_ms
+
+    def age_ms(self) -> int:
+        """Return a count that goes with the clock and never back, for the lag of the index."""
+        return self.now_ms() + self._lost_ms
 
     def elapsed_ms(self) -> float:
         """Return a monotonic count that `advance` moves too, for rate windows."""
@@ -48,12 +53,11 @@ class Clock:
 
     def freeze(self, at: datetime | str | float | None = None) -> None:
         """Stop the clock at `at`, or where it is."""
-        self._frozen_ms = self.now_ms() if at is None else to_ms(at)
+        self._move(to_ms(at) if at is not None else self.now_ms(), 0)
 
     def set(self, at: datetime | str | float) -> None:
         """Move a running clock to `at`; it goes on running from there."""
-        self._frozen_ms = None
-        self._offset_ms = to_ms(at) - time.time_ns() // 1_000_000
+        self._move(None, to_ms(at) - time.time_ns() // 1_000_000)
 
     def advance(self, ms: float) -> None:
         """Move the clock forward, frozen or running."""
@@ -65,5 +69,9 @@ class Clock:
 
     def resume(self) -> None:
         """Follow the host's clock again."""
-        self._frozen_ms = None
-        self._offset_ms = 0
+        self._move(None, 0)
+
+    def _move(self, frozen_ms: int | None, offset_ms: int) -> None:
+        before = self.now_ms()
+        self._frozen_ms, self._offset_ms = frozen_ms, offset_ms
+        self._lost_ms += max(0, before - self.now_ms())

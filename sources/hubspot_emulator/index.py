@@ -25,16 +25,16 @@ class SearchIndex:
         self._by_modified: array[int] = array("q")
         self._ranges: OrderedDict[tuple[int, int], array[int]] = OrderedDict()
 
-    def note(self, record_id: int, record: "Record | None", changed_ms: int) -> None:
+    def note(self, record_id: int, record: "Record | None", noted_ms: int) -> None:
         """Take note of a change that search must show later."""
-        self._pending.append((changed_ms, record_id, record))
+        self._pending.append((noted_ms, record_id, record))
 
     def settle(self) -> None:
         """Make every change noted so far an old one."""
         self._pending = deque((0, record_id, record) for _, record_id, record in self._pending)
 
     def refresh(self, until_ms: int) -> None:
-        """Take in every change that happened at or before `until_ms`."""
+        """Take in every change noted at or before `until_ms`, an age of the clock."""
         if not self._built:
             self._build()
         due: dict[int, Record | None] = {}

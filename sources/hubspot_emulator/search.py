@@ -40,7 +40,7 @@ def search(call: Call) -> Reply:
     if len(query) > MAX_QUERY:
         raise invalid(f"The query is longer than {MAX_QUERY} characters")
     names = call.visible(table, text_list(body.get("properties") or [], "properties"))
-    table.index.refresh(call.portal.clock.now_ms() - call.portal.settings.search_lag_ms)
+    table.index.refresh(call.portal.clock.age_ms() - call.portal.settings.search_lag_ms)
     ids = _matches(call, table, groups, query)
     page = _sorted(table, ids, body.get("sorts"), offset, limit)
     answer: dict[str, Any] = {"total": len(ids), "results": _rows(table, page, names)}

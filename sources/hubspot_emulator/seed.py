@@ -140,8 +140,8 @@ def _definition(name: str, kind: str, field_type: str, options: str) -> Definiti
 
 def populate(portal: "Portal", spec: SeedSpec) -> None:
     """Fill a new portal."""
-    active = tuple(o["id"] for o in portal.owners if not o["archived"])
-    options = SeedOptions(spec.seed, spec.filled, spec.odd_values, spec.archived, active)
+    owner_ids = tuple(o["id"] for o in portal.owners)  # records keep owners who have left
+    options = SeedOptions(spec.seed, spec.filled, spec.odd_values, spec.archived, owner_ids)
     for object_type in portal.types.all():
         _add_table(portal, object_type, spec, options)
     for number in range(spec.custom_objects):

@@ -125,12 +125,12 @@ class Portal:
     @_locked
     def purge(self, type: str, id: str | int) -> None:
         """Remove a record for good, as 90 days in the recycle bin do."""
-        self.table(type).drop(int(id), self.clock.now_ms())
+        self.table(type).drop(int(id), self.clock.age_ms())
 
     @_locked
     def gdpr_delete(self, type: str, id: str | int) -> None:
         """Remove a record for good, as a privacy request does."""
-        self.table(type).drop(int(id), self.clock.now_ms())
+        self.table(type).drop(int(id), self.clock.age_ms())
 
     @_locked
     def records(self, type: str, *, archived: bool = False) -> dict[str, dict[str, Any]]:

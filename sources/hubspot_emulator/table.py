@@ -106,7 +106,7 @@ class RecordTable:
             record_id = self.redirects[record_id]
         return record_id
 
-    def put(self, record: Record, changed_ms: int) -> None:
+    def put(self, record: Record, noted_ms: int) -> None:
         """Store a version of a record, in the place of any earlier one."""
         archived = record.archived_ms is not None
         if not self.has(record.id, archived=archived):
@@ -117,13 +117,13 @@ class RecordTable:
         for name in self.unique_names():
             if record.values.get(name):
                 self._unique[name, record.values[name].lower()] = record.id
-        self.index.note(record.id, record, changed_ms)
+        self.index.note(record.id, record, noted_ms)
 
-    def drop(self, record_id: int, changed_ms: int) -> None:
+    def drop(self, record_id: int, noted_ms: int) -> None:
         """Remove a record for good."""
         self._unlist(record_id)
         self.changed[record_id] = None
-        self.index.note(record_id, None, changed_ms)
+        self.index.note(record_id, None, noted_ms)
 
     def _unlist(self, record_id: int) -> None:
         for archived in (False, True):

@@ -66,6 +66,8 @@ def value_for(definition: dict[str, Any], random: Random, options: Options) -> s
     """Return an ordinary value for a property, always text as HubSpot gives it."""
     if definition.get("referencedObjectType") == "OWNER":
         return random.choice(options.owner_ids) if options.owner_ids else ""
+    if definition.get("referencedObjectType"):
+        return str(random.randint(10**9, 10**11))
     choices = [option["value"] for option in definition["options"]]
     if definition["fieldType"] == "checkbox" and choices:
         picked = random.sample(choices, random.randint(1, len(choices)))
