@@ -16,10 +16,12 @@ from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
 from .catalog import UNFIT
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
+from .postgres import postgres
 
 AnyDestination = Destination[Any, Any]
 
 _DUCKDB_MEMORY_BYTES = 2 * 1024**3  # merging a load into a wide table takes about a quarter
+FILE = ".duckdb"
 _PROBE = "_hs_write_check"
 
 
@@ -27,8 +29,8 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
     """Return dlt's destination of that name; nothing is opened yet.
 
     Args:
-        name: of one of dlt's destinations, of a destination named in dlt's configuration, or
-            the import path of one.
+        name: of one of dlt's destinations, of a destination named in dlt's configuration, the
+            import path of one, or a DuckDB file, which ends with `.duckdb`.
 
     Raises:
         ConfigError: there is no such destination, or it cannot merge.
@@ -38,11 +40,15 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
             f"The destination {name} cannot merge tables of a CRM.",
             remedy="Take another --destination, such as duckdb or postgres.",
         )
-    with _explained(name):
-        if name == "duckdb":
-            return dlt.destinations.duckdb(credentials={"global_config": duckdb_settings()})
+    with explained(name):
+        if name == "duckdb" or name.endswith(FILE):
+            credentials = {"global_config": duckdb_settings()}
+            file = {"database": str(Path(name).absolute())} if name.endswith(FILE) else {}
+            return dlt.destinations.duckdb(credentials=credentials | file)
         if name == "filesystem":
             return _delta_files()
+        if name == "postgres":
+            return postgres()
         destination = Destination.from_reference(name)
     if destination is None:
         raise unknown_destination(name)
@@ -70,9 +76,9 @@ def check_destination(pipeline: Pipeline) -> None:
     if destination is None:
         raise ConfigError("There is no destination.", remedy="Set --destination.")
     name = destination.destination_name
-    with _explained(name):
+    with explained(name):
         client = pipeline.destination_client()
-        if destination.destination_type == "dlt.destinations.duckdb":
+        if is_duckdb(pipeline):
             check_duckdb_file(duckdb_path(client.config))
         elif isinstance(client, SqlJobClientBase):
             _check_sql(client)
@@ -80,15 +86,26 @@ def check_destination(pipeline: Pipeline) -> None:
             client.is_storage_initialized()
 
 
+def keeps_nul(name: str) -> bool:
+    """Whether a destination keeps NUL characters in text; others refuse a whole load for one."""
+    return name in {"duckdb", "motherduck", "ducklake"} or name.endswith(FILE)
+
+
 def describe(pipeline: Pipeline) -> str:
     """Tell in a few words where a pipeline writes, without any secret."""
     name = pipeline.destination.destination_name if pipeline.destination else ""
-    with _explained(name):
+    with explained(name):
         client = pipeline.destination_client()
-    if name == "duckdb":
+    if is_duckdb(pipeline):
         return f"DuckDB file {duckdb_path(client.config)}"
     location = str(getattr(client.config, "credentials", None) or "")
     return f"{name} {location}".strip()
+
+
+def is_duckdb(pipeline: Pipeline) -> bool:
+    """Whether a pipeline writes a DuckDB file."""
+    destination = pipeline.destination
+    return destination is not None and destination.destination_type == "dlt.destinations.duckdb"
 
 
 def duckdb_path(config: Any) -> Path:  # noqa: ANN401 - dlt's configuration of the destination
@@ -167,7 +184,7 @@ def _memory_limit_mib() -> int:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """Turn what dlt and drivers raise into errors of ours."""
     try:
         yield
