@@ -4,23 +4,20 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 """
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pipelines.console import Output, misused, run
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
     from pipelines.report import RunReport
     from pipelines.sync import SyncOptions
 
-    Work = Callable[[RunCollector], RunReport]
-
-USAGE_ERROR = 2
 INTERRUPTED = 130
-_SHORTEST_SECRET = 6  # blotting out less would blot out words
 
 app = typer.Typer(
     name="hubspot-elt",
@@ -57,29 +54,6 @@ class Format(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """How a command speaks."""
-
-    json: bool = False
-    quiet: bool = False
-    debug: bool = False
-
-    @property
-    def form(self) -> Literal["text", "json", "quiet"]:
-        """Form of the result on stdout."""
-        if self.json:
-            return "json"
-        return "quiet" if self.quiet else "text"
-
-    @property
-    def progress(self) -> Literal["auto", "json", "quiet"]:
-        """Form of the progress on stderr."""
-        if self.quiet:
-            return "quiet"
-        return "json" if self.json else "auto"
-
-
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit: the console script.
 
@@ -90,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         code = app(words, prog_name="hubspot-elt", standalone_mode=False)
     except typer.BadParameter.__bases__[0] as error:  # click's UsageError; typer brings its own
-        code = _misused(error, words)
+        code = misused(error, words)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("error: Interrupted.\n")
         code = INTERRUPTED
@@ -106,7 +80,7 @@ def demo(*, json: Json = False, quiet: Quiet = False, debug: Debug = False) -> N
 
         return run_demo(collector=collector)
 
-    _run("demo", work, Output(json, quiet, debug))
+    run("demo", work, Output(json, quiet, debug))
 
 
 @app.command()
@@ -138,7 +112,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
         )
         return run_sync(options, collector=collector)
 
-    _run("sync", work, Output(json, quiet, debug), destination, dataset)
+    run("sync", work, Output(json, quiet, debug), destination, dataset)
 
 
 @app.command()
@@ -160,7 +134,7 @@ def plan(  # noqa: PLR0913 - one parameter an option
 
         return run_plan(_options(names, destination, dataset, full_refresh=full_refresh))
 
-    _run("plan", work, Output(json, quiet, debug), destination, dataset)
+    run("plan", work, Output(json, quiet, debug), destination, dataset)
 
 
 @app.command()
@@ -181,7 +155,7 @@ def doctor(
 
         return run_doctor(_options(names, destination, dataset))
 
-    _run("doctor", work, Output(json, quiet, debug), destination, dataset)
+    run("doctor", work, Output(json, quiet, debug), destination, dataset)
 
 
 @app.command()
@@ -200,7 +174,7 @@ def status(
 
         return run_status(destination=destination, dataset=dataset)
 
-    _run("status", work, Output(json, quiet, debug), destination, dataset)
+    run("status", work, Output(json, quiet, debug), destination, dataset)
 
 
 @app.command()
@@ -221,7 +195,7 @@ def query(
 
         return run_query(sql, destination=destination, dataset=dataset, form=format_.value)
 
-    _run("query", work, Output(debug=debug), destination, dataset)
+    run("query", work, Output(debug=debug), destination, dataset)
 
 
 @app.command()
@@ -257,57 +231,6 @@ def emulate(
         Event().wait()
 
 
-def _run(
-    command: str, work: "Work", output: Output, destination: str = "", dataset: str = ""
-) -> None:
-    """Do a command's work, render its report and exit with its code."""
-    from pipelines.progress import make_collector  # noqa: PLC0415 - heavy
-    from pipelines.render import render  # noqa: PLC0415 - heavy
-    from pipelines.report import report_of  # noqa: PLC0415 - heavy
-
-    where: dict[str, Any] = {"destination": destination or None, "dataset": dataset or None}
-    collector = make_collector(output.progress)
-    try:
-        report = work(collector)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place for all of them
-        collector.close()
-        if output.debug:
-            _write_traceback(error)
-        report = report_of(error, command, **where)
-    finally:
-        collector.close()
-    _mask(report)
-    render(report, output.form, stdout=sys.stdout, stderr=sys.stderr)
-    raise typer.Exit(report.exit_code)
-
-
-def _write_traceback(error: BaseException) -> None:
-    import traceback  # noqa: PLC0415 - seldom wanted
-
-    sys.stderr.write(_masked("".join(traceback.format_exception(error))))
-
-
-def _mask(report: "RunReport") -> None:
-    """Blot secrets out of every message of a report."""
-    if report.error:
-        report.error, report.remedy = _masked(report.error), _masked(report.remedy)
-    report.warnings = [_masked(warning) for warning in report.warnings]
-    for outcome in report.tables.values():
-        outcome.error = _masked(outcome.error) if outcome.error else None
-
-
-def _masked(text: str) -> str:
-    """Return the text without the access token, whatever it looks like, and without passwords."""
-    import dlt  # noqa: PLC0415 - heavy
-
-    from destinations.failures import redacted  # noqa: PLC0415 - heavy
-    from sources.hubspot.auth import redact  # noqa: PLC0415 - heavy
-
-    token = str(dlt.secrets.get("sources.hubspot.access_token") or "").strip()
-    text = redacted(text)
-    return redact(text, token) if len(token) >= _SHORTEST_SECRET else text
-
-
 def _names(objects: str | None) -> tuple[str, ...]:
     """Split the value of --objects."""
     names = tuple(name.strip() for name in (objects or "").split(",") if name.strip())
@@ -322,18 +245,3 @@ def _options(
     from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
 
     return SyncOptions(names, destination, dataset, **switches)
-
-
-def _misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's UsageError
-    """Tell in one line what is wrong with the options; as an object where JSON was asked for."""
-    message = " ".join(error.format_message().split())
-    if "--json" not in words:
-        sys.stderr.write(f"error: {message} See hubspot-elt --help.\n")
-        return USAGE_ERROR
-    from pipelines.render import render  # noqa: PLC0415 - heavy
-    from pipelines.report import report_of  # noqa: PLC0415 - heavy
-    from sources.hubspot.errors import ConfigError  # noqa: PLC0415 - heavy
-
-    wrong = ConfigError(message, remedy="See hubspot-elt --help.")
-    render(report_of(wrong, words[0]), "json", stdout=sys.stdout, stderr=sys.stderr)
-    return USAGE_ERROR

@@ -1,0 +1,107 @@
+"""One command's work done: progress, errors, secrets, the report and the exit code."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.progress import RunCollector
+    from pipelines.report import RunReport
+
+    Work = Callable[[RunCollector], RunReport]
+
+USAGE_ERROR = 2
+_SHORTEST_SECRET = 6  # blotting out less would blot out words
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command speaks."""
+
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+    @property
+    def form(self) -> Literal["text", "json", "quiet"]:
+        """Form of the result on stdout."""
+        if self.json:
+            return "json"
+        return "quiet" if self.quiet else "text"
+
+    @property
+    def progress(self) -> Literal["auto", "json", "quiet"]:
+        """Form of the progress on stderr."""
+        if self.quiet:
+            return "quiet"
+        return "json" if self.json else "auto"
+
+
+def run(
+    command: str, work: "Work", output: Output, destination: str = "", dataset: str = ""
+) -> None:
+    """Do a command's work, render its report and exit with its code."""
+    from pipelines.progress import make_collector  # noqa: PLC0415 - heavy
+    from pipelines.render import render  # noqa: PLC0415 - heavy
+    from pipelines.report import report_of  # noqa: PLC0415 - heavy
+
+    where: dict[str, Any] = {"destination": destination or None, "dataset": dataset or None}
+    collector = make_collector(output.progress)
+    try:
+        report = work(collector)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place for all of them
+        collector.close()
+        if output.debug:
+            _write_traceback(error)
+        report = report_of(error, command, **where)
+    finally:
+        collector.close()
+    _mask(report)
+    render(report, output.form, stdout=sys.stdout, stderr=sys.stderr)
+    raise typer.Exit(report.exit_code)
+
+
+def _write_traceback(error: BaseException) -> None:
+    import traceback  # noqa: PLC0415 - seldom wanted
+
+    sys.stderr.write(_masked("".join(traceback.format_exception(error))))
+
+
+def _mask(report: "RunReport") -> None:
+    """Blot secrets out of every message of a report."""
+    if report.error:
+        report.error, report.remedy = _masked(report.error), _masked(report.remedy)
+    report.warnings = [_masked(warning) for warning in report.warnings]
+    for outcome in report.tables.values():
+        outcome.error = _masked(outcome.error) if outcome.error else None
+
+
+def _masked(text: str) -> str:
+    """Return the text without the access token, whatever it looks like, and without passwords."""
+    import dlt  # noqa: PLC0415 - heavy
+
+    from destinations.failures import redacted  # noqa: PLC0415 - heavy
+    from sources.hubspot.auth import redact  # noqa: PLC0415 - heavy
+
+    token = str(dlt.secrets.get("sources.hubspot.access_token") or "").strip()
+    text = redacted(text)
+    return redact(text, token) if len(token) >= _SHORTEST_SECRET else text
+
+
+def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's UsageError
+    """Tell in one line what is wrong with the options; as an object where JSON was asked for."""
+    message = " ".join(error.format_message().replace("Value error, ", "").split())
+    message = message.rstrip(".") + "."
+    if "--json" not in words:
+        sys.stderr.write(f"error: {message} See hubspot-elt --help.\n")
+        return USAGE_ERROR
+    from pipelines.render import render  # noqa: PLC0415 - heavy
+    from pipelines.report import report_of  # noqa: PLC0415 - heavy
+    from sources.hubspot.errors import ConfigError  # noqa: PLC0415 - heavy
+
+    wrong = ConfigError(message, remedy="See hubspot-elt --help.")
+    render(report_of(wrong, words[0]), "json", stdout=sys.stdout, stderr=sys.stderr)
+    return USAGE_ERROR
