@@ -11,7 +11,8 @@ of which the share s is ours:
   0.2 W of delay on the way at a share of 0.9.
 
 Other callers of the same budget show in the headers: what HubSpot counted and we did not send is
-taken off the limit. Written by hand because the rates of pyrate-limiter are fixed when it is made
+taken off the limit. A portal whose answers name no limit at all is taken to have none, until it
+says 429. Written by hand because the rates of pyrate-limiter are fixed when it is made
 and count from the sending alone: it cannot learn a limit, nor hold a slot until the answer.
 """
 
@@ -33,6 +34,8 @@ _REACHED = 0.925  # of the share, even if every answer is slow
 _MARGIN_SECONDS = 0.01  # HubSpot's clock ticks in milliseconds
 _ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others waiting
 _LATE_CALLS = 100  # how many sent before a window may have arrived in it
+_SILENT_ANSWERS = 20  # so many without a word of limits, and there are none
+_LIMITED = -(10**9)
 _PREFIX = "X-HubSpot-RateLimit-"
 
 
@@ -138,6 +141,8 @@ class Limits:
         self._lock = threading.Lock()
         self._daily_limit: int | None = None
         self._daily_remaining: int | None = None
+        self._silent = 0
+        """Answers so far without a limit; only counted while there was none with one."""
         self._windows: dict[Budget, Window] = {
             "interval": Window(100, 10.0, share, known=False),
             "search": Window(search, 1.0, share),
@@ -158,7 +163,7 @@ class Limits:
             with self._lock:
                 self._check_day()
                 now = self._clock()
-                wait = self._windows[budget].wait_seconds(now)
+                wait = 0.0 if self._unlimited else self._windows[budget].wait_seconds(now)
                 if wait <= 0 and not self._cancelled.is_set():
                     return self._windows[budget].take(now)
             self.wait(max(wait, 0.001))
@@ -183,7 +188,9 @@ class Limits:
             limit = _number(headers, "Max")
             foreign = budget != "interval" and limit == self._windows["interval"].limit
             if not limit or foreign:  # an answer that carries another budget's numbers
+                self._silent += budget == "interval"
                 return
+            self._silent = _LIMITED
             window.limit = limit
             window.seconds = (
                 _number(headers, "Interval-Milliseconds") or 0
@@ -195,6 +202,7 @@ class Limits:
     def penalise(self, budget: Budget, seconds: float) -> None:
         """Keep every thread from calling for a while, after a 429."""
         with self._lock:
+            self._silent = _LIMITED
             window = self._windows[budget]
             window.paused_until = max(window.paused_until, self._clock() + seconds)
 
@@ -242,6 +250,10 @@ class Limits:
                 "reserve": self._reserve(),
             }
             return budgets
+
+    @property
+    def _unlimited(self) -> bool:
+        return self._silent >= _SILENT_ANSWERS
 
     def _reserve(self) -> int:
         """Return the calls of the day that are left to other apps."""
