@@ -2,10 +2,11 @@
 
 A column's name is given once and never changes. New names are dlt's snake case of the property's
 own name; where that is taken, by another property, by an older type of the same property, or by
-one of our columns, the column is called `<name>_<type>` or `<name>_2`, `<name>_3`, ..., in the
-order of property names, whatever order HubSpot lists them in. One underscore: dlt squeezes two.
+one of our columns, the column is called `<name>_<type>`, or else `<name>_2`, `<name>_3`, ...,
+whatever order HubSpot lists the properties in. One underscore, for dlt squeezes two.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
 from typing import Any
@@ -24,8 +25,8 @@ KINDS: dict[str, Kind] = {
 }
 """HubSpot's types that are not text."""
 
+OWN_NAMES = frozenset({"id"})
 OWN_PREFIXES = ("_hs_", "_dlt_")
-OWN_NAMES = {"id"}
 
 
 class Option(msgspec.Struct, rename="camel"):
@@ -64,27 +65,53 @@ class _Definitions(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Definitions).decode
 
 
-def read_definitions(
-    client: Client, object_type: ObjectType, *, sensitive: bool = False
-) -> list[Definition]:
+def decode_definitions(body: bytes) -> list[Definition]:
+    """Decode one answer that lists definitions; unknown members are ignored.
+
+    Guarantees: a label that was cut in the middle of a character does not lose the others.
+
+    Raises:
+        msgspec.ValidationError: JSON of another shape.
+        msgspec.DecodeError: not JSON, or cut short.
+    """
+    try:
+        return _decode(body).results
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode(_encodable(body)).results
+
+
+def _encodable(body: bytes) -> bytes:
+    """Replace what is no character by `?`."""
+    try:
+        answer = json.loads(body.decode("utf-8", "surrogateescape"))
+    except ValueError as error:
+        raise msgspec.DecodeError(str(error)) from error
+    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def read_definitions(client: Client, object_type: ObjectType) -> list[Definition]:
     """Read the definitions of all properties of a type.
+
+    HubSpot lists properties with sensitive data only when asked for them, and refuses that to
+    tokens and portals without; they are then left out.
 
     Args:
         client: of this portal.
         object_type: whose properties.
-        sensitive: also those with sensitive data, as far as the token may see them.
 
     Raises:
-        HubSpotError: the definitions cannot be read.
+        HubSpotError: the definitions of the usual properties cannot be read.
     """
     path = client.path("properties", object_type.path)
-    found = {row.name: row for row in client.get(path, {}, decode=_decode).results}
-    for sensitivity in ("sensitive", "highly_sensitive") if sensitive else ():
+    found = {row.name: row for row in client.get(path, decode=decode_definitions)}
+    for sensitivity in ("sensitive", "highly_sensitive"):
         try:
-            answer = client.get(path, {"dataSensitivity": sensitivity}, decode=_decode)
+            rows = client.get(path, {"dataSensitivity": sensitivity}, decode=decode_definitions)
         except (ScopeMissingError, RequestRejectedError):
             continue
-        found.update((row.name, row) for row in answer.results)
+        found.update((row.name, row) for row in rows)
     return list(found.values())
 
 
@@ -93,10 +120,14 @@ def kind_of(definition: Definition) -> Kind:
 
     Ids and references are text, for HubSpot types them as numbers that a double would round.
     """
-    own_id = definition.hubspot_defined and definition.name.endswith("_id")
-    if definition.referenced_object_type or definition.name == "hs_object_id" or own_id:
-        return "text"
-    return KINDS.get(definition.type, "text")
+    kind = KINDS.get(definition.type, "text")
+    return "text" if kind == "double" and _is_id(definition) else kind
+
+
+def _is_id(definition: Definition) -> bool:
+    if definition.referenced_object_type or definition.name == "hs_object_id":
+        return True
+    return bool(definition.hubspot_defined) and definition.name.endswith("_id")
 
 
 def to_schema(
@@ -105,40 +136,71 @@ def to_schema(
     known: Sequence[Column],
     normalize: Callable[[str], str],
 ) -> TableSchema:
-    """Give every property its column.
+    """Give every property its column, in the order of property names.
+
+    Guarantees: a property of the same kind keeps the column it once had; no column is given
+    twice, nor is one of ours; names are the same for any order of `definitions`, and another
+    `normalize` leaves them as they are.
 
     Args:
         table: the table's name.
-        definitions: of today, in any order.
-        known: all columns this table ever had; they keep their names.
+        definitions: of today; archived ones get no column.
+        known: all columns this table ever had, those of properties long gone among them.
         normalize: dlt's naming, with the destination's limit of length.
     """
+    current = {row.name: row for row in definitions if not row.archived}
     given = {(column.property, column.kind): column for column in known}
-    taken = {column.name for column in known}
-    columns = []
-    for definition in sorted(definitions, key=lambda definition: definition.name):
-        kind = kind_of(definition)
-        column = given.get((definition.name, kind))
-        if column is None:
-            name = next(n for n in _names(definition, normalize) if n not in taken)
-            label = definition.label or ""
-            column = Column(definition.name, name, kind, definition.type, label)
-        taken.add(column.name)
-        columns.append(column)
-    return TableSchema(table, tuple(columns))
+    columns = {name: given.get((name, kind_of(row))) for name, row in current.items()}
+    fresh = [row for name, row in current.items() if columns[name] is None]
+    taken = {column.name.casefold() for column in known}
+    for row, name in _give_names(fresh, taken, normalize):
+        label = row.label or ""
+        columns[row.name] = Column(row.name, name, kind_of(row), row.type, label)
+    return TableSchema(table, tuple(column for _, column in sorted(columns.items()) if column))
 
 
-def _names(definition: Definition, normalize: Callable[[str], str]) -> Iterator[str]:
+def _give_names(
+    rows: Sequence[Definition], taken: set[str], normalize: Callable[[str], str]
+) -> Iterator[tuple[Definition, str]]:
+    """Give columns first to those whose own name is free, best to whom it fits as it is."""
+    candidates = {row.name: _names(row, normalize) for row in rows}
+    own = {row.name: next(candidates[row.name]) for row in rows}
+    waiting = []
+    for row in sorted(rows, key=lambda row: (own[row.name] != row.name, row.name)):
+        name = own[row.name]
+        if _is_ours(name) or name.casefold() in taken:
+            waiting.append(row)
+        else:
+            taken.add(name.casefold())
+            yield row, name
+    for row in waiting:
+        name = next(
+            name
+            for name in candidates[row.name]
+            if not _is_ours(name) and name.casefold() not in taken
+        )
+        taken.add(name.casefold())
+        yield row, name
+
+
+def _names(row: Definition, normalize: Callable[[str], str]) -> Iterator[str]:
     """Yield the names a new column may take, the best first; each survives another `normalize`."""
-    suffixes = ("", f"_{definition.type}")
-    for suffix in chain(suffixes, (f"_{number}" for number in count(2))):
-        name = normalize(normalize(f"{definition.name}{suffix}"))
-        if name not in OWN_NAMES and not name.startswith(OWN_PREFIXES):
-            yield name
+    base = row.name if row.name.strip() else "property"
+    own = normalize(normalize(base))
+    yield own
+    if own.startswith(OWN_PREFIXES):
+        base = f"property_{base}"
+        yield normalize(normalize(base))
+    for suffix in chain([row.type], map(str, count(2))):
+        yield normalize(normalize(f"{base}_{suffix}"))
+
+
+def _is_ours(name: str) -> bool:
+    return name in OWN_NAMES or name.startswith(OWN_PREFIXES)
 
 
 def pack(columns: Sequence[Column]) -> list[Any]:
-    """Make columns small JSON."""
+    """Make columns small JSON, for the state."""
     return [[c.property, c.name, c.kind, c.hubspot_type, c.label] for c in columns]
 
 

@@ -1,18 +1,16 @@
 """Page bytes -> typed Arrow: the only transformation a record goes through.
 
 A page is decoded in one step into structs with one field per property; blocks of records become
-columns, cast all at once; only the values that do not fit are looked at one by one. Every one of
-them leaves a row of rejects, with one of these reasons: `not_a_number`, `not_a_bool`,
-`not_a_date`, `not_a_timestamp`, `out_of_range`, `precision` (the nearest double is kept),
-`nul_character` (removed), `invalid_unicode` (replaced).
+columns, cast all at once (see `casts`). Every value that does not fit leaves a row of rejects, with
+one of the reasons of `casts`, or `invalid_unicode` (what is no character became U+FFFD).
 """
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -20,18 +18,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .casts import TIMESTAMP, TYPES, cast
 from .model import Kind, Page, TableSchema
-
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-TYPES: dict[Kind, pa.DataType] = {
-    "text": pa.string(),
-    "double": pa.float64(),
-    "bool": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": TIMESTAMP,
-}
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EXACT_DIGITS = 15  # any number of so many digits survives a double
 
 REJECTS: pa.Schema = pa.schema(
     [
@@ -53,8 +41,9 @@ OWN_COLUMNS: dict[str, pa.DataType] = {
     "_hs_synced_at": TIMESTAMP,
 }
 
-Misfit = tuple[Any, str | None]
-"""A value for the column (None where there is none), and why its text is rejected."""
+_MENDED = "_hs_mended"  # HubSpot sends no such member
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNFIT_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # msgspec takes no such member names
 
 
 class Record(Protocol):
@@ -66,82 +55,126 @@ class Record(Protocol):
     updatedAt: str | None  # noqa: N815 - HubSpot's own name
     archived: bool
     archivedAt: str | None  # noqa: N815 - HubSpot's own name
+    mended: dict[str, str] | None
+    """Texts that held what is no character, escaped, by property."""
 
 
 class RecordDecoder:
-    """Decodes answers that hold records of one table.
+    """Decodes answers that hold records of one table; safe to share between threads.
 
     Args:
-        schema: the table; its properties become the fields of the records.
+        schema: the table; its properties become the fields of the records, in its order.
     """
 
     def __init__(self, schema: TableSchema) -> None:
         """Generate the struct that records are decoded into."""
         self.properties = schema.properties
-        self._fields = [f"p{index}" for index in range(len(self.properties))]
-        self._by_name = dict(zip(self.properties, self._fields, strict=True))
-        properties = msgspec.defstruct(
-            "Properties",
-            [(name, str | None, None) for name in self._fields],
-            rename=dict(zip(self._fields, self.properties, strict=True)),
-            gc=False,
-        )
-        record = msgspec.defstruct(
-            "Record",
-            [
-                ("id", str),
-                ("properties", properties),
-                ("createdAt", str | None, None),
-                ("updatedAt", str | None, None),
-                ("archived", bool, False),
-                ("archivedAt", str | None, None),
-            ],
-            gc=False,
-        )
-        self._page = msgspec.json.Decoder(Page[record]).decode  # type: ignore[valid-type]
-        self._lenient = Page[record]  # type: ignore[valid-type]
+        fields = _fields(len(self.properties))
+        self._by_name = dict(zip(self.properties, fields, strict=True))
+        self._members = {
+            name: f"\x7f{name_of_field}" if _UNFIT_NAME.search(name) else name
+            for name, name_of_field in self._by_name.items()
+        }
+        record: Any = _record_type(dict(zip(fields, self._members.values(), strict=True)))
+        self._page_type = Page[record]
+        self._decode: Callable[[bytes], Page[Record]] = msgspec.json.Decoder(self._page_type).decode
+        self._only_slowly = list(self._members.values()) != list(self.properties)
 
     def page(self, body: bytes) -> Page[Record]:
         """Decode one answer of a listing, a search or a batch read.
 
+        Guarantees: a page that is JSON of this shape is never lost, whatever its values are:
+        numbers, booleans and objects become their text, ids may be numbers, of equal members
+        the last counts, characters that cannot be encoded are replaced and remembered.
+
         Raises:
-            msgspec.DecodeError: not JSON, or cut short.
             msgspec.ValidationError: JSON of another shape.
+            msgspec.DecodeError: not JSON, or cut short.
         """
+        if self._only_slowly:
+            return self._decode_slowly(body)
         try:
-            return self._page(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return msgspec.convert(_load_leniently(body), self._lenient)
+            return self._decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._decode_slowly(body)
 
     def merged_ids(self, record: Record) -> list[str]:
-        """List the ids that were merged into a record."""
-        field = self._by_name.get("hs_merged_object_ids")
-        text = getattr(record.properties, field) if field else None
-        return [id_ for id_ in text.split(";") if id_] if text else []
+        """List the ids that were merged into a record, never its own."""
+        member = self._by_name.get("hs_merged_object_ids")
+        text = getattr(record.properties, member) if member else None
+        ids = dict.fromkeys(id_.strip() for id_ in (text or "").split(";"))
+        return [id_ for id_ in ids if id_ and id_ != record.id]
 
+    def _decode_slowly(self, body: bytes) -> Page[Record]:
+        """Read what the fast decoder refuses."""
+        try:
+            text = body.decode("utf-8-sig", "surrogateescape")
+            answer = json.loads(text, parse_float=Decimal, strict=False)
+        except (ValueError, RecursionError) as error:
+            raise msgspec.DecodeError(str(error)) from error
+        results = answer.get("results") if isinstance(answer, dict) else None
+        for record in results if isinstance(results, list) else ():
+            if isinstance(record, dict):
+                self._mend(record)
+        page: Page[Record] = msgspec.convert(answer, self._page_type)
+        return page
 
-def _load_leniently(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Read what the fast decoder refuses: values that are no strings, lone surrogates."""
-    try:
-        answer = json.loads(body)
-    except ValueError as error:
-        raise msgspec.DecodeError(str(error)) from error
-    for record in answer.get("results", ()) if isinstance(answer, dict) else ():
-        record["id"] = str(record.get("id", ""))
-        properties = record.get("properties") or {}
-        record["properties"] = {name: _as_text(value) for name, value in properties.items()}
+    def _mend(self, record: dict[str, Any]) -> None:
+        """Make a record's values text, in the shape of the struct."""
+        if type(record.get("id")) is int:
+            record["id"] = str(record["id"])
         for name in ("createdAt", "updatedAt", "archivedAt"):
-            record[name] = _as_text(record.get(name))
-    return answer
+            record[name] = _replaced(_as_text(record.get(name)) or "")
+        record["archived"] = record.get("archived") or False
+        properties = record.get("properties")
+        if not isinstance(properties, dict):
+            return
+        texts = {name: _as_text(properties.get(name)) for name in self._members}
+        broken = {name: text for name, text in texts.items() if text and _SURROGATE.search(text)}
+        texts |= {name: _replaced(text) for name, text in broken.items()}
+        record["properties"] = {self._members[name]: text for name, text in texts.items()}
+        record[_MENDED] = {
+            name: text.encode("utf-8", "backslashreplace").decode() for name, text in broken.items()
+        }
+
+
+def _fields(count: int) -> list[str]:
+    return [f"p{index}" for index in range(count)]
+
+
+def _record_type(members: Mapping[str, str]) -> Any:  # noqa: ANN401 - a generated type
+    """Generate the struct of a record; `members`: field -> name of the property in JSON."""
+    text = str | None
+    properties = msgspec.defstruct(
+        "Properties", [(name, text, None) for name in members], rename=members, gc=False
+    )
+    return msgspec.defstruct(
+        "Record",
+        [
+            ("id", str),
+            ("properties", properties),
+            ("createdAt", text, None),
+            ("updatedAt", text, None),
+            ("archived", bool, False),
+            ("archivedAt", text, None),
+            ("mended", dict[str, str] | None, None),
+        ],
+        rename={"mended": _MENDED},
+        gc=False,
+    )
 
 
 def _as_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Return a value's text; of an object or a list its JSON."""
     if value is None or isinstance(value, str):
-        return None if value is None else value.encode("utf-8", "replace").decode()
-    return json.dumps(value)
+        return value
+    if isinstance(value, Decimal | float):
+        return str(value)
+    return json.dumps(value, default=float, ensure_ascii=False)
 
 
-# --- columns ---------------------------------------------------------------------------------
+def _replaced(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +183,7 @@ class Batch:
 
     rows: pa.Table
     rejects: pa.Table
+    """As `REJECTS`; at most one row per record and property."""
 
 
 def arrow_schema(schema: TableSchema) -> pa.Schema:
@@ -166,191 +200,80 @@ def to_batch(
     """Turn records into columns.
 
     Args:
-        records: as one RecordDecoder of the same schema gave them.
+        records: as a RecordDecoder of the same schema gave them; about 1,000 at a time is fast.
         schema: the table.
         synced_at: aware UTC, when they were read.
         strip_nul: remove NUL characters, for warehouses that cannot hold them.
     """
-    ids = [record.id for record in records]
-    rejects: list[dict[str, Any]] = []
-    fields = [f"p{index}" for index in range(len(schema.columns))]
-    texts = _columns([record.properties for record in records], fields)
-    arrays: list[pa.Array] = [pa.array(ids, pa.string())]
-    for column, values in zip(schema.columns, texts, strict=True):
-        array, misfits = _cast(values, column.kind, strip_nul=strip_nul)
-        arrays.append(array)
-        for index, reason in misfits.items():
-            rejects.append(
-                {
-                    "table_name": schema.table,
-                    "id": ids[index],
-                    "property": column.property,
-                    "raw_value": (values[index] or "").replace("\0", "\\0" if strip_nul else "\0"),
-                    "reason": reason,
-                    "seen_at": synced_at,
-                }
-            )
-    arrays += _own_columns(records, synced_at)
+    block = _Block([record.id for record in records], strip_nul=strip_nul)
+    columns = _columns([record.properties for record in records], len(schema.columns))
+    arrays = [pa.array(block.ids, pa.string())]
+    for column, values in zip(schema.columns, columns, strict=True):
+        arrays.append(block.cast(column.property, column.kind, values))
+    arrays += _own_columns(block, records, pa.scalar(synced_at, TIMESTAMP))
+    for record in records:
+        for name, raw in (record.mended or {}).items():
+            block.reject(record.id, name, raw, "invalid_unicode")
     rows = pa.Table.from_arrays(arrays, schema=arrow_schema(schema))
-    return Batch(rows, pa.Table.from_pylist(rejects, schema=REJECTS))
+    return Batch(rows, block.rejects(schema.table, synced_at))
 
 
-def _columns(properties: Sequence[Any], fields: Sequence[str]) -> list[tuple[str | None, ...]]:
-    if len(fields) == 1:
-        return [tuple(getattr(row, fields[0]) for row in properties)]
-    return list(zip(*map(attrgetter(*fields), properties), strict=True)) if fields else []
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The ids of a block of records, and the values of theirs that did not fit."""
+
+    ids: list[str]
+    strip_nul: bool = field(kw_only=True)
+    found: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """Raw text and reason by id and property."""
+
+    def cast(self, name: str, kind: Kind, values: Sequence[str | None]) -> pa.Array:
+        """Cast the values of a property, one per id."""
+        array, reasons = cast(values, kind, strip_nul=self.strip_nul)
+        for index, reason in reasons.items():
+            self.reject(self.ids[index], name, values[index] or "", reason)
+        return array
+
+    def reject(self, id_: str, name: str, raw: str, reason: str) -> None:
+        """Note a value that did not fit."""
+        self.found[id_, name] = (raw.replace("\0", "\\0") if self.strip_nul else raw, reason)
+
+    def rejects(self, table: str, seen_at: datetime) -> pa.Table:
+        """Return what did not fit as a table."""
+        rows = [(table, *key, raw, reason, seen_at) for key, (raw, reason) in self.found.items()]
+        columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(REJECTS)
+        arrays = [pa.array(v, kind) for v, kind in zip(columns, REJECTS.types, strict=True)]
+        return pa.Table.from_arrays(arrays, schema=REJECTS)
 
 
-def _cast(
-    values: Sequence[str | None], kind: Kind, *, strip_nul: bool
-) -> tuple[pa.Array, dict[int, str]]:
-    """Cast one column; return it and the reasons for the values that do not fit, by row."""
-    texts = pa.array(values, pa.string())
-    if texts.null_count == len(texts):
-        return pa.nulls(len(texts), TYPES[kind]), {}
-    if pc.any(pc.equal(texts, "")).as_py():
-        texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-    if kind == "text":
-        return _strip_nul(texts) if strip_nul else (texts, {})
-    fast = FAST[kind](texts)
-    if fast is not None:
-        return fast, {}
-    misfits: dict[int, str] = {}
-    casted = []
-    for index, text in enumerate(texts.to_pylist()):
-        value, reason = SLOW[kind](text) if text is not None else (None, None)
-        casted.append(value)
-        if reason:
-            misfits[index] = reason
-    return pa.array(casted, TYPES[kind]), misfits
+def _columns(properties: Sequence[Any], count: int) -> list[Sequence[str | None]]:
+    """Turn structs into one sequence of values per field."""
+    if not properties or not count:
+        return [()] * count
+    if count == 1:
+        return [[row.p0 for row in properties]]
+    return list(zip(*map(attrgetter(*_fields(count)), properties), strict=True))
 
 
-def _strip_nul(texts: pa.Array) -> tuple[pa.Array, dict[int, str]]:
-    found = pc.indices_nonzero(pc.match_substring(texts, "\0").fill_null(False)).to_pylist()
-    if not found:
-        return texts, {}
-    return pc.replace_substring(texts, "\0", ""), dict.fromkeys(found, "nul_character")
-
-
-def _fast_double(texts: pa.Array) -> pa.Array | None:
-    """Cast plain numbers of few digits; None where a value needs a closer look."""
-    if (pc.max(pc.binary_length(texts)).as_py() or 0) > EXACT_DIGITS + 1:
-        return None
-    if not pc.all(pc.match_substring_regex(texts, r"^-?[0-9]+(\.[0-9]+)?$")).as_py():
-        return None
-    return pc.cast(texts, pa.float64())
-
-
-def _fast_bool(texts: pa.Array) -> pa.Array | None:
-    true = pc.equal(texts, "true")
-    return true if pc.all(pc.or_(true, pc.equal(texts, "false"))).as_py() else None
-
-
-def _fast_date(texts: pa.Array) -> pa.Array | None:
-    if not pc.all(pc.match_substring_regex(texts, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")).as_py():
-        return None
-    try:
-        return pc.cast(texts, pa.date32())
-    except pa.ArrowInvalid:
-        return None
-
-
-def _fast_timestamp(texts: pa.Array) -> pa.Array | None:
-    iso = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
-    if not pc.all(pc.match_substring_regex(texts, iso)).as_py():
-        return None
-    try:
-        return pc.cast(texts, TIMESTAMP)
-    except pa.ArrowInvalid:
-        return None
-
-
-FAST: dict[Kind, Callable[[pa.Array], pa.Array | None]] = {
-    "double": _fast_double,
-    "bool": _fast_bool,
-    "date": _fast_date,
-    "timestamp": _fast_timestamp,
-}
-
-
-def _to_double(text: str) -> Misfit:
-    try:
-        exact = Decimal(text.strip())
-    except InvalidOperation:
-        return None, "not_a_number"
-    if not exact.is_finite() or "_" in text:
-        return None, "not_a_number"
-    value = float(exact)
-    if math.isinf(value):
-        return None, "out_of_range"
-    return value, None if Decimal(repr(value)) == exact else "precision"
-
-
-BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-
-def _to_bool(text: str) -> Misfit:
-    value = BOOLS.get(text.strip().lower())
-    return value, "not_a_bool" if value is None else None
-
-
-def _to_timestamp(text: str) -> Misfit:
-    value, out_of_range = _instant(text.strip())
-    return value, None if value else "out_of_range" if out_of_range else "not_a_timestamp"
-
-
-def _to_date(text: str) -> Misfit:
-    value, out_of_range = _instant(text.strip())
-    if value is None:
-        return None, "out_of_range" if out_of_range else "not_a_date"
-    return value.date(), None
-
-
-def _instant(text: str) -> tuple[datetime | None, bool]:
-    """Read ISO text or epoch milliseconds; tell of what is neither whether it is out of range."""
-    try:
-        return EPOCH + timedelta(milliseconds=float(text)), False
-    except (OverflowError, ValueError):
-        if text.replace(".", "", 1).lstrip("-").isdigit():
-            return None, True
-    if "-" not in text:
-        return None, False
-    try:
-        at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC), False
-    except OverflowError:
-        return None, True
-    except ValueError:
-        return None, False
-
-
-SLOW: dict[Kind, Callable[[str], Misfit]] = {
-    "double": _to_double,
-    "bool": _to_bool,
-    "date": _to_date,
-    "timestamp": _to_timestamp,
-}
-
-
-def _own_columns(records: Sequence[Record], synced_at: datetime) -> list[pa.Array]:
-    archived = [record.archived for record in records]
-    updated = _instants([record.updatedAt for record in records])
-    gone = [r.archivedAt or r.updatedAt if r.archived else None for r in records]
-    deletion = ["archived" if flag else None for flag in archived]
-    size = len(records)
+def _own_columns(
+    block: _Block, records: Sequence[Record], synced_at: pa.TimestampScalar
+) -> list[pa.Array]:
+    """Make the columns that start with `_hs_`, in the order of OWN_COLUMNS."""
+    created, updated, gone = (
+        block.cast(name, "timestamp", [getattr(record, name) for record in records])
+        for name in ("createdAt", "updatedAt", "archivedAt")
+    )
+    archived = pa.array([record.archived for record in records], pa.bool_())
+    never, nothing = pa.scalar(None, TIMESTAMP), pa.scalar(None, pa.string())
     return [
-        _instants([record.createdAt for record in records]),
+        created,
         updated,
-        pa.array(archived, pa.bool_()),
-        _instants(gone),
-        pa.array(deletion, pa.string()),
-        pa.nulls(size, pa.string()),
-        pa.repeat(pa.scalar(synced_at, TIMESTAMP), size),
+        archived,
+        pc.if_else(archived, pc.coalesce(gone, updated, synced_at), never),
+        pc.if_else(archived, pa.scalar("archived"), nothing),
+        pa.nulls(len(records), pa.string()),
+        pa.repeat(synced_at, len(records)),
     ]
-
-
-def _instants(values: Sequence[str | None]) -> pa.Array:
-    return _cast(values, "timestamp", strip_nul=False)[0]
 
 
 def tombstones(merged: Mapping[str, str], schema: TableSchema, *, synced_at: datetime) -> pa.Table:
@@ -372,6 +295,7 @@ def tombstones(merged: Mapping[str, str], schema: TableSchema, *, synced_at: dat
 
 
 def instants_ms(records: Sequence[Record]) -> dict[str, int]:
-    """Tell by id when records were last changed, in epoch milliseconds."""
-    at = pc.cast(_instants([record.updatedAt for record in records]), pa.int64()).to_pylist()
-    return {r.id: (us or 0) // 1000 for r, us in zip(records, at, strict=True)}
+    """Tell by id when records were last changed, in epoch milliseconds; 0 where that is unknown."""
+    at, _ = cast([record.updatedAt for record in records], "timestamp")
+    microseconds = pc.cast(at, pa.int64()).to_pylist()
+    return {r.id: (us or 0) // 1000 for r, us in zip(records, microseconds, strict=True)}
