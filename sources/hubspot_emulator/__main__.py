@@ -1,16 +1,16 @@
 """`python -m sources.hubspot_emulator`: a portal in the foreground."""
 
 import argparse
+from contextlib import suppress
+from threading import Event
 
 from .seed import SeedSpec
-from .server import HOST, PORT, serve
-from .settings import DEFAULT_TOKEN
+from .server import PORT, EmulatorServer
 
 
 def main() -> None:
     """Read the options and serve."""
     parser = argparse.ArgumentParser(prog="hubspot_emulator", description=__doc__)
-    parser.add_argument("--host", default=HOST)
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--contacts", type=int, default=1000)
     parser.add_argument("--properties", type=int, default=60)
@@ -20,15 +20,13 @@ def main() -> None:
     parser.add_argument("--journal-limit", type=int, default=5_000)
     given = parser.parse_args()
     spec = SeedSpec(seed=given.seed, contacts=given.contacts, properties=given.properties)
-    print(f"http://{given.host}:{given.port}  token {DEFAULT_TOKEN}", flush=True)  # noqa: T201 - the command's result
-    serve(
-        spec,
-        given.host,
-        given.port,
-        limits=given.limits,
-        latency_ms=given.latency_ms,
-        journal_limit=given.journal_limit,
-    )
+    settings = {"limits": given.limits, "latency_ms": given.latency_ms}
+    with EmulatorServer(
+        spec, port=given.port, journal_limit=given.journal_limit, **settings
+    ) as server:
+        print(f"{server.url}  token {server.token}", flush=True)  # noqa: T201 - the command's result
+        with suppress(KeyboardInterrupt):
+            Event().wait()
 
 
 if __name__ == "__main__":

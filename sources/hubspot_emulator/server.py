@@ -25,11 +25,17 @@ def make_portal(spec: SeedSpec | None, members: Mapping[str, object]) -> Portal:
     return Portal(spec or SeedSpec(), settings)
 
 
-def _config(portal: Portal, host: str = HOST, port: int = PORT) -> uvicorn.Config:
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket at an address; port 0 picks a free one."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
+
+
+def _config(portal: Portal) -> uvicorn.Config:
     return uvicorn.Config(
         Emulator(portal),
-        host=host,
-        port=port,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -48,9 +54,7 @@ class EmulatorServer:
 
     def __init__(self, spec: SeedSpec | None = None, *, port: int = 0, **settings: object) -> None:
         self.portal = make_portal(spec, settings)
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((HOST, port))
+        self._socket = bound(HOST, port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(_config(self.portal))
         self._thread = threading.Thread(target=self._run, name="hubspot-emulator", daemon=True)
@@ -83,4 +87,5 @@ def serve(
 ) -> None:
     """Run a portal in the foreground until interrupted."""
     portal = make_portal(spec, settings)
-    uvicorn.Server(_config(portal, host, port)).run()
+    with bound(host, port) as listener:
+        uvicorn.Server(_config(portal)).run(sockets=[listener])
