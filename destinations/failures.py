@@ -103,15 +103,10 @@ def to_error(error: BaseException, destination: str = "") -> HubSpotError | None
 def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:
     if isinstance(error, UnknownDestinationModule):
         return unknown_destination(error.ref)
-    if isinstance(error, ConfigFieldMissingException):
-        return _missing_setting(error, destination)
     if isinstance(error, MissingDependencyException):
         return missing_driver(destination, ", ".join(error.dependencies))
     if isinstance(error, ConfigurationException):
-        return ConfigError(
-            f"The settings of the destination cannot be read: {first_line(error)}",
-            remedy=f"Check {credentials_setting(destination)}.",
-        )
+        return _of_settings(error, destination)
     if isinstance(error, InvalidInMemoryDuckdbCredentials):
         return ConfigError(
             "A DuckDB database in memory is gone when the run ends.",
@@ -123,6 +118,15 @@ def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:
             remedy=f"Check that it runs and {credentials_setting(destination)}, then run again.",
         )
     return None
+
+
+def _of_settings(error: ConfigurationException, destination: str) -> ConfigError:
+    if isinstance(error, ConfigFieldMissingException):
+        return _missing_setting(error, destination)
+    return ConfigError(
+        f"The settings of the destination cannot be read: {first_line(error)}",
+        remedy=f"Check {credentials_setting(destination)}.",
+    )
 
 
 def unknown_destination(name: str) -> ConfigError:

@@ -24,6 +24,7 @@ from rich.progress import (
 Mode = Literal["auto", "bars", "lines", "json", "quiet"]
 
 LINE_SECONDS = 5.0
+OTHERS = "links and reference tables"  # more than a screen holds, and nobody knows their totals
 _LOGGERS = ("dlt", "py.warnings")
 _STEPS = {"Extract": "reading", "Normalize": "preparing", "Load": "loading"}
 
@@ -73,11 +74,18 @@ class RunCollector(Collector):
         if label or not self._shows(name):
             return
         with self._lock:
+            known = name in self.counters or total is not None or self.stage == "loading"
+            name = name if known else OTHERS
             counter = self.counters.setdefault(name, Counter(name))
             counter.count += inc
             if total is not None or inc_total is not None:
                 counter.total = (counter.total or 0) + (inc_total or 0) if total is None else total
             self.show(counter)
+
+    def restart(self) -> None:
+        """Forget the counts: another run begins."""
+        with self._lock:
+            self.counters.clear()
 
     def show(self, counter: Counter) -> None:
         """Display a counter that changed."""
@@ -173,7 +181,7 @@ class LinesCollector(RunCollector):
         self._shown_at[counter.name] = self._clock()
         self._shown[counter.name] = counter.count
         of = f" of {counter.total:,}" if counter.total else ""
-        self.write(f"{counter.name}: {counter.count:,}{of} rows, {counter.per_second:,.0f}/s")
+        self.write(f"{counter.name}: {counter.count:,}{of} rows")
 
     def _stop(self) -> None:
         """Write what each table has come to, where rows were read since its last line."""
@@ -247,7 +255,7 @@ def make_collector(mode: Mode = "auto", stream: TextIO | None = None) -> RunColl
 def _bars(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description:24s}"),
+        TextColumn("{task.description:26s}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]:>10}"),

@@ -53,6 +53,8 @@ class RunReport:
     """Result tables of the commands that answer questions."""
     text: str | None = None
     """Result that is printed as it stands, in text mode."""
+    cause: BaseException | None = None
+    """The exception behind `error`, for --debug."""
 
     @property
     def rows(self) -> int:
@@ -66,6 +68,7 @@ class RunReport:
 
     def fail(self, error: BaseException) -> "RunReport":
         """Take over what an exception means: status, exit code, message and remedy."""
+        self.cause = error
         cause = find_cause(error, self.destination or "")
         if isinstance(cause, KeyboardInterrupt):
             self.status, self.exit_code, self.error_name = "interrupted", INTERRUPTED, "interrupted"
@@ -73,7 +76,7 @@ class RunReport:
             self.remedy = "Run the command again to go on."
         elif isinstance(cause, HubSpotError):
             self.status, self.exit_code, self.error_name = "failed", cause.exit_code, cause.name
-            self.error, self.remedy = redacted(cause.message), redacted(cause.remedy)
+            self.error, self.remedy = redacted(cause.message), cause.remedy
         else:
             self.status, self.exit_code, self.error_name = "failed", BUG, "bug"
             self.error = f"Unexpected {type(cause).__name__}: {_one_line(str(cause))}"

@@ -1,0 +1,195 @@
+"""Whether a sync would work: one line per check, and a remedy where it would not."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any, Literal
+
+import dlt
+
+from destinations.catalog import KNOWN
+from destinations.warehouse import check_destination, describe, make_destination
+from pipelines.report import RunReport, Section, find_cause
+from pipelines.sync import SyncOptions
+from sources.hubspot.catalog import STANDARD, read_custom_schemas
+from sources.hubspot.client import Client
+from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot.errors import (
+    HubSpotError,
+    RequestRejectedError,
+    ScopeMissingError,
+)
+from sources.hubspot.model import ObjectType
+from sources.hubspot.run import decode_account
+
+Level = Literal["ok", "note", "warning", "failed"]
+
+# When HubSpot stops supporting a form of its paths. Source: HubSpot's change log of API versions;
+# dated versions end 18 months after they came out.
+RETIRES = {"v3": date(2027, 9, 1), "2026-03": date(2027, 9, 30), "2026-09": date(2028, 3, 8)}
+V4_RETIRES = date(2027, 3, 30)  # of the association paths that `v3` uses
+_SOON_DAYS = 180
+_LOW_QUOTA = 0.1
+COLUMNS = ("check", "level", "finding", "remedy")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    level: Level
+    text: str
+    remedy: str = ""
+    exit_code: int = 0
+
+
+def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
+    """Check everything that a sync with these options needs; nothing is written.
+
+    Args:
+        options: of the sync.
+        config: the source's settings; dlt's configuration where None.
+    """
+    report = RunReport("doctor", destination=options.destination, dataset=options.dataset)
+    findings = _guarded("settings", lambda: _settings(config))
+    if findings[0].level != "failed":
+        findings += _portal(config or resolve_config(), report)
+    findings += _guarded("destination", lambda: _destination(options))
+    rows = [(f.check, f.level, f.text, f.remedy) for f in findings]
+    report.sections.append(Section("checks", COLUMNS, rows))
+    codes = [f.exit_code for f in findings if f.exit_code]
+    if codes:
+        report.status, report.exit_code = "failed", min(codes)
+    return report
+
+
+def _guarded(check: str, find: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """Run a check; its error is its finding."""
+    found: list[Finding] = []
+    try:
+        found.extend(find())
+    except HubSpotError as error:
+        found.append(_failed(check, error))
+    return found
+
+
+def _failed(check: str, error: BaseException) -> Finding:
+    cause = find_cause(error)
+    if not isinstance(cause, HubSpotError):
+        raise error
+    return Finding(check, "failed", cause.message, cause.remedy, cause.exit_code)
+
+
+def _settings(config: HubSpotConfig | None) -> Iterator[Finding]:
+    config = config or resolve_config()
+    share = f"{config.budget_share:.0%}"
+    yield Finding(
+        "settings",
+        "ok",
+        f"{config.base_url}, API version {config.api_version}, {share} of the rate budgets",
+    )
+
+
+def _portal(config: HubSpotConfig, report: RunReport) -> list[Finding]:
+    """Check everything that only HubSpot can tell."""
+    client = Client(config)
+    try:
+        found = _guarded("token", lambda: _token(client, report))
+        if found[0].level == "failed":
+            return found
+        found += _guarded("scopes", lambda: _scopes(client))
+        found += _quota(client)
+        found += _retirement(config.api_version, client.portal_now() or datetime.now(UTC))
+    finally:
+        report.calls = client.meter.calls
+        client.close()
+    return found
+
+
+def _token(client: Client, report: RunReport) -> Iterator[Finding]:
+    account = client.get(client.path("account-info", "details"), decode=decode_account)
+    report.portal_id = account.portal_id
+    yield Finding("token", "ok", f"portal {account.portal_id}, {account.account_type or 'account'}")
+
+
+def _scopes(client: Client) -> Iterator[Finding]:
+    """Ask each object type for one record: that tells for sure whether a sync may read it."""
+    with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
+        answers = list(pool.map(partial(_probe, client), STANDARD))
+    pairs = list(zip(STANDARD, answers, strict=True))
+    missing = {t.table: a for t, a in pairs if isinstance(a, ScopeMissingError)}
+    absent = [t.table for t, a in pairs if isinstance(a, RequestRejectedError)]
+    custom = len(read_custom_schemas(client))
+    readable = len(STANDARD) - len(missing) - len(absent)
+    yield Finding(
+        "scopes",
+        "ok" if readable else "failed",
+        f"{readable} of {len(STANDARD)} object types can be read, and {custom} custom objects",
+        "" if readable else "Grant the token a scope such as crm.objects.contacts.read.",
+        0 if readable else ScopeMissingError.exit_code,
+    )
+    for table, error in missing.items():
+        yield Finding("scopes", "warning", f"{table} cannot be read", error.remedy)
+    if absent:
+        yield Finding("scopes", "note", f"not in this portal: {', '.join(absent)}")
+
+
+def _probe(client: Client, object_type: ObjectType) -> HubSpotError | None:
+    try:
+        client.get(client.path("objects", object_type.path), {"limit": 1}, decode=len)
+    except RequestRejectedError as error:
+        return error
+    except ScopeMissingError as error:
+        return error
+    return None
+
+
+def _quota(client: Client) -> Iterator[Finding]:
+    """Tell the limits that the answers so far have shown."""
+    limits = client.limits.snapshot()
+    interval, daily = limits["interval"], limits["daily"]
+    text = f"{interval['limit']} calls per {interval['window_seconds']:g} s"
+    left, limit = daily["remaining"], daily["limit"]
+    if left is None or not limit:
+        yield Finding("quota", "ok", f"{text}; the daily limit is not told to this token")
+        return
+    low = left <= limit * _LOW_QUOTA
+    yield Finding(
+        "quota",
+        "warning" if low else "ok",
+        f"{text}; {left:,} of {limit:,} calls left today",
+        "Wait for the quota's reset, or ask HubSpot for more." if low else "",
+    )
+
+
+def _retirement(version: str, now: datetime) -> Iterator[Finding]:
+    """Tell when HubSpot stops supporting the paths in use."""
+    ends = RETIRES.get(version)
+    if ends is None:
+        yield Finding("api version", "note", f"no end date of {version} is known here")
+        return
+    ends = min(ends, V4_RETIRES) if version == "v3" else ends
+    soon = (ends - now.date()).days < _SOON_DAYS
+    yield Finding(
+        "api version",
+        "warning" if soon else "ok",
+        f"HubSpot supports {version} until {'about ' if version != 'v3' else ''}{ends:%B %Y}",
+        "Set SOURCES__HUBSPOT__API_VERSION to a newer one, such as 2026-03." if soon else "",
+    )
+
+
+def _destination(asked: SyncOptions) -> Iterator[Finding]:
+    name = asked.destination
+    with tempfile.TemporaryDirectory(prefix="hubspot-elt-") as working_dir:
+        options: dict[str, Any] = {"pipelines_dir": working_dir, "dataset_name": asked.dataset}
+        pipeline = dlt.pipeline("hubspot", destination=make_destination(name), **options)
+        check_destination(pipeline)
+        where = describe(pipeline)
+    known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
+    proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
+    note = f"; {known.note}" if known and known.note else ""
+    yield Finding("destination", "ok", f"{where} can be written; {proof}{note}")

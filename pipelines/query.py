@@ -1,0 +1,208 @@
+"""Read-only SQL on the dataset, as a table, CSV or JSON."""
+
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import dlt
+import duckdb
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.sql_client import SqlClientBase
+
+from destinations.failures import credentials_setting, first_line, to_error
+from destinations.warehouse import duckdb_path, explained, is_duckdb, make_destination
+from pipelines.render import instant_text, value_json
+from pipelines.report import RunReport, Section
+from sources.hubspot.errors import ConfigError
+
+Format = Literal["table", "csv", "json"]
+
+_READS = re.compile(
+    r"(\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|from|values|describe|show|explain|summarize|table)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_MOST_ROWS = 1_000  # in a table for people; CSV and JSON carry all
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows that a query returns."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+def query(
+    sql: str, *, destination: str = "duckdb", dataset: str = "hubspot", form: Format = "table"
+) -> RunReport:
+    """Run one statement that reads and report its rows.
+
+    Raises:
+        ConfigError: the statement is none that reads or is wrong, or there is no such database.
+        WarehouseError: the destination does not answer.
+    """
+    if not _READS.match(sql):
+        raise ConfigError("The query is no statement that reads.", remedy="Begin it with SELECT.")
+    with open_reader(destination, dataset) as reader:
+        answer = reader.ask(sql)
+    report = RunReport("query", destination=destination, dataset=dataset)
+    if form == "csv":
+        report.text = to_csv(answer)
+    elif form == "json":
+        report.text = value_json(answer.columns, answer.rows)
+    else:
+        report.sections.append(Section("rows", _distinct(answer.columns), answer.rows[:_MOST_ROWS]))
+        if len(answer.rows) > _MOST_ROWS:
+            report.warnings.append(
+                f"{_MOST_ROWS:,} of {len(answer.rows):,} rows shown; --format csv prints all."
+            )
+    return report
+
+
+class Reader:
+    """A dataset, open for reading."""
+
+    def ask(self, sql: str) -> Answer:
+        """Run a statement; unqualified names are tables of the dataset.
+
+        Raises:
+            ConfigError: the destination refuses the statement.
+        """
+        raise NotImplementedError
+
+
+class DuckDbReader(Reader):
+    """A DuckDB file, opened read-only so that a query can never change it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def ask(self, sql: str) -> Answer:
+        """Run a statement."""
+        try:
+            cursor = self._connection.execute(sql)
+        except duckdb.Error as error:
+            raise refused(error, "") from error
+        columns = [column[0] for column in cursor.description or []]
+        return Answer(columns, cursor.fetchall())
+
+
+class SqlReader(Reader):
+    """Any other SQL destination, through dlt; PostgreSQL's session is told to refuse writes."""
+
+    def __init__(self, client: SqlClientBase[Any], name: str) -> None:
+        self._client, self._name = client, name
+        if self._name in {"postgres", "redshift"}:
+            schema = client.capabilities.escape_identifier(client.dataset_name)
+            client.execute_sql(f"SET search_path TO {schema}")
+            client.execute_sql("SET default_transaction_read_only = on")
+
+    def ask(self, sql: str) -> Answer:
+        """Run a statement."""
+        try:
+            with self._client.execute_query(sql) as cursor:
+                columns = [column[0] for column in cursor.description]
+                return Answer(columns, [tuple(row) for row in cursor.fetchall()])
+        except Exception as error:
+            raise refused(error, self._name) from error
+
+
+@contextmanager
+def open_reader(destination: str, dataset: str) -> Iterator[Reader]:
+    """Open a dataset for reading.
+
+    Raises:
+        ConfigError: there is no such database or dataset.
+        WarehouseError: the destination does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="hubspot-elt-") as working_dir, ExitStack() as open_:
+        with explained(destination):
+            pipeline = dlt.pipeline(
+                "hubspot",
+                pipelines_dir=working_dir,
+                destination=make_destination(destination),
+                dataset_name=dataset,
+            )
+            if is_duckdb(pipeline):
+                path = duckdb_path(pipeline.destination_client().config)
+                name = pipeline.sql_client().dataset_name
+                reader: Reader = DuckDbReader(open_.enter_context(open_duckdb(path, name)))
+            else:
+                client: SqlClientBase[Any] = pipeline.sql_client()
+                client.open_connection()
+                open_.callback(client.close_connection)
+                reader = SqlReader(client, destination)
+        yield reader
+
+
+@contextmanager
+def open_duckdb(path: Path, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a DuckDB file read-only, with the dataset as the place of unqualified names."""
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no DuckDB file {path}.",
+            remedy=f"Run hubspot-elt sync first, or set {credentials_setting('duckdb')}.",
+        )
+    with explained("duckdb"):
+        connection = duckdb.connect(str(path), read_only=True)
+    with connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        try:
+            connection.execute(f"SET schema = {_quoted(dataset)}")
+        except duckdb.CatalogException:
+            raise ConfigError(
+                f"There is no dataset {dataset} in {path}.",
+                remedy="Run hubspot-elt sync first, or correct --dataset.",
+            ) from None
+        yield connection
+
+
+def refused(error: BaseException, destination: str) -> Exception:
+    """Return what it means that a destination refuses a statement."""
+    cause = error.__cause__ or error
+    known = None if _is_statement(error) else to_error(error, destination)
+    return known or ConfigError(
+        f"The query failed: {first_line(cause)}",
+        remedy="Correct the SQL; hubspot-elt status lists the tables.",
+    )
+
+
+def _is_statement(error: BaseException) -> bool:
+    names = {"CatalogException", "BinderException", "ParserException", "ConversionException"}
+    return isinstance(error, DatabaseUndefinedRelation) or type(error).__name__ in names
+
+
+def to_csv(answer: Answer) -> str:
+    """Return rows as CSV with a header; NULL is an empty field, an empty text is `""`."""
+    lines = [answer.columns, *answer.rows]
+    return "".join(",".join(_csv_field(value) for value in line) + "\r\n" for line in lines)
+
+
+def _csv_field(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = instant_text(value) if isinstance(value, datetime) else str(value)
+    if text and not re.search(r'[",\r\n]|^\s|\s$', text):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Return the names, each with a number where it came before; JSON objects need that."""
+    seen: dict[str, int] = {}
+    names = []
+    for name in columns:
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return names
+
+
+def _quoted(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
