@@ -280,7 +280,8 @@ def _emit(table: Table, records: Sequence[Record], *, replace_links: bool = Fals
     yield batch.rows
     if batch.rejects.num_rows:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
-    merged = {old: r.id for r in records for old in table.decoder.merged_ids(r)}
+    survivors = (record for record in records if not record.archived)
+    merged = {old: r.id for r in survivors for old in table.decoder.merged_ids(r)}
     if merged:
         yield tombstones(merged, table.schema, synced_at=synced_at + timedelta(milliseconds=1))
     dead = [record.id for record in records if record.archived] + list(merged)

@@ -1,0 +1,90 @@
+"""What one table cannot do does not stop the others, and is told; what nobody can do stops all."""
+
+import duckdb
+import pytest
+from conftest import Warehouse
+
+from sources.hubspot.config import resolve_config
+from sources.hubspot.errors import AuthError, ConfigError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.settings import Token
+from sources.hubspot_emulator.store import Portal
+
+
+def test_missing_scope_is_a_row_and_the_rest_is_loaded(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """A 403 for one object type is a warning row that names the scope, not the end of the run."""
+    portal.reset(SeedSpec(contacts=50))
+    scopes = frozenset({"crm.objects.contacts.read", "crm.schemas.contacts.read"})
+    portal.settings.tokens["emulator-token"] = Token(scopes=scopes)
+    report = warehouse.sync("contacts", "deals")
+    assert report.exit_code == 0
+    assert len(warehouse.table("contacts")) > 40
+    status, error = warehouse.rows(
+        "SELECT status, error FROM _hs_run_tables WHERE table_name = 'deals'"
+    )[0]
+    assert status == "skipped"
+    assert "deals.read" in error
+    assert any("deals" in warning for warning in report.warnings)
+
+
+def test_failing_table_leaves_the_others_complete(portal: Portal, warehouse: Warehouse) -> None:
+    """A table that HubSpot cannot answer for fails alone: the exit code tells, the rest is there."""
+    portal.reset(SeedSpec(contacts=50))
+    portal.faults.add(path="/companies$", method="GET", status=503)
+    config = warehouse.with_settings(max_attempts=2)
+    report = config.sync("contacts", "companies")
+    assert (report.status, report.exit_code) == ("partial", 6)
+    assert report.tables["companies"].status == "failed"
+    assert warehouse.table("contacts").keys() >= portal.records("contacts").keys()
+    portal.faults.clear()
+    assert config.sync("contacts", "companies").exit_code == 0
+    assert warehouse.table("companies").keys() >= portal.records("companies").keys()
+
+
+def test_daily_limit_stops_with_what_is_done(portal: Portal, warehouse: Warehouse) -> None:
+    """When the day's calls are used up the run ends with exit 5 and the next one goes on."""
+    portal.reset(SeedSpec(contacts=300))
+    body = '{"status":"error","policyName":"DAILY","message":"You have reached your daily limit."}'
+    portal.faults.add(path="/companies$", method="GET", status=429, body=body)
+    report = warehouse.sync("contacts", "companies")
+    assert (report.status, report.exit_code) == ("failed", 5)
+    portal.faults.clear()
+    report = warehouse.sync("contacts", "companies")
+    assert report.exit_code == 0
+    assert warehouse.table("contacts").keys() >= portal.records("contacts").keys()
+    assert warehouse.table("companies").keys() >= portal.records("companies").keys()
+
+
+def test_wrong_token_ends_before_anything_is_written(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """A token that HubSpot does not know stops the run before a table exists."""
+    assert portal.records("contacts") == {}
+    stranger = warehouse.with_settings(access_token="pat-na1-unknown")  # noqa: S106 - not a secret
+    with pytest.raises(AuthError):
+        stranger.sync("contacts")
+    with duckdb.connect(str(warehouse.path)) as connection:
+        assert connection.execute("SHOW ALL TABLES").fetchall() == []
+
+
+def test_another_portal_is_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """A dataset that was loaded from one portal takes no rows of another."""
+    portal.reset(SeedSpec(contacts=20))
+    warehouse.sync("contacts")
+    with EmulatorServer(SeedSpec(contacts=5)) as other:
+        other.portal.account["portalId"] = 999
+        warehouse.config = resolve_config(base_url=other.url, access_token=other.token)
+        with pytest.raises(ConfigError, match=r"999.*--dataset"):
+            warehouse.sync("contacts")
+
+
+def test_unknown_object_is_refused_with_what_there_is(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """An object type nobody knows ends the run with the list of those in the portal."""
+    assert portal.records("contacts") == {}
+    with pytest.raises(ConfigError, match=r"contcats.*contacts, companies"):
+        warehouse.sync("contcats")
