@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.console import Output, misused, run
+from pipelines.console import INTERRUPTED, Output, UsageError, misused, run
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
     from pipelines.report import RunReport
     from pipelines.sync import SyncOptions
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="hubspot-elt",
@@ -63,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if args is None else args) or ["--help"]
     try:
         code = app(words, prog_name="hubspot-elt", standalone_mode=False)
-    except typer.BadParameter.__bases__[0] as error:  # click's UsageError; typer brings its own
+    except UsageError as error:
         code = misused(error, words)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("error: Interrupted.\n")

@@ -1,9 +1,10 @@
 """One command's work done: progress, errors, secrets, the report and the exit code."""
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import typer
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
     Work = Callable[[RunCollector], RunReport]
 
+UsageError = cast("type[Exception]", typer.BadParameter.__base__)
+"""What wrong options raise; some releases of typer have it from click, some bring their own."""
+
 USAGE_ERROR = 2
+INTERRUPTED = 130
 _SHORTEST_SECRET = 6  # blotting out less would blot out words
 
 
@@ -49,46 +54,54 @@ def run(
     from pipelines.report import report_of  # noqa: PLC0415 - heavy
 
     where: dict[str, Any] = {"destination": destination or None, "dataset": dataset or None}
-    collector = make_collector(output.progress)
+    collector, token = make_collector(output.progress), ""
     try:
+        token = _token()
         report = work(collector)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place for all of them
-        collector.close()
-        if output.debug:
-            _write_traceback(error)
         report = report_of(error, command, **where)
     finally:
         collector.close()
-    _mask(report)
+    if output.debug and report.cause:
+        sys.stderr.write(_masked("".join(traceback.format_exception(report.cause)), token))
+    _mask(report, token)
     render(report, output.form, stdout=sys.stdout, stderr=sys.stderr)
     raise typer.Exit(report.exit_code)
 
 
-def _write_traceback(error: BaseException) -> None:
-    import traceback  # noqa: PLC0415 - seldom wanted
+def _token() -> str:
+    """Return the access token as it is set, so that no message shows it.
 
-    sys.stderr.write(_masked("".join(traceback.format_exception(error))))
+    Raises:
+        ConfigError: a settings file cannot be read.
+    """
+    import dlt  # noqa: PLC0415 - heavy
+    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - heavy
+
+    from sources.hubspot.errors import ConfigError  # noqa: PLC0415 - heavy
+
+    try:
+        return str(dlt.secrets.get("sources.hubspot.access_token") or "").strip()
+    except ConfigurationException as error:
+        message = f"The settings cannot be read: {' '.join(str(error).split())}."
+        raise ConfigError(message, remedy="Correct the file.") from error
 
 
-def _mask(report: "RunReport") -> None:
+def _mask(report: "RunReport", token: str) -> None:
     """Blot secrets out of every message of a report."""
     if report.error:
-        report.error, report.remedy = _masked(report.error), _masked(report.remedy)
-    report.warnings = [_masked(warning) for warning in report.warnings]
+        report.error = _masked(report.error, token)
+    report.warnings = [_masked(warning, token) for warning in report.warnings]
     for outcome in report.tables.values():
-        outcome.error = _masked(outcome.error) if outcome.error else None
+        outcome.error = _masked(outcome.error, token) if outcome.error else None
 
 
-def _masked(text: str) -> str:
-    """Return the text without the access token, whatever it looks like, and without passwords."""
-    import dlt  # noqa: PLC0415 - heavy
-
+def _masked(text: str, token: str) -> str:
+    """Return the text without the token, whatever it looks like, and without passwords."""
     from destinations.failures import redacted  # noqa: PLC0415 - heavy
     from sources.hubspot.auth import redact  # noqa: PLC0415 - heavy
 
-    token = str(dlt.secrets.get("sources.hubspot.access_token") or "").strip()
-    text = redacted(text)
-    return redact(text, token) if len(token) >= _SHORTEST_SECRET else text
+    return redact(redacted(text), token if len(token) >= _SHORTEST_SECRET else None)
 
 
 def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's UsageError
