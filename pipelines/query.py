@@ -18,14 +18,15 @@ from destinations.failures import credentials_setting, first_line, to_error
 from destinations.warehouse import duckdb_path, explained, is_duckdb, make_destination
 from pipelines.render import instant_text, value_json
 from pipelines.report import RunReport, Section
-from sources.hubspot.errors import ConfigError
+from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
 Format = Literal["table", "csv", "json"]
 
 _READS = re.compile(
-    r"(\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|from|values|describe|show|explain|summarize|table)\b",
-    re.IGNORECASE | re.DOTALL,
+    r"[\s(]*(select|with|from|values|describe|show|explain|summarize|table)\b", re.IGNORECASE
 )
+_QUOTED_OR_COMMENT = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/""", re.DOTALL)
+_WIDEST_CELL = 80
 _MOST_ROWS = 1_000  # in a table for people; CSV and JSON carry all
 
 
@@ -46,22 +47,37 @@ def query(
         ConfigError: the statement is none that reads or is wrong, or there is no such database.
         WarehouseError: the destination does not answer.
     """
-    if not _READS.match(sql):
-        raise ConfigError("The query is no statement that reads.", remedy="Begin it with SELECT.")
+    check_statement(sql)
     with open_reader(destination, dataset) as reader:
         answer = reader.ask(sql)
     report = RunReport("query", destination=destination, dataset=dataset)
     if form == "csv":
-        report.text = to_csv(answer)
+        report.text = to_csv(answer.columns, answer.rows)
     elif form == "json":
-        report.text = value_json(answer.columns, answer.rows)
+        report.text = value_json(_distinct(answer.columns), answer.rows)
     else:
-        report.sections.append(Section("rows", _distinct(answer.columns), answer.rows[:_MOST_ROWS]))
+        rows = answer.rows[:_MOST_ROWS]
+        report.sections.append(
+            Section("rows", _distinct(answer.columns), rows, widest=_WIDEST_CELL)
+        )
         if len(answer.rows) > _MOST_ROWS:
             report.warnings.append(
                 f"{_MOST_ROWS:,} of {len(answer.rows):,} rows shown; --format csv prints all."
             )
     return report
+
+
+def check_statement(sql: str) -> None:
+    """Refuse what is not one statement that reads, before any destination sees it.
+
+    Raises:
+        ConfigError: it may write, or there are several.
+    """
+    bare = _QUOTED_OR_COMMENT.sub(" ", sql).strip()
+    if not _READS.match(bare):
+        raise ConfigError("The query is no statement that reads.", remedy="Begin it with SELECT.")
+    if ";" in bare.rstrip("; \n\t"):
+        raise ConfigError("There is more than one statement.", remedy="Give them one by one.")
 
 
 class Reader:
@@ -87,7 +103,7 @@ class DuckDbReader(Reader):
         try:
             cursor = self._connection.execute(sql)
         except duckdb.Error as error:
-            raise refused(error, "") from error
+            raise _wrong(error) from error
         columns = [column[0] for column in cursor.description or []]
         return Answer(columns, cursor.fetchall())
 
@@ -162,25 +178,26 @@ def open_duckdb(path: Path, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]
         yield connection
 
 
-def refused(error: BaseException, destination: str) -> Exception:
-    """Return what it means that a destination refuses a statement."""
-    cause = error.__cause__ or error
-    known = None if _is_statement(error) else to_error(error, destination)
-    return known or ConfigError(
-        f"The query failed: {first_line(cause)}",
+def refused(error: BaseException, destination: str) -> HubSpotError:
+    """Return what it means that a destination refuses a statement, or is gone."""
+    if isinstance(error, DatabaseUndefinedRelation):
+        return _wrong(error.__cause__ or error)
+    known = to_error(error.__cause__ or error, destination)
+    return known if isinstance(known, ConfigError | WarehouseError) else _wrong(error)
+
+
+def _wrong(error: BaseException) -> ConfigError:
+    """Return the error of a statement that is wrong."""
+    return ConfigError(
+        f"The query failed: {first_line(error)}",
         remedy="Correct the SQL; hubspot-elt status lists the tables.",
     )
 
 
-def _is_statement(error: BaseException) -> bool:
-    names = {"CatalogException", "BinderException", "ParserException", "ConversionException"}
-    return isinstance(error, DatabaseUndefinedRelation) or type(error).__name__ in names
-
-
-def to_csv(answer: Answer) -> str:
+def to_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as CSV with a header; NULL is an empty field, an empty text is `""`."""
-    lines = [answer.columns, *answer.rows]
-    return "".join(",".join(_csv_field(value) for value in line) + "\r\n" for line in lines)
+    lines = [columns, *rows]
+    return "".join(",".join(_csv_field(value) for value in line) + "\n" for line in lines)
 
 
 def _csv_field(value: object) -> str:

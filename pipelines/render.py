@@ -18,7 +18,7 @@ from pipelines.report import RunReport, Section, to_json
 Form = Literal["text", "json", "quiet"]
 
 NULL = "NULL"
-_WIDEST_CELL = 80
+_COUNT = re.compile(r"\d{1,3}(,\d{3})*(\.\d)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # would move the cursor, or colour the terminal
 
 
@@ -65,15 +65,16 @@ def write_section(section: Section, stream: TextIO) -> None:
     console = Console(file=stream)
     if section.title:
         stream.write(f"\n{section.title}\n")
-    numeric = [_is_numeric(section, index) for index in range(len(section.columns))]
-    rows = [[to_cell(value) for value in row] for row in section.rows]
+    shown = section.rows if section.brief is None else section.brief
+    numeric = [_is_numeric([row[i] for row in shown]) for i in range(len(section.columns))]
+    rows = [[to_cell(value, section.widest) for value in row] for row in shown]
     if console.is_terminal:
         _write_rich(section.columns, rows, numeric, console)
     else:
         _write_aligned(section.columns, rows, numeric, stream)
 
 
-def to_cell(value: object) -> str:
+def to_cell(value: object, widest: int | None = None) -> str:
     """Return a value as one line of text that no terminal can misread."""
     if value is None:
         return NULL
@@ -86,16 +87,13 @@ def to_cell(value: object) -> str:
     else:
         text = str(value)
     text = _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
-    return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
+    return text if widest is None or len(text) <= widest else text[: widest - 1] + "…"
 
 
-def _is_numeric(section: Section, index: int) -> bool:
-    values = [row[index] for row in section.rows if row[index] is not None]
+def _is_numeric(values: Sequence[object]) -> bool:
+    known = [value for value in values if value is not None]
     kinds = (int, float, Decimal)
-    return bool(values) and all(isinstance(v, kinds) or _COUNT.fullmatch(str(v)) for v in values)
-
-
-_COUNT = re.compile(r"[\d,]+(\.\d+)?( s)?")
+    return bool(known) and all(isinstance(v, kinds) or _COUNT.fullmatch(str(v)) for v in known)
 
 
 def _write_rich(
@@ -129,7 +127,10 @@ def _write_tables(report: RunReport, stream: TextIO) -> None:
         return
     news = [o for o in report.tables.values() if o.rows or o.tombstones or o.status == "failed"]
     if news:
-        columns = ("table", "way in", "rows", "tombstones", "calls", "seconds", "status")
+        columns = (
+            *("table", "way in", "rows", "tombstones", "calls", "seconds"),
+            *("watermark", "status"),
+        )
         rows = [
             (
                 o.table_name,
@@ -138,6 +139,7 @@ def _write_tables(report: RunReport, stream: TextIO) -> None:
                 f"{o.tombstones:,}",
                 f"{o.calls:,}",
                 f"{o.seconds:.1f}",
+                f"{o.watermark_after:%Y-%m-%d %H:%M:%S}" if o.watermark_after else "",
                 o.status,
             )
             for o in news

@@ -25,7 +25,11 @@ class Section:
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     title: str = ""
-    """What stands above the table for people; the name where empty."""
+    """What stands above the table for people; nothing where empty."""
+    brief: Sequence[Sequence[Any]] | None = None
+    """The rows that people see; all of them where None."""
+    widest: int | None = None
+    """Characters of a cell that people see; all of them where None."""
 
 
 @dataclass

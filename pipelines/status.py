@@ -35,16 +35,20 @@ def status(*, destination: str = "duckdb", dataset: str = "hubspot", runs: int =
         counts = {row["table_name"]: _count(reader, row["table_name"]) for row in tables}
     if last:
         report.portal_id = last[0]["portal_id"]
+    rows = [_table_row(row, counts[row["table_name"]], report.started_at) for row in tables]
     report.sections = [
         Section("runs", RUN_COLUMNS, [_run_row(run) for run in last], title="Last runs"),
-        Section(
-            "tables",
-            TABLE_COLUMNS,
-            [_table_row(row, counts[row["table_name"]], report.started_at) for row in tables],
-            title="Tables",
-        ),
+        _tables(rows),
     ]
     return report
+
+
+def _tables(rows: list[Sequence[Any]]) -> Section:
+    """Show people the tables that hold rows or failed, and say how many more there are."""
+    brief = [row for row in rows if row[1] or row[-1]]
+    hidden = len(rows) - len(brief)
+    title = f"Tables ({hidden} empty ones not shown)" if hidden else "Tables"
+    return Section("tables", TABLE_COLUMNS, rows, title, brief)
 
 
 def _ask(reader: Reader, sql: str) -> list[dict[str, Any]]:
