@@ -17,7 +17,7 @@ from .catalog import KNOWN, NAMES, install_hint
 
 _SECRETS = (
     (re.compile(r"(\w+://)[^\s/@]*(?::[^\s@]*)?@"), r"\1***@"),
-    (re.compile(r"(?i)\b(password|pwd|token|secret|api_key)(\s*[=:]\s*)\S+"), r"\1\2***"),
+    (re.compile(r"(?i)(password|pwd|token|secret|api_key)(\s*[=:]\s*)\S+"), r"\1\2***"),
     (re.compile(r"(?i)\bbearer\s+\S+"), "Bearer ***"),
     (re.compile(r"\bpat-\w+-[\w-]+"), "***"),
 )

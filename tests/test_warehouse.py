@@ -1,0 +1,242 @@
+"""Destinations: made by name, checked before HubSpot is asked, their failures in plain words."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dlt
+import duckdb
+import pyarrow as pa
+import pytest
+from dlt.pipeline.pipeline import Pipeline
+
+from destinations.catalog import KNOWN, NAMES, OUR_EXTRAS, UNFIT, install_hint
+from destinations.warehouse import check_destination, describe, keeps_nul, make_destination
+from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+
+SECRET = "p4ssw0rd-nobody-may-see"  # noqa: S105 - it opens nothing
+
+
+def pipeline_to(name: str, **environment: str) -> Pipeline:
+    """Make a pipeline into a destination, its settings in the environment."""
+    os.environ.update({key.upper(): value for key, value in environment.items()})
+    return dlt.pipeline(
+        "warehouse_test",
+        pipelines_dir="state",
+        destination=make_destination(name),
+        dataset_name="hubspot",
+    )
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test puts into the environment is gone after it."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+
+
+@contextmanager
+def held_open(path: Path) -> Iterator[None]:
+    """Hold a DuckDB file open as another process does: with its lock on the file."""
+    import subprocess  # noqa: PLC0415 - only here
+    import sys  # noqa: PLC0415
+
+    code = f"import duckdb; c = duckdb.connect({str(path)!r}); print('open', flush=True); input()"
+    with subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        yield
+        other.communicate("\n", timeout=20)
+
+
+def test_duckdb_file_stands_in_the_working_directory(tmp_path: Path) -> None:
+    """Without any setting, DuckDB's file is in the working directory, and checking makes none."""
+    pipeline = dlt.pipeline("hubspot", pipelines_dir="state", destination=make_destination())
+    check_destination(pipeline)
+    assert describe(pipeline) == f"DuckDB file {tmp_path / 'hubspot.duckdb'}"
+    assert not (tmp_path / "hubspot.duckdb").exists()
+
+
+def test_duckdb_file_by_setting_and_by_name(tmp_path: Path) -> None:
+    """The credentials name the file; a destination that ends with .duckdb overrides them."""
+    wanted, other = str(tmp_path / "wanted.duckdb"), str(tmp_path / "other.duckdb")
+    by_setting = pipeline_to("duckdb", destination__duckdb__credentials=wanted)
+    assert describe(by_setting) == f"DuckDB file {wanted}"
+    by_name = pipeline_to("wanted.duckdb", destination__duckdb__credentials=other)
+    assert describe(by_name) == f"DuckDB file {wanted}"
+
+
+def test_duckdb_is_tuned_and_the_user_wins() -> None:
+    """Loads have bounded memory by default; what the user sets stays as it is."""
+    setting = '{"memory_limit": "3GiB", "threads": 1}'
+    pipeline = pipeline_to("duckdb", destination__duckdb__credentials__global_config=setting)
+    with pipeline.sql_client() as client:
+        found = client.execute_sql(
+            "SELECT current_setting('memory_limit'), current_setting('threads'),"
+            " current_setting('preserve_insertion_order')"
+        )
+    assert found == [("3.0 GiB", 1, False)]
+
+
+def test_check_leaves_a_file_as_it_is(tmp_path: Path) -> None:
+    """Checking an existing file adds no table to it."""
+    path = tmp_path / "wanted.duckdb"
+    duckdb.connect(str(path)).execute("CREATE TABLE mine (x INT)").close()
+    check_destination(pipeline_to(str(path)))
+    with duckdb.connect(str(path)) as connection:
+        assert connection.execute("SHOW ALL TABLES").fetchall()[0][2] == "mine"
+        assert len(connection.execute("SHOW ALL TABLES").fetchall()) == 1
+
+
+def no_database(folder: Path) -> Path:
+    """Make a file that DuckDB never wrote."""
+    path = folder / "notes.txt.duckdb"
+    path.write_text("not a database " * 500)
+    return path
+
+
+def cut_short(folder: Path) -> Path:
+    """Make a DuckDB file whose end is missing."""
+    path = folder / "cut.duckdb"
+    duckdb.connect(str(path)).execute("CREATE TABLE t AS SELECT range r FROM range(100000)").close()
+    path.write_bytes(path.read_bytes()[:6000])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        pytest.param(no_database, "is not a DuckDB database", id="no database"),
+        pytest.param(cut_short, "DuckDB file", id="cut short"),
+        pytest.param(lambda folder: folder, "is a folder", id="folder"),
+        pytest.param(lambda folder: folder / "no" / "x.duckdb", "No such file", id="no folder"),
+        pytest.param(lambda _: Path("/proc/x.duckdb"), "No DuckDB file", id="unwritable"),
+        pytest.param(lambda _: Path(":memory:"), "memory", id="in memory"),
+    ],
+)
+def test_unusable_duckdb_files(make: Callable[[Path], Path], said: str, tmp_path: Path) -> None:
+    """A file that cannot be used is a wrong setting; the message names the setting."""
+    pipeline = pipeline_to("duckdb", destination__duckdb__credentials=str(make(tmp_path)))
+    with pytest.raises(ConfigError) as raised:
+        check_destination(pipeline)
+    assert said in raised.value.message
+    assert "DESTINATION__DUCKDB__CREDENTIALS" in raised.value.remedy
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write any file")
+def test_read_only_duckdb_file(tmp_path: Path) -> None:
+    """A file without write permission is refused before anything is asked of HubSpot."""
+    path = tmp_path / "wanted.duckdb"
+    duckdb.connect(str(path)).close()
+    path.chmod(0o444)
+    with pytest.raises(ConfigError, match="read-only"):
+        check_destination(pipeline_to(str(path)))
+
+
+def test_file_that_another_program_holds(tmp_path: Path) -> None:
+    """A locked file may be free later: the error says so and is one to retry."""
+    path = tmp_path / "wanted.duckdb"
+    with held_open(path), pytest.raises(WarehouseError, match="Another program") as raised:
+        check_destination(pipeline_to(str(path)))
+    assert raised.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("name", "credentials", "kind", "said"),
+    [
+        pytest.param("nowhere", None, ConfigError, "There is no destination", id="unknown"),
+        pytest.param("lancedb", None, ConfigError, "cannot merge", id="no merge"),
+        pytest.param("snowflake", "snowflake://u:p@h/d", ConfigError, "driver", id="no driver"),
+        pytest.param("filesystem", None, ConfigError, "driver", id="plain files"),
+        pytest.param("postgres", None, ConfigError, "no credentials", id="no credentials"),
+        pytest.param("postgres", "://", ConfigError, "settings", id="no connection string"),
+        pytest.param(
+            "postgres",
+            f"postgresql://me:{SECRET}@127.0.0.1:1/db",
+            WarehouseError,
+            "cannot be reached",
+            id="nobody there",
+        ),
+    ],
+)
+def test_unusable_destinations(
+    name: str, credentials: str | None, kind: type[HubSpotError], said: str
+) -> None:
+    """Each failure has its class, one line, a remedy, and never the password."""
+    given = {f"destination__{name}__credentials": credentials} if credentials else {}
+    with pytest.raises(kind) as raised:
+        check_destination(pipeline_to(name, **given))
+    assert type(raised.value) is kind
+    assert said in raised.value.message
+    assert "\n" not in str(raised.value)
+    assert raised.value.remedy
+    assert SECRET not in str(raised.value)
+
+
+def test_unknown_destination_lists_the_known_ones() -> None:
+    """The remedy for a misspelt name is the list of right ones."""
+    with pytest.raises(ConfigError, match=r"duckdb, postgres"):
+        make_destination("postgress")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_known_destination_is_one_of_dlts(name: str) -> None:
+    """The catalog names nothing that dlt does not have."""
+    assert hasattr(dlt.destinations, name)
+
+
+def test_catalog_is_complete() -> None:
+    """Each of dlt's destinations is either offered or known not to fit."""
+    assert set(dlt.destinations.__all__) == set(NAMES) | UNFIT
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if KNOWN[name].extra])
+def test_install_hint_names_an_extra(name: str) -> None:
+    """The command for a driver names our extra where there is one, dlt's otherwise."""
+    extra = KNOWN[name].extra
+    whose = "hubspot-elt" if extra in OUR_EXTRAS else "dlt"
+    assert f"pip install '{whose}[{extra}]'" in install_hint(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("duckdb", True), ("x.duckdb", True), ("postgres", False)]
+)
+def test_who_keeps_nul_characters(name: str, kept: bool) -> None:  # noqa: FBT001 - a parameter
+    """Only DuckDB and its kin hold NUL in text."""
+    assert keeps_nul(name) is kept
+
+
+def test_merge_of_arrow_tables(tmp_path: Path) -> None:
+    """Typed Arrow tables with odd text, instants and an empty column merge without doubles."""
+    pipeline = pipeline_to(str(tmp_path / "wanted.duckdb"))
+    for first, last in ((0, 1000), (500, 1500)):
+        ids = range(first, last)
+        rows = pa.table(
+            {
+                "id": pa.array([str(i) for i in ids]),
+                "name": pa.array([f"Zoë 🙂\n{i}" for i in ids]),
+                "seen_at": pa.array([i * 10**6 for i in ids], pa.timestamp("us", tz="UTC")),
+                "nothing": pa.array([None for _ in ids], pa.string()),
+            },
+            schema=pa.schema(
+                [
+                    pa.field("id", pa.string(), nullable=False),
+                    pa.field("name", pa.string()),
+                    pa.field("seen_at", pa.timestamp("us", tz="UTC")),
+                    pa.field("nothing", pa.string()),
+                ]
+            ),
+        )
+        pipeline.run([rows], table_name="people", primary_key="id", write_disposition="merge")
+    with pipeline.sql_client() as client:
+        found = client.execute_sql(
+            "SELECT count(*), count(DISTINCT id), count(nothing), epoch_ms(max(seen_at)) FROM people"
+        )
+        name = client.execute_sql("SELECT name FROM people WHERE id = '7'")
+    assert found == [(1500, 1500, 0, 1_499_000)]
+    assert name == [("Zoë 🙂\n7",)]
