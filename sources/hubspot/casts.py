@@ -2,14 +2,14 @@
 
 Why a value is rejected: `not_a_number`, `not_a_bool`, `not_a_date`, `not_a_timestamp`,
 `out_of_range` (a number no double reaches, a year outside 1..9999), `precision` (the nearest
-double or microsecond is kept), `nul_character` (removed). `""` is null in every kind.
+double, or the microsecond, is kept), `nul_character` (removed). `""` is null in every kind.
 """
 
 import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
 _FEWEST_MS = 10**8  # fewer digits are a year or `20200229` rather than an instant of 1970
 _MOST_MS = 10**15  # beyond the year 9999
+_MICROSECOND_OF_MS = Decimal("0.001")
 _LAST_YEAR = 9999
 _EXACT_DIGITS = 15  # any decimal number of so many digits survives a double
 _MICROSECOND_DIGITS = 6
@@ -181,9 +182,9 @@ def _from_milliseconds(text: str) -> tuple[datetime | None, str | None]:
         return None, "out_of_range"
     if abs(ms) < _FEWEST_MS and ms % _DAY_MS:
         return None, None
-    microseconds = round(ms * 1000)
-    exact = Decimal(microseconds).scaleb(-3) == ms
-    return _EPOCH + timedelta(microseconds=microseconds), None if exact else "precision"
+    kept = ms.quantize(_MICROSECOND_OF_MS, ROUND_FLOOR)
+    at = _EPOCH + timedelta(microseconds=int(kept.scaleb(3)))
+    return at, None if kept == ms else "precision"
 
 
 def _from_iso(parts: re.Match[str]) -> tuple[datetime | None, str | None]:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import astuple
 
 from .casts import TIMESTAMP, TYPES, cast
 from .model import Kind, Page, TableSchema
@@ -69,7 +69,7 @@ class RecordDecoder:
     def __init__(self, schema: TableSchema) -> None:
         """Generate the struct that records are decoded into."""
         self.properties = schema.properties
-        fields = _fields(len(self.properties))
+        fields = [f"p{index}" for index in range(len(self.properties))]
         self._by_name = dict(zip(self.properties, fields, strict=True))
         self._members = {
             name: f"\x7f{name_of_field}" if _UNFIT_NAME.search(name) else name
@@ -138,10 +138,6 @@ class RecordDecoder:
         }
 
 
-def _fields(count: int) -> list[str]:
-    return [f"p{index}" for index in range(count)]
-
-
 def _record_type(members: Mapping[str, str]) -> Any:  # noqa: ANN401 - a generated type
     """Generate the struct of a record; `members`: field -> name of the property in JSON."""
     text = str | None
@@ -206,16 +202,17 @@ def to_batch(
         strip_nul: remove NUL characters, for warehouses that cannot hold them.
     """
     block = _Block([record.id for record in records], strip_nul=strip_nul)
-    columns = _columns([record.properties for record in records], len(schema.columns))
+    rows = [astuple(record.properties) for record in records]
+    texts = zip(*rows, strict=True) if rows else [()] * len(schema.columns)
     arrays = [pa.array(block.ids, pa.string())]
-    for column, values in zip(schema.columns, columns, strict=True):
+    for column, values in zip(schema.columns, texts, strict=True):
         arrays.append(block.cast(column.property, column.kind, values))
     arrays += _own_columns(block, records, pa.scalar(synced_at, TIMESTAMP))
     for record in records:
         for name, raw in (record.mended or {}).items():
             block.reject(record.id, name, raw, "invalid_unicode")
-    rows = pa.Table.from_arrays(arrays, schema=arrow_schema(schema))
-    return Batch(rows, block.rejects(schema.table, synced_at))
+    table = pa.Table.from_arrays(arrays, schema=arrow_schema(schema))
+    return Batch(table, block.rejects(schema.table, synced_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,15 +241,6 @@ class _Block:
         columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(REJECTS)
         arrays = [pa.array(v, kind) for v, kind in zip(columns, REJECTS.types, strict=True)]
         return pa.Table.from_arrays(arrays, schema=REJECTS)
-
-
-def _columns(properties: Sequence[Any], count: int) -> list[Sequence[str | None]]:
-    """Turn structs into one sequence of values per field."""
-    if not properties or not count:
-        return [()] * count
-    if count == 1:
-        return [[row.p0 for row in properties]]
-    return list(zip(*map(attrgetter(*_fields(count)), properties), strict=True))
 
 
 def _own_columns(
