@@ -15,6 +15,7 @@ from dlt.pipeline.pipeline import Pipeline
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
 from .catalog import UNFIT
+from .duckdb_file import duckdb as duckdb_file
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
 from .postgres import postgres
 
@@ -44,7 +45,7 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
         if name == "duckdb" or name.endswith(FILE):
             credentials = {"global_config": duckdb_settings()}
             file = {"database": str(Path(name).absolute())} if name.endswith(FILE) else {}
-            return dlt.destinations.duckdb(credentials=credentials | file)
+            return duckdb_file(credentials=credentials | file)
         if name == "filesystem":
             return _delta_files()
         if name == "postgres":
@@ -104,8 +105,7 @@ def describe(pipeline: Pipeline) -> str:
 
 def is_duckdb(pipeline: Pipeline) -> bool:
     """Whether a pipeline writes a DuckDB file."""
-    destination = pipeline.destination
-    return destination is not None and destination.destination_type == "dlt.destinations.duckdb"
+    return isinstance(pipeline.destination, dlt.destinations.duckdb)
 
 
 def duckdb_path(config: Any) -> Path:  # noqa: ANN401 - dlt's configuration of the destination
