@@ -18,6 +18,7 @@ from .reading import Found, read_batch
 from .records import Record, RecordDecoder
 
 PAGE = 100  # records per listing call, HubSpot's maximum
+WORTH = 12  # pages that a range should have left to be worth the call that dividing it costs
 
 URL_PROPERTIES = (
     15_000  # characters of property names in a URL; HubSpot's hard stop is about 32,000
@@ -78,6 +79,8 @@ class Range:
     """First id at or past `end` that was seen while the neighbour's first one was unknown."""
     empty_from: int | None = None
     """From here to `end` a neighbour found nothing: not worth dividing."""
+    stride: float = 1.0
+    """Ids per record in the page read last."""
 
 
 class Listing:
@@ -107,6 +110,7 @@ class Listing:
         self._last_id = last_id
         self._sequential = sequential or last_id is None
         self._calls: dict[int, Future[Page[Record]]] = {}
+        self._draining = False
 
     def pages(self, expected: int = 0) -> Iterator[Sequence[Record] | None]:
         """Yield the records of each page as it arrives; None while waiting.
@@ -121,8 +125,9 @@ class Listing:
             NotKeysetError: ids are not in order, or a cursor inside the ids is refused.
             ContractError: the same cursor came twice.
         """
-        while self.ranges:
-            self._fill(expected)
+        while self.ranges and (self._calls or not self._draining):
+            if not self._draining:
+                self._fill(expected)
             arrived = [r for r in self.ranges if id(r) in self._calls and self._calls[id(r)].done()]
             if not arrived:
                 yield None
@@ -131,11 +136,9 @@ class Listing:
                 expected -= len(records)
                 yield records
 
-    def cancel(self) -> None:
-        """Give up the calls that are not yet sent."""
-        for call in self._calls.values():
-            call.cancel()
-        self._calls.clear()
+    def drain(self) -> None:
+        """Start no further call: `pages` ends with those in flight, `ranges` with what is left."""
+        self._draining = True
 
     def _fill(self, expected: int) -> None:
         """Keep the next call of every range in flight; divide ranges while calls are free."""
@@ -146,18 +149,23 @@ class Listing:
                 self._calls[id(range_)] = self._submit(range_.after)
 
     def _divide(self, expected: int) -> bool:
-        """Cut the widest range in two, where enough is left to risk a call that finds nothing."""
-        if self._sequential or expected <= PAGE * 2 * len(self.ranges):
+        """Cut the fullest range where half its records may be, if enough is left to pay for it.
+
+        How full a range is nobody knows: it is taken to go on as densely as in its last page, so
+        a cluster is cut in two, and the gap behind it is found by a call or two.
+        """
+        if self._sequential or expected <= PAGE * WORTH * len(self.ranges):
             return False
         started = [r for r in self.ranges if _started(r) and r.after and self._span(r) > PAGE]
         if not started:
             return False
-        widest = max(started, key=self._span)
-        middle = widest.position + 1 + self._span(widest) // 2
-        right = Range(middle, widest.end, str(middle - 1), middle - 1, widest.settled)
-        right.empty_from = widest.empty_from
-        widest.end, widest.settled, widest.empty_from = middle, False, None
-        self.ranges.insert(self.ranges.index(widest) + 1, right)
+        fullest = max(started, key=lambda r: self._span(r) / r.stride)
+        half = min(self._span(fullest) / 2, fullest.stride * expected / len(self.ranges) / 2)
+        middle = fullest.position + 1 + int(half)
+        right = Range(middle, fullest.end, str(middle - 1), middle - 1, fullest.settled)
+        right.empty_from, right.stride = fullest.empty_from, fullest.stride
+        fullest.end, fullest.settled, fullest.empty_from = middle, False, None
+        self.ranges.insert(self.ranges.index(fullest) + 1, right)
         return True
 
     def _span(self, range_: Range) -> int:
@@ -195,7 +203,9 @@ class Listing:
         elif beyond is not None:
             self.ranges.remove(range_)
         else:
-            range_.position = max([range_.position, *ids])
+            if ids:
+                range_.stride = max(1.0, (ids[-1] - ids[0]) / len(ids))
+                range_.position = max(range_.position, ids[-1])
             self._follow(range_, page.after)
         return inside
 
@@ -213,7 +223,7 @@ class Listing:
         if empty:
             left.end, left.settled, left.empty_from = right.end, right.settled, right.start
         else:
-            left.end, left.settled = first, True
+            left.end, left.settled, left.empty_from = first, True, right.start
         if left.beyond is not None and (left.end is None or left.beyond < left.end):
             left.beyond = None  # something lies in between: read on, from the same cursor
         elif left.beyond is not None and left.settled:

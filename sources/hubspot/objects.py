@@ -6,7 +6,7 @@ way for every record, and every checkpoint is taken after what it vouches for is
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ import dlt
 
 from . import archive, changes
 from .client import Client
-from .errors import RequestRejectedError
+from .errors import HubSpotError, RequestRejectedError
 from .links import Links
 from .listing import Listing, NotKeysetError, Range, list_page
 from .model import ObjectType, Page, TableOutcome, TableSchema
@@ -147,23 +147,28 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
         sequential=work["sequential"],
     )
     block: list[Record] = []
-    for records in listing.pages(max(0, (work["total"] or 0) - work["rows"])):
-        if records is None:
-            yield None
-            continue
-        block.extend(records)
-        if len(block) >= BLOCK:
-            yield from _emit(table, block)
-            table.state.checkpoint_ranges(listing.ranges)
-            work["rows"] += len(block)
-            block = []
-            if run.budget.spent():
-                listing.cancel()
-                return False
+    try:
+        for records in listing.pages(max(0, (work["total"] or 0) - work["rows"])):
+            block.extend(records or ())
+            if len(block) >= BLOCK:
+                yield from _hand_on(table, listing, block, work)
+                if run.budget.spent():
+                    listing.drain()
+            elif records is None:
+                yield None
+    except HubSpotError:
+        yield from _hand_on(table, listing, block, work)  # what arrived before is not lost
+        raise
+    yield from _hand_on(table, listing, block, work)
+    return not listing.ranges
+
+
+def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
+    """Empty a block of listed records into the load, then take a checkpoint."""
     yield from _emit(table, block)
-    table.state.checkpoint_ranges(listing.ranges)
+    work["ranges"] = [asdict(range_) for range_ in listing.ranges]
     work["rows"] += len(block)
-    return True
+    block.clear()
 
 
 def _increment(table: Table) -> Items:

@@ -5,13 +5,11 @@ same load, and any machine with the same destination goes on where the last load
 """
 
 from collections.abc import MutableMapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 import pendulum
 
-from .listing import Range
 from .model import Column
 
 RECENT_LIMIT = 20_000  # entries; beyond it records within the lookback are simply read again
@@ -71,10 +69,6 @@ class TableState:
         """Open, or go on with, the work that ends with a new watermark."""
         work: dict[str, Any] = self._state.setdefault(way_in, dict(fields))
         return work
-
-    def checkpoint_ranges(self, ranges: list[Range]) -> None:
-        """Keep which id ranges of a backfill are still to be read."""
-        self._state["backfill"]["ranges"] = [asdict(range_) for range_ in ranges]
 
     def finish(self, way_in: str, *, watermark: datetime, total: int | None) -> None:
         """Close the work: the promise of the watermark holds from the load that carries this."""

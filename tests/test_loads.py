@@ -1,0 +1,92 @@
+"""Loads are bounded, resumable and never doubled, whatever ends a run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import Warehouse
+from truth import differences, link_differences
+
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.store import Portal
+
+OBJECTS = {"contacts": "contacts", "companies": "companies"}
+PAIRS = {"contacts_to_companies": ("contacts", "companies")}
+
+
+def test_backfill_in_several_loads(portal: Portal, warehouse: Warehouse) -> None:
+    """A backfill larger than one load is loaded in several, and is complete."""
+    portal.reset(SeedSpec(contacts=3500, properties=30))
+    report = warehouse.with_settings(load_rows=1000).sync(*OBJECTS)
+    assert report.exit_code == 0
+    loads = warehouse.rows("SELECT count(*) FROM _dlt_loads")[0][0]
+    assert loads >= 3
+    assert differences(portal, warehouse, OBJECTS) == []
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_backfill_goes_on(
+    portal: Portal, warehouse: Warehouse, server: EmulatorServer, seed: int
+) -> None:
+    """A run that is killed at any moment leaves nothing half, and the next one ends complete."""
+    portal.reset(SeedSpec(contacts=3000, properties=30))
+    portal.settings.latency_ms = 60
+    environment = os.environ | {
+        "SOURCES__HUBSPOT__BASE_URL": server.url,
+        "SOURCES__HUBSPOT__ACCESS_TOKEN": server.token,
+        "SOURCES__HUBSPOT__LOAD_ROWS": "500",
+    }
+    start = "from pipelines.cli import main; main()"
+    command = [sys.executable, "-c", start, "sync", "--objects", ",".join(OBJECTS)]
+    chance = random.Random(seed)
+    killed = 0
+    for _ in range(2):
+        began = portal.journal.count(path_contains="/contacts")
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        while portal.journal.count(path_contains="/contacts") == began and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0.1, 3))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    assert killed
+    portal.settings.latency_ms = 0
+    report = warehouse.sync(*OBJECTS)
+    assert report.exit_code == 0
+    assert differences(portal, warehouse, OBJECTS) == []
+    assert link_differences(portal, warehouse, PAIRS) == []
+    doubled = "SELECT id FROM contacts GROUP BY id HAVING count(*) > 1"
+    assert warehouse.rows(doubled) == []
+
+
+def test_backfill_resumes_where_the_last_load_ended(portal: Portal, warehouse: Warehouse) -> None:
+    """After a failure in mid-backfill the next run does not read again what is loaded."""
+    portal.reset(SeedSpec(contacts=3000, properties=30))
+    portal.faults.add(
+        path=r"/contacts\?.*archived=false", method="GET", status=503, nth=list(range(22, 99))
+    )
+    limited = warehouse.with_settings(load_rows=1000, max_attempts=1)
+    assert limited.sync("contacts").exit_code == 6
+    loaded = len(warehouse.table("contacts"))
+    assert 0 < loaded < 3000
+    portal.faults.clear()
+    portal.journal.clear()
+    assert limited.sync("contacts").exit_code == 0
+    pages = portal.journal.count(method="GET", path_contains="/objects/2026-03/contacts")
+    assert pages <= (3000 - loaded) / 100 + 15
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+def test_no_call_is_ever_refused_for_its_rate(portal: Portal, warehouse: Warehouse) -> None:
+    """A sync of a portal with HubSpot's smallest limits gets no 429 at all."""
+    portal.reset(SeedSpec(contacts=2000, properties=20))
+    portal.settings.change({"limits": {"interval": 100, "search": 5, "associations": 100}})
+    strict = warehouse.with_settings(search_per_second=5, associations_per_10_seconds=100)
+    report = strict.sync("contacts", "companies", "deals")
+    assert (report.exit_code, report.rate_limited) == (0, 0)
+    assert portal.journal.count(status=429) == 0
