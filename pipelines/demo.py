@@ -86,7 +86,12 @@ def demo(*, collector: RunCollector, file: str = FILE) -> RunReport:
     for old in (Path(file), Path(f"{file}.wal")):
         old.unlink(missing_ok=True)
     with EmulatorServer(_SPEC, limits="off") as server:
-        config = resolve_config(base_url=server.url, access_token=server.token)
+        config = resolve_config(
+            base_url=server.url,
+            access_token=server.token,
+            search_per_second=10_000,  # this portal has no limits that a demo should wait for
+            associations_per_10_seconds=100_000,
+        )
         furnish(server.portal)
         first = _sync(config, collector, file)
         if first.exit_code:

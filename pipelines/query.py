@@ -1,5 +1,6 @@
 """Read-only SQL on the dataset, as a table, CSV or JSON."""
 
+import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from destinations.failures import credentials_setting, first_line, to_error
 from destinations.warehouse import duckdb_path, explained, is_duckdb, make_destination
-from pipelines.render import instant_text, value_json
+from pipelines.render import instant_text, to_plain, value_json
 from pipelines.report import RunReport, Section
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
@@ -169,7 +170,8 @@ def open_duckdb(path: Path, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]
     with connection:
         connection.execute("SET TimeZone = 'UTC'")
         try:
-            connection.execute(f"SET schema = {_quoted(dataset)}")
+            database = connection.execute("SELECT current_database()").fetchall()[0][0]
+            connection.execute(f"USE {_quoted(database)}.{_quoted(dataset)}")
         except duckdb.CatalogException:
             raise ConfigError(
                 f"There is no dataset {dataset} in {path}.",
@@ -205,7 +207,12 @@ def _csv_field(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    text = instant_text(value) if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        text = instant_text(value)
+    elif isinstance(value, list | dict):
+        text = json.dumps(value, default=to_plain, ensure_ascii=False)
+    else:
+        text = str(value)
     if text and not re.search(r'[",\r\n]|^\s|\s$', text):
         return text
     return '"' + text.replace('"', '""') + '"'
@@ -222,4 +229,4 @@ def _distinct(columns: Sequence[str]) -> list[str]:
 
 
 def _quoted(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
+    return '"' + name.replace('"', '""') + '"'

@@ -235,7 +235,8 @@ def test_merge_of_arrow_tables(tmp_path: Path) -> None:
         pipeline.run([rows], table_name="people", primary_key="id", write_disposition="merge")
     with pipeline.sql_client() as client:
         found = client.execute_sql(
-            "SELECT count(*), count(DISTINCT id), count(nothing), epoch_ms(max(seen_at)) FROM people"
+            "SELECT count(*), count(DISTINCT id), count(nothing), epoch_ms(max(seen_at))"
+            " FROM people"
         )
         name = client.execute_sql("SELECT name FROM people WHERE id = '7'")
     assert found == [(1500, 1500, 0, 1_499_000)]
