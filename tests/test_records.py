@@ -121,10 +121,22 @@ def test_values_that_are_no_strings(value: Any, text: str) -> None:
     assert batch.rejects.num_rows == 0
 
 
-def test_digits_of_a_json_number_are_kept() -> None:
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(b"0.10000000000000000001", id="more than a double holds"),
+        pytest.param(b"1.50", id="a zero at the end"),
+        pytest.param(b"1e5", id="exponent"),
+        pytest.param(b"1e99999999999999999999", id="exponent beyond decimals"),
+        pytest.param(b"1" * 5000, id="endless integer"),
+        pytest.param(b"NaN", id="no number"),
+        pytest.param(b'{"a": [1.50, -1e5]}', id="inside an object"),
+    ],
+)
+def test_digits_of_a_json_number_are_kept(number: bytes) -> None:
     """A JSON number goes into a text column digit by digit."""
-    body = b'{"results": [{"id": 1, "properties": {"text": 0.10000000000000000001}}]}'
-    assert batch_of(body).rows["text"].to_pylist() == ["0.10000000000000000001"]
+    body = b'{"results": [{"id": 1, "properties": {"text": %s}}]}' % number
+    assert batch_of(body).rows["text"].to_pylist() == [number.decode()]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +146,9 @@ def test_digits_of_a_json_number_are_kept() -> None:
         pytest.param(rb"\udc00b", "\ufffdb", r"\udc00b", id="second half"),
         pytest.param(rb"\ud800", "\ufffd", r"\ud800", id="nothing else"),
         pytest.param(b"a\xffb", "a\ufffdb", r"a\udcffb", id="a byte that is no UTF-8"),
+        pytest.param(rb"a\qb", "a\ufffdqb", r"a\qb", id="an escape that is none"),
+        pytest.param(rb"\u12", "\ufffdu12", r"\u12", id="an escape cut short"),
+        pytest.param(rb"\\\x\"", '\\\ufffdx"', r"\\x" + '"', id="beside one that is"),
     ],
 )
 def test_what_is_no_character_is_replaced(inside: bytes, text: str, raw: str) -> None:
@@ -168,6 +183,11 @@ def test_ids_may_be_numbers() -> None:
     assert row_of({"id": 9007199254740993})["id"] == "9007199254740993"
 
 
+def test_an_id_that_cannot_be_encoded() -> None:
+    """A broken character in an id does not cost the page."""
+    assert row_of({"id": "1\ud800"})["id"] == "1\ufffd"
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"<html>502</html>", b'{"results": [{"id": "1", "prop', b"[" * 10**5],
@@ -189,6 +209,7 @@ def test_what_is_no_whole_json(body: bytes) -> None:
         {"results": ["1"]},
         {"results": [{"properties": {}}]},
         {"results": [{"id": None, "properties": {}}]},
+        {"results": [{"id": 1.5, "properties": {}}]},
         {"results": [{"id": "1"}]},
         {"results": [{"id": "1", "properties": None}]},
         {"results": [{"id": "1", "properties": []}]},

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -43,6 +42,9 @@ OWN_COLUMNS: dict[str, pa.DataType] = {
 
 _MENDED = "_hs_mended"  # HubSpot sends no such member
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\')
+_NO_ESCAPE = "\udc5c"  # a backslash, as `surrogateescape` writes a byte that is no character
+_LONGEST_INTEGER = 4_000  # digits; Python reads no more than 4,300
 _UNFIT_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # msgspec takes no such member names
 
 
@@ -85,7 +87,8 @@ class RecordDecoder:
 
         Guarantees: a page that is JSON of this shape is never lost, whatever its values are:
         numbers, booleans and objects become their text, ids may be numbers, of equal members
-        the last counts, characters that cannot be encoded are replaced and remembered.
+        the last counts; escapes, bytes and surrogates that are no character are replaced and
+        remembered.
 
         Raises:
             msgspec.ValidationError: JSON of another shape.
@@ -108,21 +111,21 @@ class RecordDecoder:
     def _decode_slowly(self, body: bytes) -> Page[Record]:
         """Read what the fast decoder refuses."""
         try:
-            text = body.decode("utf-8-sig", "surrogateescape")
-            answer = json.loads(text, parse_float=Decimal, strict=False)
+            answer = _loads(body)
+            results = answer.get("results") if isinstance(answer, dict) else None
+            for record in results if isinstance(results, list) else ():
+                if isinstance(record, dict):
+                    self._mend(record)
         except (ValueError, RecursionError) as error:
             raise msgspec.DecodeError(str(error)) from error
-        results = answer.get("results") if isinstance(answer, dict) else None
-        for record in results if isinstance(results, list) else ():
-            if isinstance(record, dict):
-                self._mend(record)
         page: Page[Record] = msgspec.convert(answer, self._page_type)
         return page
 
     def _mend(self, record: dict[str, Any]) -> None:
         """Make a record's values text, in the shape of the struct."""
-        if type(record.get("id")) is int:
-            record["id"] = str(record["id"])
+        id_ = record.get("id")
+        if type(id_) is int or isinstance(id_, str):
+            record["id"] = _replaced(str(id_))
         for name in ("createdAt", "updatedAt", "archivedAt"):
             record[name] = _replaced(_as_text(record.get(name)) or "")
         record["archived"] = record.get("archived") or False
@@ -134,7 +137,8 @@ class RecordDecoder:
         texts |= {name: _replaced(text) for name, text in broken.items()}
         record["properties"] = {self._members[name]: text for name, text in texts.items()}
         record[_MENDED] = {
-            name: text.encode("utf-8", "backslashreplace").decode() for name, text in broken.items()
+            name: text.replace(_NO_ESCAPE, "\\").encode("utf-8", "backslashreplace").decode()
+            for name, text in broken.items()
         }
 
 
@@ -160,13 +164,39 @@ def _record_type(members: Mapping[str, str]) -> Any:  # noqa: ANN401 - a generat
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A JSON number that Python would round or refuse."""
+
+    text: str
+
+
+def _loads(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Read JSON whose strings may hold anything, numbers with all their digits."""
+    text = body.decode("utf-8-sig", "surrogateescape")
+    return json.loads(
+        _ESCAPE.sub(lambda found: found[0] if len(found[0]) > 1 else _NO_ESCAPE, text),
+        parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else _Number(digits),
+        parse_float=_Number,
+        parse_constant=_Number,
+        strict=False,
+    )
+
+
 def _as_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
-    """Return a value's text; of an object or a list its JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, Decimal | float):
-        return str(value)
-    return json.dumps(value, default=float, ensure_ascii=False)
+    """Return a value's text; of anything but a string its JSON."""
+    return value if value is None or isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON
+    if isinstance(value, _Number):
+        return value.text
+    if isinstance(value, list):
+        return f"[{', '.join([_json(item) for item in value])}]"
+    if isinstance(value, dict):
+        members = [f"{_json(name)}: {_json(item)}" for name, item in value.items()]
+        return f"{{{', '.join(members)}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _replaced(text: str) -> str:
