@@ -1,0 +1,201 @@
+"""What a sync would do: per table the way in, rows, calls, minutes; it asks only for counts."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+
+import dlt
+
+from pipelines.report import RunReport, Section
+from pipelines.stored import source_state, stored_pipeline
+from pipelines.sync import SyncOptions
+from sources.hubspot import HubSpotConfig, Run, archive, changes, open_run
+from sources.hubspot.associations import BATCH as LINKS_BATCH
+from sources.hubspot.associations import Pair
+from sources.hubspot.catalog import (
+    STANDARD,
+    read_custom_schemas,
+    select_pairs,
+    select_types,
+    to_custom_types,
+)
+from sources.hubspot.errors import HubSpotError, ScopeMissingError
+from sources.hubspot.limits import Budget
+from sources.hubspot.listing import PAGE, URL_PROPERTIES
+from sources.hubspot.model import ObjectType, WayIn
+from sources.hubspot.properties import read_definitions
+from sources.hubspot.reading import BATCH
+from sources.hubspot.reference import LABELS_MAX_AGE
+from sources.hubspot.run import is_absent
+from sources.hubspot.schemas import MAX_AGE
+from sources.hubspot.state import SourceState, TableState
+
+PLAN = ("table", "way_in", "rows", "calls", "minutes", "note")
+TOTALS = ("tables", "rows", "calls", "minutes", "calls_left_today")
+_OWNERS_CALLS = 2  # live and archived ones
+
+Calls = Counter[Budget]
+
+
+@dataclass
+class Step:
+    """What a sync would do to one table."""
+
+    table: str
+    way_in: WayIn
+    rows: int | None = None
+    """Rows it would bring; None where only reading them would tell."""
+    calls: Calls = field(default_factory=Counter)
+    note: str = ""
+    total: int | None = None
+    """Live records of the type in the portal."""
+
+
+def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
+    """Tell what a sync with these options would do; nothing is written.
+
+    Args:
+        options: of the sync.
+        config: the source's settings; dlt's configuration where None.
+
+    Raises:
+        HubSpotError: a sync could not begin: settings, token, portal or destination.
+    """
+    report = RunReport("plan", destination=options.destination, dataset=options.dataset)
+    with stored_pipeline(options.destination, options.dataset) as pipeline:
+        state = source_state(pipeline)
+    run = open_run(config)
+    try:
+        run.guard_portal(state.portal_id)
+        run.full_refresh, run.refresh_schema = options.full_refresh, options.refresh_schema
+        steps = _steps(run, options.objects, state)
+        _tell(report, steps, run.client.limits.snapshot())
+    finally:
+        run.close()
+    report.portal_id, report.calls = run.account.portal_id, run.client.meter.calls
+    return report
+
+
+def _steps(run: Run, objects: Sequence[str], state: SourceState) -> list[Step]:
+    """List the steps of a sync: object types, links, reference tables."""
+    custom = to_custom_types(
+        read_custom_schemas(run.client), dlt.Schema("hubspot").naming.normalize_identifier
+    )
+    chosen = select_types((*STANDARD, *custom), objects)
+    looks = [run.submit(partial(_look, run, kind, state), lane="search") for kind in chosen]
+    steps = {kind.table: look.result() for kind, look in zip(chosen, looks, strict=True)}
+    pairs = [Pair(source, target) for source, target in select_pairs(chosen, run.config.pairs)]
+    links = list(_link_steps(pairs, steps))
+    fresh_labels = not run.refresh_schema and state.cached(
+        "labels", now=run.now(), max_age=LABELS_MAX_AGE
+    )
+    owned = sum(kind.pipelines for kind in chosen)
+    reference = Step("reference tables", "whole")
+    reference.calls["interval"] = 2 + _OWNERS_CALLS + owned  # account and schemas are two
+    reference.calls["associations"] = 0 if fresh_labels else len(links)
+    return [*steps.values(), *(link for link in links if link.calls.total()), reference]
+
+
+# --- one object type ------------------------------------------------------------------------
+
+
+def _look(run: Run, kind: ObjectType, source: SourceState) -> Step:
+    """Ask how much of a type there is, and how much of it is new."""
+    state = source.table(kind.table)
+    fresh = run.full_refresh or state.watermark is None or state.working("backfill")
+    try:
+        if fresh or not kind.searchable:
+            return _backfill(run, kind, "backfill" if fresh else "listing")
+        return _increment(run, kind, state, source)
+    except HubSpotError as error:
+        if not is_absent(error):
+            raise
+        return Step(kind.table, "none", rows=0, note=_absence(error), total=0)
+
+
+def _backfill(run: Run, kind: ObjectType, way_in: WayIn) -> Step:
+    total = changes.extent(run.client, kind)[0] if kind.searchable else None
+    names = ",".join(row.name for row in read_definitions(run.client, kind))
+    step = Step(kind.table, way_in, rows=total, total=total)
+    if total is None:
+        step.note = "HubSpot does not tell how many there are"
+    pages = max(1, ceil((total or 0) / PAGE)) * (2 if len(names) > URL_PROPERTIES else 1)
+    step.calls["search"] = int(kind.searchable)
+    step.calls["interval"] = 1 + pages + 1  # definitions, pages, and one of archived records
+    return step
+
+
+def _increment(run: Run, kind: ObjectType, state: TableState, source: SourceState) -> Step:
+    since = (state.watermark or run.now()) - run.lookback
+    peek = changes.newest(run.client, kind, since)
+    loaded = state.recent
+    fresh = [h for h in peek.changed if changes.modified_ms(h, kind) > loaded.get(h.id, -1)]
+    step = Step(kind.table, "increment", rows=len(fresh), total=peek.total)
+    step.calls["search"] = 1
+    if not peek.complete:
+        matching = changes.changed_after(run.client, kind, since, "0").total or len(fresh)
+        step.calls["search"] += ceil(matching / changes.PAGE)
+        step.rows = max(len(fresh), matching - len(loaded))
+    cached = source.cached(f"properties:{kind.table}", now=run.now(), max_age=MAX_AGE)
+    definitions = cached is None or run.refresh_schema
+    archived = archive.is_due(state, peek.total, new=0, now=run.now())
+    step.calls["interval"] = ceil(step.rows / BATCH) if step.rows else 0
+    step.calls["interval"] += int(definitions) + int(archived)
+    return step
+
+
+def _absence(error: HubSpotError) -> str:
+    if isinstance(error, ScopeMissingError):
+        return f"the token lacks {' or '.join(error.scopes) or 'a scope'}"
+    return "not in this portal"
+
+
+# --- links ----------------------------------------------------------------------------------
+
+
+def _link_steps(pairs: Sequence[Pair], steps: Mapping[str, Step]) -> Iterator[Step]:
+    """Plan the pairs both ends of which have records."""
+    for pair in pairs:
+        source, target = steps[pair.source.table], steps[pair.target.table]
+        if source.total == 0 or target.total == 0:
+            continue
+        fresh = source.way_in != "increment"
+        step = Step(pair.table, "backfill" if fresh else "increment")
+        whole = ceil((source.total or 0) / LINKS_BATCH)
+        if fresh:
+            step.calls["associations"] = max(1, whole)
+        elif source.rows or target.rows:  # then all links of the pair are read again
+            step.calls["associations"] = whole + ceil((target.rows or 0) / LINKS_BATCH)
+        yield step
+
+
+# --- the result -----------------------------------------------------------------------------
+
+
+def minutes(calls: Calls, limits: Mapping[str, Mapping[str, float]]) -> float:
+    """Tell the least time that calls take: the budgets run side by side, each at our share."""
+    return max((n / limits[b]["per_second"] / 60 for b, n in calls.items()), default=0.0)
+
+
+def _tell(
+    report: RunReport, steps: Sequence[Step], limits: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Make the report's sections and warn where the day's calls will not do."""
+    rows = [
+        (s.table, s.way_in, s.rows, s.calls.total(), round(minutes(s.calls, limits), 1), s.note)
+        for s in steps
+    ]
+    report.sections.append(Section("plan", PLAN, rows, title="What a sync would do"))
+    calls = sum((step.calls for step in steps), Calls())
+    left = limits["daily"]["remaining"]
+    tables = sum(step.way_in != "none" for step in steps)
+    total = (tables, sum(s.rows or 0 for s in steps), calls.total())
+    totals = [(*total, round(minutes(calls, limits), 1), left)]
+    report.sections.append(Section("totals", TOTALS, totals, title="In sum"))
+    if left is not None and calls.total() > left - limits["daily"]["reserve"]:
+        report.warnings.append(
+            f"The sync takes {calls.total():,} calls, but {left:,} are left today; it keeps what "
+            "it has loaded and goes on with the next run."
+        )

@@ -1,0 +1,150 @@
+"""A plan against the sync that follows: same ways in, same rows, about the same calls."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CORE, Warehouse
+
+from pipelines.plan import Calls, minutes, plan
+from pipelines.report import RunReport
+from pipelines.sync import SyncOptions
+from sources.hubspot.errors import AuthError, ConfigError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Token
+from sources.hubspot_emulator.store import Portal
+
+LIMITS = {
+    "interval": {"per_second": 9.0},
+    "search": {"per_second": 4.5},
+    "associations": {"per_second": 9.0},
+}
+
+
+def planned(warehouse: Warehouse, *objects: str, **options: Any) -> RunReport:
+    """Plan a sync of these tables into the warehouse."""
+    return plan(SyncOptions(objects or CORE, **options), config=warehouse.config)
+
+
+def rows(report: RunReport) -> dict[str, dict[str, Any]]:
+    """Return the plan's rows by table."""
+    section = report.sections[0]
+    found = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
+    return {row["table"]: row for row in found}
+
+
+def totals(report: RunReport) -> Mapping[str, Any]:
+    """Return the plan's last line."""
+    section = report.sections[1]
+    return dict(zip(section.columns, section.rows[0], strict=True))
+
+
+def test_plan_of_a_first_sync(portal: Portal, warehouse: Warehouse) -> None:
+    """The rows of a backfill are foretold exactly, its calls closely; nothing is written."""
+    portal.reset(SeedSpec(seed=3, contacts=700, properties=40))
+    report = planned(warehouse)
+    assert not warehouse.path.exists()
+    done = warehouse.sync()
+    foretold = rows(report)
+    for table in CORE:
+        assert foretold[table]["way_in"] == "backfill"
+        assert foretold[table]["rows"] == done.tables[table].rows
+        assert foretold[table]["calls"] == pytest.approx(done.tables[table].calls, abs=4)
+    links = {table for table, outcome in done.tables.items() if outcome.calls and "_to_" in table}
+    assert links <= foretold.keys()
+    assert totals(report)["calls"] == pytest.approx(done.calls, rel=0.2)
+
+
+def test_plan_of_an_idle_sync(portal: Portal, warehouse: Warehouse) -> None:
+    """Where nothing changed, one search a table is foretold, and metadata."""
+    portal.reset(SeedSpec(seed=3, contacts=50, properties=5))
+    warehouse.sync()
+    report = planned(warehouse)
+    foretold = rows(report)
+    ways = {t: (r["way_in"], r["rows"], r["calls"]) for t, r in foretold.items() if t in CORE}
+    assert ways == dict.fromkeys(CORE, ("increment", 0, 1))
+    assert foretold.keys() - set(CORE) == {"reference tables"}
+
+
+def test_plan_of_an_increment(portal: Portal, warehouse: Warehouse) -> None:
+    """Changed records are counted, also where they are more than one search returns."""
+    portal.reset(SeedSpec(seed=3, contacts=400, properties=5, archived=0, merges=0))
+    warehouse.sync()
+    for id_ in list(portal.records("contacts"))[:250]:
+        portal.update("contacts", id_, {"lastname": "Changed"})
+    for id_ in list(portal.records("deals"))[:3]:
+        portal.update("deals", id_, {"dealname": "Changed"})
+    portal.clock.advance(300_000)
+    foretold = rows(planned(warehouse))
+    assert (foretold["deals"]["rows"], foretold["companies"]["rows"]) == (3, 0)
+    assert foretold["contacts"]["rows"] == pytest.approx(250, abs=10)
+    assert "contacts_to_deals" in foretold
+
+
+def test_plan_of_a_full_refresh(portal: Portal, warehouse: Warehouse) -> None:
+    """With --full-refresh every table is a backfill again."""
+    portal.reset(SeedSpec(seed=3, contacts=20, properties=5))
+    warehouse.sync()
+    foretold = rows(planned(warehouse, "contacts", full_refresh=True))
+    assert foretold["contacts"]["way_in"] == "backfill"
+    assert foretold["contacts"]["rows"] == len(portal.records("contacts"))
+
+
+def test_plan_names_missing_scopes(portal: Portal, warehouse: Warehouse) -> None:
+    """A table that the token may not read is in the plan, with the scope that it lacks."""
+    portal.reset(SeedSpec(seed=3, contacts=20, properties=5))
+    scopes = frozenset({"crm.objects.contacts.read", "crm.schemas.contacts.read"})
+    portal.settings.tokens = {DEFAULT_TOKEN: Token(scopes)}
+    foretold = rows(planned(warehouse, "contacts", "deals"))
+    assert foretold["contacts"]["way_in"] == "backfill"
+    assert foretold["deals"]["way_in"] == "none"
+    assert "crm.objects.deals.read" in foretold["deals"]["note"]
+
+
+def test_plan_only_counts(portal: Portal, warehouse: Warehouse) -> None:
+    """No record is read: what is asked for is metadata and searches."""
+    portal.reset(SeedSpec(seed=3, contacts=20, properties=5))
+    portal.journal.clear()
+    planned(warehouse)
+    objects = [call for call in portal.journal if "/objects/" in call.path]
+    assert objects
+    assert all(call.path.endswith("/search") for call in objects)
+
+
+def test_plan_of_another_portal_is_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """A token of another portal than the dataset's is a setting to correct."""
+    portal.reset(SeedSpec(seed=3, contacts=5, properties=5))
+    warehouse.sync("contacts")
+    portal.account["portalId"] += 1
+    with pytest.raises(ConfigError, match="SOURCES__HUBSPOT__ACCESS_TOKEN"):
+        planned(warehouse, "contacts")
+
+
+def test_plan_with_a_wrong_token(warehouse: Warehouse) -> None:
+    """A refused token ends the plan as it would end the sync."""
+    with pytest.raises(AuthError):
+        planned(warehouse.with_settings(access_token="pat-na1-wrong"))  # noqa: S106 - refused
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        pytest.param({}, 0, id="nothing"),
+        pytest.param({"interval": 540}, 1, id="one-budget"),
+        pytest.param({"interval": 540, "search": 540}, 2, id="side-by-side"),
+        pytest.param({"interval": 540, "associations": 5400}, 10, id="links-last-longest"),
+    ],
+)
+def test_minutes(calls: dict[str, int], expected: float) -> None:
+    """Budgets run side by side, so the longest decides."""
+    counted: Calls = Counter(calls)
+    assert minutes(counted, LIMITS) == pytest.approx(expected)
+
+
+def test_plan_leaves_no_file(portal: Portal, warehouse: Warehouse, tmp_path: Path) -> None:
+    """A plan for a warehouse that is not there yet leaves the folder as it was."""
+    portal.reset(SeedSpec(seed=3, contacts=5, properties=5))
+    planned(warehouse, "contacts")
+    assert list(tmp_path.iterdir()) == []
