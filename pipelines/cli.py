@@ -26,12 +26,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _filled(name: str) -> str:
+    """Refuse an empty name, such as an unset variable of a script leaves."""
+    if not name.strip():
+        raise typer.BadParameter("the name is empty")
+    return name.strip()
+
+
 Objects = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="Tables to read, such as contacts,deals; else all."),
 ]
-Target = Annotated[str, typer.Option(metavar="NAME", help="A destination of dlt's.")]
-Dataset = Annotated[str, typer.Option(metavar="NAME", help="Schema that holds the tables.")]
+Target = Annotated[
+    str, typer.Option(metavar="NAME", help="A destination of dlt's.", callback=_filled)
+]
+Dataset = Annotated[
+    str, typer.Option(metavar="NAME", help="Schema that holds the tables.", callback=_filled)
+]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read everything anew.")]
 HardDelete = Annotated[
     bool, typer.Option("--hard-delete", help="Remove deleted records instead of marking them.")

@@ -1,6 +1,7 @@
 """How a report is spoken: text for people, or one JSON object for programs."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -172,6 +173,10 @@ def one_line(text: str) -> str:
 
 
 def value_json(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return rows as a JSON array of objects."""
-    objects = [dict(zip(columns, row, strict=True)) for row in rows]
+    """Return rows as a JSON array of objects; a number that JSON lacks, such as NaN, is null."""
+    objects = [dict(zip(columns, map(_finite, row), strict=True)) for row in rows]
     return json.dumps(objects, default=to_plain, ensure_ascii=False) + "\n"
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -186,15 +186,8 @@ def test_bad_input_gets_one_line(
     assert line.startswith("error: ")
     assert named in line
     assert SECRET not in line
-    assert tables_in(Path("new.duckdb")) == []
-
-
-def tables_in(file: Path) -> list[tuple[Any, ...]]:
-    """List the tables of a DuckDB file that may not exist."""
-    if not file.exists():
-        return []
-    with duckdb.connect(str(file), read_only=True) as connection:
-        return connection.execute("SHOW ALL TABLES").fetchall()
+    with duckdb.connect("new.duckdb") as connection:
+        assert connection.execute("SHOW ALL TABLES").fetchall() == []
 
 
 def test_error_as_json(fresh: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,6 +227,7 @@ def test_debug_shows_the_traceback(fresh: Portal, monkeypatch: pytest.MonkeyPatc
         pytest.param(["synchronize"], "synchronize", id="unknown command"),
         pytest.param(["sync", "--objects", " , "], "--objects", id="no object"),
         pytest.param(["query"], "SQL", id="missing argument"),
+        pytest.param(["status", "--dataset", ""], "--dataset", id="empty name"),
         pytest.param(["query", "select 1", "--format", "xml"], "csv", id="unknown format"),
         pytest.param(["emulate", "--contacts", "many"], "--contacts", id="no number"),
     ],
@@ -244,8 +238,7 @@ def test_bad_options_get_one_line(words: list[str], named: str) -> None:
     assert (said.code, said.out) == (2, "")
     assert len(said.err.splitlines()) == 1
     assert named in said.err
-    report = cli(*words, "--json").json
-    assert (report["exit_code"], report["error"]["name"]) == (2, "config")
+    assert cli(*words, "--json").json["exit_code"] == 2
 
 
 @pytest.mark.parametrize(
@@ -275,6 +268,8 @@ def test_query_formats(synced: Path, form: str, expected: str) -> None:
         pytest.param("SELECT chr(27) || '[31m' AS a", "table", "a\n\\x1b[31m\n", id="escape codes"),
         pytest.param("SELECT 'a\nb' AS a", "csv", 'a\n"a\nb"\n', id="line break"),
         pytest.param("SELECT 1 AS a WHERE false", "json", "[]\n", id="no rows"),
+        pytest.param("SELECT 'nan'::DOUBLE AS a", "json", '[{"a": null}]\n', id="no number"),
+        pytest.param("SELECT ['x', 'y'] AS a", "csv", 'a\n"[""x"", ""y""]"\n', id="list"),
     ],
 )
 def test_query_oddities(synced: Path, sql: str, form: str, expected: str) -> None:
