@@ -1,0 +1,170 @@
+"""What changes between two syncs, and what it costs to find it."""
+
+from datetime import timedelta
+
+import dlt
+import pytest
+from conftest import Warehouse
+from truth import differences, link_differences
+
+from sources.hubspot import hubspot, open_run
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+CONTACTS = {"contacts": "contacts"}
+DAY_MS = int(timedelta(days=1).total_seconds() * 1000)
+
+
+def test_wide_portal_loses_no_column(portal: Portal, warehouse: Warehouse) -> None:
+    """A thousand properties with 40-character names arrive, without a 414 and without a gap."""
+    names = [f"p{number:03d}_{'x' * 35}" for number in range(1000)]
+    for name in names:
+        portal.create_property("contacts", {"name": name, "type": "string", "fieldType": "text"})
+    for number in range(130):
+        values = {name: f"{number}-{name[:4]}" for name in names[number::7]}
+        portal.create("contacts", {"email": f"c{number}@example.com"} | values)
+    assert warehouse.sync("contacts").exit_code == 0
+    assert portal.journal.count(status=414) == 0
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_more_changes_than_search_can_page(portal: Portal, warehouse: Warehouse) -> None:
+    """More than 10,000 changes in one millisecond are all found."""
+    portal.reset(SeedSpec(contacts=10_300, properties=12))
+    ids = list(portal.records("contacts"))
+    warehouse.sync("contacts")
+    portal.clock.advance(DAY_MS)
+    portal.clock.freeze(portal.clock.now_ms())
+    assert len(ids) > 10_000
+    for id_ in ids:
+        portal.update("contacts", id_, {"firstname": "Bulk"})
+    report = warehouse.sync("contacts")
+    assert report.tables["contacts"].rows == len(ids)
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_late_index_entry_is_found_by_the_next_run(portal: Portal, warehouse: Warehouse) -> None:
+    """A change that enters the search index after a run is in the next one."""
+    portal.reset(SeedSpec(contacts=60))
+    warehouse.sync("contacts")
+    portal.settings.search_lag_ms = 20 * 60_000
+    one = next(iter(portal.records("contacts")))
+    portal.update("contacts", one, {"firstname": "Late"})
+    portal.clock.advance(60_000)
+    warehouse.sync("contacts")
+    assert warehouse.table("contacts")[one]["firstname"] != "Late"
+    portal.clock.advance(25 * 60_000)
+    warehouse.sync("contacts")
+    assert warehouse.table("contacts")[one]["firstname"] == "Late"
+
+
+def test_loaded_changes_are_not_read_again(portal: Portal, warehouse: Warehouse) -> None:
+    """Records within the lookback that are loaded as they are cost no second read."""
+    portal.reset(SeedSpec(contacts=60))
+    warehouse.sync("contacts")
+    one = next(iter(portal.records("contacts")))
+    portal.update("contacts", one, {"firstname": "Once"})
+    assert warehouse.sync("contacts").tables["contacts"].rows == 1
+    portal.clock.advance(60_000)
+    portal.journal.clear()
+    assert warehouse.sync("contacts").tables["contacts"].rows == 0
+    assert portal.journal.count(path_contains="/batch/read") == 0
+
+
+def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Warehouse) -> None:
+    """An archived record leaves no change behind; the number of live records tells of it."""
+    portal.reset(SeedSpec(contacts=80, companies=30))
+    warehouse.sync("contacts", "companies")
+    gone = list(portal.records("companies"))[3]
+    portal.archive("companies", gone)
+    report = warehouse.sync("contacts", "companies")
+    assert report.tables["companies"].tombstones == 1
+    assert warehouse.table("companies")[gone]["_hs_deletion"] == "archived"
+    pairs = {"contacts_to_companies": ("contacts", "companies")}
+    assert link_differences(portal, warehouse, pairs) == []
+
+
+def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> None:
+    """With --hard-delete a deleted record leaves the table."""
+    portal.reset(SeedSpec(contacts=40))
+    warehouse.sync("contacts", hard_delete=True)
+    rows = warehouse.table("contacts")
+    assert rows.keys() == portal.records("contacts").keys()
+    gone = next(iter(rows))
+    portal.archive("contacts", gone)
+    warehouse.sync("contacts", hard_delete=True)
+    assert warehouse.table("contacts").keys() == rows.keys() - {gone}
+
+
+def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse) -> None:
+    """A full refresh reads all records anew and marks as purged those that are nowhere."""
+    portal.reset(SeedSpec(contacts=60))
+    warehouse.sync("contacts")
+    gone = next(iter(portal.records("contacts")))
+    portal.purge("contacts", gone)
+    report = warehouse.sync("contacts", full_refresh=True)
+    assert report.tables["contacts"].way_in == "backfill"
+    row = warehouse.table("contacts")[gone]
+    assert (row["_hs_deletion"], row["_hs_deleted_at"] is None) == ("purged", False)
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_new_property_gets_a_column(portal: Portal, warehouse: Warehouse) -> None:
+    """A property defined after the first sync is a column after the next schema refresh."""
+    portal.reset(SeedSpec(contacts=20))
+    warehouse.sync("contacts")
+    portal.create_property("contacts", {"name": "nps", "type": "number", "fieldType": "number"})
+    one = next(iter(portal.records("contacts")))
+    portal.update("contacts", one, {"nps": "9"})
+    warehouse.sync("contacts", refresh_schema=True)
+    assert warehouse.table("contacts")[one]["nps"] == 9.0
+    known = "SELECT column_name FROM _hs_columns WHERE table_name = 'contacts' AND property = 'nps'"
+    assert warehouse.rows(known) == [("nps",)]
+
+
+def test_changed_type_gets_a_column_of_its_own(portal: Portal, warehouse: Warehouse) -> None:
+    """A property that changes its type keeps its old column and gets another."""
+    portal.create_property("contacts", {"name": "size", "type": "string", "fieldType": "text"})
+    one = portal.create("contacts", {"size": "12"})
+    warehouse.sync("contacts")
+    portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
+    portal.update("contacts", one, {"size": "13"})
+    warehouse.sync("contacts", refresh_schema=True)
+    row = warehouse.table("contacts")[one]
+    assert row["size_number"] == 13.0
+    assert "size" in row
+
+
+def test_changed_company_brings_its_new_links(portal: Portal, warehouse: Warehouse) -> None:
+    """A link shows when only its far end changed."""
+    portal.reset(SeedSpec(contacts=40, companies=20))
+    pairs = {"contacts_to_companies": ("contacts", "companies")}
+    warehouse.sync("contacts", "companies")
+    contact = list(portal.records("contacts"))[5]
+    firm = portal.create("companies", {"name": "New Ltd"})
+    portal.associate("contacts", contact, "companies", firm)
+    warehouse.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, pairs) == []
+
+
+@pytest.mark.parametrize("version", ["v3", "2026-03", "2026-09"])
+def test_every_version_of_the_paths(portal: Portal, warehouse: Warehouse, version: str) -> None:
+    """Numbered and dated paths bring the same rows."""
+    portal.reset(SeedSpec(contacts=30))
+    report = warehouse.with_settings(api_version=version).sync("contacts", "companies")
+    assert report.exit_code == 0
+    assert differences(portal, warehouse, CONTACTS | {"companies": "companies"}) == []
+
+
+def test_plain_dlt_use(portal: Portal, warehouse: Warehouse) -> None:
+    """The source works in a pipeline of one's own, and goes on where it stopped."""
+    portal.reset(SeedSpec(contacts=150))
+    pipeline = dlt.pipeline(
+        "mine", destination=dlt.destinations.duckdb(str(warehouse.path)), dataset_name="hubspot"
+    )
+    for _ in range(2):
+        run = open_run(warehouse.config)
+        pipeline.run(hubspot(objects=["contacts", "companies"], run=run))
+        run.close()
+    assert differences(portal, warehouse, CONTACTS | {"companies": "companies"}) == []
+    assert portal.journal.count(method="GET", path_contains="/objects/2026-03/contacts") <= 6
