@@ -211,9 +211,10 @@ def test_who_keeps_nul_characters(name: str, kept: bool) -> None:  # noqa: FBT00
     assert keeps_nul(name) is kept
 
 
-def test_merge_of_arrow_tables(tmp_path: Path) -> None:
-    """Typed Arrow tables with odd text, instants and an empty column merge without doubles."""
-    pipeline = pipeline_to(str(tmp_path / "wanted.duckdb"))
+@pytest.mark.parametrize("file", ["wanted.duckdb", "hubspot.duckdb", "Hubspot.v2.duckdb"])
+def test_merge_of_arrow_tables(tmp_path: Path, file: str) -> None:
+    """Typed Arrow tables merge without doubles, also where file and dataset share a name."""
+    pipeline = pipeline_to(str(tmp_path / file))
     for first, last in ((0, 1000), (500, 1500)):
         ids = range(first, last)
         rows = pa.table(
