@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from sources.hubspot.casts import cast
 from sources.hubspot.model import Column, Kind, TableSchema
 from sources.hubspot.records import (
     OWN_COLUMNS,
@@ -265,6 +266,26 @@ def test_archived_records(record: dict[str, Any], at: datetime | None) -> None:
     assert row["_hs_archived"] is (at is not None)
     assert row["_hs_deletion"] == ("archived" if at else None)
     assert (row["_hs_deleted_at"], row["_hs_synced_at"]) == (at, NOW)
+
+
+@pytest.mark.parametrize("records", [1, 7, 64])
+def test_each_of_many_columns_gets_its_own_values(records: int) -> None:
+    """Values and rejects stay with their property and record, however many columns there are."""
+    kinds = [KINDS[i % 5] for i in range(200)]
+    schema = TableSchema(
+        "contacts", tuple(Column(f"c{i}", f"c{i}", kinds[i], "") for i in range(200))
+    )
+    texts = [{f"c{i}": f"{r * 200 + i}" for i in range(200) if (r + i) % 3} for r in range(records)]
+    body = body_of(*({"id": str(r), "properties": texts[r]} for r in range(records)))
+    batch = batch_of(body, schema)
+    assert batch.rows.schema == arrow_schema(schema)
+    reasons = {}
+    for column in schema.columns:
+        values = [row.get(column.property) for row in texts]
+        array, found = cast(values, column.kind)
+        assert batch.rows[column.name].to_pylist() == array.to_pylist()
+        reasons |= {(str(r), column.property): (values[r], why) for r, why in found.items()}
+    assert rejected(batch) == reasons
 
 
 def test_tombstones() -> None:
