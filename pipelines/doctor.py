@@ -1,29 +1,36 @@
 """Whether a sync would work: one line per check, and a remedy where it would not."""
 
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import dlt
 
 from destinations.catalog import KNOWN
-from destinations.warehouse import check_destination, describe, make_destination
+from destinations.warehouse import describe
 from pipelines.report import RunReport, Section, find_cause
+from pipelines.stored import source_state, stored_pipeline
 from pipelines.sync import SyncOptions
-from sources.hubspot.catalog import STANDARD, read_custom_schemas
+from sources.hubspot.catalog import (
+    STANDARD,
+    read_custom_schemas,
+    select_types,
+    to_custom_types,
+)
 from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import (
+    ConfigError,
     HubSpotError,
     RequestRejectedError,
     ScopeMissingError,
 )
 from sources.hubspot.model import ObjectType
 from sources.hubspot.run import decode_account
+from sources.hubspot.state import SourceState
 
 Level = Literal["ok", "note", "warning", "failed"]
 
@@ -33,6 +40,7 @@ RETIRES = {"v3": date(2027, 9, 1), "2026-03": date(2027, 9, 30), "2026-09": date
 V4_RETIRES = date(2027, 3, 30)  # of the association paths that `v3` uses
 _SOON_DAYS = 180
 _LOW_QUOTA = 0.1
+_CLOCKS_APART = timedelta(minutes=1)
 COLUMNS = ("check", "level", "finding", "remedy")
 
 
@@ -57,8 +65,8 @@ def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunR
     report = RunReport("doctor", destination=options.destination, dataset=options.dataset)
     findings = _guarded("settings", lambda: _settings(config))
     if findings[0].level != "failed":
-        findings += _portal(config or resolve_config(), report)
-    findings += _guarded("destination", lambda: _destination(options))
+        findings += _portal(config or resolve_config(), options, report)
+    findings += _guarded("destination", lambda: _destination(options, report.portal_id))
     rows = [(f.check, f.level, f.text, f.remedy) for f in findings]
     report.sections.append(Section("checks", COLUMNS, rows))
     codes = [f.exit_code for f in findings if f.exit_code]
@@ -94,16 +102,18 @@ def _settings(config: HubSpotConfig | None) -> Iterator[Finding]:
     )
 
 
-def _portal(config: HubSpotConfig, report: RunReport) -> list[Finding]:
+def _portal(config: HubSpotConfig, options: SyncOptions, report: RunReport) -> list[Finding]:
     """Check everything that only HubSpot can tell."""
     client = Client(config)
     try:
         found = _guarded("token", lambda: _token(client, report))
         if found[0].level == "failed":
             return found
-        found += _guarded("scopes", lambda: _scopes(client))
+        found += _guarded("scopes", lambda: _scopes(client, options.objects))
         found += _quota(client)
-        found += _retirement(config.api_version, client.portal_now() or datetime.now(UTC))
+        portal_now = client.portal_now() or datetime.now(UTC)
+        found += _retirement(config.api_version, portal_now)
+        found += _clock(portal_now - datetime.now(UTC))
     finally:
         report.calls = client.meter.calls
         client.close()
@@ -116,19 +126,21 @@ def _token(client: Client, report: RunReport) -> Iterator[Finding]:
     yield Finding("token", "ok", f"portal {account.portal_id}, {account.account_type or 'account'}")
 
 
-def _scopes(client: Client) -> Iterator[Finding]:
+def _scopes(client: Client, objects: Sequence[str]) -> Iterator[Finding]:
     """Ask each object type for one record: that tells for sure whether a sync may read it."""
+    normalize = dlt.Schema("hubspot").naming.normalize_identifier
+    custom = to_custom_types(read_custom_schemas(client), normalize)
+    chosen = select_types((*STANDARD, *custom), objects)
     with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
-        answers = list(pool.map(partial(_probe, client), STANDARD))
-    pairs = list(zip(STANDARD, answers, strict=True))
+        answers = list(pool.map(partial(_probe, client), chosen))
+    pairs = list(zip(chosen, answers, strict=True))
     missing = {t.table: a for t, a in pairs if isinstance(a, ScopeMissingError)}
     absent = [t.table for t, a in pairs if isinstance(a, RequestRejectedError)]
-    custom = len(read_custom_schemas(client))
-    readable = len(STANDARD) - len(missing) - len(absent)
+    readable = len(chosen) - len(missing) - len(absent)
     yield Finding(
         "scopes",
         "ok" if readable else "failed",
-        f"{readable} of {len(STANDARD)} object types can be read, and {custom} custom objects",
+        f"{readable} of {len(chosen)} object types can be read, {len(custom)} of this portal's own",
         "" if readable else "Grant the token a scope such as crm.objects.contacts.read.",
         0 if readable else ScopeMissingError.exit_code,
     )
@@ -182,14 +194,48 @@ def _retirement(version: str, now: datetime) -> Iterator[Finding]:
     )
 
 
-def _destination(asked: SyncOptions) -> Iterator[Finding]:
+def _clock(ahead: timedelta) -> Iterator[Finding]:
+    """Compare this machine's clock with HubSpot's, which tells the second at best."""
+    apart = abs(ahead)
+    minutes = apart.total_seconds() / 60
+    if apart < _CLOCKS_APART:
+        yield Finding("clock", "ok", "this machine's clock agrees with HubSpot's")
+        return
+    side = "behind" if ahead > timedelta() else "ahead of"
+    yield Finding(
+        "clock",
+        "warning",
+        f"this machine's clock is {minutes:,.0f} min {side} HubSpot's; syncs go by HubSpot's",
+        "Set the clock, so that schedules and logs are right.",
+    )
+
+
+def _destination(asked: SyncOptions, portal_id: int | None) -> Iterator[Finding]:
+    """Open the destination and look at what an earlier sync left there."""
     name = asked.destination
-    with tempfile.TemporaryDirectory(prefix="hubspot-elt-") as working_dir:
-        options: dict[str, Any] = {"pipelines_dir": working_dir, "dataset_name": asked.dataset}
-        pipeline = dlt.pipeline("hubspot", destination=make_destination(name), **options)
-        check_destination(pipeline)
-        where = describe(pipeline)
+    with stored_pipeline(name, asked.dataset) as pipeline:
+        where, state = describe(pipeline), source_state(pipeline)
     known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
     proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
     note = f"; {known.note}" if known and known.note else ""
     yield Finding("destination", "ok", f"{where} can be written; {proof}{note}")
+    yield _state(state, portal_id)
+
+
+def _state(state: SourceState, portal_id: int | None) -> Finding:
+    """Tell whose portal the dataset holds, and how old the property definitions are."""
+    if state.portal_id is None:
+        return Finding("state", "ok", "no sync has been here yet")
+    if portal_id not in {None, state.portal_id}:
+        return Finding(
+            "state",
+            "failed",
+            f"the dataset was loaded from portal {state.portal_id}, the token is of {portal_id}",
+            "Set SOURCES__HUBSPOT__ACCESS_TOKEN to a token of that portal, or choose another "
+            "--dataset for this one.",
+            ConfigError.exit_code,
+        )
+    ages = state.cache_ages(now=datetime.now(UTC))
+    oldest = max((age for name, age in ages.items() if name.startswith("properties:")), default=0)
+    hours = f"{max(0.0, oldest) / 3600:.1f} h old"
+    return Finding("state", "ok", f"portal {state.portal_id}; property definitions are {hours}")

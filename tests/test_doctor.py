@@ -1,9 +1,10 @@
 """The doctor: a line for each thing that a sync needs, a remedy for each that is missing."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from conftest import Warehouse
 
 from pipelines.doctor import doctor
 from pipelines.report import RunReport
@@ -12,6 +13,9 @@ from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot_emulator.settings import Limits, Token
 from sources.hubspot_emulator.store import Portal
 
+CHECKS = [
+    *("settings", "token", "scopes", "quota", "api version", "clock", "destination", "state"),
+]
 SCOPES = frozenset({"oauth", "crm.objects.contacts.read", "crm.schemas.contacts.read"})
 
 
@@ -31,7 +35,7 @@ def test_all_is_well(portal: Portal, config: HubSpotConfig) -> None:
     report = doctor(SyncOptions(), config=config)
     assert (report.status, report.exit_code) == ("ok", 0)
     found = findings(report)
-    assert list(found) == ["settings", "token", "scopes", "quota", "api version", "destination"]
+    assert list(found) == CHECKS
     assert {line["level"] for lines in found.values() for line in lines} <= {"ok", "note"}
     assert str(report.portal_id) in found["token"][0]["finding"]
     assert "190 calls per 10 s" in found["quota"][0]["finding"]
@@ -77,6 +81,45 @@ def test_worst_finding_decides(portal: Portal, config: HubSpotConfig) -> None:
     assert report.exit_code == 2
     (line,) = findings(report)["destination"]
     assert "DESTINATION__POSTGRES__CREDENTIALS" in line["remedy"]
+
+
+def test_unknown_object_name(portal: Portal, config: HubSpotConfig) -> None:
+    """An object type that the portal does not have is a wrong option."""
+    report = doctor(SyncOptions(("contacts", "contcats")), config=config)
+    assert report.exit_code == 2
+    assert "contcats" in findings(report)["scopes"][0]["finding"]
+
+
+def test_state_of_an_earlier_sync(portal: Portal, warehouse: Warehouse) -> None:
+    """What an earlier sync left is told; another portal's dataset is a wrong setting."""
+    portal.create("contacts", {"email": "a@example.com"})
+    warehouse.sync("contacts")
+    options = SyncOptions(("contacts",))
+    report = doctor(options, config=warehouse.config)
+    assert report.exit_code == 0
+    assert "0.0 h old" in findings(report)["state"][0]["finding"]
+    portal.account["portalId"] += 1
+    report = doctor(options, config=warehouse.config)
+    assert report.exit_code == 2
+    (line,) = findings(report)["state"]
+    assert "SOURCES__HUBSPOT__ACCESS_TOKEN" in line["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "level", "said"),
+    [
+        pytest.param(0, "ok", "agrees", id="agree"),
+        pytest.param(12, "warning", "12 min behind", id="behind"),
+        pytest.param(-12, "warning", "12 min ahead", id="ahead"),
+    ],
+)
+def test_clocks_are_compared(
+    portal: Portal, config: HubSpotConfig, minutes: int, level: str, said: str
+) -> None:
+    """A clock that is minutes off HubSpot's is a warning; nothing depends on it."""
+    portal.clock.freeze(datetime.now(UTC) + timedelta(minutes=minutes))
+    (line,) = findings(doctor(SyncOptions(("contacts",)), config=config))["clock"]
+    assert (line["level"], said in line["finding"]) == (level, True)
 
 
 @pytest.mark.parametrize(
