@@ -36,6 +36,8 @@ class SyncOptions:
     """Tables to read; all that the token may read where empty."""
     destination: str = "duckdb"
     dataset: str = "hubspot"
+    only: tuple[str, ...] = ()
+    """Of `objects`, those to load now, with their links to the others; all where empty."""
     full_refresh: bool = False
     """Read everything anew, and mark as purged what is no longer there."""
     hard_delete: bool = False
@@ -98,7 +100,12 @@ def _load_all(
     """Extract, normalize and load until no table has anything left; return what ended it early."""
     started_at = run.now()
     while True:
-        source = hubspot(options.objects or None, run=run, hard_delete=options.hard_delete)
+        source = hubspot(
+            options.objects or None,
+            only=options.only or None,
+            run=run,
+            hard_delete=options.hard_delete,
+        )
         source.resources.add(run_log(run, command, started_at))
         try:
             pipeline.run(source)

@@ -48,13 +48,17 @@ def open_run(config: HubSpotConfig | None = None, **settings: Any) -> Run:  # no
 def hubspot(
     objects: Sequence[str] | None = None,
     *,
+    only: Sequence[str] | None = None,
     run: Run | None = None,
     hard_delete: bool = False,
 ) -> Iterator[DltResource]:
     """HubSpot's CRM: one resource per object type, links as child tables, reference tables.
 
     Args:
-        objects: table names to read; every type that the token may read where None.
+        objects: table names to read, and to link with each other; every type that the token may
+            read where None.
+        only: of these, the ones to load now; a scheduler's task takes one, and its links to the
+            others come along.
         run: the run these resources belong to; a new one from dlt's settings where None.
         hard_delete: remove deleted records instead of keeping them with `_hs_deleted_at`.
 
@@ -69,15 +73,16 @@ def hubspot(
     catalog = (*STANDARD, *to_custom_types(custom, normalize))
     chosen = select_types(catalog, objects)
     links = Links(run, select_pairs(chosen, run.config.pairs))
-    schemas = Schemas(run, chosen)
+    loaded = select_types(chosen, only)
+    schemas = Schemas(run, loaded)
     run.begin_load()
 
     if run.first_load:
         yield _whole("account", reference.account(run, run.account))
         yield _whole("object_types", reference.object_types(run, catalog, custom))
         yield _whole("owners", reference.owners(run))
-        yield _whole("pipelines", reference.pipelines(run, chosen))
-    for kind in chosen:
+        yield _whole("pipelines", reference.pipelines(run, loaded))
+    for kind in loaded:
         if run.wants(kind.table):
             yield _records(run, kind, schemas, links, hard_delete=hard_delete)
     yield _sweep(run, links)
