@@ -14,7 +14,8 @@ from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
 
 FILE = "hubspot_demo.duckdb"
-_SPEC = SeedSpec(seed=7, contacts=1_000, properties=60)
+OBJECTS = ("contacts", "companies", "deals", "tickets", "line_items", "notes", "custom_vehicle")
+_SPEC = SeedSpec(seed=7, contacts=2_000, properties=60)
 _FIRST = ("Aurora", "Blue Fjord", "Cedar", "Duna", "Éclair", "Fuji", "Grünwald")
 _SECOND = ("Logistics", "Foods", "Systems", "Design", "Energy")
 _STAGES = ("appointmentscheduled", "qualifiedtobuy", "contractsent", "closedwon", "closedlost")
@@ -108,7 +109,8 @@ def demo(*, collector: RunCollector, file: str = FILE) -> RunReport:
 
 def _sync(config: HubSpotConfig, collector: RunCollector, file: str) -> RunReport:
     collector.restart()
-    return sync(SyncOptions(destination=file), collector=collector, command="demo", config=config)
+    options = SyncOptions(objects=OBJECTS, destination=file)
+    return sync(options, collector=collector, command="demo", config=config)
 
 
 def furnish(portal: Portal) -> None:
@@ -119,7 +121,7 @@ def furnish(portal: Portal) -> None:
     for number, deal in enumerate(portal.records("deals")):
         sale = {
             "pipeline": "default",
-            "dealstage": _STAGES[number * number % len(_STAGES)],
+            "dealstage": _STAGES[(number + number // 3) % len(_STAGES)],
             "amount": str(500 + number * 137 % 20_000),
         }
         portal.update("deals", deal, sale)

@@ -21,11 +21,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from pipelines.dlt_log import LogHandler
+
 Mode = Literal["auto", "bars", "lines", "json", "quiet"]
 
 LINE_SECONDS = 5.0
 OTHERS = "links and reference tables"  # more than a screen holds, and nobody knows their totals
-_LOGGERS = ("dlt", "py.warnings")
 _STEPS = {"Extract": "reading", "Normalize": "preparing", "Load": "loading"}
 
 
@@ -37,6 +38,11 @@ class Counter:
     count: int = 0
     total: int | None = None
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def of(self) -> int | None:
+        """The total, as long as it can be right: archived records come on top of it."""
+        return self.total if self.total and self.count <= self.total else None
 
     @property
     def per_second(self) -> float:
@@ -58,7 +64,7 @@ class RunCollector(Collector):
         self.stage = ""
         self.counters: dict[str, Counter] = {}
         self._lock = threading.RLock()
-        self._log = _LogHandler(self)
+        self._log = LogHandler(self.log, self.log_level)
         self._log.attach()
 
     def update(
@@ -135,7 +141,7 @@ class BarsCollector(RunCollector):
         self._progress.update(
             self._tasks[counter.name],
             completed=counter.count,
-            total=counter.total,
+            total=counter.of or (counter.count if counter.total else None),
             rate="" if counter.name == "Jobs" else f"{counter.per_second:,.0f}/s",
         )
 
@@ -147,6 +153,12 @@ class BarsCollector(RunCollector):
         if (task := self._tasks.pop("Jobs", None)) is not None:
             self._progress.remove_task(task)
 
+    def restart(self) -> None:
+        """Take the bars of the run before away."""
+        super().restart()
+        while self._progress is not None and self._tasks:
+            self._progress.remove_task(self._tasks.popitem()[1])
+
     def log(self, level: str, message: str) -> None:
         """Print above the bars."""
         self._console.print(f"{level.lower()}: {message}", markup=False, highlight=False)
@@ -155,6 +167,9 @@ class BarsCollector(RunCollector):
         """Leave the bars as they stand."""
         super().close()
         if self._progress is not None:
+            for name, task in self._tasks.items():
+                counter = self.counters.get(name)
+                self._progress.update(task, total=counter.count if counter else 1)
             self._progress.stop()
             self._progress = None
 
@@ -180,7 +195,7 @@ class LinesCollector(RunCollector):
     def _emit(self, counter: Counter) -> None:
         self._shown_at[counter.name] = self._clock()
         self._shown[counter.name] = counter.count
-        of = f" of {counter.total:,}" if counter.total else ""
+        of = f" of {counter.of:,}" if counter.of else ""
         self.write(f"{counter.name}: {counter.count:,}{of} rows")
 
     def _stop(self) -> None:
@@ -262,32 +277,3 @@ def _bars(console: Console) -> Progress:
         TimeElapsedColumn(),
         console=console,
     )
-
-
-class _LogHandler(logging.Handler):
-    """Takes the place of dlt's own log handlers while a run is displayed."""
-
-    def __init__(self, collector: RunCollector) -> None:
-        super().__init__(collector.log_level)
-        self._collector = collector
-        self._replaced: dict[str, list[logging.Handler]] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Hand a record to the display, as one line."""
-        self._collector.log(record.levelname, " ".join(record.getMessage().split()))
-
-    def attach(self) -> None:
-        """Replace the handlers, once; `detach` puts them back."""
-        for name in _LOGGERS:
-            logger = logging.getLogger(name)
-            if name not in self._replaced:
-                self._replaced[name] = logger.handlers[:]
-                logger.handlers[:] = [self]
-        logging.captureWarnings(capture=True)
-
-    def detach(self) -> None:
-        """Give the handlers back."""
-        logging.captureWarnings(capture=False)
-        for name, handlers in self._replaced.items():
-            logging.getLogger(name).handlers[:] = handlers
-        self._replaced.clear()
