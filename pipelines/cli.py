@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.console import INTERRUPTED, Output, UsageError, misused, run
+from pipelines.console import (
+    INTERRUPTED,
+    Output,
+    UsageError,
+    misused,
+    run,
+    speak_utf8,
+    unspoken,
+)
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
     from pipelines.report import RunReport
-    from pipelines.sync import SyncOptions
 
 app = typer.Typer(
     name="hubspot-elt",
@@ -71,6 +78,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: the words after the program's name; those of the process where None.
     """
     words = list(sys.argv[1:] if args is None else args) or ["--help"]
+    speak_utf8()
     try:
         code = app(words, prog_name="hubspot-elt", standalone_mode=False)
     except UsageError as error:
@@ -78,6 +86,8 @@ def main(args: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("error: Interrupted.\n")
         code = INTERRUPTED
+    except OSError as error:
+        code = unspoken(error)
     sys.exit(code)
 
 
@@ -110,9 +120,10 @@ def sync(  # noqa: PLR0913 - one parameter an option
     names = _names(objects)
 
     def work(collector: "RunCollector") -> "RunReport":
+        from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
         from pipelines.sync import sync as run_sync  # noqa: PLC0415 - heavy
 
-        options = _options(
+        options = SyncOptions(
             names,
             destination,
             dataset,
@@ -141,8 +152,9 @@ def plan(  # noqa: PLR0913 - one parameter an option
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.plan import plan as run_plan  # noqa: PLC0415 - heavy
+        from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
 
-        return run_plan(_options(names, destination, dataset, full_refresh=full_refresh))
+        return run_plan(SyncOptions(names, destination, dataset, full_refresh=full_refresh))
 
     run("plan", work, Output(json, quiet, debug), destination, dataset)
 
@@ -162,8 +174,9 @@ def doctor(
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.doctor import doctor as run_doctor  # noqa: PLC0415 - heavy
+        from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
 
-        return run_doctor(_options(names, destination, dataset))
+        return run_doctor(SyncOptions(names, destination, dataset))
 
     run("doctor", work, Output(json, quiet, debug), destination, dataset)
 
@@ -247,11 +260,3 @@ def _names(objects: str | None) -> tuple[str, ...]:
     if objects is not None and not names:
         raise typer.BadParameter("--objects names no table")
     return names
-
-
-def _options(
-    names: tuple[str, ...], destination: str, dataset: str, **switches: bool
-) -> "SyncOptions":
-    from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
-
-    return SyncOptions(names, destination, dataset, **switches)

@@ -1,5 +1,7 @@
 """One command's work done: progress, errors, secrets, the report and the exit code."""
 
+import io
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 """What wrong options raise; some releases of typer have it from click, some bring their own."""
 
 USAGE_ERROR = 2
+UNSPOKEN = 6  # run again when there is room
 INTERRUPTED = 130
 _SHORTEST_SECRET = 6  # blotting out less would blot out words
 
@@ -66,6 +69,7 @@ def run(
         sys.stderr.write(_masked("".join(traceback.format_exception(report.cause)), token))
     _mask(report, token)
     render(report, output.form, stdout=sys.stdout, stderr=sys.stderr)
+    sys.stdout.flush()
     raise typer.Exit(report.exit_code)
 
 
@@ -118,3 +122,17 @@ def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's 
     wrong = ConfigError(message, remedy="See hubspot-elt --help.")
     render(report_of(wrong, words[0]), "json", stdout=sys.stdout, stderr=sys.stderr)
     return USAGE_ERROR
+
+
+def speak_utf8() -> None:
+    """Make both streams carry every character, whatever the machine's locale is."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def unspoken(error: OSError) -> int:
+    """Tell that the result cannot be written, and let nothing of it wait for the process's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stderr.write(f"error: The result cannot be written: {error.strerror}.\n")
+    return UNSPOKEN
