@@ -66,6 +66,32 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
     ),
 )
 
+_POSTGRES: dict[str, tuple[type[HubSpotError], str, str]] = {
+    "InsufficientPrivilege": (
+        ConfigError,
+        "The database refuses to write",
+        "Grant the user of {setting} the right to create schemas.",
+    ),
+    "ReadOnlySqlTransaction": (
+        ConfigError,
+        "The database is read-only",
+        "Point {setting} at the primary server.",
+    ),
+    "TooManyColumns": (
+        ConfigError,
+        "An object type has more properties than PostgreSQL has columns",
+        "Choose another --destination, or leave the type out with --objects.",
+    ),
+    "DiskFull": (WarehouseError, "The server's disk is full", "Free some space and run again."),
+    "TooManyConnections": (
+        WarehouseError,
+        "PostgreSQL has no connection left",
+        "Run again later, or raise max_connections.",
+    ),
+    "AdminShutdown": (WarehouseError, "PostgreSQL was shut down", "Start it and run again."),
+}
+"""By psycopg2's class of the error, which stands for PostgreSQL's own code."""
+
 
 def redacted(text: str) -> str:
     """Return a text without passwords, tokens and the user part of connection strings."""
@@ -175,11 +201,9 @@ def _of_duckdb(error: BaseException) -> HubSpotError | None:
 def _of_postgres(error: BaseException, destination: str) -> HubSpotError | None:
     kind, text = type(error).__name__, str(error)
     setting = credentials_setting(destination)
-    if kind == "InsufficientPrivilege":
-        return ConfigError(
-            f"The database refuses to write: {first_line(error)}",
-            remedy=f"Grant the user of {setting} the right to create schemas.",
-        )
+    if kind in _POSTGRES:
+        of, message, remedy = _POSTGRES[kind]
+        return of(f"{message}: {first_line(error)}", remedy=remedy.format(setting=setting))
     if kind != "OperationalError":
         return None
     if any(part in text for part in _WRONG_LOGIN) or "does not exist" in text:

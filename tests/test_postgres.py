@@ -17,7 +17,7 @@ from truth import differences, link_differences
 from pipelines.report import RunReport
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.errors import ConfigError
+from sources.hubspot.errors import ConfigError, WarehouseError
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
 
@@ -226,3 +226,26 @@ def test_refusals_are_explained(
     assert says in message
     assert "p4ssword" not in message
     assert "\n" not in message
+
+
+def test_more_properties_than_columns(portal: Portal, postgres: Postgres) -> None:
+    """A type that has more properties than a table may have columns ends the run with code 2."""
+    portal.reset(SeedSpec(contacts=3, properties=1650, odd_values=False))
+    report = postgres.sync("contacts")
+    assert (report.status, report.exit_code) == ("failed", 2)
+    assert "more properties than PostgreSQL has columns" in str(report.error)
+    assert "--objects" in report.remedy
+
+
+def test_server_that_does_not_answer(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, portal: Portal
+) -> None:
+    """An unreachable server is told before HubSpot is asked, and the run may be tried again."""
+    uri = f"postgresql://loader:{PASSWORD}@127.0.0.1:1/postgres"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", uri)
+    portal.journal.clear()
+    with pytest.raises(WarehouseError, match="host and port in DESTINATION__POSTGRES") as refused:
+        postgres.sync("contacts")
+    assert refused.value.retryable
+    assert PASSWORD not in str(refused.value)
+    assert not list(portal.journal)
