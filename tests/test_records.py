@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from sources.hubspot.casts import cast
 from sources.hubspot.model import Column, Kind, TableSchema
@@ -170,6 +172,77 @@ def test_nul_characters_stay_unless_a_warehouse_cannot_hold_them() -> None:
         ("1", "text"): (r"a\0b", "nul_character"),
         ("1", "double"): (r"1\0", "not_a_number"),
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a b", "ümlaut", "p1", "results", "_hs_mended", 'quo"te', "back\\slash", "new\nline"],
+    ids=ascii,
+)
+@pytest.mark.parametrize("value", ["x", 5], ids=["fast", "slow"])
+def test_any_name_of_a_property(name: str, value: Any) -> None:
+    """A property's value is found whatever its name is."""
+    batch = batch_of(body_of({"properties": {name: value, "other": "y"}}), schema_of("p0", name))
+    assert batch.rows.column(2).to_pylist() == [str(value)]
+    assert batch.rows.column(1).to_pylist() == [None]
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)  # lone surrogates, too
+ANY_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), ANY_TEXT),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(ANY_TEXT, inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+ANY_RECORD = st.fixed_dictionaries(
+    {
+        "id": st.one_of(st.integers(), ANY_TEXT),
+        "properties": st.fixed_dictionaries({}, optional=dict.fromkeys(KINDS, ANY_JSON)),
+    },
+    optional=dict.fromkeys(("createdAt", "updatedAt", "archivedAt"), ANY_JSON),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(record=ANY_RECORD, strip_nul=st.booleans(), ascii_only=st.booleans())
+def test_any_record_goes_through(
+    record: dict[str, Any], *, strip_nul: bool, ascii_only: bool
+) -> None:
+    """A record of this shape is never lost; a value that is not null is kept or rejected."""
+    text = json.dumps({"results": [record]}, ensure_ascii=ascii_only)
+    batch = batch_of(text.encode("utf-8", "surrogatepass"), strip_nul=strip_nul)
+    row, found = batch.rows.to_pylist()[0], rejected(batch)
+    for kind, value in record["properties"].items():
+        has_value = value is not None and value != ""
+        assert has_value == (row[kind] is not None or (row["id"], kind) in found)
+        if kind == "text" and isinstance(value, str) and (row["id"], kind) not in found:
+            assert row[kind] == (value or None)
+    if strip_nul:
+        assert not any("\0" in raw for raw, _ in found.values())
+
+
+@settings(max_examples=300, deadline=None)
+@given(answer=ANY_JSON, record=ANY_JSON)
+@example(answer={}, record={"id": "1", "properties": {"text": 5}})
+def test_any_json_is_records_or_an_error(answer: Any, record: Any) -> None:
+    """Whatever JSON an answer is, it is records or the one kind of error that callers know."""
+    whole = {**(answer if isinstance(answer, dict) else {}), "results": [record]}
+    for body in (answer, whole, whole | {"results": record}):
+        try:
+            page = RecordDecoder(SCHEMA).page(json.dumps(body).encode())
+        except msgspec.ValidationError:
+            continue
+        to_batch(page.results, SCHEMA, synced_at=NOW)
+
+
+@given(cut=st.integers(min_value=0, max_value=10**4), value=st.sampled_from(["x", 5, "\ud800"]))
+def test_any_body_cut_short(cut: int, value: Any) -> None:
+    """A body that ends too early is never taken for a shorter list of records."""
+    body = body_of({"properties": {"text": value, "double": "1"}}, {"archived": True})
+    with pytest.raises(msgspec.DecodeError) as caught:
+        RecordDecoder(SCHEMA).page(body[: cut % len(body)])
+    assert not isinstance(caught.value, msgspec.ValidationError)
 
 
 @pytest.mark.parametrize("body", [b'"a": "1", "a": "2"', b'"a": 1, "a": "2"'], ids=["fast", "slow"])

@@ -119,7 +119,10 @@ class RecordDecoder:
                     self._mend(record)
         except (ValueError, RecursionError) as error:
             raise msgspec.DecodeError(str(error)) from error
-        page: Page[Record] = msgspec.convert(answer, self._page_type)
+        try:
+            page: Page[Record] = msgspec.convert(answer, self._page_type)
+        except UnicodeEncodeError as error:  # the name of a member, which is HubSpot's own
+            raise msgspec.ValidationError(str(error)) from error
         return page
 
     def _mend(self, record: dict[str, Any]) -> None:
