@@ -19,7 +19,7 @@ from destinations.failures import credentials_setting, first_line, to_error
 from destinations.warehouse import duckdb_path, explained, is_duckdb, make_destination
 from pipelines.render import instant_text, to_plain, value_json
 from pipelines.report import RunReport, Section
-from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+from sources.hubspot.errors import ConfigError, HubSpotError
 
 Format = Literal["table", "csv", "json"]
 
@@ -153,6 +153,8 @@ def open_reader(destination: str, dataset: str) -> Iterator[Reader]:
                 client: SqlClientBase[Any] = pipeline.sql_client()
                 client.open_connection()
                 open_.callback(client.close_connection)
+                if not client.has_dataset():
+                    raise no_dataset(dataset, destination)
                 reader = SqlReader(client, destination)
         yield reader
 
@@ -173,19 +175,25 @@ def open_duckdb(path: Path, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]
             database = connection.execute("SELECT current_database()").fetchall()[0][0]
             connection.execute(f"USE {_quoted(database)}.{_quoted(dataset)}")
         except duckdb.CatalogException:
-            raise ConfigError(
-                f"There is no dataset {dataset} in {path}.",
-                remedy="Run hubspot-elt sync first, or correct --dataset.",
-            ) from None
+            raise no_dataset(dataset, str(path)) from None
         yield connection
+
+
+def no_dataset(dataset: str, where: str) -> ConfigError:
+    """Return the error of a dataset that no sync has made."""
+    return ConfigError(
+        f"There is no dataset {dataset} in {where}.",
+        remedy="Run hubspot-elt sync first, or correct --dataset.",
+    )
 
 
 def refused(error: BaseException, destination: str) -> HubSpotError:
     """Return what it means that a destination refuses a statement, or is gone."""
-    if isinstance(error, DatabaseUndefinedRelation):
-        return _wrong(error.__cause__ or error)
-    known = to_error(error.__cause__ or error, destination)
-    return known if isinstance(known, ConfigError | WarehouseError) else _wrong(error)
+    cause = error.__cause__ or error
+    writes = type(cause).__name__ == "ReadOnlySqlTransaction"  # as this session is told to be
+    if writes or isinstance(error, DatabaseUndefinedRelation):
+        return _wrong(cause)
+    return to_error(cause, destination) or _wrong(cause)
 
 
 def _wrong(error: BaseException) -> ConfigError:

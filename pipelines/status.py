@@ -30,7 +30,7 @@ def status(*, destination: str = "duckdb", dataset: str = "hubspot", runs: int =
     """
     report = RunReport("status", destination=destination, dataset=dataset)
     with open_reader(destination, dataset) as reader:
-        last = _ask(reader, _RUNS)[:runs]
+        last = _runs(reader, dataset)[:runs]
         tables = _ask(reader, _TABLES)
         counts = {row["table_name"]: _count(reader, row["table_name"]) for row in tables}
     if last:
@@ -41,6 +41,17 @@ def status(*, destination: str = "duckdb", dataset: str = "hubspot", runs: int =
         _tables(rows),
     ]
     return report
+
+
+def _runs(reader: Reader, dataset: str) -> list[dict[str, Any]]:
+    """Return all runs, the last one first."""
+    try:
+        return _ask(reader, _RUNS)
+    except ConfigError as error:
+        raise ConfigError(
+            f"No sync has been in dataset {dataset} yet.",
+            remedy="Run hubspot-elt sync first, or correct --dataset.",
+        ) from error
 
 
 def _tables(rows: list[Sequence[Any]]) -> Section:
