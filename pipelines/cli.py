@@ -3,6 +3,7 @@
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -77,6 +78,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: the words after the program's name; those of the process where None.
     """
+    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")  # dlt sends it by default
     words = list(sys.argv[1:] if args is None else args) or ["--help"]
     speak_utf8()
     try:

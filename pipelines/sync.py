@@ -71,10 +71,10 @@ def sync(
             dataset_name=options.dataset,
             progress=collector,
         )
-        check_destination(pipeline)
-        pipeline.sync_destination()
         run = open_run(config)
         try:
+            check_destination(pipeline)
+            pipeline.sync_destination()
             _configure(run, options, pipeline, collector)
             error = _load_all(run, options, pipeline, command)
         finally:

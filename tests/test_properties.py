@@ -189,10 +189,14 @@ def odd_portal(portal: Portal) -> Portal:
 
 
 def test_read_definitions(odd_portal: Portal, config: HubSpotConfig) -> None:
-    """All definitions are read in three calls, those with sensitive data among them."""
+    """All definitions are read in one call; those with sensitive data in two more, when asked."""
     names = {row.name for row in read_definitions(Client(config), CONTACTS)}
-    assert {"email", "hs_object_id", "passport_number"} <= names
-    assert odd_portal.journal.count(path_contains="/properties/") == 3
+    assert {"email", "hs_object_id"} <= names
+    assert "passport_number" not in names
+    assert odd_portal.journal.count(path_contains="/properties/") == 1
+    found = read_definitions(Client(config), CONTACTS, sensitive=True)
+    assert {"email", "passport_number"} <= {row.name for row in found}
+    assert odd_portal.journal.count(path_contains="/properties/") == 4
 
 
 @pytest.mark.parametrize("status", [400, 403])
@@ -202,7 +206,8 @@ def test_refused_sensitive_definitions(
     """Where HubSpot refuses sensitive definitions, the others are all there is."""
     for nth in (2, 3):
         odd_portal.faults.add(method="GET", path="properties", nth=nth, status=status)
-    names = {row.name for row in read_definitions(Client(config), CONTACTS)}
+    found = read_definitions(Client(config), CONTACTS, sensitive=True)
+    names = {row.name for row in found}
     assert "email" in names
     assert "passport_number" not in names
 

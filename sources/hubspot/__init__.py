@@ -13,7 +13,7 @@ import dlt
 from dlt.extract import DltResource
 
 from . import objects as spine
-from . import reference
+from . import reference, reference_tables
 from .associations import Pair
 from .catalog import STANDARD, read_custom_schemas, select_pairs, select_types, to_custom_types
 from .client import Client
@@ -23,6 +23,7 @@ from .model import ObjectType
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
+from .table import REJECTS
 
 __all__ = ["HubSpotConfig", "Run", "hubspot", "open_run"]
 
@@ -100,7 +101,7 @@ def _records(
     # variants first: they begin as copies of what the resource itself has
     _with_links(resource, [p for p in links.pairs if kind in {p.source, p.target}])
     resource.apply_hints(
-        table_name=spine.REJECTS,
+        table_name=REJECTS,
         primary_key=("table_name", "id", "property"),
         write_disposition=MERGE,
         create_table_variant=True,
@@ -133,11 +134,11 @@ def _with_links(resource: DltResource, pairs: Sequence[Pair]) -> DltResource:
 def _whole(name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
     resource = dlt.resource(rows, name=name)
-    for table in reference.TABLES[name]:
-        scope = reference.SCOPES.get(table)
+    for table in reference_tables.TABLES[name]:
+        scope = reference_tables.SCOPES.get(table)
         resource.apply_hints(
             table_name=table,
-            primary_key=None if scope else reference.KEYS[table],
+            primary_key=None if scope else reference_tables.KEYS[table],
             merge_key=scope,
             write_disposition=MERGE if scope else "replace",
             create_table_variant=True,

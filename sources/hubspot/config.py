@@ -59,7 +59,9 @@ class HubSpotConfig(BaseConfiguration):
     max_attempts: int = 6
     """How often one call is tried before its failure counts."""
     pairs: list[str] | None = None
-    """Association pairs to read instead of the default ones."""
+    """Pairs of object types to link beside the default ones, as `from:to`."""
+    sensitive: bool = False
+    """Whether to read properties with sensitive data, which takes scopes of their own."""
 
     def __repr__(self) -> str:
         shown = {name: value for name, value in self.items() if name != "access_token"}

@@ -91,22 +91,23 @@ def _encodable(body: bytes) -> bytes:
     return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def read_definitions(client: Client, object_type: ObjectType) -> list[Definition]:
+def read_definitions(
+    client: Client, object_type: ObjectType, *, sensitive: bool = False
+) -> list[Definition]:
     """Read the definitions of all properties of a type.
-
-    HubSpot lists properties with sensitive data only when asked for them, and refuses that to
-    tokens and portals without; they are then left out.
 
     Args:
         client: of this portal.
         object_type: whose properties.
+        sensitive: those with sensitive data too, which HubSpot lists only when asked for them;
+            left out where the token or the portal has none.
 
     Raises:
         HubSpotError: the definitions of the usual properties cannot be read.
     """
     path = client.path("properties", object_type.path)
     found = {row.name: row for row in client.get(path, decode=decode_definitions)}
-    for sensitivity in ("sensitive", "highly_sensitive"):
+    for sensitivity in ("sensitive", "highly_sensitive") if sensitive else ():
         try:
             rows = client.get(path, {"dataSensitivity": sensitivity}, decode=decode_definitions)
         except (ScopeMissingError, RequestRejectedError):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import dlt
 
@@ -38,25 +37,27 @@ class Schemas:
         """
         table = object_type.table
         cached = self._cached(object_type, source)
+        known = unpack(source.columns.get(table, []))
         if cached is not None:
-            return TableSchema(table, tuple(unpack(cached)))
+            current = set(cached)
+            return TableSchema(table, tuple(c for c in known if c.name in current))
         self._prefetch(source)
         definitions = yield from wait(self._calls[table])
-        known = unpack(source.columns.get(table, []))
         schema = to_schema(table, definitions, known, _normalize())
         new = [column for column in schema.columns if column not in known]
         source.columns[table] = pack([*known, *new])
-        source.cache(f"properties:{table}", pack(schema.columns), now=self._run.now())
+        names = [column.name for column in schema.columns]
+        source.cache(f"properties:{table}", names, now=self._run.now())
         self.read[table] = definitions
         self.columns[table] = [*known, *new]
         self.since[table] = source.note_columns(table, new, at=self._run.now())
         return schema
 
-    def _cached(self, object_type: ObjectType, source: SourceState) -> list[Any] | None:
+    def _cached(self, object_type: ObjectType, source: SourceState) -> list[str] | None:
         if self._run.refresh_schema and object_type.table not in self.read:
             return None
         name = f"properties:{object_type.table}"
-        value: list[Any] | None = source.cached(name, now=self._run.now(), max_age=MAX_AGE)
+        value: list[str] | None = source.cached(name, now=self._run.now(), max_age=MAX_AGE)
         return value
 
     def _prefetch(self, source: SourceState) -> None:
@@ -65,7 +66,8 @@ class Schemas:
             table = object_type.table
             if table not in self._calls and self._cached(object_type, source) is None:
                 client = self._run.client.for_table("properties")
-                call = partial(read_definitions, client, object_type)
+                sensitive = self._run.config.sensitive
+                call = partial(read_definitions, client, object_type, sensitive=sensitive)
                 self._calls[table] = self._run.submit(call)
 
 

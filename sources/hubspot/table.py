@@ -1,0 +1,97 @@
+"""One object table at work: what it works with, and the one way from records to rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import dlt
+
+from . import archive
+from .client import Client
+from .errors import RequestRejectedError
+from .links import Links
+from .model import ObjectType, TableOutcome, TableSchema
+from .records import Record, RecordDecoder, instants_ms, to_batch, tombstones
+from .run import Items, Run
+from .state import TableState
+
+BLOCK = 1000  # records that become one Arrow table: decoding by the page costs twice as much
+REJECTS = "_hs_rejected_values"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the resource of one object type works with."""
+
+    run: Run
+    object_type: ObjectType
+    schema: TableSchema
+    decoder: RecordDecoder
+    state: TableState
+    outcome: TableOutcome
+    links: Links
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.object_type.table
+
+    @property
+    def client(self) -> Client:
+        """The client whose meter counts this table's calls."""
+        return self.run.client_for(self.name)
+
+    def leave_unfinished(self) -> None:
+        """Say that another load has to go on with this table."""
+        self.run.unfinished.add(self.name)
+
+
+def sweep_archived(table: Table, since: datetime | None) -> Items:
+    """Hand on the records archived since the last sweep; all of them where there was none."""
+    started_at = table.run.now()
+    floor = since - table.run.lookback if since else None
+    pages = archive.list_archived(
+        table.run, table.client, table.object_type, table.decoder, since=floor
+    )
+    block: list[Record] = []
+    try:
+        for records in pages:
+            if records is None:
+                yield None
+                continue
+            block.extend(records)
+            if len(block) >= BLOCK:
+                yield from emit(table, block, replace_links=True)
+                block = []
+    except RequestRejectedError as error:
+        table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
+    yield from emit(table, block, replace_links=True)
+    table.state.note_sweep(started_at)
+
+
+def emit(table: Table, records: Sequence[Record], *, replace_links: bool = False) -> Items:
+    """Turn records into rows of their table, rejected values, tombstones of merged ids, links."""
+    if not records:
+        return
+    run, synced_at = table.run, table.run.now()
+    live = [record.id for record in records if not record.archived]
+    batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=run.strip_nul)
+    yield batch.rows
+    if batch.rejects.num_rows:
+        yield dlt.mark.with_table_name(batch.rejects, REJECTS)
+    survivors = (record for record in records if not record.archived)
+    merged = {old: r.id for r in survivors for old in table.decoder.merged_ids(r)}
+    if merged:
+        yield tombstones(merged, table.schema, synced_at=synced_at + timedelta(milliseconds=1))
+    dead = [record.id for record in records if record.archived] + list(merged)
+    yield from table.links.read(table.object_type, live, replace=replace_links)
+    yield from table.links.drop(table.object_type, dead)
+    table.state.note_recent(instants_ms(records), since=_recent_since(table))
+    table.outcome.rows += len(live)
+    table.outcome.tombstones += len(dead)
+    run.budget.take(len(records))
+
+
+def _recent_since(table: Table) -> datetime:
+    watermark = table.state.watermark
+    return (watermark or table.run.now()) - table.run.lookback
