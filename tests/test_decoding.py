@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.hubspot.model import Column, Kind, TableSchema
-from sources.hubspot.records import RecordDecoder, to_batch
+from sources.hubspot.decoding import RecordDecoder
+from sources.hubspot.records import to_batch
 
 KINDS: tuple[Kind, ...] = ("text", "double", "bool", "date", "timestamp")
 NOW = datetime(2024, 9, 11, 13, tzinfo=UTC)

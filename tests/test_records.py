@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sources.hubspot.casts import cast
+from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.model import Column, Kind, TableSchema
 from sources.hubspot.records import (
     OWN_COLUMNS,
     REJECTS,
     Batch,
-    RecordDecoder,
     arrow_schema,
     instants_ms,
     to_batch,

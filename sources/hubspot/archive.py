@@ -12,9 +12,9 @@ from functools import partial
 
 from .changes import instant_ms
 from .client import Client
+from .decoding import Record, RecordDecoder
 from .listing import Listing, Range, list_page
 from .model import ObjectType, Page
-from .records import Record, RecordDecoder
 from .run import Run
 from .state import TableState
 

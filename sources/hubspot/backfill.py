@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from . import archive
+from .decoding import Record
 from .errors import HubSpotError, RequestRejectedError
 from .listing import Listing, NotKeysetError, Range, list_page
 from .model import Page
-from .records import Record
 from .run import Items, wait
 from .state import to_instant, to_text
 from .table import BLOCK, Table, emit, sweep_archived

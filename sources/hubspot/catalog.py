@@ -14,8 +14,15 @@ from .errors import ConfigError, NotFoundError, ScopeMissingError
 from .model import ObjectType
 
 STANDARD: tuple[ObjectType, ...] = (
-    ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate", links=True),
-    ObjectType("companies", "companies", "0-2", links=True),
+    ObjectType(
+        "contacts",
+        "contacts",
+        "0-1",
+        last_modified="lastmodifieddate",
+        links=True,
+        merges_into_new=True,
+    ),
+    ObjectType("companies", "companies", "0-2", links=True, merges_into_new=True),
     ObjectType("deals", "deals", "0-3", links=True, pipelines=True),
     ObjectType("tickets", "tickets", "0-5", links=True, pipelines=True),
     ObjectType("line_items", "line_items", "0-8", links=True),

@@ -12,10 +12,10 @@ from http import HTTPStatus
 from itertools import pairwise
 
 from .client import Client
+from .decoding import Record, RecordDecoder
 from .errors import ContractError, RequestRejectedError
 from .model import ObjectType, Page
 from .reading import Found, read_batch
-from .records import Record, RecordDecoder
 
 PAGE = 100  # records per listing call, HubSpot's maximum
 WORTH = 12  # pages that a range should have left to be worth the call that dividing it costs

@@ -29,6 +29,8 @@ class ObjectType:
     """Whether HubSpot offers search for it; listing is the only way in otherwise."""
     links: bool = False
     """Whether its associations are read by default."""
+    merges_into_new: bool = False
+    """Whether a merge makes a record with a new id."""
     pipelines: bool = False
     """Whether its records move through pipelines."""
 

@@ -7,10 +7,10 @@ taken after what it vouches for is handed on.
 import dlt
 
 from .backfill import backfill
+from .decoding import RecordDecoder
 from .increment import increment
 from .links import Links
 from .model import ObjectType
-from .records import RecordDecoder
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState

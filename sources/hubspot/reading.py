@@ -11,9 +11,9 @@ from itertools import islice
 from typing import TypeVar
 
 from .client import Client
+from .decoding import Record, RecordDecoder
 from .errors import RequestRejectedError
 from .model import ObjectType, Page
-from .records import Record, RecordDecoder
 
 BATCH = 100  # ids per call, HubSpot's maximum
 T = TypeVar("T")

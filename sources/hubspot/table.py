@@ -1,17 +1,20 @@
 """One object table at work: what it works with, and the one way from records to rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dlt
 
 from . import archive
+from .changes import instant_ms
 from .client import Client
+from .decoding import Record, RecordDecoder
 from .errors import RequestRejectedError
 from .links import Links
 from .model import ObjectType, TableOutcome, TableSchema
-from .records import Record, RecordDecoder, instants_ms, to_batch, tombstones
+from .records import instants_ms, to_batch, tombstones
 from .run import Items, Run
 from .state import TableState
 
@@ -79,10 +82,14 @@ def emit(table: Table, records: Sequence[Record], *, replace_links: bool = False
     yield batch.rows
     if batch.rejects.num_rows:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
-    survivors = (record for record in records if not record.archived)
-    merged = {old: r.id for r in survivors for old in table.decoder.merged_ids(r)}
+    merged = {
+        old: record
+        for record in records
+        if not record.archived
+        for old in table.decoder.merged_ids(record)
+    }
     if merged:
-        yield tombstones(merged, table.schema, synced_at=synced_at + timedelta(milliseconds=1))
+        yield _tombstones(table, merged, synced_at + timedelta(milliseconds=1))
     dead = [record.id for record in records if record.archived] + list(merged)
     yield from table.links.read(table.object_type, live, replace=replace_links)
     yield from table.links.drop(table.object_type, dead)
@@ -90,6 +97,24 @@ def emit(table: Table, records: Sequence[Record], *, replace_links: bool = False
     table.outcome.rows += len(live)
     table.outcome.tombstones += len(dead)
     run.budget.take(len(records))
+
+
+def _tombstones(table: Table, merged: Mapping[str, Record], synced_at: datetime) -> Any:  # noqa: ANN401 - an Arrow table
+    """Make rows of ids that were merged away, old id -> survivor.
+
+    Where a merge makes a new record, its creation tells when the old ones went.
+    """
+    created = {old: instant_ms(survivor.createdAt) for old, survivor in merged.items()}
+    return tombstones(
+        {old: survivor.id for old, survivor in merged.items()},
+        table.schema,
+        synced_at=synced_at,
+        deleted_at={
+            old: datetime.fromtimestamp(at / 1000, UTC)
+            for old, at in created.items()
+            if at and table.object_type.merges_into_new
+        },
+    )
 
 
 def _recent_since(table: Table) -> datetime:
