@@ -17,15 +17,15 @@ from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.warehouse import check_destination, make_destination
+from destinations.warehouse import check_destination, explained, keeps_nul, make_destination
 from pipelines.purge import mark_purged
 from pipelines.report import RunReport
 from pipelines.runlog import run_log, run_status
 from sources.hubspot import Run, hubspot, open_run
 from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import HubSpotError
 
 IDS = 8_000  # record ids that are held at a time
-KEEPS_NUL = {"duckdb", "motherduck"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ def sync(
         run = open_run(config)
         try:
             check_destination(pipeline)
-            pipeline.sync_destination()
+            with explained(options.destination):
+                pipeline.sync_destination()
             _configure(run, options, pipeline, collector)
             error = _load_all(run, options, pipeline, command)
         finally:
@@ -87,7 +88,7 @@ def _configure(run: Run, options: SyncOptions, pipeline: Pipeline, collector: Co
     run.report_errors = True
     run.full_refresh = options.full_refresh
     run.refresh_schema = options.refresh_schema or options.full_refresh
-    run.strip_nul = options.destination not in KEEPS_NUL
+    run.strip_nul = not keeps_nul(options.destination)
     run.budget.rows = run.config.load_rows
     run.budget.seconds = run.config.load_minutes * 60
     run.known_ids = partial(_known_ids, pipeline)
@@ -96,7 +97,7 @@ def _configure(run: Run, options: SyncOptions, pipeline: Pipeline, collector: Co
 
 def _load_all(
     run: Run, options: SyncOptions, pipeline: Pipeline, command: str
-) -> PipelineStepFailed | None:
+) -> PipelineStepFailed | HubSpotError | None:
     """Extract, normalize and load until no table has anything left; return what ended it early."""
     started_at = run.now()
     while True:
@@ -110,7 +111,7 @@ def _load_all(
         try:
             pipeline.run(source)
             mark_purged(pipeline, run)
-        except PipelineStepFailed as error:
+        except (PipelineStepFailed, HubSpotError) as error:
             return error
         if run.stopped or not run.unfinished:
             return None
@@ -132,7 +133,7 @@ def _report(
     run: Run,
     options: SyncOptions,
     command: str,
-    error: PipelineStepFailed | None,
+    error: PipelineStepFailed | HubSpotError | None,
     seconds: float,
 ) -> RunReport:
     report = RunReport(command, destination=options.destination, dataset=options.dataset)

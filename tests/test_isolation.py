@@ -33,7 +33,7 @@ def test_missing_scope_is_a_row_and_the_rest_is_loaded(
 def test_failing_table_leaves_the_others_complete(portal: Portal, warehouse: Warehouse) -> None:
     """A table that HubSpot cannot answer for fails alone: the exit code tells, the rest is there."""
     portal.reset(SeedSpec(contacts=50))
-    portal.faults.add(path="/companies$", method="GET", status=503)
+    portal.faults.add(path=r"/companies\?", method="GET", status=503)
     config = warehouse.with_settings(max_attempts=2)
     report = config.sync("contacts", "companies")
     assert (report.status, report.exit_code) == ("partial", 6)
@@ -48,7 +48,7 @@ def test_daily_limit_stops_with_what_is_done(portal: Portal, warehouse: Warehous
     """When the day's calls are used up the run ends with exit 5 and the next one goes on."""
     portal.reset(SeedSpec(contacts=300))
     body = '{"status":"error","policyName":"DAILY","message":"You have reached your daily limit."}'
-    portal.faults.add(path="/companies$", method="GET", status=429, body=body)
+    portal.faults.add(path=r"/companies\?", method="GET", status=429, body=body)
     report = warehouse.sync("contacts", "companies")
     assert (report.status, report.exit_code) == ("failed", 5)
     portal.faults.clear()

@@ -1,6 +1,6 @@
 """HubSpot as a dlt source: the table of contents.
 
-    pipeline = dlt.pipeline("hubspot", destination="duckdb", dataset_name="hubspot")
+    pipeline = dlt.pipeline("hubspot_elt", destination="duckdb", dataset_name="hubspot")
     pipeline.run(hubspot(objects=["contacts", "companies"]))
 
 Follow a record from here: `objects` (the spine), `listing` or `changes`, `reading`, `records`.

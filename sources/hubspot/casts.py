@@ -77,7 +77,9 @@ def _strip_nul(texts: pa.Array) -> tuple[pa.Array, dict[int, str]]:
     found = pc.indices_nonzero(pc.match_substring(texts, "\0").fill_null(False)).to_pylist()
     if not found:
         return texts, {}
-    return pc.replace_substring(texts, "\0", ""), dict.fromkeys(found, "nul_character")
+    stripped = pc.replace_substring(texts, "\0", "")
+    stripped = pc.if_else(pc.equal(stripped, ""), pa.scalar(None, pa.string()), stripped)
+    return stripped, dict.fromkeys(found, "nul_character")
 
 
 def _cast_typed(texts: pa.Array, kind: Kind) -> tuple[pa.Array, dict[int, str]]:

@@ -102,6 +102,7 @@ class Client:
         self._auth = BearerAuth(config.access_token)
         self._session = _session(config, self._auth)
         self._portal_time: list[tuple[datetime, float]] = []  # one entry at most, shared by copies
+        self._time_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Client({self.config.base_url})"
@@ -159,7 +160,8 @@ class Client:
     def portal_now(self) -> datetime | None:
         """Tell the time by HubSpot's clock, aware UTC; None before the first answer.
 
-        Guarantees: never ahead of HubSpot's clock, at most a second and the answer's way behind.
+        Guarantees: never ahead of HubSpot's clock, at most a second and the answer's way behind;
+        never goes back.
         """
         if not self._portal_time:
             return None
@@ -236,10 +238,17 @@ class Client:
         answer = Answer(response.status_code, response.headers, self._body(response))
         self.limits.learn(call.budget, answer.headers, slot)
         if answer.date is not None:
-            self._portal_time[:] = [(answer.date, slot.answered_at)]
+            self._learn_time(answer.date, slot.answered_at)
         if answer.status == requests.codes.too_many_requests:
             self.meter.add(rate_limited=1)
         return answer
+
+    def _learn_time(self, told: datetime, answered_at: float) -> None:
+        """Keep the later of what is known and told, for both are at most HubSpot's time."""
+        with self._time_lock:
+            known = self._portal_time
+            if not known or told > known[0][0] + timedelta(seconds=answered_at - known[0][1]):
+                known[:] = [(told, answered_at)]
 
     def _body(self, response: requests.Response) -> bytes:
         """Return the body; that of an error without the token, whatever HubSpot echoes."""

@@ -1,0 +1,69 @@
+"""Imports point one way, modules are small, and each says what it is for."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("pipelines", "destinations", "sources/hubspot", "sources/hubspot_emulator")
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+MAY_IMPORT = {
+    "pipelines": {"pipelines", "destinations", "sources.hubspot", "sources.hubspot_emulator"},
+    "destinations": {"destinations", "sources.hubspot"},
+    "sources/hubspot": set(),
+    "sources/hubspot_emulator": set(),
+}
+"""Our packages that each package may import by their full names; itself it imports relatively."""
+MOST_LINES = {"module": 300, "function": 45}
+NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
+
+
+def imported(path: Path) -> set[str]:
+    """Return the absolute names that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_imports_point_one_way(path: Path) -> None:
+    """A module imports only packages below its own."""
+    package = next(p for p in reversed(PACKAGES) if str(path.relative_to(ROOT)).startswith(p + "/"))
+    ours = {n for n in imported(path) if n.split(".")[0] in {"pipelines", "destinations", "sources"}}
+    allowed = MAY_IMPORT[package]
+    strangers = {n for n in ours if not any(n == a or n.startswith(a + ".") for a in allowed)}
+    assert strangers == set()
+
+
+def test_the_emulator_knows_nothing_of_dlt() -> None:
+    """The emulator stands alone: without dlt, without the connector."""
+    for path in (ROOT / "sources/hubspot_emulator").rglob("*.py"):
+        assert not any(name.split(".")[0] == "dlt" for name in imported(path)), path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_modules_say_their_purpose_and_stay_small(path: Path) -> None:
+    """The first line of a module tells what it is for; module and functions fit the eye."""
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "no module docstring"
+    assert text.count("\n") <= MOST_LINES["module"]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
+            assert (node.end_lineno or 0) - (first or 0) <= MOST_LINES["function"], node.name
+
+
+def test_http_happens_in_one_place() -> None:
+    """Only the client and its error reading know the HTTP library."""
+    users = {
+        path.name
+        for path in (ROOT / "sources/hubspot").glob("*.py")
+        if any(name.split(".")[0] in {"requests", "urllib3", "httpx"} for name in imported(path))
+    }
+    assert users <= {"client.py", "auth.py", "answers.py"}
