@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 from dlt.common.runtime.collector import NULL_COLLECTOR
-from pipelines.report import RunReport
 
+from pipelines.report import RunReport
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot_emulator.seed import SeedSpec

@@ -351,7 +351,7 @@ def test_help_is_quick() -> None:
 def seconds(code: str, *words: str) -> float:
     """Return the processor time of a Python process."""
     began = os.times()
-    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)  # noqa: S603 - ours
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
     ended = os.times()
     return ended.children_user + ended.children_system - began[2] - began[3]
 
@@ -367,7 +367,7 @@ def test_full_disk() -> None:
 def script(*words: str, stdout: Any = subprocess.PIPE) -> "subprocess.Popen[str]":
     """Start the console script as its own process."""
     command = [sys.executable, "-c", PROGRAM, *words]
-    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
 def test_interrupt_ends_a_sync_with_130(fresh: Portal) -> None:

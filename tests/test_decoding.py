@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.hubspot.model import Column, Kind, TableSchema
 from sources.hubspot.decoding import RecordDecoder
+from sources.hubspot.model import Column, Kind, TableSchema
 from sources.hubspot.records import to_batch
 
 KINDS: tuple[Kind, ...] = ("text", "double", "bool", "date", "timestamp")

@@ -19,9 +19,8 @@ from sources.hubspot.reference_tables import COLUMNS
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-CODES = {
-    one.exit_code for one in vars(errors).values() if isinstance(one, type) and "exit_code" in vars(one)
-}
+CLASSES = [one for one in vars(errors).values() if isinstance(one, type)]
+CODES = {one.exit_code for one in CLASSES if "exit_code" in vars(one)}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -148,7 +148,7 @@ def test_command_line() -> None:
     options = ["--port", "0", "--contacts", "10", "--limits", "off"]
     command = [sys.executable, "-m", "sources.hubspot_emulator", *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(  # noqa: S603 - our own module
+    with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None

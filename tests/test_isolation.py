@@ -31,7 +31,7 @@ def test_missing_scope_is_a_row_and_the_rest_is_loaded(
 
 
 def test_failing_table_leaves_the_others_complete(portal: Portal, warehouse: Warehouse) -> None:
-    """A table that HubSpot cannot answer for fails alone: the exit code tells, the rest is there."""
+    """A table that HubSpot cannot answer for fails alone; the exit code tells, all else is there."""
     portal.reset(SeedSpec(contacts=50))
     portal.faults.add(path=r"/companies\?", method="GET", status=503)
     config = warehouse.with_settings(max_attempts=2)
@@ -58,9 +58,7 @@ def test_daily_limit_stops_with_what_is_done(portal: Portal, warehouse: Warehous
     assert warehouse.table("companies").keys() >= portal.records("companies").keys()
 
 
-def test_wrong_token_ends_before_anything_is_written(
-    portal: Portal, warehouse: Warehouse
-) -> None:
+def test_wrong_token_ends_before_anything_is_written(portal: Portal, warehouse: Warehouse) -> None:
     """A token that HubSpot does not know stops the run before a table exists."""
     assert portal.records("contacts") == {}
     stranger = warehouse.with_settings(access_token="pat-na1-unknown")  # noqa: S106 - not a secret
@@ -81,9 +79,7 @@ def test_another_portal_is_refused(portal: Portal, warehouse: Warehouse) -> None
             warehouse.sync("contacts")
 
 
-def test_unknown_object_is_refused_with_what_there_is(
-    portal: Portal, warehouse: Warehouse
-) -> None:
+def test_unknown_object_is_refused_with_what_there_is(portal: Portal, warehouse: Warehouse) -> None:
     """An object type nobody knows ends the run with the list of those in the portal."""
     assert portal.records("contacts") == {}
     with pytest.raises(ConfigError, match=r"contcats.*contacts, companies"):

@@ -7,7 +7,7 @@ from conftest import Warehouse
 from sources.hubspot_emulator.store import Portal
 
 
-def test_one_contact(portal: Portal, warehouse: Warehouse) -> None:
+def test_one_contact(portal: Portal, warehouse: Warehouse) -> None:  # noqa: PLR0915 - one story
     """A contact is created, found, typed, loaded, changed, linked, unlinked, merged and deleted."""
     portal.create_property("contacts", {"name": "score", "type": "number", "fieldType": "number"})
     portal.create_property("contacts", {"name": "born_on", "type": "date", "fieldType": "date"})

@@ -1,4 +1,4 @@
-"""Listing along the id in ranges: complete whatever the ids, the cursors and the order of answers."""
+"""Listing along the id in ranges: complete whatever the ids, cursors and order of answers."""
 
 import random
 from collections.abc import Callable
@@ -32,12 +32,14 @@ class Portal:
         self.on_call = on_call
 
     def submit(self, after):
+        """Start a call."""
         self.calls.append(after)
         future: Future = Future()
         self.pending.append((future, after))
         return future
 
     def answer(self, after):
+        """Return the page at a cursor."""
         start = int(after) if after is not None else 0
         ids = sorted(i for i in self.ids if i >= start + (not self.inclusive))
         part, rest = ids[: self.page], ids[self.page :]
@@ -45,6 +47,7 @@ class Portal:
         return Page([Row(i) for i in part], Paging(Next(str(cursor))) if rest else None)
 
     def step(self):
+        """Answer one of the calls that wait."""
         future, after = self.pending.pop(self.random.randrange(len(self.pending)))
         if self.on_call:
             self.on_call(self, after)
@@ -173,7 +176,7 @@ def test_refuses_ids_out_of_order() -> None:
 
 
 def test_refused_cursor_inside_the_ids_is_not_an_error_of_the_table() -> None:
-    """Where HubSpot refuses an id as a cursor, the listing is handed back for reading in sequence."""
+    """Where HubSpot refuses an id as a cursor, the listing is handed back, to be read in turn."""
     portal = Portal(range(1, 5_000))
     answer = portal.answer
 

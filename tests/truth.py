@@ -47,7 +47,7 @@ def link_differences(
             for a, b, type_id, category, label in portal.associations(source, target)
             if str(a) in live and str(b) in to_live
         }
-        rows = warehouse.rows(f"SELECT from_id, to_id, type_id, category, label FROM {table}")
+        rows = warehouse.rows(f"SELECT from_id, to_id, type_id, category, label FROM {table}")  # noqa: S608
         if len(rows) != len(set(rows)):
             found.append(f"{table}: doubled rows")
         found += [f"{table} {row}: missing" for row in truth - set(rows)]
@@ -62,11 +62,9 @@ def _columns(warehouse: Warehouse, table: str) -> list[tuple[str, str, str]]:
 
 def _rejected(warehouse: Warehouse, table: str) -> dict[tuple[str, str], str]:
     sql = "SELECT id, property, raw_value FROM _hs_rejected_values WHERE table_name = ?"
-    try:
-        return {(id_, name): raw for id_, name, raw in warehouse.rows(sql, table)}
-    except Exception as error:  # noqa: BLE001 - no value was ever rejected
-        assert "does not exist" in str(error)
-        return {}
+    known = {row[0] for row in warehouse.rows("SHOW TABLES")}
+    rows = warehouse.rows(sql, table) if "_hs_rejected_values" in known else []
+    return {(id_, name): raw for id_, name, raw in rows}
 
 
 def _record(
@@ -89,7 +87,7 @@ def _record(
 
 def _same(raw: str | None, value: Any, kind: str, reject: str | None) -> bool:
     if raw is None or value is None:
-        return raw == value or reject == raw
+        return raw in {value, reject}
     if isinstance(value, str):
         return raw == value
     if isinstance(value, bool):

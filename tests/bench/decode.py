@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from sources.hubspot.model import Column, Kind, TableSchema
 from sources.hubspot.decoding import RecordDecoder
+from sources.hubspot.model import Column, Kind, TableSchema
 from sources.hubspot.records import to_batch
 
 KINDS: tuple[Kind, ...] = ("text",) * 13 + ("double",) * 3 + ("timestamp",) * 2 + ("date", "bool")
