@@ -31,7 +31,7 @@ def test_missing_scope_is_a_row_and_the_rest_is_loaded(
 
 
 def test_failing_table_leaves_the_others_complete(portal: Portal, warehouse: Warehouse) -> None:
-    """A table that HubSpot cannot answer for fails alone; the exit code tells, all else is there."""
+    """A table HubSpot cannot answer for fails alone; the exit code tells, the rest is there."""
     portal.reset(SeedSpec(contacts=50))
     portal.faults.add(path=r"/companies\?", method="GET", status=503)
     config = warehouse.with_settings(max_attempts=2)
