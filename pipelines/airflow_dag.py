@@ -63,7 +63,7 @@ def sync_table(table: str) -> dict[str, Any]:
     from pipelines.sync import SyncOptions, sync  # noqa: PLC0415 - same
 
     get_current_context()["table"] = table  # the task's name on Airflow's pages
-    options = SyncOptions(objects=(table,), destination=DESTINATION, dataset=DATASET)
+    options = SyncOptions(only=(table,), destination=DESTINATION, dataset=DATASET)
     collector = make_collector("lines", sys.stdout)  # Airflow logs stderr as errors
     try:
         report = sync(options, collector=collector)
