@@ -62,7 +62,8 @@ def _columns(warehouse: Warehouse, table: str) -> list[tuple[str, str, str]]:
 
 def _rejected(warehouse: Warehouse, table: str) -> dict[tuple[str, str], str]:
     sql = "SELECT id, property, raw_value FROM _hs_rejected_values WHERE table_name = ?"
-    known = {row[0] for row in warehouse.rows("SHOW TABLES")}
+    tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'hubspot'"
+    known = {row[0] for row in warehouse.rows(tables)}
     rows = warehouse.rows(sql, table) if "_hs_rejected_values" in known else []
     return {(id_, name): raw for id_, name, raw in rows}
 

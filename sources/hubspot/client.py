@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -18,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from .answers import Answer, CallFailedError, failure, undecodable, unreachable
 from .auth import BearerAuth
+from .clock import PortalClock
 from .config import HubSpotConfig, check_config
 from .errors import DailyQuotaError
 from .limits import Budget, Limits
@@ -101,8 +102,7 @@ class Client:
         self._timeout = config.timeout_seconds
         self._auth = BearerAuth(config.access_token)
         self._session = _session(config, self._auth)
-        self._portal_time: list[tuple[datetime, float]] = []  # one entry at most, shared by copies
-        self._time_lock = threading.Lock()
+        self._portal_clock = PortalClock(clock)
 
     def __repr__(self) -> str:
         return f"Client({self.config.base_url})"
@@ -163,10 +163,7 @@ class Client:
         Guarantees: never ahead of HubSpot's clock, at most a second and the answer's way behind;
         never goes back.
         """
-        if not self._portal_time:
-            return None
-        moment, seen_at = self._portal_time[0]
-        return moment + timedelta(seconds=self._clock() - seen_at)
+        return self._portal_clock.now()
 
     def cancel(self) -> None:
         """End every wait with an error and send nothing more; calls on their way may finish."""
@@ -238,17 +235,10 @@ class Client:
         answer = Answer(response.status_code, response.headers, self._body(response))
         self.limits.learn(call.budget, answer.headers, slot)
         if answer.date is not None:
-            self._learn_time(answer.date, slot.answered_at)
+            self._portal_clock.learn(answer.date, slot.answered_at)
         if answer.status == requests.codes.too_many_requests:
             self.meter.add(rate_limited=1)
         return answer
-
-    def _learn_time(self, told: datetime, answered_at: float) -> None:
-        """Keep the later of what is known and told, for both are at most HubSpot's time."""
-        with self._time_lock:
-            known = self._portal_time
-            if not known or told > known[0][0] + timedelta(seconds=answered_at - known[0][1]):
-                known[:] = [(told, answered_at)]
 
     def _body(self, response: requests.Response) -> bytes:
         """Return the body; that of an error without the token, whatever HubSpot echoes."""

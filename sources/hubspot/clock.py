@@ -1,0 +1,42 @@
+"""HubSpot's clock, kept from the `Date` headers of its answers; the host's may be wrong."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+
+class PortalClock:
+    """What time it is at HubSpot; shared by the threads of a run."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Begin without knowing.
+
+        Args:
+            clock: monotonic seconds.
+        """
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._told: tuple[datetime, float] | None = None
+
+    def learn(self, told: datetime, answered_at: float) -> None:
+        """Keep the later of what is known and told, for both are at most HubSpot's time.
+
+        Args:
+            told: aware UTC, whole seconds, as the answer's header has it.
+            answered_at: monotonic seconds.
+        """
+        with self._lock:
+            known = self._told
+            if known is None or told > known[0] + timedelta(seconds=answered_at - known[1]):
+                self._told = (told, answered_at)
+
+    def now(self) -> datetime | None:
+        """Tell the time, aware UTC; None before the first answer.
+
+        Guarantees: never ahead of HubSpot's clock, at most a second and the answer's way behind;
+        never goes back.
+        """
+        if self._told is None:
+            return None
+        told, answered_at = self._told
+        return told + timedelta(seconds=self._clock() - answered_at)
