@@ -105,14 +105,14 @@ def find_cause(error: BaseException, destination: str = "") -> BaseException:
     dlt wraps what a resource raises twice, and drivers' errors more often, so the whole chain of
     causes is looked at.
     """
-    causes = list(chain(error))
+    causes = [cause for cause in chain(error) if not isinstance(cause, StopIteration)]
     for cause in causes:
         if isinstance(cause, HubSpotError | KeyboardInterrupt):
             return cause
     for cause in reversed(causes):
         if known := to_error(cause, destination):
             return known
-    return causes[-1]
+    return causes[-1] if causes else error
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

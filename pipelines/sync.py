@@ -8,6 +8,7 @@ a killed run, or another machine, goes on exactly where the last complete load e
 
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,11 +20,11 @@ from dlt.pipeline.pipeline import Pipeline
 
 from destinations.warehouse import check_destination, explained, keeps_nul, make_destination
 from pipelines.purge import mark_purged
-from pipelines.report import RunReport
+from pipelines.report import RunReport, chain
 from pipelines.runlog import run_log, run_status
 from sources.hubspot import Run, hubspot, open_run
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.errors import HubSpotError
+from sources.hubspot.errors import ConfigError, HubSpotError
 
 IDS = 8_000  # record ids that are held at a time
 
@@ -74,13 +75,27 @@ def sync(
         run = open_run(config)
         try:
             check_destination(pipeline)
-            with explained(options.destination):
-                pipeline.sync_destination()
+            _restore(pipeline, options)
             _configure(run, options, pipeline, collector)
             error = _load_all(run, options, pipeline, command)
         finally:
             run.close()
     return _report(run, options, command, error, time.monotonic() - began)
+
+
+def _restore(pipeline: Pipeline, options: SyncOptions) -> None:
+    """Take over schema and state from the destination; the working directory is empty."""
+    try:
+        with explained(options.destination):
+            pipeline.sync_destination()
+    except HubSpotError as error:
+        if any(isinstance(cause, ValueError | zlib.error) for cause in chain(error)):
+            raise ConfigError(
+                f"The state in {options.dataset}._dlt_pipeline_state is damaged.",
+                remedy="Delete the newest row of that table to go on from the load before it, or "
+                "load into another --dataset.",
+            ) from error
+        raise
 
 
 def _configure(run: Run, options: SyncOptions, pipeline: Pipeline, collector: Collector) -> None:
@@ -119,7 +134,7 @@ def _load_all(
 
 def _known_ids(pipeline: Pipeline, table: str) -> Iterator[list[str]]:
     """Yield the ids of a table's live records, as the warehouse has them."""
-    if table not in pipeline.default_schema.tables:
+    if not pipeline.default_schema_name or table not in pipeline.default_schema.tables:
         return
     with pipeline.sql_client() as client:
         name = client.make_qualified_table_name(table)

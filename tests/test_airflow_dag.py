@@ -169,6 +169,17 @@ def test_tasks_link_their_tables(dag: Any, portal: Portal, warehouse: Warehouse)
     assert link_differences(portal, warehouse, pairs) == []
 
 
+@pytest.mark.parametrize("order", [("contacts", "companies"), ("companies", "contacts")])
+def test_tasks_link_their_tables(
+    order: tuple[str, str], dag: Any, portal: Portal, warehouse: Warehouse
+) -> None:
+    """Links between two tables are there when both tasks are done, in whichever order."""
+    for table in order:
+        dag.sync_table(table)
+    pairs = {"contacts_to_companies": ("contacts", "companies")}
+    assert link_differences(portal, warehouse, pairs) == []
+
+
 def test_outage_asks_for_another_try(dag: Any, portal: Portal, warehouse: Warehouse) -> None:
     """A 503 ends the try; the next one succeeds."""
     portal.faults.add(path="/objects/2026-03/contacts", status=503, times=1)

@@ -1,11 +1,14 @@
 """What one table cannot do does not stop the others, and is told; what nobody can do stops all."""
 
+from typing import Any
+
 import duckdb
 import pytest
 from conftest import Warehouse
+from dlt.common.versioned_state import compress_state, decompress_state
 
 from sources.hubspot.config import resolve_config
-from sources.hubspot.errors import AuthError, ConfigError
+from sources.hubspot.errors import AuthError, ConfigError, HubSpotError
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.settings import Token
@@ -84,3 +87,60 @@ def test_unknown_object_is_refused_with_what_there_is(portal: Portal, warehouse:
     assert portal.records("contacts") == {}
     with pytest.raises(ConfigError, match=r"contcats.*contacts, companies"):
         warehouse.sync("contcats")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"watermark": "yesterday"}, id="watermark"),
+        pytest.param({"backfill": {"started_at": "2026-11-24T00:00:00Z"}}, id="open backfill"),
+        pytest.param({"recent": ["1", "2"]}, id="loaded changes"),
+    ],
+)
+def test_damaged_state_is_refused_with_the_way_out(
+    portal: Portal, warehouse: Warehouse, damage: dict[str, Any]
+) -> None:
+    """A state that nobody could have written stops the run; a full refresh mends it."""
+    portal.reset(SeedSpec(contacts=20))
+    warehouse.sync("contacts")
+    write_state(warehouse, damage)
+    report = warehouse.sync("contacts")
+    assert report.exit_code == 2
+    assert "damaged" in (report.error or "")
+    assert "--full-refresh" in report.remedy
+    report = warehouse.sync("contacts", full_refresh=True)
+    assert report.exit_code == 0
+    assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"
+
+
+def test_unreadable_state_is_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """A state row that is no state at all stops the run with one message."""
+    portal.reset(SeedSpec(contacts=20))
+    warehouse.sync("contacts")
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("UPDATE hubspot._dlt_pipeline_state SET state = 'rubbish'")
+    with pytest.raises(HubSpotError, match="_dlt_pipeline_state"):
+        warehouse.sync("contacts")
+
+
+def test_damaged_cache_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
+    """Cached metadata that makes no sense is simply read again."""
+    portal.reset(SeedSpec(contacts=20))
+    warehouse.sync("contacts")
+    write_state(warehouse, {}, cache={"properties:contacts": {"read_at": 7}, "labels": "no"})
+    assert warehouse.sync("contacts").exit_code == 0
+
+
+def write_state(warehouse: Warehouse, table: dict[str, Any], **source: Any) -> None:
+    """Overwrite what the newest state says of the contacts, and of the source."""
+    with duckdb.connect(str(warehouse.path)) as connection:
+        newest = "SELECT max(version) FROM hubspot._dlt_pipeline_state"
+        sql = f"SELECT state FROM hubspot._dlt_pipeline_state WHERE version = ({newest})"  # noqa: S608
+        state = decompress_state(connection.execute(sql).fetchall()[0][0])
+        ours = state["sources"]["hubspot"]
+        ours["resources"]["contacts"].update(table)
+        ours.update(source)
+        connection.execute(
+            f"UPDATE hubspot._dlt_pipeline_state SET state = ? WHERE version = ({newest})",  # noqa: S608
+            [compress_state(state)],
+        )

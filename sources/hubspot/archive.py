@@ -21,16 +21,16 @@ from .state import TableState
 EVERY = timedelta(hours=24)
 
 
-def is_due(state: TableState, total: int, *, new: int, now: datetime) -> bool:
+def is_due(state: TableState, total: int | None, *, new: int, now: datetime) -> bool:
     """Tell whether the archived records have to be listed.
 
     Args:
-        total: live records now, as search counts them.
+        total: live records now, as search counts them; None where that is not known.
         new: how many of them were created since they were last counted.
     """
     if state.swept_at is None or now - state.swept_at >= EVERY:
         return True
-    return state.total is None or total != state.total + new
+    return state.total is None or total is None or total != state.total + new
 
 
 def list_archived(

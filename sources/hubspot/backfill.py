@@ -34,7 +34,8 @@ def backfill(table: Table) -> Items:
         table.leave_unfinished()
         return
     started_at = to_instant(work["started_at"]) or table.run.now()
-    total = work["total"] if work["total"] is not None else work["rows"]
+    agreed = work["total"] in {None, work["rows"]}
+    total = work["rows"] if agreed else None  # else the next run looks for what disappeared
     if archive.is_due(table.state, total, new=0, now=table.run.now()):
         yield from sweep_archived(table, since=table.state.swept_at)
     table.state.finish("backfill", watermark=started_at, total=total)

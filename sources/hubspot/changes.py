@@ -35,7 +35,8 @@ class Hit(msgspec.Struct):
 class Peek:
     """What one unfiltered search tells: how many live records there are, and the newest ones."""
 
-    total: int
+    total: int | None
+    """Live records; None where HubSpot does not tell."""
     changed: list[Hit]
     complete: bool
     """Whether `changed` holds every record changed since the instant asked for."""
@@ -80,7 +81,7 @@ def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
     floor = int(since.timestamp() * 1000)
     changed = [hit for hit in page.results if modified_ms(hit, object_type) >= floor]
     complete = len(changed) < len(page.results) or page.after is None
-    return Peek(page.total or 0, changed, complete)
+    return Peek(page.total, changed, complete)
 
 
 def extent(client: Client, object_type: ObjectType) -> tuple[int, int | None]:

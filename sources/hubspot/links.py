@@ -12,7 +12,7 @@ from functools import partial
 import dlt
 
 from .associations import BATCH, Link, Pair, read_linked, read_links, to_arrow
-from .errors import HubSpotError
+from .errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError
 from .model import ObjectType
 from .reading import batches
 from .run import Items, Run, is_absent, wait
@@ -142,10 +142,10 @@ class Links:
             return False
         try:
             total, _ = yield from wait(self._run.extent(target))
-        except HubSpotError as error:
-            if not is_absent(error):
-                raise
+        except (ScopeMissingError, NotFoundError):
             return True
+        except RequestRejectedError:  # it cannot be counted, so it may have records
+            return False
         return total == 0
 
     def _allowance(self) -> int:

@@ -7,7 +7,7 @@ that start at an arbitrary id, which HubSpot does not document, can cost calls b
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import pairwise
 
@@ -72,7 +72,9 @@ class Range:
     after: str | None = None
     """Cursor of the next page to read; None at the very beginning."""
     position: int = 0
-    """Highest id before that cursor; `start - 1` where nothing was read yet."""
+    """Highest id handed on; `start - 1` where there is none yet."""
+    floor: int = 0
+    """Highest id handed on before that cursor: no page may go back behind it."""
     settled: bool = True
     """Whether `end` is a record that the right neighbour was given."""
     beyond: int | None = None
@@ -156,14 +158,14 @@ class Listing:
         """
         if self._sequential or expected <= PAGE * WORTH * len(self.ranges):
             return False
-        started = [r for r in self.ranges if _started(r) and r.after and self._span(r) > PAGE]
-        if not started:
+        fit = [r for r in self.ranges if _is_under_way(r) and self._span(r) > PAGE]
+        if not fit:
             return False
-        fullest = max(started, key=lambda r: self._span(r) / r.stride)
+        fullest = max(fit, key=lambda r: self._span(r) / r.stride)
         half = min(self._span(fullest) / 2, fullest.stride * expected / len(self.ranges) / 2)
         middle = fullest.position + 1 + int(half)
-        right = Range(middle, fullest.end, str(middle - 1), middle - 1, fullest.settled)
-        right.empty_from, right.stride = fullest.empty_from, fullest.stride
+        before = middle - 1
+        right = replace(fullest, start=middle, after=str(before), position=before, floor=before)
         fullest.end, fullest.settled, fullest.empty_from = middle, False, None
         self.ranges.insert(self.ranges.index(fullest) + 1, right)
         return True
@@ -186,7 +188,7 @@ class Listing:
         if self._sequential:
             self._follow(range_, page.after)
             return page.results
-        ids = _ascending_ids(page, at_least=range_.position - 1)
+        ids = _ascending_ids(page, at_least=range_.floor)
         if not _started(range_):
             first = next((id_ for id_ in ids if id_ >= range_.start), None)
             if (first is not None or page.after is None) and self._settle(range_, first):
@@ -194,9 +196,11 @@ class Listing:
         inside = [
             record
             for record, id_ in zip(page.results, ids, strict=True)
-            if id_ >= range_.start and (range_.end is None or id_ < range_.end)
+            if id_ > range_.position and (range_.end is None or id_ < range_.end)
         ]
         beyond = next((i for i in ids if range_.end is not None and i >= range_.end), None)
+        if inside:
+            range_.position = int(inside[-1].id)
         if beyond is not None and not range_.settled:
             range_.beyond = beyond
             range_.position = max(range_.position, range_.start)
@@ -205,7 +209,7 @@ class Listing:
         else:
             if ids:
                 range_.stride = max(1.0, (ids[-1] - ids[0]) / len(ids))
-                range_.position = max(range_.position, ids[-1])
+            range_.floor = range_.position
             self._follow(range_, page.after)
         return inside
 
@@ -245,6 +249,11 @@ class Listing:
 def _started(range_: Range) -> bool:
     """Whether a record of the range was seen; a range from the very beginning always counts."""
     return range_.position >= range_.start
+
+
+def _is_under_way(range_: Range) -> bool:
+    """Whether a page of the range was read and more are to come."""
+    return _started(range_) and range_.after is not None and range_.beyond is None
 
 
 def _ascending_ids(page: Page[Record], *, at_least: int) -> list[int]:

@@ -34,6 +34,7 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
         state = source.table(object_type.table)
         if run.restart(object_type.table):
             state.reset()
+        state.check(object_type.table)
         outcome.watermark_before = outcome.watermark_before or state.watermark
         try:
             schema = yield from schemas.of(object_type, source)

@@ -235,6 +235,7 @@ class Run:
         outcome.error = str(error)
         unknown_type = is_absent(error) and outcome.way_in == "none"
         absent = unknown_type or isinstance(error, ScopeMissingError | NotFoundError)
+        absent = absent and outcome.watermark_before is None  # what was lost goes stale: it fails
         outcome.status = "skipped" if absent else "failed"
         outcome.exit_code = 0 if absent else error.exit_code
         final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)

@@ -8,11 +8,24 @@ from collections.abc import MutableMapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pendulum
 
-from .model import Column
+from .errors import ConfigError
+from .listing import Range
+from .model import Column, Kind
 
 RECENT_LIMIT = 20_000  # entries; beyond it records within the lookback are simply read again
+
+
+def _convert(state: object, shape: Any, whose: str, remedy: str) -> None:  # noqa: ANN401
+    try:
+        msgspec.convert(state, shape)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"The state {whose} in the warehouse (_dlt_pipeline_state) is damaged: {error}.",
+            remedy=f"Run `hubspot-elt sync {remedy}` to read everything anew.",
+        ) from error
 
 
 def to_text(at: datetime | None) -> str | None:
@@ -29,6 +42,37 @@ def to_instant(text: str | None) -> datetime | None:
     return at
 
 
+class _Backfill(msgspec.Struct):
+    started_at: datetime
+    anew: bool
+    ranges: list[Range] | None = None
+    total: int | None = None
+    last_id: int | None = None
+    sequential: bool = False
+    rows: int = 0
+
+
+class _Increment(msgspec.Struct):
+    started_at: datetime
+    since: datetime
+    after_id: str
+    new: int
+
+
+class _Shape(msgspec.Struct):
+    """What a table's state looks like when nobody has damaged it."""
+
+    watermark: datetime | None = None
+    total: int | None = None
+    recent: dict[str, int] = {}
+    swept_at: datetime | None = None
+    backfill: _Backfill | None = None
+    increment: _Increment | None = None
+
+
+Columns = dict[str, list[tuple[str, str, Kind, str, str]]]
+
+
 class TableState:
     """State of one object table; a view on dlt's resource state.
 
@@ -41,6 +85,14 @@ class TableState:
         """Wrap the dictionary that dlt stores."""
         self._state = state
 
+    def check(self, table: str) -> None:
+        """Refuse a state that this code did not write.
+
+        Raises:
+            ConfigError: it is damaged; nothing is read on the word of it.
+        """
+        _convert(self._state, _Shape, f"of {table}", f"--objects {table} --full-refresh")
+
     @property
     def watermark(self) -> datetime | None:
         """Everything changed before this instant of HubSpot's clock is in the table."""
@@ -48,7 +100,7 @@ class TableState:
 
     @property
     def total(self) -> int | None:
-        """Live records the portal counted when the table was last read."""
+        """Live records when the table was last read; None where counts did not agree."""
         return self._state.get("total")
 
     @property
@@ -74,8 +126,7 @@ class TableState:
         """Close the work: the promise of the watermark holds from the load that carries this."""
         self._state.pop(way_in, None)
         self._state["watermark"] = to_text(watermark)
-        if total is not None:
-            self._state["total"] = total
+        self._state["total"] = total
 
     def working(self, way_in: str) -> bool:
         """Whether such work was left open by an earlier load."""
@@ -118,10 +169,11 @@ class SourceState:
     def cached(self, name: str, *, now: datetime, max_age: timedelta) -> Any | None:  # noqa: ANN401
         """Return a cached value, or None where there is none or it is older than `max_age`."""
         entry = self._state.get("cache", {}).get(name)
-        if entry is None:
+        try:
+            fresh = now - (to_instant(entry["read_at"]) or now) < max_age
+        except (TypeError, KeyError, ValueError):  # never read, or damaged: it is read again
             return None
-        read_at = to_instant(entry["read_at"])
-        return entry["value"] if read_at and now - read_at < max_age else None
+        return entry["value"] if fresh else None
 
     def cache(self, name: str, value: object, *, now: datetime) -> None:
         """Cache JSON, with the time it was read."""
@@ -139,6 +191,7 @@ class SourceState:
     def columns(self) -> dict[str, list[Any]]:
         """Every column mapping ever given, packed, by table."""
         columns: dict[str, list[Any]] = self._state.setdefault("columns", {})
+        _convert(columns, Columns, "of the columns", "--full-refresh, into another --dataset")
         return columns
 
     def note_columns(
