@@ -1,6 +1,7 @@
 """The demo: what a newcomer sees first must work, say something, and leave their things alone."""
 
 import io
+import re
 from pathlib import Path
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 
 from pipelines.demo import FILE, demo
 from pipelines.progress import make_collector
+from pipelines.render import render
 from pipelines.report import RunReport
 
 
@@ -49,3 +51,15 @@ def test_demo_writes_its_own_file_only(shown: tuple[RunReport, Path]) -> None:
     with duckdb.connect(str(folder / FILE), read_only=True) as connection:
         count = connection.execute("SELECT count(*) FROM hubspot.contacts").fetchall()
     assert count[0][0] > 1000
+
+
+def test_demo_prints_what_the_readme_shows(shown: tuple[RunReport, Path]) -> None:
+    """The README's output of the demo is its real output, but for calls and seconds."""
+    report, _ = shown
+    stdout = io.StringIO()
+    render(report, "text", stdout=stdout, stderr=io.StringIO())
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    block = readme.split("uv run hubspot-elt demo\n")[1].split("\n```")[0]
+    measured = re.compile(r" +\d+ +\d+\.\d$", re.MULTILINE)  # calls and seconds
+    expected, printed = measured.sub("", block), measured.sub("", stdout.getvalue())
+    assert expected.strip() == printed.strip()
