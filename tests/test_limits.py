@@ -276,3 +276,33 @@ def test_other_apps_share_the_budget():
             for _ in range(9):
                 client.get(client.path("owners"), decode=json.loads)
         assert not server.portal.journal.find(status=429)
+
+
+def test_portal_without_limits_is_not_held_back() -> None:
+    """After 20 answers that name no limit calls are free, until the first 429."""
+    clock = Ticking()
+    limits = Limits(0.9, sleep=clock.sleep, clock=clock)
+    for _ in range(400):
+        slot = limits.acquire("interval")
+        limits.learn("interval", {}, slot)
+        limits.release(slot)
+    assert clock() < 1
+    limits.penalise("interval", 0)
+    for _ in range(200):
+        limits.release(limits.acquire("interval"))
+    assert clock() > 10
+
+
+class Ticking:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Tell the time in seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds

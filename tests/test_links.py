@@ -1,0 +1,87 @@
+"""Links: every page, type, category and label of each, and today's only."""
+
+import pytest
+from conftest import Warehouse
+from truth import link_differences
+
+from sources.hubspot.associations import Pair, read_links
+from sources.hubspot.catalog import STANDARD, select_pairs
+from sources.hubspot.client import Client
+from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import ConfigError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+TYPES = {kind.table: kind for kind in STANDARD}
+LINE_ITEMS = Pair(TYPES["deals"], TYPES["line_items"])
+
+
+def test_record_with_thousands_of_links(portal: Portal, warehouse: Warehouse) -> None:
+    """A deal with 1,200 line items keeps all of them, page after page."""
+    portal.settings.association_page_size = 100
+    deal = portal.create("deals", {"dealname": "Large"})
+    other = portal.create("deals", {"dealname": "Small"})
+    items = [portal.create("line_items", {"name": f"Item {n}"}) for n in range(1200)]
+    for item in items:
+        portal.associate("deals", deal, "line_items", item)
+    portal.associate("deals", other, "line_items", items[7])
+    assert warehouse.sync("deals", "line_items").exit_code == 0
+    pairs = {"deals_to_line_items": ("deals", "line_items")}
+    assert link_differences(portal, warehouse, pairs) == []
+    assert warehouse.rows("SELECT count(*) FROM deals_to_line_items") == [(1201,)]
+
+
+def test_one_bad_id_does_not_spoil_the_batch(portal: Portal, config: HubSpotConfig) -> None:
+    """A batch that HubSpot refuses for one id brings the links of all others."""
+    portal.reset(SeedSpec(contacts=20, deals=40, line_items=40))
+    deals = list(portal.records("deals"))
+    client = Client(config)
+    good = read_links(client, LINE_ITEMS, deals)
+    spoiled = read_links(client, LINE_ITEMS, [*deals, "not-an-id"])
+    assert {id_: sorted(links) for id_, links in spoiled.items() if links} == {
+        id_: sorted(links) for id_, links in good.items() if links
+    }
+
+
+def test_relabelled_link_is_replaced(portal: Portal, warehouse: Warehouse) -> None:
+    """A link whose label changes has the new label only, also when nobody touched its ends."""
+    portal.reset(SeedSpec(contacts=40, companies=20))
+    contact, bystander = list(portal.records("contacts"))[:2]
+    firm = next(iter(portal.records("companies")))
+    old, new = (portal.create_label("contacts", "companies", name) for name in ("Buyer", "Owner"))
+    portal.associate("contacts", contact, "companies", firm, type_id=old, category="USER_DEFINED")
+    warehouse.sync("contacts", "companies")
+    portal.dissociate("contacts", contact, "companies", firm, type_id=old)
+    portal.associate("contacts", contact, "companies", firm, type_id=new, category="USER_DEFINED")
+    portal.update("contacts", bystander, {"firstname": "Elsewhere"})
+    warehouse.sync("contacts", "companies")
+    pairs = {"contacts_to_companies": ("contacts", "companies")}
+    assert link_differences(portal, warehouse, pairs) == []
+    labels = warehouse.rows("SELECT label FROM association_labels WHERE label IS NOT NULL")
+    assert {"Buyer", "Owner"} <= {label for (label,) in labels}
+
+
+def test_pair_with_an_empty_end_costs_no_call(portal: Portal, warehouse: Warehouse) -> None:
+    """Where one end has no records, links are not asked for."""
+    for number in range(5):
+        portal.create("contacts", {"email": f"c{number}@example.com"})
+    warehouse.sync("contacts", "deals")
+    asked = portal.journal.count(path_contains="/associations/2026-03/contacts/deals/batch/read")
+    assert asked == 0
+
+
+@pytest.mark.parametrize("text", ["leads", "leads:deals:quotes", "leads:nothing"])
+def test_pair_that_is_none_is_refused(text: str) -> None:
+    """A pair that is not two known object types is refused before anything is read."""
+    with pytest.raises(ConfigError):
+        select_pairs(STANDARD, [text])
+
+
+def test_chosen_pair_is_read_in_its_direction(portal: Portal, warehouse: Warehouse) -> None:
+    """A pair of the user's choice is read beside the default ones, as it is written."""
+    portal.reset(SeedSpec(contacts=60))
+    config = warehouse.with_settings(pairs=["leads:contacts"])
+    config.sync("contacts", "leads")
+    pairs = {"leads_to_contacts": ("leads", "contacts")}
+    assert link_differences(portal, warehouse, pairs) == []
+    assert warehouse.rows("SELECT count(*) > 0 FROM leads_to_contacts") == [(True,)]
