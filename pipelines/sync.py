@@ -19,7 +19,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.warehouse import check_destination, explained, keeps_nul, make_destination
-from pipelines.purge import mark_purged
+from pipelines.purge import clean_up
 from pipelines.report import RunReport, chain
 from pipelines.runlog import run_log, run_status
 from sources.hubspot import Run, hubspot, open_run
@@ -106,7 +106,8 @@ def _configure(run: Run, options: SyncOptions, pipeline: Pipeline, collector: Co
     run.strip_nul = not keeps_nul(options.destination)
     run.budget.rows = run.config.load_rows
     run.budget.seconds = run.config.load_minutes * 60
-    run.known_ids = partial(_known_ids, pipeline)
+    run.known_ids = partial(_ids, pipeline, LIVE)
+    run.archived_ids = partial(_ids, pipeline, ARCHIVED)
     run.on_expected = lambda table, total: collector.update(table, inc=0, total=total)
 
 
@@ -116,29 +117,34 @@ def _load_all(
     """Extract, normalize and load until no table has anything left; return what ended it early."""
     started_at = run.now()
     while True:
-        source = hubspot(
-            options.objects or None,
-            only=options.only or None,
-            run=run,
-            hard_delete=options.hard_delete,
-        )
-        source.resources.add(run_log(run, command, started_at))
         try:
+            source = hubspot(
+                options.objects or None,
+                only=options.only or None,
+                run=run,
+                hard_delete=options.hard_delete,
+            )
+            source.resources.add(run_log(run, command, started_at))
             pipeline.run(source)
-            mark_purged(pipeline, run)
+            clean_up(pipeline, run, hard_delete=options.hard_delete)
         except (PipelineStepFailed, HubSpotError) as error:
+            if run.loads == 0:
+                raise  # nothing was begun
             return error
         if run.stopped or not run.unfinished:
             return None
 
 
-def _known_ids(pipeline: Pipeline, table: str) -> Iterator[list[str]]:
-    """Yield the ids of a table's live records, as the warehouse has them."""
+LIVE = "_hs_deleted_at IS NULL"
+ARCHIVED = "_hs_deletion = 'archived'"
+
+
+def _ids(pipeline: Pipeline, which: str, table: str) -> Iterator[list[str]]:
+    """Yield the ids of a table's rows, as the warehouse has them, a few thousand at a time."""
     if not pipeline.default_schema_name or table not in pipeline.default_schema.tables:
         return
     with pipeline.sql_client() as client:
-        name = client.make_qualified_table_name(table)
-        sql = f"SELECT id FROM {name} WHERE _hs_deleted_at IS NULL"  # noqa: S608 - dlt quotes it
+        sql = f"SELECT id FROM {client.make_qualified_table_name(table)} WHERE {which}"  # noqa: S608
         with client.execute_query(sql) as cursor:
             while rows := cursor.fetchmany(IDS):
                 yield [row[0] for row in rows]

@@ -106,9 +106,10 @@ def _records(
         write_disposition=MERGE,
         create_table_variant=True,
     )
-    columns: dict[str, Any] = {"_hs_synced_at": {"dedup_sort": "desc"}}
-    if hard_delete:
-        columns["_hs_deleted_at"] = {"hard_delete": True}
+    columns: dict[str, Any] = {
+        "_hs_synced_at": {"dedup_sort": "desc"},
+        "_hs_deleted_at": {"hard_delete": hard_delete},  # said each time, for dlt remembers it
+    }
     return resource.apply_hints(primary_key="id", write_disposition=MERGE, columns=columns)
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from .changes import instant_ms
 from .client import Client
 from .decoding import Record, RecordDecoder
+from .errors import RequestRejectedError
 from .listing import Listing, Range, list_page
 from .model import ObjectType, Page
 from .run import Run
@@ -46,16 +47,24 @@ def list_archived(
     Args:
         since: leave out those archived before this instant; None for all of them.
 
-    Raises:
-        RequestRejectedError: the object type has no archived listing.
+    An object type that has no archived listing yields nothing and says so in its outcome.
     """
     floor = int(since.timestamp() * 1000) if since else 0
 
     def submit(after: str | None) -> Future[Page[Record]]:
         return run.submit(partial(list_page, client, object_type, decoder, after, archived=True))
 
-    for records in Listing(submit, [Range()], in_flight=1, sequential=True).pages():
-        if records is None:
-            yield None
-        else:
+    begun = False
+    try:
+        for records in Listing(submit, [Range()], in_flight=1, sequential=True).pages():
+            if records is None:
+                yield None
+                continue
+            begun = True
             yield [r for r in records if (instant_ms(r.archivedAt) or floor) >= floor]
+    except RequestRejectedError as error:
+        if begun:
+            raise
+        run.outcome_of(
+            object_type.table
+        ).error = f"HubSpot does not list archived records of it: {error.message}"

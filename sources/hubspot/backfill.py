@@ -71,26 +71,33 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
         last_id=work["last_id"],
         sequential=work["sequential"],
     )
+    pages = listing.pages(max(0, (work["total"] or 0) - work["rows"]))
     block: list[Record] = []
-    try:
-        for records in listing.pages(max(0, (work["total"] or 0) - work["rows"])):
-            block.extend(records or ())
-            if len(block) >= BLOCK:
-                yield from _hand_on(table, listing, block, work)
-                if run.budget.spent():
-                    listing.drain()
-            elif records is None:
-                yield None
-    except HubSpotError:
-        yield from _hand_on(table, listing, block, work)  # what arrived before is not lost
-        raise
+    ending: HubSpotError | None = None
+    while ending is None:
+        try:
+            records = next(pages)
+        except StopIteration:
+            break
+        except HubSpotError as error:  # what arrived before is handed on, then it is raised
+            ending = error
+            continue
+        block.extend(records or ())
+        if len(block) >= BLOCK:
+            yield from _hand_on(table, listing, block, work)
+            if run.budget.spent():
+                listing.drain()
+        elif records is None:
+            yield None
     yield from _hand_on(table, listing, block, work)
+    if ending is not None:
+        raise ending
     return not listing.ranges
 
 
 def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
     """Empty a block of listed records into the load, then take a checkpoint."""
-    yield from emit(table, block)
+    yield from emit(table, block, replace_links=work["anew"])
     work["ranges"] = [asdict(range_) for range_ in listing.ranges]
     work["rows"] += len(block)
     block.clear()

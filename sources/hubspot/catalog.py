@@ -14,15 +14,8 @@ from .errors import ConfigError, NotFoundError, ScopeMissingError
 from .model import ObjectType
 
 STANDARD: tuple[ObjectType, ...] = (
-    ObjectType(
-        "contacts",
-        "contacts",
-        "0-1",
-        last_modified="lastmodifieddate",
-        links=True,
-        merges_into_new=True,
-    ),
-    ObjectType("companies", "companies", "0-2", links=True, merges_into_new=True),
+    ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate", links=True),
+    ObjectType("companies", "companies", "0-2", links=True),
     ObjectType("deals", "deals", "0-3", links=True, pipelines=True),
     ObjectType("tickets", "tickets", "0-5", links=True, pipelines=True),
     ObjectType("line_items", "line_items", "0-8", links=True),
@@ -134,7 +127,7 @@ def select_pairs(
     """Choose the pairs whose links are read, each in one direction, the catalog's order deciding.
 
     Default: all pairs among contacts, companies, deals, tickets, line items, activities and custom
-    objects, self-associations of all but the activities included.
+    objects, self-associations included.
 
     Args:
         extra: more pairs as `from:to`, read in the direction given.

@@ -16,6 +16,7 @@ from itertools import pairwise
 import msgspec
 
 from .client import Client
+from .errors import ContractError
 from .model import ObjectType, Page
 
 PAGE = 200  # rows per search call, HubSpot's maximum
@@ -80,7 +81,9 @@ def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
     )
     floor = int(since.timestamp() * 1000)
     changed = [hit for hit in page.results if modified_ms(hit, object_type) >= floor]
-    complete = len(changed) < len(page.results) or page.after is None
+    order = [modified_ms(hit, object_type) for hit in page.results]
+    descending = all(a >= b for a, b in pairwise(order))
+    complete = page.after is None or (descending and len(changed) < len(page.results))
     return Peek(page.total, changed, complete)
 
 
@@ -110,15 +113,21 @@ def changed_after(
     return _search(client, object_type, filters, sort=("hs_object_id", "ASCENDING"), limit=PAGE)
 
 
-def next_key(hits: list[Hit]) -> str:
-    """Tell the id up to which a page is without doubt complete.
+def next_key(hits: list[Hit], *, after: str) -> str:
+    """Tell the id up to which a page is without doubt complete; always beyond `after`.
 
     It is the last id; in a page that is out of order, the one where the disorder shows, so that
     a record misplaced to the next page is asked for again rather than skipped.
+
+    Raises:
+        ContractError: it does not go beyond, so the search would never end.
     """
     ids = [int(hit.id) for hit in hits]
-    disorder = (after for before, after in pairwise(ids) if after < before)
-    return str(next(disorder, ids[-1]))
+    disorder = (second for first, second in pairwise(ids) if second < first)
+    key = next(disorder, ids[-1])
+    if key <= int(after):
+        raise ContractError(f"HubSpot's search returns id {key} where ids above {after} are asked.")
+    return str(key)
 
 
 def _filter(name: str, operator: str, value: str) -> dict[str, str]:

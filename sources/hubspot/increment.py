@@ -10,7 +10,7 @@ from .errors import RequestRejectedError
 from .reading import Found, batches, read_batch
 from .run import Items, wait, wait_all
 from .state import to_instant, to_text
-from .table import BLOCK, Table, emit, sweep_archived
+from .table import BLOCK, Table, emit, note_loaded, sweep_archived
 
 
 def increment(table: Table) -> Items:
@@ -35,6 +35,7 @@ def increment(table: Table) -> Items:
     if archive.is_due(state, peek.total, new=work["new"], now=run.now()):
         run.changed.add(table.name)
         yield from sweep_archived(table, since=state.swept_at)
+        yield from _read_restored(table)
     started_at = to_instant(work["started_at"]) or run.now()
     state.finish("increment", watermark=started_at, total=peek.total)
     state.note_recent({}, since=started_at - run.lookback)
@@ -49,7 +50,7 @@ def _search(table: Table, since: datetime, work: dict[str, Any]) -> Generator[An
         page = yield from wait(table.run.submit(partial(search, after_id), lane="search"))
         hits += page.results
         last = not page.results or page.after is None
-        after_id = after_id if last else changes.next_key(page.results)
+        after_id = after_id if last else changes.next_key(page.results, after=after_id)
         if last or len(hits) >= BLOCK:
             yield from _read_hits(table, hits, since, work)
             work["after_id"], hits = after_id, []
@@ -83,8 +84,19 @@ def _read_ids(table: Table, ids: Sequence[str]) -> Items:
         for id_, message in part.refused.items():
             table.outcome.error = f"HubSpot refuses to read record {id_}: {message}"
     for block in batches(records, BLOCK):
-        yield from emit(table, block, replace_links=True)
+        yield from emit(table, block, replace_links=True, remember=False)
     yield from table.links.read_from_targets(table.object_type, [r.id for r in records])
+    note_loaded(table, records)
+
+
+def _read_restored(table: Table) -> Items:
+    """Bring back the records that are tombstones here and live again in the portal."""
+    if table.run.archived_ids is None:
+        return
+    for ids in table.run.archived_ids(table.name):
+        found = yield from _read_batches(table, ids, archived=False)
+        for part in found:
+            yield from emit(table, part.records, replace_links=True)
 
 
 def _read_batches(

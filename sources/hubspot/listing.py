@@ -54,6 +54,9 @@ def list_page(
     page = client.get(path, params, decode=decoder.page)
     ids = [record.id for record in page.results]
     found = read_batch(client, object_type, ids, decoder, archived=archived) if ids else Found()
+    if found.refused:
+        id_, said = next(iter(found.refused.items()))
+        raise RequestRejectedError(f"HubSpot refuses to read {object_type.table} {id_}: {said}")
     by_id = {record.id: record for record in found.records}
     return Page([by_id[id_] for id_ in ids if id_ in by_id], page.paging)
 

@@ -1,6 +1,6 @@
 """The nouns: object types, columns, pages and outcomes, as plain data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
@@ -29,8 +29,6 @@ class ObjectType:
     """Whether HubSpot offers search for it; listing is the only way in otherwise."""
     links: bool = False
     """Whether its associations are read by default."""
-    merges_into_new: bool = False
-    """Whether a merge makes a record with a new id."""
     pipelines: bool = False
     """Whether its records move through pipelines."""
 
@@ -111,5 +109,3 @@ class TableOutcome:
     watermark_after: datetime | None = None
     error: str | None = None
     exit_code: int = 0
-    expected_rows: int | None = field(default=None, compare=False)
-    """How many rows the portal says there are, for progress; not stored."""

@@ -42,6 +42,8 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
             yield from _read(Table(run, object_type, schema, decoder, state, outcome, links))
         finally:
             outcome.watermark_after = state.watermark
+            if object_type.table in run.changed:
+                links.owe(object_type, source)
 
 
 def _read(table: Table) -> Items:

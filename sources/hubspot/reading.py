@@ -16,6 +16,7 @@ from .errors import RequestRejectedError
 from .model import ObjectType, Page
 
 BATCH = 100  # ids per call, HubSpot's maximum
+HOPELESS = 5  # ids refused one by one, and none answered: it is not the ids
 T = TypeVar("T")
 
 
@@ -72,12 +73,16 @@ def halving(
         The ids of each part with its answer, or with the refusal of a single id.
 
     Raises:
-        RequestRejectedError: every id is refused, so it is the request that is wrong.
+        RequestRejectedError: the first ids are all refused, so it is the request that is wrong.
     """
-    answers = list(_halves(call, ids))
-    refusals = [answer for _, answer in answers if isinstance(answer, RequestRejectedError)]
-    if len(ids) > 1 and len(refusals) == len(ids):
-        raise refusals[0]
+    answers = []
+    answered = False
+    for part, answer in _halves(call, ids):
+        answers.append((part, answer))
+        if not isinstance(answer, RequestRejectedError):
+            answered = True
+        elif not answered and len(answers) >= min(len(ids), HOPELESS) > 1:
+            raise answer
     return iter(answers)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import dlt
 import msgspec
 
+from .associations import Pair
 from .catalog import CustomSchema
 from .client import Client
 from .errors import ContractError, HubSpotError
@@ -152,32 +153,27 @@ def _options(table: str, definitions: Sequence[Row]) -> list[Row]:
 def association_labels(run: Run, links: Links) -> Items:
     """Association types and labels of the pairs that can hold links, read every 12 hours."""
     state = SourceState(dlt.current.source_state())
-    if not run.refresh_schema and state.cached("labels", now=run.now(), max_age=LABELS_MAX_AGE):
-        return
+    client = run.client_for("association_labels")
+    calls: dict[Pair, Future[Page[dict[str, Any]]]] = {}
+    for pair in links.pairs:
+        fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
+        ends = (state.table(pair.source.table), state.table(pair.target.table))
+        if (fresh and not run.refresh_schema) or any(e.watermark is None for e in ends):
+            continue
+        if all(end.total != 0 for end in ends):
+            path = client.path("labels", pair.source.path, pair.target.path)
+            calls[pair] = run.submit(partial(client.get, path, decode=_decode_page), lane="links")
     with run.outcome("association_labels") as outcome:
-        outcome.way_in = "whole"
-        client = run.client_for("association_labels")
-        calls = {
-            pair: run.submit(
-                partial(
-                    client.get,
-                    client.path("labels", pair.source.path, pair.target.path),
-                    decode=_decode_page,
-                ),
-                lane="links",
-            )
-            for pair in links.pairs
-            if state.table(pair.source.table).total and state.table(pair.target.table).total
-        }
-        rows: list[Row] = []
+        outcome.way_in = "whole" if calls else outcome.way_in
         for pair, call in calls.items():
-            ends = {
+            ends_of = {
+                "pair": pair.table,
                 "from_object_type": pair.source.table,
                 "to_object_type": pair.target.table,
             }
-            rows += [{**row, **ends} for row in (yield from _wait_unless_absent(call))]
-        yield from _hand_on(run, "association_labels", rows)
-        state.cache("labels", True, now=run.now())
+            rows = [{**row, **ends_of} for row in (yield from _wait_unless_absent(call))]
+            yield from _hand_on(run, "association_labels", rows, pair.table)
+            state.cache(f"labels:{pair.table}", 1, now=run.now())
 
 
 def object_types(run: Run, catalog: Sequence[ObjectType], schemas: Sequence[CustomSchema]) -> Items:

@@ -73,6 +73,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "description": pa.string(),
     },
     "association_labels": {
+        "pair": pa.string(),
         "from_object_type": pa.string(),
         "to_object_type": pa.string(),
         "type_id": pa.int64(),
@@ -128,7 +129,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "pipeline_stages": ("object_type", "pipeline_id", "id"),
     "properties": ("object_type", "name"),
     "property_options": ("object_type", "property", "value"),
-    "association_labels": ("from_object_type", "to_object_type", "type_id"),
+    "association_labels": ("pair", "type_id"),
     "object_types": ("table_name",),
     "account": ("portal_id",),
     "_hs_columns": ("table_name", "property", "column_name"),
@@ -139,6 +140,7 @@ SCOPES: dict[str, str] = {
     "pipeline_stages": "object_type",
     "properties": "object_type",
     "property_options": "object_type",
+    "association_labels": "pair",
     "_hs_columns": "table_name",
 }
 """Tables that are replaced by this column's value, one object type at a time; others whole."""

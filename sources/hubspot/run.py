@@ -91,10 +91,20 @@ class Run:
     """Whether every table is read anew, once."""
     restarted: set[str] = field(default_factory=set)
     """Tables that this run has begun anew."""
+    definitions: dict[str, Future[Any]] = field(default_factory=dict)
+    """Property definitions by table, as this run asked for them."""
+    refreshed: set[str] = field(default_factory=set)
+    """Tables whose schema this run has renewed."""
     strip_nul: bool = False
     """Whether the destination cannot hold NUL characters in text."""
     known_ids: Callable[[str], Iterator[list[str]]] | None = None
     """Live record ids of a table in the warehouse, in lists; what a sweep of links needs."""
+    archived_ids: Callable[[str], Iterator[list[str]]] | None = None
+    """Ids of a table that are tombstones of archived records; what finds the restored ones."""
+    refused_pairs: set[str] = field(default_factory=set)
+    """Link tables that HubSpot or the token does not have."""
+    dropped_links: dict[str, str] = field(default_factory=dict)
+    """Link tables that lost links with a record in this load, and the table it was in."""
     on_expected: Callable[[str, int], None] | None = None
     """Told how many rows a table is expected to bring, for progress."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -131,6 +141,7 @@ class Run:
         """Begin the next load: all tables in the first, those left unfinished in the others."""
         self._remaining = self.unfinished if self._loads else None
         self._loads += 1
+        self.dropped_links = {}
         self.open_tables, self.open_tails, self.unfinished = set(), set(), set()
         self.budget.restart()
 
@@ -150,10 +161,15 @@ class Run:
         try:
             while self.open_tables:
                 yield None
-            if not self.stopped and not (last_load and self.unfinished):
+            if not last_load or not (self.stopped or self.unfinished):
                 yield from rows
         finally:
             self.open_tails.discard(name)
+
+    @property
+    def loads(self) -> int:
+        """Loads begun so far."""
+        return self._loads
 
     @property
     def first_load(self) -> bool:

@@ -22,7 +22,7 @@ class Schemas:
         """Remember what may be asked for; nothing is called yet."""
         self._run = run
         self._types = object_types
-        self._calls: dict[str, Future[list[Definition]]] = {}
+        self._calls: dict[str, Future[list[Definition]]] = run.definitions
         self.read: dict[str, list[Definition]] = {}
         self.columns: dict[str, list[Column]] = {}
         self.since: dict[str, dict[str, str]] = {}
@@ -49,12 +49,13 @@ class Schemas:
         names = [column.name for column in schema.columns]
         source.cache(f"properties:{table}", names, now=self._run.now())
         self.read[table] = definitions
+        self._run.refreshed.add(table)
         self.columns[table] = [*known, *new]
         self.since[table] = source.note_columns(table, new, at=self._run.now())
         return schema
 
     def _cached(self, object_type: ObjectType, source: SourceState) -> list[str] | None:
-        if self._run.refresh_schema and object_type.table not in self.read:
+        if self._run.refresh_schema and object_type.table not in self._run.refreshed:
             return None
         name = f"properties:{object_type.table}"
         value: list[str] | None = source.cached(name, now=self._run.now(), max_age=MAX_AGE)
@@ -65,7 +66,7 @@ class Schemas:
         for object_type in self._types:
             table = object_type.table
             if table not in self._calls and self._cached(object_type, source) is None:
-                client = self._run.client.for_table("properties")
+                client = self._run.client_for("properties")
                 sensitive = self._run.config.sensitive
                 call = partial(read_definitions, client, object_type, sensitive=sensitive)
                 self._calls[table] = self._run.submit(call)

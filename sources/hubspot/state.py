@@ -4,9 +4,9 @@ Everything is JSON inside dlt's own state, so it is stored with the data it vouc
 same load, and any machine with the same destination goes on where the last load ended.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pendulum
@@ -42,6 +42,9 @@ def to_instant(text: str | None) -> datetime | None:
     return at
 
 
+T = TypeVar("T")
+
+
 class _Backfill(msgspec.Struct):
     started_at: datetime
     anew: bool
@@ -66,6 +69,7 @@ class _Shape(msgspec.Struct):
     total: int | None = None
     recent: dict[str, int] = {}
     swept_at: datetime | None = None
+    merged: list[str] = []
     backfill: _Backfill | None = None
     increment: _Increment | None = None
 
@@ -76,9 +80,7 @@ Columns = dict[str, list[tuple[str, str, Kind, str, str]]]
 class TableState:
     """State of one object table; a view on dlt's resource state.
 
-    Keys: `watermark` (ISO instant), `total` (live records the portal's search told), `recent`
-    (id -> last-modified ms of what is loaded within the lookback), `swept_at` (archive sweep),
-    `backfill` {started_at, ranges, sequential}, `increment` {started_at, since, after_id}.
+    Its keys and their shapes are those of `_Shape`.
     """
 
     def __init__(self, state: MutableMapping[str, Any]) -> None:
@@ -109,13 +111,28 @@ class TableState:
         recent: dict[str, int] = self._state.setdefault("recent", {})
         return recent
 
-    def note_recent(self, loaded: dict[str, int], *, since: datetime) -> None:
-        """Add what was just loaded and forget what is older than `since`."""
+    def note_recent(
+        self, loaded: Mapping[str, int], *, since: datetime, gone: Iterable[str] = ()
+    ) -> None:
+        """Add what was just loaded and forget what is gone or older than `since`."""
         floor = int(since.timestamp() * 1000)
         recent = {
-            id_: modified for id_, modified in (self.recent | loaded).items() if modified >= floor
+            id_: modified
+            for id_, modified in (self.recent | dict(loaded)).items()
+            if modified >= floor
         }
+        for id_ in gone:
+            recent.pop(id_, None)
         self._state["recent"] = recent if len(recent) <= RECENT_LIMIT else {}
+
+    def new_merges(self, merged: Mapping[str, T]) -> dict[str, T]:
+        """Keep of these merged-away ids those that have no tombstone yet."""
+        known = set(self._state.get("merged", ()))
+        return {old: survivor for old, survivor in merged.items() if old not in known}
+
+    def note_merges(self, merged: Iterable[str]) -> None:
+        """Remember that these merged-away ids have their tombstones."""
+        self._state.setdefault("merged", []).extend(merged)
 
     def begin(self, way_in: str, **fields: object) -> dict[str, Any]:
         """Open, or go on with, the work that ends with a new watermark."""
@@ -202,6 +219,15 @@ class SourceState:
         for column in columns:
             since.setdefault(column.name, to_text(at) or "")
         return since
+
+    def links(self, pair: str) -> dict[str, Any]:
+        """What is known of a pair's links: `owed` (`must` or `may`) and `swept_at`."""
+        known: dict[str, Any] = self._state.setdefault("links", {}).setdefault(pair, {})
+        return known
+
+    def knows_links(self, pair: str) -> bool:
+        """Whether the links of a pair were read before."""
+        return pair in self._state.get("links", {})
 
     def unchanged(self, name: str, digest: str) -> bool:
         """Whether a reference table still has the content it was last loaded with."""
