@@ -1,0 +1,169 @@
+"""Defects that were found once, each in the way that showed it."""
+
+from datetime import timedelta
+
+import pytest
+from conftest import Warehouse
+from truth import differences, link_differences
+
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.settings import Token
+from sources.hubspot_emulator.store import Portal
+
+FIRMS = {"contacts_to_companies": ("contacts", "companies")}
+LINKS_CALL = "/associations/2026-03/contacts/companies/batch/read"
+HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)
+
+
+def test_failed_links_hold_the_checkpoint_back(portal: Portal, warehouse: Warehouse) -> None:
+    """Records whose links could not be read are read again by the next run."""
+    portal.reset(SeedSpec(contacts=2500, properties=12))
+    portal.faults.add(path=LINKS_CALL, status=503, nth=2)
+    careless = warehouse.with_settings(max_attempts=1)
+    assert careless.sync("contacts", "companies").exit_code == 6
+    assert careless.sync("contacts", "companies").exit_code == 0
+    assert link_differences(portal, warehouse, FIRMS) == []
+
+
+def test_failed_sweep_is_made_up_for(portal: Portal, warehouse: Warehouse) -> None:
+    """A sweep of links that failed is done by a later run, though nothing changes any more."""
+    portal.reset(SeedSpec(contacts=60, companies=20))
+    warehouse.sync("contacts", "companies")
+    contacts, firm = list(portal.records("contacts")), next(iter(portal.records("companies")))
+    portal.associate("contacts", contacts[9], "companies", firm)
+    portal.update("contacts", contacts[0], {"firstname": "Else"})
+    portal.faults.add(path=LINKS_CALL, status=503, nth=2)
+    warehouse.with_settings(max_attempts=1).sync("contacts", "companies")
+    portal.clock.advance(2 * HOUR_MS)
+    warehouse.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, FIRMS) == []
+
+
+def test_types_loaded_apart_are_linked_when_they_meet(portal: Portal, warehouse: Warehouse) -> None:
+    """Links between two types that were loaded by runs of their own come with the first of both."""
+    portal.reset(SeedSpec(contacts=60, companies=20))
+    warehouse.sync("contacts")
+    warehouse.sync("companies")
+    warehouse.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, FIRMS) == []
+
+
+def test_restored_record_lives_again(portal: Portal, warehouse: Warehouse) -> None:
+    """A record that is restored, which changes nothing of it, is no tombstone any more."""
+    portal.reset(SeedSpec(contacts=60))
+    one = next(iter(portal.records("contacts")))
+    warehouse.sync("contacts")
+    portal.archive("contacts", one)
+    warehouse.sync("contacts")
+    portal.clock.advance(3 * HOUR_MS)
+    portal.restore("contacts", one)
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+def test_full_refresh_leaves_no_stale_link(portal: Portal, warehouse: Warehouse) -> None:
+    """A full refresh takes away links that are gone, of live and of purged records."""
+    portal.reset(SeedSpec(contacts=60, companies=20))
+    warehouse.sync("contacts", "companies")
+    linked = [(a, b) for a, b, *_ in portal.associations("contacts", "companies")]
+    portal.dissociate("contacts", linked[0][0], "companies", linked[0][1])
+    portal.purge("contacts", linked[-1][0])
+    warehouse.sync("contacts", "companies", full_refresh=True)
+    assert link_differences(portal, warehouse, FIRMS) == []
+
+
+def test_links_go_with_a_record_merged_in_the_same_load(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """A record that is merged away after it was listed leaves no link behind."""
+    portal.reset(SeedSpec(contacts=2500, properties=12))
+    linked = sorted({a for a, *_ in portal.associations("contacts", "companies")}, key=int)
+    portal.mutations.add(
+        when="before",
+        path=r"/contacts\?.*archived=false",
+        nth=20,
+        operations=lambda p: p.merge("contacts", linked[0], linked[1]),
+    )
+    warehouse.sync("contacts", "companies")
+    portal.clock.advance(HOUR_MS)
+    warehouse.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, FIRMS) == []
+
+
+def test_unreadable_type_does_not_fail_those_it_is_linked_with(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """A change of a company is loaded by a token that may not read contacts."""
+    portal.reset(SeedSpec(contacts=60, companies=20))
+    scopes = frozenset({"crm.objects.companies.read", "crm.schemas.companies.read"})
+    portal.settings.tokens["emulator-token"] = Token(scopes=scopes)
+    warehouse.sync("contacts", "companies")
+    portal.update("companies", next(iter(portal.records("companies"))), {"name": "New"})
+    report = warehouse.sync("contacts", "companies")
+    assert report.tables["companies"].status == "ok"
+    assert differences(portal, warehouse, {"companies": "companies"}) == []
+
+
+def test_failing_search_of_one_type_fails_no_other(portal: Portal, warehouse: Warehouse) -> None:
+    """Where the records of one type cannot be counted, the others are complete."""
+    portal.reset(SeedSpec(contacts=60, companies=20))
+    portal.faults.add(path="/deals/search", status=503)
+    report = warehouse.with_settings(max_attempts=1).sync("contacts", "companies", "deals")
+    assert {report.tables[table].status for table in ("contacts", "companies")} == {"ok"}
+    assert report.tables["deals"].status == "failed"
+
+
+def test_labels_of_other_pairs_stay(portal: Portal, warehouse: Warehouse) -> None:
+    """A run of some types leaves the labels of the others alone."""
+    portal.reset(SeedSpec(contacts=60, companies=20))
+    pairs = "SELECT count(DISTINCT pair) FROM association_labels"
+    warehouse.sync("contacts", "companies", "deals")
+    before = warehouse.rows(pairs)
+    portal.clock.advance(13 * HOUR_MS)
+    warehouse.sync("contacts", "companies")
+    assert warehouse.rows(pairs) == before != [(0,)]
+
+
+def test_hard_delete_is_said_anew_each_time(portal: Portal, warehouse: Warehouse) -> None:
+    """A run without --hard-delete keeps tombstones, whatever an earlier run was told."""
+    portal.reset(SeedSpec(contacts=30))
+    warehouse.sync("contacts", hard_delete=True)
+    gone = next(iter(portal.records("contacts")))
+    portal.archive("contacts", gone)
+    warehouse.sync("contacts")
+    assert warehouse.table("contacts")[gone]["_hs_deletion"] == "archived"
+
+
+def test_archive_cut_short_is_listed_again(portal: Portal, warehouse: Warehouse) -> None:
+    """An archived listing that breaks off is no sweep: the next run lists it again."""
+    portal.reset(SeedSpec(contacts=900, archived=0.3))
+    portal.faults.add(path=r"/contacts\?.*archived=true", status=400, nth=2)
+    assert warehouse.sync("contacts").exit_code == 4
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
+    """When a record was merged away does not change with what happens to its survivor."""
+    portal.reset(SeedSpec(contacts=30, merges=0))
+    one, other = list(portal.records("contacts"))[:2]
+    warehouse.sync("contacts")
+    portal.clock.advance(HOUR_MS)
+    survivor = portal.merge("contacts", one, other)
+    warehouse.sync("contacts")
+    merged_at = warehouse.table("contacts")[one]["_hs_deleted_at"]
+    portal.clock.advance(HOUR_MS)
+    portal.update("contacts", survivor, {"firstname": "Later"})
+    assert warehouse.sync("contacts").tables["contacts"].tombstones == 0
+    assert warehouse.table("contacts")[one]["_hs_deleted_at"] == merged_at
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_refused_pair_is_asked_for_once(portal: Portal, warehouse: Warehouse, status: int) -> None:
+    """A pair that HubSpot refuses costs a handful of calls and a warning, whatever its size."""
+    portal.reset(SeedSpec(contacts=2500, properties=12))
+    portal.faults.add(path=LINKS_CALL, status=status)
+    report = warehouse.sync("contacts", "companies")
+    assert report.exit_code == 0
+    assert report.tables["contacts_to_companies"].status == "skipped"
+    assert portal.journal.count(path_contains=LINKS_CALL) <= 20
