@@ -196,12 +196,14 @@ def explained(name: str) -> Iterator[None]:
         raise _innermost(error, name) from error
 
 
-def _innermost(error: BaseException, name: str) -> HubSpotError:
-    """Return the meaning of the deepest cause that has one."""
+def _innermost(error: BaseException, name: str) -> BaseException:
+    """Return the meaning of the deepest cause that has one; an interrupt is no failure."""
     meaning, cause = None, error
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
+        if isinstance(cause, KeyboardInterrupt):
+            return KeyboardInterrupt()
         meaning = to_error(cause, name) or meaning
         cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
     return meaning or WarehouseError(

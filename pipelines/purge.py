@@ -1,4 +1,4 @@
-"""What only SQL can take away after a load: records that are nowhere, links of records gone."""
+"""What only SQL takes away after a load: records and links that are gone, rejects that fit."""
 
 from datetime import datetime
 
@@ -6,6 +6,7 @@ from dlt.pipeline.pipeline import Pipeline
 
 from sources.hubspot import Run
 from sources.hubspot.errors import ContractError
+from sources.hubspot.table import REJECTS
 
 MOST = 0.5  # share of a table's live rows that may disappear at once before somebody should look
 FEW = 100  # rows that may disappear whatever their share
@@ -26,6 +27,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
         except ContractError as error:
             doubts.append(error)
     _drop_links(pipeline, run)
+    _withdraw_rejects(pipeline, run)
     if doubts:
         raise doubts[0]
 
@@ -59,6 +61,23 @@ def _mark_purged(
     run.dropped_links |= {
         pair: table for pair in pipeline.default_schema.tables if pair.startswith(f"{table}_to_")
     }
+
+
+def _withdraw_rejects(pipeline: Pipeline, run: Run) -> None:
+    """Take away rejected values of records read again since; what still misfits came anew."""
+    tables = pipeline.default_schema.tables
+    if REJECTS not in tables:
+        return
+    with pipeline.sql_client() as client:
+        rejects = client.make_qualified_table_name(REJECTS)
+        for table in run.changed & tables.keys():
+            records = client.make_qualified_table_name(table)
+            client.execute_sql(
+                f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
+                f" (SELECT 1 FROM {records} AS record WHERE record.id = {rejects}.id"
+                f" AND record._hs_synced_at > {rejects}.seen_at)",
+                table,
+            )
 
 
 def _drop_links(pipeline: Pipeline, run: Run) -> None:

@@ -6,6 +6,7 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
+from sources.hubspot.changes import instant_ms
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.settings import Token
 from sources.hubspot_emulator.store import Portal
@@ -167,3 +168,45 @@ def test_refused_pair_is_asked_for_once(portal: Portal, warehouse: Warehouse, st
     assert report.exit_code == 0
     assert report.tables["contacts_to_companies"].status == "skipped"
     assert portal.journal.count(path_contains=LINKS_CALL) <= 20
+
+
+@pytest.mark.parametrize("total", [0, None])
+def test_count_that_lags_loses_no_link(
+    portal: Portal, warehouse: Warehouse, total: int | None
+) -> None:
+    """Links are read though search does not count the records yet, or never tells a number."""
+    portal.reset(SeedSpec(contacts=60, companies=20))
+    body = {"results": []} if total is None else {"total": total, "results": []}
+    portal.faults.add(path="/search", status=200, body=body)
+    warehouse.sync("contacts", "companies")
+    portal.faults.clear()
+    assert link_differences(portal, warehouse, FIRMS) == []
+
+
+def test_young_portal_is_idle_after_its_backfill(portal: Portal, warehouse: Warehouse) -> None:
+    """Records changed shortly before they were listed are not searched for again."""
+    for number in range(250):
+        portal.create("contacts", {"email": f"c{number}@example.com"})
+    portal.clock.advance(5_000)
+    warehouse.sync("contacts")
+    portal.journal.clear()
+    assert warehouse.sync("contacts").tables["contacts"].rows == 0
+    assert portal.journal.count(path_contains="/contacts/search") == 1
+
+
+def test_mended_value_leaves_the_rejects(portal: Portal, warehouse: Warehouse) -> None:
+    """A value that fits after an edit is no longer among the rejected ones."""
+    portal.create_property("contacts", {"name": "score", "type": "number", "fieldType": "number"})
+    one = portal.create("contacts", {"score": "a lot"})
+    other = portal.create("contacts", {"score": "little"})
+    warehouse.sync("contacts")
+    portal.clock.advance(HOUR_MS)
+    portal.update("contacts", one, {"score": "5"})
+    warehouse.sync("contacts")
+    assert warehouse.rows("SELECT id FROM _hs_rejected_values") == [(other,)]
+
+
+def test_epoch_milliseconds_are_never_a_year() -> None:
+    """Digits are epoch milliseconds, also where they could be read as a date."""
+    assert instant_ms("1794123011123") == 1794123011123
+    assert instant_ms("2026-11-01T00:00:00.001Z") == 1793491200001

@@ -57,21 +57,21 @@ class _Type(msgspec.Struct):
 
 class _To(msgspec.Struct):
     toObjectId: str | int  # noqa: N815 - HubSpot's own name
-    associationTypes: list[_Type] = []  # noqa: N815 - HubSpot's own name
+    associationTypes: list[_Type] | None = None  # noqa: N815 - HubSpot's own name
 
 
 class _From(msgspec.Struct, rename={"source": "from"}):
     source: _End
-    to: list[_To] = []
+    to: list[_To] | None = None
     paging: Paging | None = None
 
 
 class _Answer(msgspec.Struct):
-    results: list[_From] = []
-    errors: list[BatchError] = []
+    results: list[_From] | None = None
+    errors: list[BatchError] | None = None
 
 
-_decode = msgspec.json.Decoder(_Answer).decode
+_decode = msgspec.json.Decoder(_Answer, strict=False).decode
 
 Link = tuple[str, str, int, str | None, str | None]
 
@@ -90,11 +90,12 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, list
     while cursors:
         following: dict[str, str | None] = {}
         for answer in _read_pages(client, pair, cursors):
-            for result in answer.results:
+            for result in answer.results or ():
                 from_id = str(result.source.id)
-                links.setdefault(from_id, []).extend(_links_of(from_id, result.to))
-                if result.paging and result.paging.next:
-                    following[from_id] = result.paging.next.after
+                links.setdefault(from_id, []).extend(_links_of(from_id, result.to or ()))
+                after = result.paging.next.after if result.paging and result.paging.next else None
+                if after is not None:
+                    following[from_id] = str(after)
         if any(after == cursors.get(id_) for id_, after in following.items()):
             raise ContractError(f"HubSpot repeats a page of links of {pair.table}.")
         cursors = following
@@ -122,13 +123,14 @@ def _read_pages(client: Client, pair: Pair, cursors: dict[str, str | None]) -> I
     for answer in answers:
         if isinstance(answer, RequestRejectedError):
             continue  # a single id that HubSpot does not know: it has no links
-        _refuse_unknown_errors(pair, answer.errors)
+        _refuse_unknown_errors(pair, answer.errors or ())
         yield answer
 
 
 def _refuse_unknown_errors(pair: Pair, errors: Iterable[BatchError]) -> None:
     for error in errors:
-        if "NOT_FOUND" not in error.category and "NO_ASSOCIATIONS" not in (error.subCategory or ""):
+        kinds = f"{error.category} {error.subCategory}"
+        if "NOT_FOUND" not in kinds and "NO_ASSOCIATIONS" not in kinds:
             raise ContractError(
                 f"HubSpot could not read links of {pair.table}: {error.category} {error.message}",
                 remedy="Run the sync again.",
@@ -139,7 +141,7 @@ def _links_of(from_id: str, ends: Iterable[_To]) -> list[Link]:
     return [
         (from_id, str(end.toObjectId), kind.typeId, kind.category, kind.label)
         for end in ends
-        for kind in end.associationTypes
+        for kind in end.associationTypes or ()
     ]
 
 

@@ -23,6 +23,9 @@ def backfill(table: Table) -> Items:
     if "ranges" not in work:
         total, last_id = yield from _extent(table)
         work.update(ranges=None, total=total, last_id=last_id, sequential=False, rows=0)
+    elif work.get("run_id") != table.run.run_id:  # an earlier run's part may be stale
+        table.run.changed.add(table.name)
+    work["run_id"] = table.run.run_id
     if table.run.on_expected and work["total"]:
         table.run.on_expected(table.name, work["total"])
     try:
@@ -38,6 +41,7 @@ def backfill(table: Table) -> Items:
     total = work["rows"] if agreed else None  # else the next run looks for what disappeared
     if archive.is_due(table.state, total, new=0, now=table.run.now()):
         yield from sweep_archived(table, since=table.state.swept_at)
+    table.state.note_listing(started_at)
     table.state.finish("backfill", watermark=started_at, total=total)
     table.run.backfilled[table.name] = started_at
     if work["anew"]:
@@ -97,6 +101,7 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
 
 def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
     """Empty a block of listed records into the load, then take a checkpoint."""
+    table.run.listed_now.add(table.name)
     yield from emit(table, block, replace_links=work["anew"])
     work["ranges"] = [asdict(range_) for range_ in listing.ranges]
     work["rows"] += len(block)

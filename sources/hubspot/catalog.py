@@ -56,11 +56,11 @@ class CustomSchema(msgspec.Struct):
 
     objectTypeId: str  # noqa: N815 - HubSpot's own name
     name: str
-    fullyQualifiedName: str = ""  # noqa: N815 - HubSpot's own name
-    labels: dict[str, Any] = {}
+    fullyQualifiedName: str | None = None  # noqa: N815 - HubSpot's own name
+    labels: dict[str, Any] | None = None
     createdAt: str | None = None  # noqa: N815 - HubSpot's own name
     updatedAt: str | None = None  # noqa: N815 - HubSpot's own name
-    archived: bool = False
+    archived: bool | None = None
 
 
 class _Schemas(msgspec.Struct):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
@@ -27,7 +28,7 @@ class Hit(msgspec.Struct):
     """A search row: only what tells whether the record has to be read."""
 
     id: str
-    properties: dict[str, str | None] = {}
+    properties: dict[str, Any] = {}
     createdAt: str | None = None  # noqa: N815 - HubSpot's own name
     updatedAt: str | None = None  # noqa: N815 - HubSpot's own name
 
@@ -43,7 +44,7 @@ class Peek:
     """Whether `changed` holds every record changed since the instant asked for."""
 
 
-decode_hits: Callable[[bytes], Page[Hit]] = msgspec.json.Decoder(Page[Hit]).decode
+decode_hits: Callable[[bytes], Page[Hit]] = msgspec.json.Decoder(Page[Hit], strict=False).decode
 
 
 def instant_ms(text: str | None) -> int | None:
@@ -54,17 +55,19 @@ def instant_ms(text: str | None) -> int | None:
     """
     if not text:
         return None
+    if text.replace(".", "", 1).isdigit():  # first, for ISO text may be digits only, too
+        return int(float(text))
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        return int(float(text)) if text.replace(".", "", 1).isdigit() else None
+        return None
     return round(at.timestamp() * 1000)
 
 
 def modified_ms(hit: Hit, object_type: ObjectType) -> int:
     """Tell when a hit was last changed, in epoch milliseconds; 0 where HubSpot does not say."""
     text = hit.properties.get(object_type.last_modified) or hit.updatedAt
-    return instant_ms(text) or 0
+    return instant_ms(None if text is None else str(text)) or 0
 
 
 def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
@@ -87,11 +90,11 @@ def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
     return Peek(page.total, changed, complete)
 
 
-def extent(client: Client, object_type: ObjectType) -> tuple[int, int | None]:
-    """Tell the number of live records and the highest record id; (0, None) when there is none."""
+def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | None]:
+    """Tell the number of live records and the highest record id; None where that is not told."""
     page = _search(client, object_type, [], sort=("hs_object_id", "DESCENDING"), limit=1)
     last = page.results[0].id if page.results else ""
-    return page.total or 0, int(last) if last.isdigit() else None
+    return page.total, int(last) if last.isdigit() else None
 
 
 def changed_after(
@@ -114,20 +117,19 @@ def changed_after(
 
 
 def next_key(hits: list[Hit], *, after: str) -> str:
-    """Tell the id up to which a page is without doubt complete; always beyond `after`.
-
-    It is the last id; in a page that is out of order, the one where the disorder shows, so that
-    a record misplaced to the next page is asked for again rather than skipped.
+    """Tell the id from which the next page goes on: the highest of this one.
 
     Raises:
-        ContractError: it does not go beyond, so the search would never end.
+        ContractError: the page is not sorted by id, or does not go beyond `after`; to go on from
+            any of its ids could skip a record, or never end.
     """
     ids = [int(hit.id) for hit in hits]
-    disorder = (second for first, second in pairwise(ids) if second < first)
-    key = next(disorder, ids[-1])
-    if key <= int(after):
-        raise ContractError(f"HubSpot's search returns id {key} where ids above {after} are asked.")
-    return str(key)
+    if any(first > second for first, second in pairwise(ids)) or ids[-1] <= int(after):
+        raise ContractError(
+            f"HubSpot's search for ids above {after} is not sorted by id ({ids[0]} ... {ids[-1]}).",
+            remedy="Run the sync with --full-refresh, which lists instead of searching.",
+        )
+    return str(ids[-1])
 
 
 def _filter(name: str, operator: str, value: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ def increment(table: Table) -> Items:
     run, state = table.run, table.state
     resumed = state.working("increment")
     since = (state.watermark or run.now()) - run.lookback
+    since = max(since, state.listed_at or since)
     work = state.begin(
         "increment", started_at=to_text(run.now()), since=to_text(since), after_id="0", new=0
     )

@@ -163,7 +163,8 @@ class Limits:
             with self._lock:
                 self._check_day()
                 now = self._clock()
-                wait = 0.0 if self._unlimited else self._windows[budget].wait_seconds(now)
+                free = self._unlimited and budget != "search"  # search answers never name its limit
+                wait = 0.0 if free else self._windows[budget].wait_seconds(now)
                 if wait <= 0 and not self._cancelled.is_set():
                     return self._windows[budget].take(now)
             self.wait(max(wait, 0.001))

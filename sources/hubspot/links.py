@@ -107,6 +107,9 @@ class Links:
             ends = (source.table(pair.source.table), source.table(pair.target.table))
             if any(end.watermark is None or end.total == 0 for end in ends):
                 continue
+            if pair.source.table in run.listed_now:
+                run.unfinished.add(pair.table)  # another load, which knows the ids, pays
+                continue
             calls = -(-(ends[0].total or 0) // BATCH)
             spent = source.spend_on_sweeps(calls, now=run.now(), allowance=self._allowance())
             if spent or source.links(pair.table)["owed"] == "must":

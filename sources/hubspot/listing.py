@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from .client import Client
 from .decoding import Record, RecordDecoder
-from .errors import ContractError, RequestRejectedError
+from .errors import ContractError, RequestRejectedError, UnavailableError
 from .model import ObjectType, Page
 from .reading import Found, read_batch
 
@@ -181,7 +181,7 @@ class Listing:
     def _result(self, range_: Range) -> Page[Record]:
         try:
             return self._calls.pop(id(range_)).result()
-        except RequestRejectedError as error:
+        except (RequestRejectedError, UnavailableError) as error:
             if not _started(range_):
                 raise NotKeysetError from error
             raise

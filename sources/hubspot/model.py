@@ -60,7 +60,7 @@ class TableSchema:
 class Next(msgspec.Struct, frozen=True):
     """Where the next page begins."""
 
-    after: str
+    after: str | int | None = None
 
 
 class Paging(msgspec.Struct, frozen=True):
@@ -72,10 +72,10 @@ class Paging(msgspec.Struct, frozen=True):
 class BatchError(msgspec.Struct, frozen=True):
     """One entry of the `errors` of a 207."""
 
-    category: str = ""
+    category: str | None = None
     subCategory: str | None = None  # noqa: N815 - HubSpot's own name
-    message: str = ""
-    context: dict[str, Any] = {}
+    message: str | None = None
+    context: dict[str, Any] | None = None
 
 
 class Page(msgspec.Struct, Generic[R], frozen=True):
@@ -84,12 +84,13 @@ class Page(msgspec.Struct, Generic[R], frozen=True):
     results: list[R]
     paging: Paging | None = None
     total: int | None = None
-    errors: list[BatchError] = []
+    errors: list[BatchError] | None = None
 
     @property
     def after(self) -> str | None:
         """Cursor of the next page; None on the last one."""
-        return self.paging.next.after if self.paging and self.paging.next else None
+        after = self.paging.next.after if self.paging and self.paging.next else None
+        return None if after is None else str(after)
 
 
 @dataclass(slots=True)

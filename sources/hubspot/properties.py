@@ -44,11 +44,11 @@ class Definition(msgspec.Struct, rename="camel"):
 
     name: str
     label: str | None = None
-    type: str = "string"
+    type: str | None = None
     field_type: str | None = None
     group_name: str | None = None
     description: str | None = None
-    options: list[Option] = []
+    options: list[Option] | None = None
     calculated: bool | None = None
     external_options: bool | None = None
     has_unique_value: bool | None = None
@@ -121,7 +121,7 @@ def kind_of(definition: Definition) -> Kind:
 
     Ids and references are text, for HubSpot types them as numbers that a double would round.
     """
-    kind = KINDS.get(definition.type, "text")
+    kind = KINDS.get(definition.type or "", "text")
     return "text" if kind == "double" and _is_id(definition) else kind
 
 
@@ -156,7 +156,7 @@ def to_schema(
     taken = {column.name.casefold() for column in known}
     for row, name in _give_names(fresh, taken, normalize):
         label = row.label or ""
-        columns[row.name] = Column(row.name, name, kind_of(row), row.type, label)
+        columns[row.name] = Column(row.name, name, kind_of(row), row.type or "", label)
     return TableSchema(table, tuple(column for _, column in sorted(columns.items()) if column))
 
 

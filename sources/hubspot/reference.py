@@ -192,8 +192,8 @@ def object_types(run: Run, catalog: Sequence[ObjectType], schemas: Sequence[Cust
             }
             if schema:
                 row["fully_qualified_name"] = schema.fullyQualifiedName
-                row["singular_label"] = schema.labels.get("singular")
-                row["plural_label"] = schema.labels.get("plural")
+                row["singular_label"] = (schema.labels or {}).get("singular")
+                row["plural_label"] = (schema.labels or {}).get("plural")
                 row["created_at"], row["updated_at"] = schema.createdAt, schema.updatedAt
             rows.append(row)
         yield from _hand_on(run, "object_types", rows)

@@ -44,14 +44,14 @@ class Account(msgspec.Struct, rename="camel"):
     account_type: str | None = None
     time_zone: str | None = None
     company_currency: str | None = None
-    additional_currencies: list[str] = []
+    additional_currencies: list[str] | None = None
     utc_offset: str | None = None
     utc_offset_milliseconds: int | None = None
     ui_domain: str | None = None
     data_hosting_location: str | None = None
 
 
-decode_account = msgspec.json.Decoder(Account).decode
+decode_account = msgspec.json.Decoder(Account, strict=False).decode
 
 
 @dataclass(slots=True)
@@ -119,6 +119,8 @@ class Run:
     """Tables in which this run found a change."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
+    listed_now: set[str] = field(default_factory=set)
+    """Tables that this load lists: the warehouse does not know all of their ids yet."""
     relisted: dict[str, datetime] = field(default_factory=dict)
     """Of these, the tables that held rows before: what the listing did not bring is purged."""
     stopped: HubSpotError | None = None
@@ -135,13 +137,13 @@ class Run:
         self._clients: dict[str, Client] = {}
         self._loads = 0
         self._remaining: set[str] | None = None
-        self._extents: dict[str, Future[tuple[int, int | None]]] = {}
+        self._extents: dict[str, Future[tuple[int | None, int | None]]] = {}
 
     def begin_load(self) -> None:
         """Begin the next load: all tables in the first, those left unfinished in the others."""
         self._remaining = self.unfinished if self._loads else None
         self._loads += 1
-        self.dropped_links = {}
+        self.dropped_links, self.listed_now = {}, set()
         self.open_tables, self.open_tails, self.unfinished = set(), set(), set()
         self.budget.restart()
 
@@ -205,7 +207,7 @@ class Run:
             self._clients[table] = self.client.for_table(table)
         return self._clients[table]
 
-    def extent(self, object_type: ObjectType) -> Future[tuple[int, int | None]]:
+    def extent(self, object_type: ObjectType) -> Future[tuple[int | None, int | None]]:
         """Ask, once a run, for the number of live records of a type and the highest id."""
         table = object_type.table
         if table not in self._extents:

@@ -48,6 +48,7 @@ T = TypeVar("T")
 class _Backfill(msgspec.Struct):
     started_at: datetime
     anew: bool
+    run_id: str = ""
     ranges: list[Range] | None = None
     total: int | None = None
     last_id: int | None = None
@@ -69,6 +70,7 @@ class _Shape(msgspec.Struct):
     total: int | None = None
     recent: dict[str, int] = {}
     swept_at: datetime | None = None
+    listed_at: datetime | None = None
     merged: list[str] = []
     backfill: _Backfill | None = None
     increment: _Increment | None = None
@@ -153,6 +155,15 @@ class TableState:
     def swept_at(self) -> datetime | None:
         """When the archived records were last listed in full."""
         return to_instant(self._state.get("swept_at"))
+
+    @property
+    def listed_at(self) -> datetime | None:
+        """When the last full listing began: it lags behind nothing, so nothing before is owed."""
+        return to_instant(self._state.get("listed_at"))
+
+    def note_listing(self, at: datetime) -> None:
+        """Remember a full listing of the live records."""
+        self._state["listed_at"] = to_text(at)
 
     def note_sweep(self, at: datetime) -> None:
         """Remember a full listing of the archived records."""
