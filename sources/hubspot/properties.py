@@ -44,7 +44,7 @@ class Definition(msgspec.Struct, rename="camel"):
 
     name: str
     label: str | None = None
-    type: str | None = None
+    type: str | None = "string"
     field_type: str | None = None
     group_name: str | None = None
     description: str | None = None
@@ -156,7 +156,7 @@ def to_schema(
     taken = {column.name.casefold() for column in known}
     for row, name in _give_names(fresh, taken, normalize):
         label = row.label or ""
-        columns[row.name] = Column(row.name, name, kind_of(row), row.type or "", label)
+        columns[row.name] = Column(row.name, name, kind_of(row), row.type or "string", label)
     return TableSchema(table, tuple(column for _, column in sorted(columns.items()) if column))
 
 
@@ -192,7 +192,7 @@ def _names(row: Definition, normalize: Callable[[str], str]) -> Iterator[str]:
     if own.startswith(OWN_PREFIXES):
         base = f"property_{base}"
         yield normalize(normalize(base))
-    for suffix in chain([row.type], map(str, count(2))):
+    for suffix in chain([row.type or "string"], map(str, count(2))):
         yield normalize(normalize(f"{base}_{suffix}"))
 
 
