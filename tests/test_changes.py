@@ -147,7 +147,7 @@ def test_changed_company_brings_its_new_links(portal: Portal, warehouse: Warehou
     assert link_differences(portal, warehouse, pairs) == []
 
 
-@pytest.mark.parametrize("version", ["v3", "2026-03", "2026-09"])
+@pytest.mark.parametrize("version", ["v3", "2026-09"])
 def test_every_version_of_the_paths(portal: Portal, warehouse: Warehouse, version: str) -> None:
     """Numbered and dated paths bring the same rows."""
     portal.reset(SeedSpec(contacts=30))

