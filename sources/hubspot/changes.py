@@ -87,14 +87,14 @@ def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
     order = [modified_ms(hit, object_type) for hit in page.results]
     descending = all(a >= b for a, b in pairwise(order))
     complete = page.after is None or (descending and len(changed) < len(page.results))
-    return Peek(page.total, changed, complete)
+    return Peek(_total(page), changed, complete)
 
 
 def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | None]:
     """Tell the number of live records and the highest record id; None where that is not told."""
     page = _search(client, object_type, [], sort=("hs_object_id", "DESCENDING"), limit=1)
     last = page.results[0].id if page.results else ""
-    return page.total, int(last) if last.isdigit() else None
+    return _total(page), int(last) if last.isdigit() else None
 
 
 def changed_after(
@@ -130,6 +130,11 @@ def next_key(hits: list[Hit], *, after: str) -> str:
             remedy="Run the sync with --full-refresh, which lists instead of searching.",
         )
     return str(ids[-1])
+
+
+def _total(page: Page[Hit]) -> int | None:
+    """Tell the total of an unfiltered search; None where it contradicts the rows beside it."""
+    return page.total if page.total or not page.results else None
 
 
 def _filter(name: str, operator: str, value: str) -> dict[str, str]:

@@ -134,9 +134,13 @@ class Links:
     ) -> Items:
         """Wait for the links of these ids and hand them on."""
         links = yield from self._unless_refused(pair, call)
-        if links is not None:
-            self._done.setdefault(pair.table, set()).update(ids)
-            yield from self._rows(pair, links, replace=replace)
+        if links is None:
+            return
+        done = self._done.setdefault(pair.table, set())
+        # asked for twice at the same time, by either end, they are handed on once
+        fresh = {id_: links[id_] for id_ in ids if id_ not in done}
+        done.update(fresh)
+        yield from self._rows(pair, fresh, replace=replace)
 
     def _unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
         """Wait for a call; a pair that HubSpot refuses is an outcome of its own, no more."""
