@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from . import control, errors
 from .call import Call, Reply, Route
 from .clock import iso
+from .connection import reset
 from .errors import ApiError
 from .faults import Fault, perform
 from .journal import Request
@@ -57,8 +58,10 @@ class Emulator:
             for one in mutations:
                 if one.when == "after":
                     perform(self.portal, one.operations)
-        if fault and fault.disconnect:
-            await _disconnect(response, send)
+        if fault and (fault.disconnect or fault.reset):
+            await _send_half(response, send)  # the server then closes the connection
+            if fault.reset:
+                await reset(scope, receive)
         else:
             await response(scope, receive, send)
 
@@ -180,8 +183,8 @@ def _check_body(members: tuple[str, ...], body: object) -> None:
         raise errors.invalid(f"Invalid input JSON: unknown members {sorted(unknown)}")
 
 
-async def _disconnect(response: Response, send: Send) -> None:
-    """Send half of a body and stop: the server then closes the connection."""
+async def _send_half(response: Response, send: Send) -> None:
+    """Send half of a body and stop."""
     start = {"status": response.status_code, "headers": response.raw_headers}
     await send({"type": "http.response.start", **start})
     content = bytes(response.body)

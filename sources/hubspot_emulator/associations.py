@@ -22,12 +22,25 @@ def pair(call: Call, *, writing: bool = False) -> tuple[RecordTable, RecordTable
 def sorted_links(
     call: Call, source: tuple[RecordTable, int], target: RecordTable, after: str | None
 ) -> list[tuple[int, tuple[int, ...]]]:
-    """Return one record's links to live records, ascending, those past the cursor `after`."""
+    """Return one record's links to live records, ascending, those past the cursor `after`.
+
+    In a direction that `one_way` names there are none.
+    """
+    if _is_closed(call, source[0].type, target.type):
+        return []
     targets = call.portal.links.targets(source[0].type, target.type, source[1])
     last = _decode(after) if after else -1
     return [
         (other, targets[other]) for other in sorted(targets) if other > last and target.has(other)
     ]
+
+
+def _is_closed(call: Call, source: ObjectType, target: ObjectType) -> bool:
+    portal = call.portal
+    return any(
+        (portal.type(start), portal.type(end)) == (source, target)
+        for start, end in portal.settings.one_way
+    )
 
 
 def _encode(type_id: int, last: int) -> str:

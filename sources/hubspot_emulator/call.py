@@ -161,8 +161,7 @@ def inputs(call: Call, most: int) -> list[dict[str, Any]]:
 def live_or_404(table: RecordTable, number: int, *, archived: bool = False) -> int:
     """Return the id of the record that `number` leads to, or answer 404."""
     survivor = table.survivor(number)
-    record = table.get(survivor)
-    if record is None or (record.archived_ms is not None) != archived:
+    if not table.has(survivor, archived=archived):
         raise not_found()
     return survivor
 

@@ -26,11 +26,16 @@ def create(
     """Create a record and return its id."""
     _check_names(table, properties)
     when = portal.clock.now_ms() if at_ms is None else at_ms
-    number = table.next_id() if record_id is None else int(record_id)
+    number = new_id(portal, table) if record_id is None else int(record_id)
     if table.get(number) is not None:
         raise ValueError(f"{table.type.singular} {number} exists already")
     table.put(Record(number, when, when, dict(properties)), portal.clock.age_ms())
     return str(number)
+
+
+def new_id(portal: "Portal", table: RecordTable) -> int:
+    """Return an id that was never used."""
+    return table.next_id(scattered="scattered_ids" in portal.settings.anomalies)
 
 
 def _check_names(table: RecordTable, properties: Mapping[str, str]) -> None:
@@ -107,7 +112,7 @@ def merge(portal: "Portal", table: RecordTable, primary_id: int, other_id: int, 
     """Merge two records; both ids lead to the survivor afterwards."""
     primary, other = existing(table, primary_id), existing(table, other_id)
     fresh = table.type.type_id in NEW_ID_ON_MERGE
-    new_id = table.next_id() if fresh else primary_id
+    kept_id = new_id(portal, table) if fresh else primary_id
     gone = [primary_id, other_id] if fresh else [other_id]
     earlier = [
         old
@@ -121,11 +126,11 @@ def merge(portal: "Portal", table: RecordTable, primary_id: int, other_id: int, 
     noted_ms = portal.clock.age_ms()
     for old in gone:
         table.drop(old, noted_ms)
-        table.redirects[old] = new_id
-    table.put(Record(new_id, created_ms, at_ms, values), noted_ms)
+        table.redirects[old] = kept_id
+    table.put(Record(kept_id, created_ms, at_ms, values), noted_ms)
     for old in gone:
-        portal.links.move(table.type, old, new_id)
-    return str(new_id)
+        portal.links.move(table.type, old, kept_id)
+    return str(kept_id)
 
 
 def add_custom_table(

@@ -77,7 +77,8 @@ def _clear_journal(portal: Portal, _body: Body) -> object:
 
 def _truth(portal: Portal, body: Body) -> object:
     if "type" in body:
-        return portal.records(body["type"], archived=body.get("archived") == "true")
+        flags = {name: body.get(name) == "true" for name in ("archived", "hidden")}
+        return portal.records(body["type"], **flags)
     if "from" in body:
         return portal.associations(body["from"], body["to"])
     return portal.truth()

@@ -56,7 +56,8 @@ class Fault(Rule):
 
     `status` answers at once with `headers` and `body` (text, or an object sent as JSON);
     `delay_ms` waits first; `truncate` sends a well-formed answer whose JSON stops half-way;
-    `disconnect` closes the connection in the middle of the body.
+    `disconnect` closes the connection in the middle of the body, `reset` breaks it there with a
+    TCP reset.
     """
 
     status: int | None = None
@@ -65,6 +66,7 @@ class Fault(Rule):
     delay_ms: float = 0
     truncate: bool = False
     disconnect: bool = False
+    reset: bool = False
 
 
 @dataclass
@@ -135,6 +137,7 @@ def perform(
 
 OPERATIONS = (
     "create", "update", "set_calculated", "archive", "restore", "merge", "purge", "gdpr_delete",
-    "associate", "dissociate", "create_label", "create_property", "update_property",
-    "archive_property", "create_custom_object", "create_owner", "archive_owner",
+    "hide", "show", "associate", "dissociate", "create_label", "create_property",
+    "update_property", "archive_property", "create_custom_object", "create_owner",
+    "archive_owner", "set_token", "revoke_token",
 )  # fmt: skip

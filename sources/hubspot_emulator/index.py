@@ -137,6 +137,11 @@ class SearchIndex:
         """Return the ids of every record that search shows, ascending."""
         return self._ids
 
+    def modified_before(self, at_ms: int, most: int) -> "array[int]":
+        """Return the ids of the `most` records last modified before an instant, nearest last."""
+        stop = bisect_left(self._modified, at_ms)
+        return self._by_modified[max(0, stop - most) : stop]
+
     def modified_between(self, low_ms: int, high_ms: int) -> "array[int]":
         """Return the ids of records modified from `low_ms` to `high_ms`, inclusive, ascending."""
         key = (low_ms, high_ms)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from . import render
+from . import anomalies, render
 from .associations import inline
 from .call import Call, Reply, batch_reply, inputs, live_or_404, record_id, text_list
 from .errors import batch_error, invalid, not_found
@@ -24,8 +24,9 @@ def list_page(call: Call) -> Reply:
     names, history = _selection(call, table)
     limit = call.number("limit", DEFAULT_LIMIT, HISTORY_LIMIT if history else LIST_LIMIT)
     after = call.query.get("after", "")
-    start = record_id(after, "after") if after else 0
-    ids, following = table.page(start, limit, archived=archived)
+    if after:
+        record_id(after, "after")
+    ids, following = anomalies.list_ids(call.portal, table, after, limit, archived=archived)
     body: dict[str, Any] = {"results": _listed(call, table, ids, (names, history, archived))}
     if following is not None:
         body["paging"] = {"next": _next(call, table, following, limit)}
@@ -69,10 +70,10 @@ def _whole(
     return shown
 
 
-def _next(call: Call, table: RecordTable, following: int, limit: int) -> dict[str, str]:
+def _next(call: Call, table: RecordTable, following: str, limit: int) -> dict[str, str]:
     version = call.portal.settings.link_version
     address = f"https://api.hubapi.com/crm/objects/{version}/{table.type.type_id}"
-    return {"after": str(following), "link": f"{address}?limit={limit}&after={following}"}
+    return {"after": following, "link": f"{address}?limit={limit}&after={following}"}
 
 
 def get_one(call: Call) -> Reply:

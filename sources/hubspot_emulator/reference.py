@@ -104,13 +104,13 @@ def usage(call: Call) -> Reply:
 
 
 def record_limits(call: Call) -> Reply:
-    """Answer the number of records of each type."""
+    """Answer the number of live records of each type, those hidden from the token too."""
     scopes = call.token.scopes
     if scopes is not None and not any(s.startswith("crm.objects.") for s in scopes):
         call.need("crm.objects.contacts.read")
     rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
     for table in call.portal.tables.values():
-        used = len(table.ids())
+        used = len(table.every_id()) if table.hidden else len(table.ids())
         rows[table.type.custom].append(
             {
                 "objectTypeId": table.type.type_id,

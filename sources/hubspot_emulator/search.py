@@ -1,8 +1,7 @@
-"""The search endpoint: caps, filters, sorts and offset paging over the lagging index."""
+"""The search endpoint: caps and filters over the lagging index."""
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,18 +13,16 @@ from .filters import (
     Filter,
     Predicate,
     compile_filter,
-    objects_of,
     parse_groups,
-    reader_for,
     to_instant,
     to_number,
     tokens,
 )  # fmt: skip
+from .hits import MAX_RESULTS, Hits, Ids, holds, page_of, sort_of
 from .table import Record, RecordTable
 
-DEFAULT_LIMIT, MAX_LIMIT, MAX_RESULTS, MAX_QUERY = 10, 200, 10_000, 3_000
+DEFAULT_LIMIT, MAX_LIMIT, MAX_QUERY = 10, 200, 3_000
 FAR_MS = 1 << 60
-Ids = Sequence[int]
 
 
 def search(call: Call) -> Reply:
@@ -34,7 +31,7 @@ def search(call: Call) -> Reply:
     call.allow(table, "S")
     body = call.body
     limit = whole_number(body.get("limit", DEFAULT_LIMIT), "limit", MAX_LIMIT)
-    offset = _offset(body.get("after"))
+    after = _cursor(body.get("after"))
     groups = parse_groups(body)
     query = str(body.get("query") or "")
     if len(query) > MAX_QUERY:
@@ -42,22 +39,23 @@ def search(call: Call) -> Reply:
     names = call.visible(table, text_list(body.get("properties") or [], "properties"))
     table.index.refresh(call.portal.clock.age_ms() - call.portal.settings.search_lag_ms)
     ids = _matches(call, table, groups, query)
-    page = _sorted(table, ids, body.get("sorts"), offset, limit)
+    hits = Hits(table, ids, *sort_of(table, body.get("sorts")), _starts(table, groups))
+    page, following = page_of(call.portal, hits, after, limit)
     answer: dict[str, Any] = {"total": len(ids), "results": _rows(table, page, names)}
-    if offset + limit < len(ids):
-        answer["paging"] = {"next": {"after": str(offset + limit)}}
+    if following is not None:
+        answer["paging"] = {"next": {"after": following}}
     return Reply(answer)
 
 
-def _offset(after: object) -> int:
+def _cursor(after: object) -> str:
     if after in (None, ""):
-        return 0
+        return ""
     text = str(after)
     if not text.isdecimal():
         raise invalid(f"Invalid after: {after!r} is not a whole number")
     if int(text) >= MAX_RESULTS:
         raise invalid(f"Paging through search ends at {MAX_RESULTS} results, after was {text}")
-    return int(text)
+    return text
 
 
 def _matches(call: Call, table: RecordTable, groups: list[list[Filter]], query: str) -> Ids:
@@ -68,6 +66,8 @@ def _matches(call: Call, table: RecordTable, groups: list[list[Filter]], query: 
         ids = _group(call, table, groups[0])
     else:
         ids = sorted(set().union(*(_group(call, table, group) for group in groups)))
+    if table.hidden:
+        ids = [one for one in ids if one not in table.hidden]
     if not query.strip():
         return ids
     words = tokens(query)
@@ -98,7 +98,7 @@ def _group(call: Call, table: RecordTable, group: list[Filter]) -> Ids:
             rest.append(test)
     ids = _ranged(table, spans[table.type.modified], spans["hs_object_id"])
     if picked is not None:
-        ids = [one for one in sorted(picked) if _holds(ids, one)]
+        ids = [one for one in sorted(picked) if holds(ids, one)]
     return _keep(table, ids, rest) if rest else ids
 
 
@@ -107,11 +107,6 @@ def _ranged(table: RecordTable, modified: tuple[int, int], ids: tuple[int, int])
     found = table.index.ids() if whole else table.index.modified_between(*modified)
     start, stop = bisect_left(found, ids[0]), bisect_right(found, ids[1])
     return found if stop - start == len(found) else found[start:stop]
-
-
-def _holds(ids: Ids, one: int) -> bool:
-    place = bisect_left(ids, one)
-    return place < len(ids) and ids[place] == one
 
 
 def _span(one: Filter) -> tuple[int, int] | None:
@@ -130,6 +125,14 @@ def _span(one: Filter) -> tuple[int, int] | None:
     return spans[one.operator]
 
 
+def _starts(table: RecordTable, groups: list[list[Filter]]) -> tuple[int, int]:
+    """Return the instant of change and the id at which the filters begin, 0 where they do not."""
+    starts = {table.type.modified: 0, "hs_object_id": 0}
+    for one in (one for group in groups for one in group if one.name in starts):
+        starts[one.name] = max(starts[one.name], (_span(one) or (0, 0))[0])
+    return starts[table.type.modified], starts["hs_object_id"]
+
+
 def _linked(call: Call, table: RecordTable, one: Filter) -> Predicate | None:
     """Return the predicate of the pseudo-property `associations.{type}`, None for others."""
     if not one.name.startswith("associations."):
@@ -137,7 +140,10 @@ def _linked(call: Call, table: RecordTable, one: Filter) -> Predicate | None:
     target = call.table(one.name.removeprefix("associations."))
     if target.type.custom or one.operator != "EQ":
         raise invalid(f"{one.name} {one.operator} is not supported")
-    links = call.portal.links.targets(target.type, table.type, record_id(one.value))
+    number = record_id(one.value)
+    if number in target.hidden:
+        return lambda _record: False
+    links = call.portal.links.targets(target.type, table.type, number)
     return lambda record: record.id in links
 
 
@@ -148,49 +154,6 @@ def _keep(table: RecordTable, ids: Ids, tests: list[Predicate]) -> Ids:
         if record is not None and all(test(record) for test in tests):
             kept.append(one)
     return kept
-
-
-def _sorted(table: RecordTable, ids: Ids, sorts: object, offset: int, limit: int) -> Ids:
-    name, descending = _sort(table, sorts)
-    stop = min(offset + limit, MAX_RESULTS)
-    if name == "hs_object_id" and descending:
-        return ids[max(0, len(ids) - stop) : max(0, len(ids) - offset)][::-1]
-    if name == "hs_object_id":
-        return ids[offset:stop]
-    key = _sort_key(table, name)
-    return sorted(ids, key=key, reverse=descending)[offset:stop]
-
-
-def _sort(table: RecordTable, sorts: object) -> tuple[str, bool]:
-    """Return the property to sort by, by default the creation date, and the direction."""
-    if not sorts:
-        return table.type.created, False
-    if not isinstance(sorts, list) or len(sorts) != 1:
-        raise invalid("A search takes exactly one sort")
-    given = {"propertyName": sorts[0]} if isinstance(sorts[0], str) else sorts[0]
-    (one,) = objects_of([given], "sorts")
-    name, direction = one.get("propertyName"), one.get("direction", "ASCENDING")
-    if not isinstance(name, str) or name not in table.definitions:
-        raise invalid(f"There is no property {name} on {table.type.name} to sort by")
-    if direction not in ("ASCENDING", "DESCENDING"):
-        raise invalid(f"Invalid sort direction: {direction!r}")
-    return name, direction == "DESCENDING"
-
-
-def _sort_key(table: RecordTable, name: str) -> Callable[[int], Any]:
-    index = table.index
-    if name == table.type.created:
-        return index.created_ms
-    if name == table.type.modified:
-        return index.modified_ms
-    read = reader_for(table.definitions[name])
-
-    def key(one: int) -> tuple[bool, Any]:
-        record = index.get(one)
-        value = read((record and table.value(record, name)) or "")
-        return (True, value) if value not in (None, "") else (False, 0)
-
-    return key
 
 
 def _rows(table: RecordTable, ids: Ids, names: tuple[str, ...]) -> list[msgspec.Raw]:

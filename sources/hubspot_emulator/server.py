@@ -10,6 +10,7 @@ from typing import Self
 import uvicorn
 
 from .app import Emulator
+from .connection import Connection
 from .seed import SeedSpec
 from .settings import DEFAULT_TOKEN, Settings
 from .store import Portal
@@ -36,6 +37,7 @@ def bound(host: str, port: int) -> socket.socket:
 def _config(portal: Portal) -> uvicorn.Config:
     return uvicorn.Config(
         Emulator(portal),
+        http=Connection,
         lifespan="off",
         ws="none",
         log_config=None,

@@ -1,10 +1,15 @@
 """What a portal's owner, plan and test may set; changed while the portal runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - the public token of a portal that holds made-up data
+
+ANOMALIES = (
+    "search_unsorted", "search_outside", "repeated_ids", "empty_pages", "short_pages",
+    "scattered_ids",
+)  # fmt: skip
 
 
 @dataclass
@@ -39,7 +44,8 @@ class Settings:
     `search_lag_ms`: age at which a change shows in search. `association_page_size`: links per
     record in one answer. `url_limit`: characters of path and query. `latency_ms`: added to every
     answer. `retry_after`: whether a 429 says how long to wait. `journal_limit`: requests kept, 0
-    for none. `link_version`: the API version that `paging.next.link` names.
+    for none. `link_version`: the API version that `paging.next.link` names. `anomalies`: names
+    out of `ANOMALIES`. `one_way`: pairs of types, from and to, whose links cannot be read.
     """
 
     limits: Limits | None = field(default_factory=Limits)
@@ -51,6 +57,13 @@ class Settings:
     journal_limit: int = 5_000
     link_version: str = "v3"
     tokens: dict[str, Token] = field(default_factory=lambda: {DEFAULT_TOKEN: Token()})
+    anomalies: Collection[str] = frozenset()
+    one_way: Collection[tuple[str, str]] = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Keep a member; one whose misspelling would go unnoticed is checked first."""
+        check = _CHECKS.get(name)
+        super().__setattr__(name, check(value) if check else value)
 
     def change(self, members: Mapping[str, object]) -> None:
         """Set members from Python or JSON values; an unknown one raises ValueError."""
@@ -59,7 +72,7 @@ class Settings:
                 self.limits = _to_limits(value)
             elif name == "tokens":
                 given = cast("Mapping[str, object]", value)
-                self.tokens = {secret: _to_token(one) for secret, one in given.items()}
+                self.tokens = {secret: to_token(one) for secret, one in given.items()}
             elif name in self.__dataclass_fields__:
                 setattr(self, name, value)
             else:
@@ -75,9 +88,31 @@ def _to_limits(value: object) -> Limits | None:
     return value if isinstance(value, Limits) else Limits(**cast("dict[str, int]", value))
 
 
-def _to_token(value: object) -> Token:
+def to_token(value: object) -> Token:
+    """Return a token from its JSON members."""
     if isinstance(value, Token):
         return value
     members = cast("dict[str, Any]", value)
     scopes = members.get("scopes")
     return Token(**{**members, "scopes": None if scopes is None else frozenset(scopes)})
+
+
+def _to_anomalies(value: object) -> frozenset[str]:
+    names = frozenset(cast("Collection[str]", value))
+    unknown = names.difference(ANOMALIES)
+    if unknown:
+        raise ValueError(f"unknown anomalies {sorted(unknown)}; known: {', '.join(ANOMALIES)}")
+    return names
+
+
+def _to_pairs(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(tuple(one) for one in cast("Collection[Collection[str]]", value))
+    if not all(len(pair) == len(("from", "to")) for pair in pairs):
+        raise ValueError(f"one_way takes pairs of type names, not {value!r}")
+    return cast("tuple[tuple[str, str], ...]", pairs)
+
+
+_CHECKS: dict[str, Callable[[object], object]] = {
+    "anomalies": _to_anomalies,
+    "one_way": _to_pairs,
+}

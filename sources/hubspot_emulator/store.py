@@ -1,14 +1,15 @@
 """One portal's state and every change it may undergo; knows nothing of HTTP."""
 # ruff: noqa: A002 - `type` and `id` are HubSpot's words, and callers pass them by name
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from datetime import datetime
 from functools import wraps
 from threading import RLock
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from . import changes, reference_data
+from . import changes, reference_data, truth
 from .catalog import ObjectType, Registry, custom_type
 from .clock import Clock, iso, to_ms
 from .definitions import Definition, complete
@@ -17,8 +18,8 @@ from .journal import Journal
 from .limits import PORTAL_ID, Meter
 from .links import LinkStore, LinkTypes
 from .seed import SeedSpec, populate
-from .settings import Settings
-from .table import Record, RecordTable
+from .settings import Settings, to_token
+from .table import RecordTable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,6 +60,7 @@ class Portal:
         self.faults = Faults()
         self.mutations = Mutations()
         self.journal = Journal()
+        self.pages_given: Counter[str] = Counter()
         self.types = Registry()
         self.tables: dict[str, RecordTable] = {}
         self.schemas: dict[str, dict[str, Any]] = {}
@@ -133,15 +135,28 @@ class Portal:
         self.table(type).drop(int(id), self.clock.age_ms())
 
     @_locked
-    def records(self, type: str, *, archived: bool = False) -> dict[str, dict[str, Any]]:
-        """Return the truth about every live (or archived) record: set properties and dates."""
+    def hide(self, type: str, ids: Collection[str | int]) -> None:
+        """Hide records from the token: they exist, and no answer shows them."""
         table = self.table(type)
-        found = {}
-        for record_id in table.ids(archived=archived):
-            record = table.get(record_id)
-            if record is not None:
-                found[str(record_id)] = describe(table, record)
-        return found
+        for record in [changes.existing(table, int(one)) for one in ids]:
+            table.hide(record.id)
+
+    @_locked
+    def show(self, type: str, ids: Collection[str | int]) -> None:
+        """Let the token see records again."""
+        table = self.table(type)
+        for record in [changes.existing(table, int(one)) for one in ids]:
+            table.show(record.id)
+
+    @_locked
+    def records(
+        self, type: str, *, archived: bool = False, hidden: bool = False
+    ) -> dict[str, dict[str, Any]]:
+        """Return the truth about every live (or archived) record: set properties and dates.
+
+        Hidden records are left out unless `hidden` asks for them too.
+        """
+        return truth.records(self.table(type), archived=archived, hidden=hidden)
 
     # associations
 
@@ -189,16 +204,7 @@ class Portal:
         self, from_type: str, to_type: str
     ) -> list[tuple[str, str, int, str, str | None]]:
         """Return every link of live records: from, to, type id, category, label."""
-        source, target = self.table(from_type), self.table(to_type)
-        types = self.links.types.of(source.type, target.type)
-        live = set(target.ids())
-        return [
-            (str(from_id), str(to_id), one, types[one].category, types[one].label)
-            for from_id in source.ids()
-            for to_id, type_ids in self.links.targets(source.type, target.type, from_id).items()
-            if to_id in live
-            for one in type_ids
-        ]
+        return truth.associations(self.links, self.table(from_type), self.table(to_type))
 
     # definitions
 
@@ -247,29 +253,24 @@ class Portal:
         """Deactivate an owner: `userId` becomes null."""
         next(o for o in self.owners if o["id"] == id).update(archived=True, userId=None)
 
+    # access
+
+    @_locked
+    def set_token(
+        self,
+        secret: str,
+        scopes: Collection[str] | None = None,
+        expires_at_ms: int | None = None,
+    ) -> None:
+        """Issue a token, or change what one may do; `scopes` of None means everything."""
+        self.settings.tokens[secret] = to_token({"scopes": scopes, "expires_at_ms": expires_at_ms})
+
+    @_locked
+    def revoke_token(self, secret: str) -> None:
+        """Make a token unknown."""
+        self.settings.tokens.pop(secret, None)
+
     @_locked
     def truth(self) -> dict[str, Any]:
         """Return the number of records and properties of every type."""
-        return {
-            table.type.name: {
-                "objectTypeId": table.type.type_id,
-                "live": len(table.ids()),
-                "archived": len(table.ids(archived=True)),
-                "properties": sum(not d["archived"] for d in table.definitions.values()),
-            }
-            for table in self.tables.values()
-        }
-
-
-def describe(table: RecordTable, record: Record) -> dict[str, Any]:
-    """Return a record as plain data."""
-    shown: dict[str, Any] = {
-        "id": str(record.id),
-        "properties": table.properties(record),
-        "createdAt": iso(record.created_ms),
-        "updatedAt": iso(record.updated_ms),
-        "archived": record.archived_ms is not None,
-    }
-    if record.archived_ms is not None:
-        shown["archivedAt"] = iso(record.archived_ms)
-    return shown
+        return truth.counts(self.tables.values())

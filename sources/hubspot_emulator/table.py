@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING
 
 from .catalog import ObjectType
@@ -15,6 +16,8 @@ from .rows import SeededRows
 
 if TYPE_CHECKING:
     from .render import Plan
+
+CLOSE = 0.5  # share of scattered ids that lie beside one in use
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class RecordTable:
         self.rows = rows
         self.changed: dict[int, Record | None] = {}
         self.redirects: dict[int, int] = {}
+        self.hidden: set[int] = set()
         self.index = SearchIndex(self)
         self.plans: OrderedDict[tuple[int, tuple[str, ...]], Plan] = OrderedDict()
         self._unique: dict[tuple[str, str], int] = {}
@@ -57,7 +61,7 @@ class RecordTable:
         self._last_id = 0
 
     def ids(self, *, archived: bool = False) -> "array[int]":
-        """Return the ids of live, or archived, records in ascending order."""
+        """Return the ids of live, or archived, records that are not hidden, ascending."""
         if not self._ids:
             self._ids = self._sorted_ids()
         return self._ids[archived]
@@ -93,7 +97,9 @@ class RecordTable:
         )
 
     def has(self, record_id: int, *, archived: bool = False) -> bool:
-        """Tell whether there is a live (or archived) record with this id."""
+        """Tell whether there is a live (or archived) record with this id that is not hidden."""
+        if record_id in self.hidden:
+            return False
         if record_id in self.changed:
             record = self.changed[record_id]
             return record is not None and (record.archived_ms is not None) == archived
@@ -109,7 +115,7 @@ class RecordTable:
     def put(self, record: Record, noted_ms: int) -> None:
         """Store a version of a record, in the place of any earlier one."""
         archived = record.archived_ms is not None
-        if not self.has(record.id, archived=archived):
+        if record.id not in self.hidden and not self.has(record.id, archived=archived):
             self._unlist(record.id)
             _insert(self.ids(archived=archived), record.id)
         self.changed[record.id] = record
@@ -122,8 +128,30 @@ class RecordTable:
     def drop(self, record_id: int, noted_ms: int) -> None:
         """Remove a record for good."""
         self._unlist(record_id)
+        self.hidden.discard(record_id)
         self.changed[record_id] = None
         self.index.note(record_id, None, noted_ms)
+
+    def hide(self, record_id: int) -> None:
+        """Leave a record out of everything that is read."""
+        self.hidden.add(record_id)
+        self._unlist(record_id)
+
+    def show(self, record_id: int) -> None:
+        """Undo `hide`."""
+        record = self.get(record_id)
+        if record_id in self.hidden and record is not None:
+            self.hidden.discard(record_id)
+            _insert(self.ids(archived=record.archived_ms is not None), record_id)
+
+    def every_id(self, *, archived: bool = False) -> list[int]:
+        """Return the ids of live, or archived, records, hidden ones too, ascending."""
+        hidden = [
+            one
+            for one in self.hidden
+            if (record := self.get(one)) and (record.archived_ms is not None) == archived
+        ]
+        return sorted((*self.ids(archived=archived), *hidden))
 
     def _unlist(self, record_id: int) -> None:
         for archived in (False, True):
@@ -139,12 +167,28 @@ class RecordTable:
         stop = start + limit
         return ids[start:stop], ids[stop] if stop < len(ids) else None
 
-    def next_id(self) -> int:
-        """Return an id that was never used, above all others."""
+    def next_id(self, *, scattered: bool = False) -> int:
+        """Return an id that was never used: above all others, or anywhere."""
+        if scattered:
+            return self._anywhere()
         if not self._last_id and self.rows.count:
             self._last_id = self.rows.id_of(self.rows.count - 1)
         self._last_id = max(self._last_id, 40_000_000_000) + 3 + self._last_id % 5
         return self._last_id
+
+    def _anywhere(self) -> int:
+        """Return an unused id, as often beside one that is in use as far from all."""
+        random = Random(len(self.changed))
+        while True:
+            ids = self.ids()
+            found = random.randrange(1, max(self._last_id, 60_000_000_000))
+            if ids and random.random() < CLOSE:
+                found = random.choice(ids) + random.randint(-3, 3)
+            if found > 0 and not self._was_used(found):
+                return found
+
+    def _was_used(self, record_id: int) -> bool:
+        return record_id in self.changed or self.rows.ordinal_of(record_id) is not None
 
     def unique_names(self) -> list[str]:
         """Return the properties whose values may name a record."""
