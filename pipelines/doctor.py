@@ -28,8 +28,7 @@ from sources.hubspot.errors import (
     RequestRejectedError,
     ScopeMissingError,
 )
-from sources.hubspot.model import ObjectType
-from sources.hubspot.run import decode_account
+from sources.hubspot.model import ObjectType, decode_account
 from sources.hubspot.state import SourceState
 
 Level = Literal["ok", "note", "warning", "failed"]

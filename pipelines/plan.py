@@ -11,7 +11,7 @@ import dlt
 from pipelines.report import RunReport, Section
 from pipelines.stored import source_state, stored_pipeline
 from pipelines.sync import SyncOptions
-from sources.hubspot import HubSpotConfig, Run, archive, changes, open_run
+from sources.hubspot import HubSpotConfig, Run, archive, calculated, changes, open_run
 from sources.hubspot.associations import BATCH as LINKS_BATCH
 from sources.hubspot.associations import Pair
 from sources.hubspot.catalog import (
@@ -21,8 +21,10 @@ from sources.hubspot.catalog import (
     select_types,
     to_custom_types,
 )
+from sources.hubspot.drift import facts_of
 from sources.hubspot.errors import HubSpotError, ScopeMissingError
 from sources.hubspot.limits import Budget
+from sources.hubspot.link_sweeps import is_due as is_link_sweep_due
 from sources.hubspot.listing import PAGE, URL_PROPERTIES
 from sources.hubspot.model import ObjectType, WayIn
 from sources.hubspot.properties import read_definitions
@@ -87,7 +89,7 @@ def _steps(run: Run, objects: Sequence[str], state: SourceState) -> list[Step]:
     looks = [run.submit(partial(_look, run, kind, state), lane="search") for kind in chosen]
     steps = {kind.table: look.result() for kind, look in zip(chosen, looks, strict=True)}
     pairs = [Pair(source, target) for source, target in select_pairs(chosen, run.config.pairs)]
-    links = list(_link_steps(pairs, steps))
+    links = list(_link_steps(run, state, pairs, steps))
     fresh_labels = not run.refresh_schema and state.cached(
         "labels", now=run.now(), max_age=LABELS_MAX_AGE
     )
@@ -138,11 +140,17 @@ def _increment(run: Run, kind: ObjectType, state: TableState, source: SourceStat
         matching = changes.changed_after(run.client, kind, since, "0").total or len(fresh)
         step.calls["search"] += ceil(matching / changes.PAGE)
         step.rows = max(len(fresh), matching - len(loaded))
-    cached = source.cached(f"properties:{kind.table}", now=run.now(), max_age=MAX_AGE)
-    definitions = cached is None or run.refresh_schema
-    archived = archive.is_due(state, peek.total, new=0, now=run.now())
+    name, changed = f"properties:{kind.table}", bool(step.rows) or peek.total != state.total
+    stale = source.cached(name, now=run.now(), max_age=MAX_AGE) is None
+    facts = facts_of(source.last(name)) or {}
     step.calls["interval"] = ceil(step.rows / BATCH) if step.rows else 0
-    step.calls["interval"] += int(definitions) + int(archived)
+    step.calls["interval"] += int(stale or bool(step.rows) or run.refresh_schema)
+    if archive.is_due(run, source, state, changed=changed):
+        step.calls["interval"] += max(1, state.sweep("archive").get("calls", 0))
+    if any(fact.calculated for fact in facts.values()) and calculated.is_due(
+        run, source, state, changed=changed
+    ):
+        step.calls["interval"] += calculated.calls_of(state)
     return step
 
 
@@ -155,7 +163,9 @@ def _absence(error: HubSpotError) -> str:
 # --- links ----------------------------------------------------------------------------------
 
 
-def _link_steps(pairs: Sequence[Pair], steps: Mapping[str, Step]) -> Iterator[Step]:
+def _link_steps(
+    run: Run, state: SourceState, pairs: Sequence[Pair], steps: Mapping[str, Step]
+) -> Iterator[Step]:
     """Plan the pairs both ends of which have records."""
     for pair in pairs:
         source, target = steps[pair.source.table], steps[pair.target.table]
@@ -166,8 +176,11 @@ def _link_steps(pairs: Sequence[Pair], steps: Mapping[str, Step]) -> Iterator[St
         whole = ceil((source.total or 0) / LINKS_BATCH)
         if fresh:
             step.calls["associations"] = max(1, whole)
-        elif source.rows or target.rows:  # then all links of the pair are read again
-            step.calls["associations"] = whole + ceil((target.rows or 0) / LINKS_BATCH)
+        else:
+            ends = (source.rows or 0, target.rows or 0)
+            step.calls["associations"] = sum(ceil(rows / LINKS_BATCH) for rows in ends)
+            if is_link_sweep_due(run, state, pair, changed=any(ends)):
+                step.calls["associations"] += whole
         yield step
 
 

@@ -1,95 +1,144 @@
-"""What only SQL takes away after a load: records and links that are gone, rejects that fit."""
+"""What only SQL can do after a load: mark what was purged, follow merges, take away leftovers.
 
-from datetime import datetime
+Everything here may be done twice: a run that is killed between a load and this leaves the names of
+the tables in the state (`SourceState.cleanup`), and the next run does it again for them.
+"""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
+from pipelines.copy import WarehouseCopy
 from sources.hubspot import Run
 from sources.hubspot.errors import ContractError
+from sources.hubspot.model import LIVE
+from sources.hubspot.reading import batches
 from sources.hubspot.table import REJECTS
 
-MOST = 0.5  # share of a table's live rows that may disappear at once before somebody should look
-FEW = 100  # rows that may disappear whatever their share
+FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
+ASKED = 500  # ids that one statement names
+CHAIN = 20  # merges after merges that are followed
+
+Client = SqlClientBase[Any]
 
 
-def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
-    """Do what a load left to be done: purge tables that were listed anew, then their links.
+def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> bool:
+    """Do what a load left to be done: purged records, merge chains, links, rejected values.
 
-    Raises:
-        ContractError: more of a table disappeared than is likely; nothing of it is touched, the
-            other tables are done.
+    Of a table of which more vanished than is likely nothing is touched: it has failed.
+
+    Returns:
+        Whether the run's own rows have to be told again, for more became of a table.
     """
-    doubts: list[ContractError] = []
-    while run.relisted:
-        table, began = run.relisted.popitem()
+    vanished, run.vanished = run.vanished, {}
+    for table, ids in vanished.items():
         try:
-            _mark_purged(pipeline, run, table, began, hard_delete=hard_delete)
+            _mark_purged(pipeline, run, table, sorted(ids), hard_delete=hard_delete)
         except ContractError as error:
-            doubts.append(error)
-    _drop_links(pipeline, run)
-    _withdraw_rejects(pipeline, run)
-    if doubts:
-        raise doubts[0]
+            outcome = run.outcome_of(table)
+            outcome.status, outcome.exit_code = "failed", error.exit_code
+            outcome.error = str(error)
+    tidy, run.tidy = run.tidy, set()
+    with pipeline.sql_client() as client:
+        tables = {*pipeline.default_schema.tables}
+        for table in (run.merged | tidy) & tables:
+            _follow_merges(client, table)
+        pairs = {pair: ends for pair, ends in run.pairs.items() if tables.issuperset({pair, *ends})}
+        _drop_links(client, run.dead | tidy, pairs, hard_delete=hard_delete)
+        if REJECTS in tables:
+            _withdraw_rejects(client, (run.changed | tidy) & tables)
+    return bool(vanished)
 
 
 def _mark_purged(
-    pipeline: Pipeline, run: Run, table: str, began: datetime, *, hard_delete: bool
+    pipeline: Pipeline, run: Run, table: str, ids: list[str], *, hard_delete: bool
 ) -> None:
-    """Give a tombstone to every live row that a complete new listing did not bring back."""
-    gone = "_hs_deleted_at IS NULL AND _hs_synced_at < %s"
+    """Give a tombstone to the rows of ids that HubSpot holds no more, live or archived."""
+    copy = WarehouseCopy(pipeline)
+    found = copy.rows(table, ("id", "_hs_deletion"), ids)
+    live = [id_ for id_, deletion in found if deletion is None]
+    binned = [id_ for id_, deletion in found if deletion == "archived"]
+    _check_share(run, table, len(live), copy.counts([table], LIVE)[table])
     with pipeline.sql_client() as client:
         name = client.make_qualified_table_name(table)
-        counted = client.execute_sql(
-            f"SELECT count(*), sum(CASE WHEN {gone} THEN 1 ELSE 0 END) FROM {name}"  # noqa: S608
-            " WHERE _hs_deleted_at IS NULL",
-            began,
+        for part in batches(live, ASKED):
+            if hard_delete:
+                sql = f"DELETE FROM {name} WHERE id IN ({_marks(part)})"  # noqa: S608
+                client.execute_sql(sql, *part)
+            else:
+                sql = (
+                    f"UPDATE {name} SET _hs_deleted_at = %s, _hs_deletion = 'purged'"  # noqa: S608
+                    f" WHERE id IN ({_marks(part)})"
+                )
+                client.execute_sql(sql, run.now(), *part)
+        for part in batches(binned, ASKED):
+            sql = f"UPDATE {name} SET _hs_deletion = 'purged' WHERE id IN ({_marks(part)})"  # noqa: S608
+            client.execute_sql(sql, *part)
+    run.outcome_of(table).tombstones += len(live)
+    run.dead.add(table)
+
+
+def _check_share(run: Run, table: str, gone: int, live: int) -> None:
+    """Refuse to believe that more of a table vanished than is likely.
+
+    Raises:
+        ContractError: so many that it is rather the token or HubSpot that fails.
+    """
+    most = max(min(FEW, live - 1), run.config.purge_share * live)
+    if gone > most and live > 1:
+        raise ContractError(
+            f"{gone} of {live} live rows of {table} are no longer to be found in HubSpot;"
+            " nothing of it was marked as purged.",
+            remedy="Check what the token may see. If they are really gone, raise "
+            "SOURCES__HUBSPOT__PURGE_SHARE and run again.",
         )
-        live, unseen = counted[0] if counted else (0, 0)
-        if not unseen:
+
+
+def _follow_merges(client: Client, table: str) -> None:
+    """Let ids that were merged into a record that was merged itself name the last survivor."""
+    name = client.make_qualified_table_name(table)
+    middle = f"SELECT id FROM {name} WHERE _hs_deletion = 'merged'"  # noqa: S608
+    passed_on = f"_hs_deletion = 'merged' AND _hs_merged_into IN ({middle})"
+    for _ in range(CHAIN):
+        left = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {passed_on}")  # noqa: S608
+        if not left or not left[0][0]:
             return
-        if unseen > max(FEW, live * MOST):
-            raise ContractError(
-                f"{unseen} of {live} live rows of {table} were not in its new listing.",
-                remedy="Compare with HubSpot; drop the table and sync if it is right.",
-            )
-        if hard_delete:
-            client.execute_sql(f"DELETE FROM {name} WHERE {gone}", began)  # noqa: S608
-        else:
-            sql = f"UPDATE {name} SET _hs_deleted_at = %s, _hs_deletion = 'purged' WHERE {gone}"  # noqa: S608
-            client.execute_sql(sql, run.now(), began)
-    run.outcome_of(table).tombstones += unseen
-    run.dropped_links |= {
-        pair: table for pair in pipeline.default_schema.tables if pair.startswith(f"{table}_to_")
-    }
+        client.execute_sql(
+            f"UPDATE {name} SET _hs_merged_into = (SELECT max(next._hs_merged_into)"  # noqa: S608
+            f" FROM {name} AS next WHERE next.id = {name}._hs_merged_into) WHERE {passed_on}"
+        )
 
 
-def _withdraw_rejects(pipeline: Pipeline, run: Run) -> None:
-    """Take away rejected values of records read again since; what still misfits came anew."""
-    tables = pipeline.default_schema.tables
-    if REJECTS not in tables:
-        return
-    with pipeline.sql_client() as client:
-        rejects = client.make_qualified_table_name(REJECTS)
-        for table in run.changed & tables.keys():
-            records = client.make_qualified_table_name(table)
-            client.execute_sql(
-                f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
-                f" (SELECT 1 FROM {records} AS record WHERE record.id = {rejects}.id"
-                f" AND record._hs_synced_at > {rejects}.seen_at)",
-                table,
-            )
-
-
-def _drop_links(pipeline: Pipeline, run: Run) -> None:
-    """Take away links of records that are not live; such as were loaded beside their tombstone."""
-    if not run.dropped_links:
-        return
-    with pipeline.sql_client() as client:
-        for pair, table in run.dropped_links.items():
-            if pair in pipeline.default_schema.tables:
+def _drop_links(
+    client: Client, dead: set[str], pairs: Mapping[str, tuple[str, str]], *, hard_delete: bool
+) -> None:
+    """Take away links of records that are not live, from either end."""
+    gone = "NOT IN" if hard_delete else "IN"
+    where = "" if hard_delete else " WHERE _hs_deleted_at IS NOT NULL"
+    for pair, ends in pairs.items():
+        for table, column in zip(ends, ("from_id", "to_id"), strict=True):
+            if table in dead:
                 links, records = (client.make_qualified_table_name(n) for n in (pair, table))
                 client.execute_sql(
-                    f"DELETE FROM {links} WHERE from_id NOT IN"  # noqa: S608
-                    f" (SELECT id FROM {records} WHERE _hs_deleted_at IS NULL)"
+                    f"DELETE FROM {links} WHERE {column} {gone}"  # noqa: S608
+                    f" (SELECT id FROM {records}{where})"
                 )
-    run.dropped_links = {}
+
+
+def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
+    """Take away rejected values of records read again since; what still misfits came anew."""
+    rejects = client.make_qualified_table_name(REJECTS)
+    for table in changed:
+        records = client.make_qualified_table_name(table)
+        client.execute_sql(
+            f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
+            f" (SELECT 1 FROM {records} AS record WHERE record.id = {rejects}.id"
+            f" AND record._hs_synced_at > {rejects}.seen_at)",
+            table,
+        )
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join(["%s"] * len(values))

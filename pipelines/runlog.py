@@ -11,6 +11,7 @@ from dlt.extract import DltResource
 from pipelines.report import RunStatus
 from sources.hubspot import Run
 from sources.hubspot.model import TableOutcome
+from sources.hubspot.state import SourceState
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -72,6 +73,7 @@ def _rows(run: Run, command: str, started_at: datetime) -> Generator[Any, None, 
     yield None  # the other resources begin first
     while run.open_tables or run.open_tails:
         yield None
+    SourceState(dlt.current.source_state()).cleanup = run.changed | run.dead | run.merged
     outcomes = run.collect()
     meter = run.client.meter
     status, exit_code = run_status(run)

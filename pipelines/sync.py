@@ -9,9 +9,8 @@ a killed run, or another machine, goes on exactly where the last complete load e
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import dlt
 from dlt.common.runtime.collector_base import Collector
@@ -19,14 +18,15 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.warehouse import check_destination, explained, keeps_nul, make_destination
+from pipelines.copy import WarehouseCopy
 from pipelines.purge import clean_up
-from pipelines.report import RunReport, chain
+from pipelines.report import RunReport, Section, chain
 from pipelines.runlog import run_log, run_status
+from pipelines.stored import source_state
 from sources.hubspot import Run, hubspot, open_run
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError
-
-IDS = 8_000  # record ids that are held at a time
+from sources.hubspot.model import LIVE, SchemaChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class SyncOptions:
     """Remove deleted records instead of keeping them with `_hs_deleted_at`."""
     refresh_schema: bool = False
     """Read property definitions now, however young the cached ones are."""
+    links: bool = False
+    """Read all links again, whatever the schedule says."""
 
 
 def sync(
@@ -106,16 +108,21 @@ def _configure(run: Run, options: SyncOptions, pipeline: Pipeline, collector: Co
     run.strip_nul = not keeps_nul(options.destination)
     run.budget.rows = run.config.load_rows
     run.budget.seconds = run.config.load_minutes * 60
-    run.known_ids = partial(_ids, pipeline, LIVE)
-    run.archived_ids = partial(_ids, pipeline, ARCHIVED)
+    run.sweep_links = options.links
+    run.copy = WarehouseCopy(pipeline)
     run.on_expected = lambda table, total: collector.update(table, inc=0, total=total)
 
 
 def _load_all(
     run: Run, options: SyncOptions, pipeline: Pipeline, command: str
 ) -> PipelineStepFailed | HubSpotError | None:
-    """Extract, normalize and load until no table has anything left; return what ended it early."""
+    """Extract, normalize and load until no table has anything left; return what ended it early.
+
+    A table that then does not hold as many live rows as HubSpot counts records is looked into by
+    one more load.
+    """
     started_at = run.now()
+    compared: set[str] = set()
     while True:
         try:
             source = hubspot(
@@ -126,28 +133,28 @@ def _load_all(
             )
             source.resources.add(run_log(run, command, started_at))
             pipeline.run(source)
-            clean_up(pipeline, run, hard_delete=options.hard_delete)
+            told_late = clean_up(pipeline, run, hard_delete=options.hard_delete)
+            if not run.stopped and not run.unfinished:
+                _look_for_gaps(run, pipeline, compared)
+            run.unfinished |= run.gaps.keys()
         except (PipelineStepFailed, HubSpotError) as error:
             if run.loads == 0:
                 raise  # nothing was begun
             return error
-        if run.stopped or not run.unfinished:
+        if run.stopped or not (run.unfinished or told_late):
             return None
 
 
-LIVE = "_hs_deleted_at IS NULL"
-ARCHIVED = "_hs_deletion = 'archived'"
-
-
-def _ids(pipeline: Pipeline, which: str, table: str) -> Iterator[list[str]]:
-    """Yield the ids of a table's rows, as the warehouse has them, a few thousand at a time."""
-    if not pipeline.default_schema_name or table not in pipeline.default_schema.tables:
-        return
-    with pipeline.sql_client() as client:
-        sql = f"SELECT id FROM {client.make_qualified_table_name(table)} WHERE {which}"  # noqa: S608
-        with client.execute_query(sql) as cursor:
-            while rows := cursor.fetchmany(IDS):
-                yield [row[0] for row in rows]
+def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
+    """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
+    state = source_state(pipeline)
+    known = {table: total for table, total in run.totals.items() if total is not None}
+    fresh = known.keys() - compared - run.gaps.keys()
+    counts = WarehouseCopy(pipeline).counts(sorted(fresh), LIVE)
+    for table, live in counts.items():
+        if live != known[table] and state.table(table).unexplained != [known[table], live]:
+            run.gaps[table] = None
+    compared |= run.gaps.keys()
 
 
 def _report(
@@ -166,9 +173,18 @@ def _report(
     report.tables, report.seconds = run.collect(), seconds
     report.calls, report.retries = meter.calls, meter.retries
     report.rate_limited = meter.rate_limited
+    if run.schema_changes:
+        report.sections.append(schema_changes(run.schema_changes))
     report.warnings = [
         f"{outcome.table_name}: {outcome.error}"
         for outcome in run.outcomes.values()
         if outcome.error
     ]
     return report
+
+
+def schema_changes(changes: Sequence[SchemaChange]) -> Section:
+    """Tell what became of properties since their definitions were last read."""
+    columns = ("table", "property", "change", "column", "before", "after")
+    rows = [tuple(getattr(change, name) for name in columns) for change in changes]
+    return Section("schema_changes", columns, rows, title="What changed in the properties")

@@ -18,6 +18,7 @@ from .associations import Pair
 from .catalog import STANDARD, read_custom_schemas, select_pairs, select_types, to_custom_types
 from .client import Client
 from .config import HubSpotConfig, resolve_config
+from .link_sweeps import sweep_links
 from .links import Links
 from .model import ObjectType
 from .run import Items, Run
@@ -74,11 +75,14 @@ def hubspot(
     catalog = (*STANDARD, *to_custom_types(custom, normalize))
     chosen = select_types(catalog, objects)
     links = Links(run, select_pairs(chosen, run.config.pairs))
+    run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in links.pairs}
     loaded = select_types(chosen, only)
     schemas = Schemas(run, loaded)
-    run.begin_load()
+    run.hard_delete = hard_delete
+    run.begin_load([kind.table for kind in catalog])
 
     if run.first_load:
+        run.tidy = {*SourceState(dlt.current.source_state()).cleanup}
         yield _whole("account", reference.account(run, run.account))
         yield _whole("object_types", reference.object_types(run, catalog, custom))
         yield _whole("owners", reference.owners(run))
@@ -114,7 +118,7 @@ def _records(
 
 
 def _sweep(run: Run, links: Links) -> DltResource:
-    rows = run.after_tables("links", links.sweep())
+    rows = run.after_tables("links", sweep_links(run, links))
     resource = dlt.resource(rows, name="links")
     return _with_links(resource, links.pairs)
 

@@ -1,70 +1,129 @@
-"""Records that were archived: when to look for them, and the listing that finds them.
+"""Archived records: the sweep that finds who was archived, restored, or purged from the bin.
 
-HubSpot has no feed of deletions. Archived records appear only in `archived=true` listings, so
-these are read in full where the number of live records says that something disappeared, and once
-a day in any case.
+HubSpot has no feed of deletions. Archived records appear only in `archived=true` listings, which
+know no filter and no order but the id's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator
 from concurrent.futures import Future
-from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
-from .changes import instant_ms
-from .client import Client
-from .decoding import Record, RecordDecoder
+from . import sweeps
+from .changes import instant_ms, to_ms
+from .decoding import Record
 from .errors import RequestRejectedError
-from .listing import Listing, Range, list_page
-from .model import ObjectType, Page
-from .run import Run
-from .state import TableState
-
-EVERY = timedelta(hours=24)
-
-
-def is_due(state: TableState, total: int | None, *, new: int, now: datetime) -> bool:
-    """Tell whether the archived records have to be listed.
-
-    Args:
-        total: live records now, as search counts them; None where that is not known.
-        new: how many of them were created since they were last counted.
-    """
-    if state.swept_at is None or now - state.swept_at >= EVERY:
-        return True
-    return state.total is None or total is None or total != state.total + new
+from .listing import PAGE, Listing, Range, list_page
+from .model import Page
+from .rereading import read_ids
+from .run import Items, Run
+from .state import SourceState, TableState, to_instant, to_text
+from .table import BLOCK, Table, emit
 
 
-def list_archived(
-    run: Run,
-    client: Client,
-    object_type: ObjectType,
-    decoder: RecordDecoder,
-    *,
-    since: datetime | None,
-) -> Iterator[Sequence[Record] | None]:
-    """Yield the archived records page by page; None while waiting.
+def sweep_archived(table: Table, *, changed: bool) -> Items:
+    """List the archived records, where a sweep is due, and hand on what is new among them.
+
+    What the warehouse takes for archived and the listing does not hold was restored or purged;
+    it is read again by id. A load that is full ends the sweep; the next one goes on with it.
 
     Args:
-        since: leave out those archived before this instant; None for all of them.
-
-    An object type that has no archived listing yields nothing and says so in its outcome.
+        table: whose records.
+        changed: whether something of it changed, so that more may have been archived.
     """
-    floor = int(since.timestamp() * 1000) if since else 0
+    run, known = table.run, table.state.sweep("archive")
+    if "started_at" not in known:
+        if not is_due(run, table.source, table.state, changed=changed):
+            return
+        known["started_at"] = to_text(run.now())
+    if table.name not in run.archived_seen:  # a sweep that another run began, begins anew
+        known["after"] = None
+    seen = run.archived_seen.setdefault(table.name, set())
+    finished = yield from _list(table, known, seen)
+    if not finished:
+        table.leave_unfinished()
+        return
+    began = to_instant(known.pop("started_at")) or run.now()
+    known.pop("after", None)
+    known["calls"] = -(-len(seen) // PAGE)
+    del run.archived_seen[table.name]
+    yield from read_ids(table, [id_ for id_ in _dead(table, "archived") if id_ not in seen])
+    sweeps.note(known, began)
+
+
+def is_due(run: Run, source: SourceState, state: TableState, *, changed: bool) -> bool:
+    """Tell whether the archived records are to be listed; see `sweeps.is_due`.
+
+    Where none was archived and the number of live records is explained, none can have come.
+    """
+    known = state.sweep("archive")
+    calls: int = known.get("calls", 0)
+    if known.get("swept_at") and not calls and not changed:
+        return False
+    hours = run.config.sweep_hours
+    return sweeps.is_due(run, source, known, calls=calls, changed=changed, hours=hours)
+
+
+def _list(table: Table, known: dict[str, Any], seen: set[str]) -> Generator[Any, None, bool]:
+    """List on from the state's cursor; tell whether the end was reached."""
+    run = table.run
+    archived, merged = _archived(table), set(_dead(table, "merged"))
+    floor = to_instant(known.get("swept_at"))
 
     def submit(after: str | None) -> Future[Page[Record]]:
-        return run.submit(partial(list_page, client, object_type, decoder, after, archived=True))
+        call = partial(
+            list_page, table.client, table.object_type, table.decoder, after, archived=True
+        )
+        return run.submit(call)
 
-    begun = False
+    def is_news(record: Record) -> bool:
+        at = instant_ms(record.archivedAt)
+        if archived is None:
+            return floor is None or at is None or at >= to_ms(floor - run.lookback)
+        same = record.id in archived and at in {None, archived[record.id]}
+        return not same and record.id not in merged
+
+    listing = Listing(submit, [Range(after=known.get("after"))], in_flight=1, sequential=True)
+    block: list[Record] = []
     try:
-        for records in Listing(submit, [Range()], in_flight=1, sequential=True).pages():
+        for records in listing.pages():
+            seen.update(record.id for record in records or ())
+            block += [record for record in records or () if is_news(record)]
             if records is None:
                 yield None
-                continue
-            begun = True
-            yield [r for r in records if (instant_ms(r.archivedAt) or floor) >= floor]
+            elif len(block) >= BLOCK:
+                yield from _hand_on(table, block)
+                known["after"] = listing.ranges[0].after if listing.ranges else None
+                if run.budget.spent() and listing.ranges:
+                    return False
     except RequestRejectedError as error:
-        if begun:
+        if seen or known.get("calls"):
             raise
-        run.outcome_of(
-            object_type.table
-        ).error = f"HubSpot does not list archived records of it: {error.message}"
+        table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
+    yield from _hand_on(table, block)
+    return True
+
+
+def _hand_on(table: Table, block: list[Record]) -> Items:
+    if block:
+        table.run.changed.add(table.name)
+        yield from emit(table, block, replace_links=True)
+        block.clear()
+
+
+def _archived(table: Table) -> dict[str, int] | None:
+    """Tell when (ms) each archived row of the warehouse was archived; None where it keeps none."""
+    run = table.run
+    if run.copy is None or run.hard_delete:
+        return None
+    columns = ("id", "_hs_deleted_at")
+    found = run.copy.values(table.name, columns, "_hs_deletion = 'archived'")
+    return {id_: to_ms(at) for rows in found for id_, at in rows}
+
+
+def _dead(table: Table, deletion: str) -> list[str]:
+    """List the ids that are tombstones of a kind in the warehouse, where it can be asked."""
+    if table.run.copy is None:
+        return []
+    where = f"_hs_deletion = '{deletion}'"
+    return [id_ for rows in table.run.copy.values(table.name, ("id",), where) for (id_,) in rows]

@@ -43,6 +43,11 @@ class Pair:
         """Name of the table that holds the links."""
         return f"{self.source.table}_to_{self.target.table}"
 
+    @property
+    def reversed(self) -> "Pair":
+        """The same pair, read from its other end."""
+        return Pair(self.target, self.source)
+
 
 class _End(msgspec.Struct):
     id: str | int
@@ -104,8 +109,7 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, list
 
 def read_linked(client: Client, pair: Pair, target_ids: Sequence[str]) -> set[str]:
     """Find the source records that at most 1,000 target records are linked to."""
-    backwards = Pair(pair.target, pair.source)
-    found = read_links(client, backwards, target_ids)
+    found = read_links(client, pair.reversed, target_ids)
     return {link[1] for links in found.values() for link in links}
 
 

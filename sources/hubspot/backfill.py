@@ -6,28 +6,30 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from . import archive
+from . import changes, sweeps
+from .archive import sweep_archived
 from .decoding import Record
 from .errors import HubSpotError, RequestRejectedError
 from .listing import Listing, NotKeysetError, Range, list_page
 from .model import Page
 from .run import Items, wait
 from .state import to_instant, to_text
-from .table import BLOCK, Table, emit, sweep_archived
+from .table import BLOCK, Table, emit, note_loaded
 
 
 def backfill(table: Table) -> Items:
     """List all live records, then the archived ones; the watermark is the beginning of it."""
-    started = to_text(table.run.now())
-    work = table.state.begin("backfill", started_at=started, anew=table.run.full_refresh)
+    run, state = table.run, table.state
+    work = state.begin("backfill", started_at=to_text(run.now()), anew=_may_hold_rows(table))
     if "ranges" not in work:
         total, last_id = yield from _extent(table)
         work.update(ranges=None, total=total, last_id=last_id, sequential=False, rows=0)
-    elif work.get("run_id") != table.run.run_id:  # an earlier run's part may be stale
-        table.run.changed.add(table.name)
-    work["run_id"] = table.run.run_id
-    if table.run.on_expected and work["total"]:
-        table.run.on_expected(table.name, work["total"])
+    elif work.get("run_id") != run.run_id:  # an earlier run's part may be stale
+        run.changed.add(table.name)
+        run.resumed.add(table.name)
+    work["run_id"] = run.run_id
+    if run.on_expected and work["total"]:
+        run.on_expected(table.name, work["total"])
     try:
         finished = yield from _list(table, work)
     except NotKeysetError:
@@ -36,16 +38,44 @@ def backfill(table: Table) -> Items:
     if not finished:
         table.leave_unfinished()
         return
-    started_at = to_instant(work["started_at"]) or table.run.now()
-    agreed = work["total"] in {None, work["rows"]}
-    total = work["rows"] if agreed else None  # else the next run looks for what disappeared
-    if archive.is_due(table.state, total, new=0, now=table.run.now()):
-        yield from sweep_archived(table, since=table.state.swept_at)
-    table.state.note_listing(started_at)
-    table.state.finish("backfill", watermark=started_at, total=total)
-    table.run.backfilled[table.name] = started_at
+    yield from _finish(table, work)
+
+
+def _may_hold_rows(table: Table) -> bool:
+    """Whether the warehouse may hold rows that the listing will not bring."""
+    return (
+        table.state.anew
+        or table.state.watermark is not None
+        or bool(table.run.live_count(table.name))
+    )
+
+
+def _finish(table: Table, work: dict[str, Any]) -> Items:
+    """Sweep the archive and set the watermark, once all live records are listed."""
+    run, state = table.run, table.state
+    yield from sweep_archived(table, changed=True)
+    if table.name in run.unfinished:
+        return
+    started_at = to_instant(work["started_at"]) or run.now()
+    agreed = work["rows"] == work["total"]
+    if table.object_type.searchable:  # numbers that differ are asked for once more
+        run.totals[table.name] = work["total"] if agreed else (yield from _total(table))
+    state.note_listing(started_at)
+    sweeps.note(state.sweep("calculated"), started_at)
+    state.finish("backfill", watermark=started_at, total=max(work["rows"], work["total"] or 0))
+    run.backfilled[table.name] = started_at
     if work["anew"]:
-        table.run.relisted[table.name] = started_at
+        run.gaps[table.name] = started_at
+
+
+def _total(table: Table) -> Generator[None, None, int | None]:
+    """Ask how many records live now."""
+    call = partial(changes.extent, table.client, table.object_type)
+    try:
+        total, _ = yield from wait(table.run.submit(call, lane="search"))
+    except RequestRejectedError:
+        return None
+    return total
 
 
 def _extent(table: Table) -> Generator[None, None, tuple[int | None, int | None]]:
@@ -102,7 +132,9 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
 def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
     """Empty a block of listed records into the load, then take a checkpoint."""
     table.run.listed_now.add(table.name)
-    yield from emit(table, block, replace_links=work["anew"])
+    replace = work["anew"] or table.name in table.run.resumed
+    yield from emit(table, block, replace_links=replace)
+    note_loaded(table, block, read_at=table.run.now())
     work["ranges"] = [asdict(range_) for range_ in listing.ranges]
     work["rows"] += len(block)
     block.clear()

@@ -1,14 +1,14 @@
-"""Ids changed since an instant.
+"""Ids by search: changed since an instant, with a value of a property, in a range of ids.
 
-Invariant: search is never paged by its offset. Each call filters `last-modified >= since AND
-id > last id`, sorted by id, and takes the first page: the key of a record never changes and one
-that matches goes on matching, so nothing is skipped however the portal changes meanwhile, the cap
-of 10,000 rows is never met, and a million changes in one millisecond are just pages.
+Invariant: search is never paged by its offset. Each call filters `... AND id > last id`, sorted by
+id, and takes the first page: the key of a record never changes and one that matches goes on
+matching, so nothing is skipped however the portal changes meanwhile, the cap of 10,000 rows is
+never met, and a million changes in one millisecond are just pages.
 
 Source: HubSpot CRM search (200 rows a page, 5 calls a second, no rate headers).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 
 from .client import Client
-from .errors import ContractError
 from .model import ObjectType, Page
 
+BY_ID = ("hs_object_id", "ASCENDING")
+GROUPS = 5  # of filters in one search, HubSpot's maximum
 PAGE = 200  # rows per search call, HubSpot's maximum
 PEEK = 100  # newest rows of the one call that an idle run makes
 
@@ -64,6 +65,11 @@ def instant_ms(text: str | None) -> int | None:
     return round(at.timestamp() * 1000)
 
 
+def to_ms(at: datetime) -> int:
+    """Return an aware instant in epoch milliseconds."""
+    return round(at.timestamp() * 1000)
+
+
 def modified_ms(hit: Hit, object_type: ObjectType) -> int:
     """Tell when a hit was last changed, in epoch milliseconds; 0 where HubSpot does not say."""
     text = hit.properties.get(object_type.last_modified) or hit.updatedAt
@@ -82,7 +88,7 @@ def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
     page = _search(
         client, object_type, [], sort=(object_type.last_modified, "DESCENDING"), limit=PEEK
     )
-    floor = int(since.timestamp() * 1000)
+    floor = to_ms(since)
     changed = [hit for hit in page.results if modified_ms(hit, object_type) >= floor]
     order = [modified_ms(hit, object_type) for hit in page.results]
     descending = all(a >= b for a, b in pairwise(order))
@@ -98,38 +104,54 @@ def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | N
 
 
 def changed_after(
-    client: Client, object_type: ObjectType, since: datetime, after_id: str
+    client: Client,
+    object_type: ObjectType,
+    since: datetime,
+    after_id: str,
+    cursor: str | None = None,
 ) -> Page[Hit]:
     """Search the next records, by id, of those changed at or after `since`.
 
     Args:
+        client: of the portal.
+        object_type: theirs.
         since: aware UTC, millisecond resolution, inclusive.
         after_id: only ids greater than this one; "0" to begin.
+        cursor: of an empty page of the same search, to look behind it.
 
     Returns:
         At most 200 hits by ascending id; `after` is None when there are no more.
     """
     filters = [
-        _filter(object_type.last_modified, "GTE", str(int(since.timestamp() * 1000))),
+        _filter(object_type.last_modified, "GTE", str(to_ms(since))),
         _filter("hs_object_id", "GT", after_id),
     ]
-    return _search(client, object_type, filters, sort=("hs_object_id", "ASCENDING"), limit=PAGE)
+    return _search(client, object_type, [filters], sort=BY_ID, limit=PAGE, cursor=cursor)
 
 
-def next_key(hits: list[Hit], *, after: str) -> str:
-    """Tell the id from which the next page goes on: the highest of this one.
+def having_after(
+    client: Client,
+    object_type: ObjectType,
+    properties: Sequence[str],
+    after_id: str,
+    cursor: str | None = None,
+) -> Page[Hit]:
+    """Search the next records, by id, that have a value of any of at most five properties."""
+    groups = [
+        [_filter(name, "HAS_PROPERTY"), _filter("hs_object_id", "GT", after_id)]
+        for name in properties
+    ]
+    return _search(client, object_type, groups, sort=BY_ID, limit=PAGE, cursor=cursor)
 
-    Raises:
-        ContractError: the page is not sorted by id, or does not go beyond `after`; to go on from
-            any of its ids could skip a record, or never end.
-    """
-    ids = [int(hit.id) for hit in hits]
-    if any(first > second for first, second in pairwise(ids)) or ids[-1] <= int(after):
-        raise ContractError(
-            f"HubSpot's search for ids above {after} is not sorted by id ({ids[0]} ... {ids[-1]}).",
-            remedy="Run the sync with --full-refresh, which lists instead of searching.",
-        )
-    return str(ids[-1])
+
+def in_range(
+    client: Client, object_type: ObjectType, after_id: int, last_id: int | None
+) -> Page[Hit]:
+    """Count the records with `after_id < id <= last_id`; the answer holds the first 200 of them."""
+    filters = [_filter("hs_object_id", "GT", str(after_id))]
+    if last_id is not None:
+        filters.append(_filter("hs_object_id", "LTE", str(last_id)))
+    return _search(client, object_type, [filters], sort=BY_ID, limit=PAGE)
 
 
 def _total(page: Page[Hit]) -> int | None:
@@ -137,23 +159,27 @@ def _total(page: Page[Hit]) -> int | None:
     return page.total if page.total or not page.results else None
 
 
-def _filter(name: str, operator: str, value: str) -> dict[str, str]:
-    return {"propertyName": name, "operator": operator, "value": value}
+def _filter(name: str, operator: str, value: str | None = None) -> dict[str, str]:
+    given = {} if value is None else {"value": value}
+    return {"propertyName": name, "operator": operator, **given}
 
 
 def _search(
     client: Client,
     object_type: ObjectType,
-    filters: list[dict[str, str]],
+    groups: list[list[dict[str, str]]],
     *,
     sort: tuple[str, str],
     limit: int,
+    cursor: str | None = None,
 ) -> Page[Hit]:
-    body = {
-        "filterGroups": [{"filters": filters}] if filters else [],
+    body: dict[str, Any] = {
+        "filterGroups": [{"filters": filters} for filters in groups],
         "sorts": [{"propertyName": sort[0], "direction": sort[1]}],
         "properties": [object_type.last_modified],
         "limit": limit,
     }
+    if cursor is not None:
+        body["after"] = cursor
     path = client.path("objects", object_type.path, "search")
     return client.post(path, body, decode=decode_hits)

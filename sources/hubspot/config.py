@@ -26,7 +26,9 @@ _LEAST = {
     "load_rows": 1,
     "max_attempts": 1,
     "lookback_minutes": 0,
+    "sweep_at_once_calls": 0,
 }
+_SHARES = ("budget_share", "sweep_share", "purge_share")
 _VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")
 
 
@@ -54,6 +56,16 @@ class HubSpotConfig(BaseConfiguration):
     """Rows of one load, about, at most."""
     load_minutes: float = 10
     """Minutes of one load, about, at most."""
+    sweep_at_once_calls: int = 5
+    """Calls up to which a sweep of archived records, links or calculated values need not wait."""
+    sweep_hours: float = 24
+    """How often larger sweeps of archived records and of calculated values are due."""
+    links_hours: float = 1
+    """How often larger sweeps of links are due."""
+    sweep_share: float = 0.05
+    """Share of the portal's calls of the day that larger sweeps may use."""
+    purge_share: float = 0.3
+    """Share of a table's rows that may turn out to be purged at once before a run stops."""
     timeout_seconds: float = 60
     """How long an answer may keep silent; HubSpot itself gives up after 100 seconds."""
     max_attempts: int = 6
@@ -107,12 +119,13 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
     config.base_url = _checked_url(config.base_url)
     if not _VERSION.fullmatch(config.api_version):
         raise _out_of_range("api_version", "a date such as 2026-03, or v3")
-    if not _is_number(config.budget_share) or not 0 < config.budget_share <= 1:
-        raise _out_of_range("budget_share", "a number above 0 and at most 1")
+    for name in _SHARES:
+        if not _is_number(config[name]) or not 0 < config[name] <= 1:
+            raise _out_of_range(name, "a number above 0 and at most 1")
     for name, least in _LEAST.items():
         if not isinstance(config[name], int) or config[name] < least:
             raise _out_of_range(name, f"a whole number of at least {least}")
-    for name in ("load_minutes", "timeout_seconds"):
+    for name in ("load_minutes", "timeout_seconds", "sweep_hours", "links_hours"):
         if not _is_number(config[name]) or not 0 < config[name] < inf:
             raise _out_of_range(name, "a number above 0")
     return config

@@ -1,110 +1,105 @@
-"""What changed in a table since its watermark: changed, new, archived, merged records."""
+"""What changed in a table since its watermark: changed, new, archived, restored, merged records.
+
+Every step is a function of the state, so a load that is full ends after any of them, and the next
+load goes on with the step it stands at.
+"""
 
 from collections.abc import Generator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from . import archive, changes
+from . import changes
+from .archive import sweep_archived
+from .calculated import sweep_calculated
 from .errors import RequestRejectedError
-from .reading import Found, batches, read_batch
-from .run import Items, wait, wait_all
-from .state import to_instant, to_text
-from .table import BLOCK, Table, emit, note_loaded, sweep_archived
+from .filling import fill_columns
+from .model import ObjectType
+from .rereading import read_ids
+from .run import Items, Run, wait
+from .state import TableState, to_instant, to_text
+from .table import BLOCK, Table
+from .walking import next_hits
 
 
-def increment(table: Table) -> Items:
-    """Find what changed since the watermark, read it, and look where something disappeared."""
-    run, state = table.run, table.state
-    resumed = state.working("increment")
+def look(
+    run: Run, object_type: ObjectType, state: TableState
+) -> Generator[None, None, changes.Peek]:
+    """Ask once what changed since the watermark and how many records live: an idle run's call."""
     since = (state.watermark or run.now()) - run.lookback
     since = max(since, state.listed_at or since)
-    work = state.begin(
-        "increment", started_at=to_text(run.now()), since=to_text(since), after_id="0", new=0
-    )
-    since = to_instant(work["since"]) or since
-    call = partial(changes.newest, table.client, table.object_type, since)
+    state.begin("increment", started_at=to_text(run.now()), since=to_text(since), after_id="0")
+    call = partial(changes.newest, run.client_for(object_type.table), object_type, since)
     try:
         peek = yield from wait(run.submit(call, lane="search"))
     except RequestRejectedError:  # no search without a filter: walk the changes, count nothing
         peek = changes.Peek(None, [], complete=False)
-    if peek.complete and not resumed:
-        yield from _read_hits(table, peek.changed, since, work)
-    elif not (yield from _search(table, since, work)):
+    run.totals[object_type.table] = peek.total
+    live = run.live_count(object_type.table)
+    if peek.changed or not peek.complete or live != peek.total:
+        run.active.add(object_type.table)
+    return peek
+
+
+def increment(table: Table, peek: changes.Peek) -> Items:
+    """Read what changed since the watermark, then look where something disappeared unseen.
+
+    The new watermark is the beginning of the search for changes, taken when all steps are done.
+    """
+    run, state = table.run, table.state
+    work = state.begin("increment")
+    since = to_instant(work["since"]) or run.now()
+    yield from read_ids(table, state.take_refused())
+    if not work.get("searched") and not (yield from _read_changes(table, peek, since, work)):
         table.leave_unfinished()
         return
-    if archive.is_due(state, peek.total, new=work["new"], now=run.now()):
-        run.changed.add(table.name)
-        yield from sweep_archived(table, since=state.swept_at)
-        yield from _read_restored(table)
+    work["searched"] = True
+    yield from fill_columns(table)
+    if state.anew or run.budget.spent():
+        table.leave_unfinished()
+        return
+    changed = table.name in run.active
+    yield from sweep_archived(table, changed=changed)
+    if table.name not in run.unfinished:
+        yield from sweep_calculated(table, changed=changed)
+    if table.name in run.unfinished:
+        return
     started_at = to_instant(work["started_at"]) or run.now()
     state.finish("increment", watermark=started_at, total=peek.total)
     state.note_recent({}, since=started_at - run.lookback)
 
 
-def _search(table: Table, since: datetime, work: dict[str, Any]) -> Generator[Any, None, bool]:
-    """Walk all changes by the key of their ids; tell whether the end was reached."""
+def _read_changes(
+    table: Table, peek: changes.Peek, since: datetime, work: dict[str, Any]
+) -> Generator[Any, None, bool]:
+    """Read all that changed; tell whether the end was reached."""
+    if peek.complete and work["after_id"] == "0":
+        yield from _read_hits(table, peek.changed)
+        return True
+    search = partial(changes.changed_after, table.client, table.object_type, since)
     hits: list[changes.Hit] = []
-    after_id = work["after_id"]
+    after_id, floor_ms = work["after_id"], changes.to_ms(since)
     while True:
-        search = partial(changes.changed_after, table.client, table.object_type, since)
-        page = yield from wait(table.run.submit(partial(search, after_id), lane="search"))
-        hits += page.results
-        last = not page.results or page.after is None
-        after_id = after_id if last else changes.next_key(page.results, after=after_id)
-        if last or len(hits) >= BLOCK:
-            yield from _read_hits(table, hits, since, work)
+        step = yield from next_hits(
+            table.run, table.object_type, search, after_id, floor_ms=floor_ms
+        )
+        hits += step.rows
+        after_id = step.after_id
+        if step.last or len(hits) >= BLOCK:
+            yield from _read_hits(table, hits)
             work["after_id"], hits = after_id, []
-            if last or table.run.budget.spent():
-                return last
+            if step.last or table.run.budget.spent():
+                return step.last
 
 
-def _read_hits(
-    table: Table, hits: Sequence[changes.Hit], since: datetime, work: dict[str, Any]
-) -> Items:
+def _read_hits(table: Table, hits: Sequence[changes.Hit]) -> Items:
     """Read the records that search found, but for those loaded already as they are."""
-    loaded, floor = table.state.recent, int(since.timestamp() * 1000)
-    fresh = [
-        hit for hit in hits if changes.modified_ms(hit, table.object_type) > loaded.get(hit.id, -1)
-    ]
-    work["new"] += sum(
-        hit.id not in loaded and (changes.instant_ms(hit.createdAt) or 0) >= floor for hit in fresh
+    loaded = table.state.recent
+    yield from read_ids(
+        table,
+        [
+            hit.id
+            for hit in hits
+            if changes.modified_ms(hit, table.object_type) > loaded.get(hit.id, -1)
+        ],
     )
-    if fresh:
-        table.run.changed.add(table.name)
-        yield from _read_ids(table, [hit.id for hit in fresh])
-
-
-def _read_ids(table: Table, ids: Sequence[str]) -> Items:
-    """Read records by id and hand them on; ids that are gone are looked for in the archive."""
-    found = yield from _read_batches(table, ids, archived=False)
-    missing = [id_ for part in found for id_ in part.missing]
-    gone = yield from _read_batches(table, missing, archived=True)
-    records = [record for part in (*found, *gone) for record in part.records]
-    for part in found:
-        for id_, message in part.refused.items():
-            table.outcome.error = f"HubSpot refuses to read record {id_}: {message}"
-    for block in batches(records, BLOCK):
-        yield from emit(table, block, replace_links=True, remember=False)
-    yield from table.links.read_from_targets(table.object_type, [r.id for r in records])
-    note_loaded(table, records)
-
-
-def _read_restored(table: Table) -> Items:
-    """Bring back the records that are tombstones here and live again in the portal."""
-    if table.run.archived_ids is None:
-        return
-    for ids in table.run.archived_ids(table.name):
-        found = yield from _read_batches(table, ids, archived=False)
-        for part in found:
-            yield from emit(table, part.records, replace_links=True)
-
-
-def _read_batches(
-    table: Table, ids: Sequence[str], *, archived: bool
-) -> Generator[None, None, list[Found]]:
-    read = partial(read_batch, table.client, table.object_type, archived=archived)
-    calls = [
-        table.run.submit(partial(read, ids=part, decoder=table.decoder)) for part in batches(ids)
-    ]
-    return (yield from wait_all(calls))

@@ -18,6 +18,7 @@ from .model import ObjectType, Page
 from .reading import Found, read_batch
 
 PAGE = 100  # records per listing call, HubSpot's maximum
+MOST_REPEATS = 2  # of a cursor, as a page that comes out empty may have its own
 WORTH = 12  # pages that a range should have left to be worth the call that dividing it costs
 
 URL_PROPERTIES = (
@@ -46,8 +47,9 @@ def list_page(
     if after is not None:
         params["after"] = after
     if len(names) <= URL_PROPERTIES:
+        named = {"properties": names} if names else {}
         try:
-            return client.get(path, {"properties": names, **params}, decode=decoder.page)
+            return client.get(path, named | params, decode=decoder.page)
         except RequestRejectedError as error:
             if error.status != HTTPStatus.REQUEST_URI_TOO_LONG:
                 raise
@@ -86,6 +88,8 @@ class Range:
     """From here to `end` a neighbour found nothing: not worth dividing."""
     stride: float = 1.0
     """Ids per record in the page read last."""
+    repeats: int = 0
+    """How often in a row HubSpot gave the same cursor again."""
 
 
 class Listing:
@@ -240,12 +244,13 @@ class Listing:
     def _follow(self, range_: Range, after: str | None) -> None:
         if after is None:
             self.ranges.remove(range_)
-        elif after == range_.after:
+        elif after == range_.after and range_.repeats == MOST_REPEATS:
             raise ContractError(
-                f"HubSpot's listing returned the cursor {after!r} twice.",
+                f"HubSpot's listing returned the cursor {after!r} again and again.",
                 remedy="Run the sync again; if it stays, report it with the correlation id.",
             )
         else:
+            range_.repeats = range_.repeats + 1 if after == range_.after else 0
             range_.after = after
 
 

@@ -1,15 +1,16 @@
 """The nouns: object types, columns, pages and outcomes, as plain data."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
 R = TypeVar("R")
 
 Kind = Literal["text", "double", "bool", "date", "timestamp"]
-WayIn = Literal["backfill", "increment", "listing", "whole", "none"]
+WayIn = Literal["backfill", "increment", "listing", "repair", "whole", "none"]
 Status = Literal["ok", "skipped", "failed"]
 
 
@@ -50,11 +51,45 @@ class TableSchema:
 
     table: str
     columns: tuple[Column, ...]
+    calculated: tuple[Column, ...] = ()
+    """Of these, the ones whose values change without a trace."""
 
     @property
     def properties(self) -> tuple[str, ...]:
         """Names of the properties to ask HubSpot for."""
         return tuple(column.property for column in self.columns)
+
+
+Change = Literal["added", "archived", "returned", "type", "label", "options"]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """What became of one property since the definitions were last read."""
+
+    table: str
+    property: str
+    change: Change
+    column: str
+    before: str | None = None
+    after: str | None = None
+
+
+class Account(msgspec.Struct, rename="camel"):
+    """The portal, as its account details tell."""
+
+    portal_id: int
+    account_type: str | None = None
+    time_zone: str | None = None
+    company_currency: str | None = None
+    additional_currencies: list[str] | None = None
+    utc_offset: str | None = None
+    utc_offset_milliseconds: int | None = None
+    ui_domain: str | None = None
+    data_hosting_location: str | None = None
+
+
+decode_account: Callable[[bytes], Account] = msgspec.json.Decoder(Account, strict=False).decode
 
 
 class Next(msgspec.Struct, frozen=True):
@@ -110,3 +145,27 @@ class TableOutcome:
     watermark_after: datetime | None = None
     error: str | None = None
     exit_code: int = 0
+
+
+LIVE = "_hs_deleted_at IS NULL"
+"""Rows of an object table whose records live, as a condition in SQL."""
+
+
+class Copy(Protocol):
+    """What a run may ask of the tables in the warehouse, as they are between two loads."""
+
+    def counts(self, tables: Iterable[str], where: str) -> Mapping[str, int]:
+        """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
+        ...
+
+    def values(
+        self, table: str, columns: Sequence[str], where: str, *args: object
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield columns of the rows that meet a condition, a few thousand at a time."""
+        ...
+
+    def rows(
+        self, table: str, columns: Sequence[str], keys: Sequence[str], key: str = "id"
+    ) -> list[tuple[Any, ...]]:
+        """Return columns of the rows whose `key` is one of these; none without the table."""
+        ...

@@ -4,13 +4,19 @@ Whatever finds records ends in `table.emit`, the one way for every record, and e
 taken after what it vouches for is handed on.
 """
 
+from collections.abc import Generator
+from dataclasses import dataclass
+
 import dlt
 
 from .backfill import backfill
+from .census import take_census
+from .changes import modified_ms
 from .decoding import RecordDecoder
-from .increment import increment
+from .increment import increment, look
 from .links import Links
-from .model import ObjectType
+from .model import ObjectType, TableOutcome
+from .rereading import read_ids
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
@@ -33,24 +39,61 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
         source = SourceState(dlt.current.source_state())
         state = source.table(object_type.table)
         if run.restart(object_type.table):
-            state.reset()
+            state.begin_anew()
         state.check(object_type.table)
         outcome.watermark_before = outcome.watermark_before or state.watermark
         try:
-            schema = yield from schemas.of(object_type, source)
-            decoder = RecordDecoder(schema)
-            yield from _read(Table(run, object_type, schema, decoder, state, outcome, links))
+            yield from _read(Opening(run, object_type, schemas, links, source, outcome))
         finally:
             outcome.watermark_after = state.watermark
-            if object_type.table in run.changed:
-                links.owe(object_type, source)
 
 
-def _read(table: Table) -> Items:
-    fresh = table.state.watermark is None or table.state.working("backfill")
-    if fresh or not table.object_type.searchable:
-        table.outcome.way_in = "backfill" if fresh else "listing"
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What it takes to open a table."""
+
+    run: Run
+    object_type: ObjectType
+    schemas: Schemas
+    links: Links
+    source: SourceState
+    outcome: TableOutcome
+
+    def table(self, *, anew: bool = False) -> Generator[None, None, Table]:
+        """Open the table with its schema, which is read anew where somebody may have changed it."""
+        kind = self.object_type
+        schema = yield from self.schemas.of(kind, self.source, anew=anew)
+        return Table(
+            run=self.run,
+            object_type=kind,
+            schema=schema,
+            decoder=RecordDecoder(schema),
+            source=self.source,
+            state=self.source.table(kind.table),
+            outcome=self.outcome,
+            links=self.links,
+        )
+
+
+def _read(opening: Opening) -> Items:
+    """Choose what this load has to do for the table, and do it."""
+    run, kind, outcome = opening.run, opening.object_type, opening.outcome
+    state = opening.source.table(kind.table)
+    if kind.table in run.gaps and run.copy is not None:
+        table = yield from opening.table()
+        yield from take_census(table, run.copy, run.gaps.pop(kind.table))
+    elif kind.table in run.repairs:
+        table = yield from opening.table()
+        outcome.way_in = "repair"
+        yield from read_ids(table, run.repairs.pop(kind.table))
+    elif state.watermark is None or state.working("backfill") or not kind.searchable:
+        fresh = state.watermark is None or state.working("backfill")
+        table = yield from opening.table()
+        outcome.way_in = "backfill" if fresh else "listing"
         yield from backfill(table)
     else:
-        table.outcome.way_in = "increment"
-        yield from increment(table)
+        outcome.way_in = "increment"
+        peek = yield from look(run, kind, state)
+        loaded = state.recent
+        news = any(modified_ms(hit, kind) > loaded.get(hit.id, -1) for hit in peek.changed)
+        yield from increment((yield from opening.table(anew=news)), peek)

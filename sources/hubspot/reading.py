@@ -27,6 +27,8 @@ class Found:
     records: list[Record] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     """Ids without a record: archived, purged, or not for this token to see."""
+    merged: dict[str, str] = field(default_factory=dict)
+    """Ids that answer with another record: the one they were merged into."""
     refused: dict[str, str] = field(default_factory=dict)
     """Ids that HubSpot refuses with an error of their own, and what it says."""
 
@@ -57,11 +59,21 @@ def read_batch(
         if isinstance(page, RequestRejectedError):
             found.refused[part[0]] = page.message
             continue
-        answered = {record.id for record in page.results}
-        answered.update(old for record in page.results for old in decoder.merged_ids(record))
-        found.records += {record.id: record for record in page.results}.values()
-        found.missing += [id_ for id_ in part if id_ not in answered]
+        answered = {record.id: record for record in page.results}
+        merged = {old: r.id for r in answered.values() for old in decoder.merged_ids(r)}
+        found.records += answered.values()
+        found.merged |= {id_: merged[id_] for id_ in part if id_ in merged.keys() - answered}
+        missing = [id_ for id_ in part if id_ not in answered and id_ not in merged]
+        if missing and not answered.keys() <= {*part}:  # a survivor that does not name them
+            found.merged |= _survivors(call, missing)
+        found.missing += [id_ for id_ in missing if id_ not in found.merged]
     return found
+
+
+def _survivors(call: Callable[[Sequence[str]], Page[Record]], ids: Sequence[str]) -> dict[str, str]:
+    """Ask for ids one by one, where one that was merged away answers with its survivor."""
+    answers = {id_: call([id_]).results for id_ in ids}
+    return {id_: found[0].id for id_, found in answers.items() if found and found[0].id != id_}
 
 
 def halving(

@@ -18,9 +18,9 @@ from .catalog import CustomSchema
 from .client import Client
 from .errors import ContractError, HubSpotError
 from .links import Links
-from .model import ObjectType, Page
+from .model import Account, ObjectType, Page
 from .reference_tables import Row, to_rows
-from .run import Account, Items, Run, is_absent, wait
+from .run import Items, Run, is_absent, wait
 from .schemas import Schemas
 from .state import SourceState
 

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +10,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
-
-import msgspec
 
 from . import changes
 from .client import Client
@@ -25,7 +23,8 @@ from .errors import (
     RequestRejectedError,
     ScopeMissingError,
 )
-from .model import ObjectType, TableOutcome
+from .loads import LoadBudget
+from .model import LIVE, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
 
 T = TypeVar("T")
 
@@ -35,46 +34,6 @@ Items = Generator[Any, None, None]
 Lane = Literal["interval", "search", "links"]
 LANES: dict[Lane, int] = {"interval": 0, "search": 2, "links": 0}
 """Threads per rate budget, so that one that waits holds up no other; 0: the calls in flight."""
-
-
-class Account(msgspec.Struct, rename="camel"):
-    """The portal, as its account details tell."""
-
-    portal_id: int
-    account_type: str | None = None
-    time_zone: str | None = None
-    company_currency: str | None = None
-    additional_currencies: list[str] | None = None
-    utc_offset: str | None = None
-    utc_offset_milliseconds: int | None = None
-    ui_domain: str | None = None
-    data_hosting_location: str | None = None
-
-
-decode_account = msgspec.json.Decoder(Account, strict=False).decode
-
-
-@dataclass(slots=True)
-class LoadBudget:
-    """The bound of one load, in rows and in time, so that memory and lost work stay bounded."""
-
-    rows: float = float("inf")
-    seconds: float = float("inf")
-    _rows: int = 0
-    _began: float = field(default_factory=time.monotonic)
-
-    def restart(self) -> None:
-        """Begin the next load."""
-        self._rows = 0
-        self._began = time.monotonic()
-
-    def take(self, rows: int) -> None:
-        """Count rows that go into this load."""
-        self._rows += rows
-
-    def spent(self) -> bool:
-        """Whether this load should end at the next checkpoint."""
-        return self._rows >= self.rows or time.monotonic() - self._began >= self.seconds
 
 
 @dataclass
@@ -97,14 +56,41 @@ class Run:
     """Tables whose schema this run has renewed."""
     strip_nul: bool = False
     """Whether the destination cannot hold NUL characters in text."""
-    known_ids: Callable[[str], Iterator[list[str]]] | None = None
-    """Live record ids of a table in the warehouse, in lists; what a sweep of links needs."""
-    archived_ids: Callable[[str], Iterator[list[str]]] | None = None
-    """Ids of a table that are tombstones of archived records; what finds the restored ones."""
+    hard_delete: bool = False
+    """Whether deleted records leave no tombstone in the warehouse."""
+    sweep_links: bool = False
+    """Whether all links are read again, whatever the schedule says."""
+    copy: Copy | None = None
+    """The warehouse; without it nothing is compared with what is there, and no links swept."""
     refused_pairs: set[str] = field(default_factory=set)
     """Link tables that HubSpot or the token does not have."""
-    dropped_links: dict[str, str] = field(default_factory=dict)
-    """Link tables that lost links with a record in this load, and the table it was in."""
+    dead: set[str] = field(default_factory=set)
+    """Tables whose load brings tombstones: links to and from them go."""
+    merged: set[str] = field(default_factory=set)
+    """Tables whose load brings tombstones of merged records."""
+    vanished: dict[str, set[str]] = field(default_factory=dict)
+    """Ids by table that HubSpot holds neither live nor archived, to be marked as purged."""
+    totals: dict[str, int | None] = field(default_factory=dict)
+    """Live records by table as HubSpot counted them in this run; None where it does not tell."""
+    gaps: dict[str, datetime | None] = field(default_factory=dict)
+    """Tables that do not hold what the portal holds, to be looked into by the next load, and when
+    a complete new listing began, if that is why."""
+    repairs: dict[str, list[str]] = field(default_factory=dict)
+    """Ids by table that a load only has to read again."""
+    archived_seen: dict[str, set[str]] = field(default_factory=dict)
+    """Ids that an unfinished sweep of a table's archive has seen."""
+    resumed: set[str] = field(default_factory=set)
+    """Tables whose listing an earlier run began."""
+    late_links: dict[str, set[str]] = field(default_factory=dict)
+    """From-ids by link table whose links a load had read before they changed."""
+    swept_links: set[str] = field(default_factory=set)
+    """Link tables whose turn to be swept came in this run."""
+    pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Link tables, and the object tables at their ends."""
+    tidy: set[str] = field(default_factory=set)
+    """Tables that an earlier run may not have tidied up after its last load."""
+    schema_changes: list[SchemaChange] = field(default_factory=list)
+    """What became of properties since they were last read."""
     on_expected: Callable[[str, int], None] | None = None
     """Told how many rows a table is expected to bring, for progress."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -117,12 +103,12 @@ class Run:
     """Tables that need another load."""
     changed: set[str] = field(default_factory=set)
     """Tables in which this run found a change."""
+    active: set[str] = field(default_factory=set)
+    """Tables in which something changed lately: in this run, or within the lookback before it."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     listed_now: set[str] = field(default_factory=set)
     """Tables that this load lists: the warehouse does not know all of their ids yet."""
-    relisted: dict[str, datetime] = field(default_factory=dict)
-    """Of these, the tables that held rows before: what the listing did not bring is purged."""
     stopped: HubSpotError | None = None
     """The error that ends the whole run: nothing more is asked of HubSpot."""
 
@@ -137,15 +123,26 @@ class Run:
         self._clients: dict[str, Client] = {}
         self._loads = 0
         self._remaining: set[str] | None = None
+        self._tables: list[str] = []
+        self._live: dict[str, int] | None = None
         self._extents: dict[str, Future[tuple[int | None, int | None]]] = {}
 
-    def begin_load(self) -> None:
+    def begin_load(self, tables: Sequence[str]) -> None:
         """Begin the next load: all tables in the first, those left unfinished in the others."""
+        self._tables, self._live = list(tables), None
         self._remaining = self.unfinished if self._loads else None
         self._loads += 1
-        self.dropped_links, self.listed_now = {}, set()
+        self.dead, self.merged, self.listed_now = set(), set(), set()
         self.open_tables, self.open_tails, self.unfinished = set(), set(), set()
         self.budget.restart()
+
+    def live_count(self, table: str) -> int | None:
+        """Count the live rows of a table before this load; None where nobody can tell."""
+        if self.copy is None:
+            return None
+        if self._live is None:
+            self._live = dict(self.copy.counts(self._tables, LIVE))
+        return self._live.get(table, 0)
 
     def restart(self, table: str) -> bool:
         """Tell, once a run and table, whether what the state says of it is to be forgotten."""

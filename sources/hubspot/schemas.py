@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import dlt
+import msgspec
 
+from . import changes
+from .drift import Facts, compare_facts, describe, facts_of
 from .model import Column, ObjectType, TableSchema
 from .properties import Definition, pack, read_definitions, to_schema, unpack
+from .reading import batches
 from .run import Run, wait
-from .state import SourceState
+from .state import SourceState, TableState, to_text
 
 MAX_AGE = timedelta(hours=12)
 
@@ -28,48 +33,96 @@ class Schemas:
         self.since: dict[str, dict[str, str]] = {}
 
     def of(
-        self, object_type: ObjectType, source: SourceState
+        self, object_type: ObjectType, source: SourceState, *, anew: bool = False
     ) -> Generator[None, None, TableSchema]:
         """Return one table's schema: from the cache in the state, or from HubSpot.
+
+        Columns that are new since the definitions were last read are owed to the table: its old
+        records may have values of them.
+
+        Args:
+            object_type: of the table.
+            source: the state.
+            anew: whether to ask HubSpot however young the cache is, once a run.
 
         Raises:
             HubSpotError: the definitions cannot be read; the table cannot be, either.
         """
         table = object_type.table
-        cached = self._cached(object_type, source)
         known = unpack(source.columns.get(table, []))
-        if cached is not None:
-            current = set(cached)
-            return TableSchema(table, tuple(c for c in known if c.name in current))
+        facts = None if anew and table not in self._run.refreshed else self._cached(table, source)
+        if facts is not None:
+            return _schema(table, known, facts)
         self._prefetch(source)
+        if table not in self._calls:
+            self._calls[table] = self._submit(object_type)
         definitions = yield from wait(self._calls[table])
         schema = to_schema(table, definitions, known, _normalize())
         new = [column for column in schema.columns if column not in known]
         source.columns[table] = pack([*known, *new])
-        names = [column.name for column in schema.columns]
-        source.cache(f"properties:{table}", names, now=self._run.now())
-        self.read[table] = definitions
+        before = facts_of(source.last(_cache_name(table)))
+        facts = describe(schema.columns, definitions)
+        source.cache(_cache_name(table), msgspec.to_builtins(facts), now=self._run.now())
+        self._run.schema_changes += compare_facts(table, before, facts, known)
+        if before is not None and object_type.searchable:
+            self._owe(source.table(table), before, facts, known)
+        self.read[table], self.columns[table] = definitions, _current([*known, *new], facts)
         self._run.refreshed.add(table)
-        self.columns[table] = [*known, *new]
         self.since[table] = source.note_columns(table, new, at=self._run.now())
-        return schema
+        return _schema(table, [*known, *new], facts)
 
-    def _cached(self, object_type: ObjectType, source: SourceState) -> list[str] | None:
-        if self._run.refresh_schema and object_type.table not in self._run.refreshed:
+    def _owe(self, state: TableState, before: Facts, facts: Facts, known: Sequence[Column]) -> None:
+        """Owe the columns that came since the definitions were last read."""
+        old = {column.name for column in known}
+        came = [(name, fact.property) for name, fact in facts.items() if name not in before]
+        for part in batches(came, changes.GROUPS):
+            state.owed.append(
+                {
+                    "properties": [name for _, name in part],
+                    "columns": [column for column, _ in part if column in old],
+                    "began_at": to_text(self._run.now()),
+                    "after_id": "0",
+                    "searched": "",
+                }
+            )
+
+    def _cached(self, table: str, source: SourceState) -> Facts | None:
+        if self._run.refresh_schema and table not in self._run.refreshed:
             return None
-        name = f"properties:{object_type.table}"
-        value: list[str] | None = source.cached(name, now=self._run.now(), max_age=MAX_AGE)
-        return value
+        value = source.cached(_cache_name(table), now=self._run.now(), max_age=MAX_AGE)
+        return facts_of(value)
 
     def _prefetch(self, source: SourceState) -> None:
-        """Start reading the definitions of every type that needs them, once."""
+        """Start reading the definitions of every type whose cache is too old, once."""
         for object_type in self._types:
             table = object_type.table
-            if table not in self._calls and self._cached(object_type, source) is None:
-                client = self._run.client_for("properties")
-                sensitive = self._run.config.sensitive
-                call = partial(read_definitions, client, object_type, sensitive=sensitive)
-                self._calls[table] = self._run.submit(call)
+            if table not in self._calls and self._cached(table, source) is None:
+                self._calls[table] = self._submit(object_type)
+
+    def _submit(self, object_type: ObjectType) -> Future[list[Definition]]:
+        client, sensitive = self._run.client_for("properties"), self._run.config.sensitive
+        return self._run.submit(partial(read_definitions, client, object_type, sensitive=sensitive))
+
+
+def _cache_name(table: str) -> str:
+    return f"properties:{table}"
+
+
+def _schema(table: str, known: Sequence[Column], facts: Facts) -> TableSchema:
+    """Return the columns of today's properties, in the order of property names."""
+    columns = sorted((c for c in known if c.name in facts), key=lambda c: c.property)
+    calculated = [column for column in columns if facts[column.name].calculated]
+    return TableSchema(table, tuple(columns), tuple(calculated))
+
+
+def _current(known: Sequence[Column], facts: Facts) -> list[Column]:
+    """Return all columns, those of today with the label and the type that HubSpot has for them."""
+    return [
+        replace(column, label=facts[column.name].label, hubspot_type=facts[column.name].type)
+        if column.name in facts
+        else column
+        for column in known
+    ]
 
 
 def _normalize() -> Callable[[str], str]:

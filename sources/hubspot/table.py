@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dlt
 
-from . import archive
 from .changes import instant_ms
 from .client import Client
 from .decoding import Record, RecordDecoder
@@ -15,10 +13,11 @@ from .links import Links
 from .model import ObjectType, TableOutcome, TableSchema
 from .records import instants_ms, to_batch, tombstones
 from .run import Items, Run
-from .state import TableState
+from .state import SourceState, TableState
 
 BLOCK = 1000  # records that become one Arrow table: decoding by the page costs twice as much
 REJECTS = "_hs_rejected_values"
+MARGIN = timedelta(seconds=2)  # HubSpot's clock is known to the second
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Table:
     object_type: ObjectType
     schema: TableSchema
     decoder: RecordDecoder
+    source: SourceState
     state: TableState
     outcome: TableOutcome
     links: Links
@@ -43,40 +43,30 @@ class Table:
         """The client whose meter counts this table's calls."""
         return self.run.client_for(self.name)
 
+    @property
+    def changed(self) -> bool:
+        """Whether this run found a change in the table."""
+        return self.name in self.run.changed
+
     def leave_unfinished(self) -> None:
         """Say that another load has to go on with this table."""
         self.run.unfinished.add(self.name)
 
 
-def sweep_archived(table: Table, since: datetime | None) -> Items:
-    """Hand on the records archived since the last sweep; all of them where there was none."""
-    started_at = table.run.now()
-    floor = since - table.run.lookback if since else None
-    pages = archive.list_archived(
-        table.run, table.client, table.object_type, table.decoder, since=floor
-    )
-    block: list[Record] = []
-    for records in pages:
-        block.extend(records or ())
-        if len(block) >= BLOCK:
-            yield from emit(table, block, replace_links=True)
-            block = []
-        elif records is None:
-            yield None
-    yield from emit(table, block, replace_links=True)
-    table.state.note_sweep(started_at)
-
-
 def emit(
-    table: Table, records: Sequence[Record], *, replace_links: bool = False, remember: bool = True
+    table: Table,
+    records: Sequence[Record],
+    *,
+    merged: Mapping[str, str] | None = None,
+    replace_links: bool = False,
 ) -> Items:
     """Turn records into rows of their table, rejected values, tombstones of merged ids, links.
 
     Args:
         table: theirs.
         records: live and archived ones.
+        merged: ids that were merged away, by what they answered with: old id -> survivor.
         replace_links: whether older links of them may be in the warehouse.
-        remember: whether nothing more is to be done for them, so that they need not be read again.
     """
     if not records:
         return
@@ -86,40 +76,67 @@ def emit(
     yield batch.rows
     if batch.rejects.num_rows:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
-    merged = table.state.new_merges(
-        {old: (r.id, r.updatedAt) for r in live for old in table.decoder.merged_ids(r)}
-    )
-    if merged:
-        yield _tombstones(table, merged, synced_at + timedelta(milliseconds=1))
-    dead = [record.id for record in records if record.archived] + list(merged)
+    gone = _new_merges(table, records, merged or {})
+    if gone:
+        later = synced_at + timedelta(milliseconds=1)  # than the row of a record read before
+        yield tombstones(
+            {old: survivor for old, (survivor, _) in gone.items()},
+            table.schema,
+            synced_at=later,
+            deleted_at={old: at for old, (_, at) in gone.items() if at},
+        )
+        run.merged.add(table.name)
+    dead = [record.id for record in records if record.archived] + list(gone)
+    if dead:
+        run.dead.add(table.name)
     yield from table.links.read(table.object_type, [r.id for r in live], replace=replace_links)
     yield from table.links.drop(table.object_type, dead)
-    table.state.note_merges(merged)
-    if remember:
-        note_loaded(table, records)
     table.outcome.rows += len(live)
     table.outcome.tombstones += len(dead)
     run.budget.take(len(records))
 
 
-def note_loaded(table: Table, records: Sequence[Record]) -> None:
-    """Remember what is loaded as it is; an archived record is not, for it may be restored."""
-    live = [record for record in records if not record.archived]
-    gone = [record.id for record in records if record.archived]
+def _new_merges(
+    table: Table, records: Sequence[Record], merged: Mapping[str, str]
+) -> dict[str, tuple[str, datetime | None]]:
+    """Tell of ids merged away their survivor and when, but for those the table knows already.
+
+    HubSpot does not tell when: it is the survivor's last change when the merge was first seen.
+    """
+    survivors = {old: record for record in records for old in table.decoder.merged_ids(record)}
+    by_id = {record.id: record for record in records}
+    survivors |= {old: by_id[new] for old, new in merged.items() if new in by_id}
+    known: dict[str, tuple[str | None, datetime | None]] = {}
+    if survivors and table.run.copy:
+        columns = ("id", "_hs_merged_into", "_hs_deleted_at", "_hs_deletion")
+        known = {
+            row[0]: (row[1], row[2])
+            for row in table.run.copy.rows(table.name, columns, list(survivors))
+            if row[3] == "merged"
+        }
+    return {
+        old: (record.id, known[old][1] if old in known else _changed_at(record))
+        for old, record in survivors.items()
+        if old not in known or known[old][0] != record.id
+    }
+
+
+def _changed_at(record: Record) -> datetime | None:
+    at = instant_ms(record.updatedAt)
+    return datetime.fromtimestamp(at / 1000, UTC) if at else None
+
+
+def note_loaded(table: Table, records: Sequence[Record], *, read_at: datetime) -> None:
+    """Remember what is loaded as it is, so that the lookback does not read it again.
+
+    Not remembered is what changed just before it was read, for another change may bear the same
+    instant, and what is archived, for it may be restored.
+    """
+    latest = int((read_at - MARGIN).timestamp() * 1000)
+    instants = instants_ms([record for record in records if not record.archived])
     since = (table.state.watermark or table.run.now()) - table.run.lookback
-    table.state.note_recent(instants_ms(live), gone=gone, since=since)
-
-
-def _tombstones(
-    table: Table, merged: Mapping[str, tuple[str, str | None]], synced_at: datetime
-) -> Any:  # noqa: ANN401 - an Arrow table
-    """Make rows of ids merged away: old id -> survivor, and when that one was changed last."""
-    instants = {old: instant_ms(changed) for old, (_, changed) in merged.items()}
-    return tombstones(
-        {old: survivor for old, (survivor, _) in merged.items()},
-        table.schema,
-        synced_at=synced_at,
-        deleted_at={
-            old: datetime.fromtimestamp(at / 1000, UTC) for old, at in instants.items() if at
-        },
+    table.state.note_recent(
+        {id_: at for id_, at in instants.items() if at < latest},
+        gone=[record.id for record in records if instants.get(record.id, latest) >= latest],
+        since=since,
     )

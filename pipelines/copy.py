@@ -1,0 +1,80 @@
+"""The tables of a dataset as the source sees them between two loads: counts, ids, rows."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.pipeline.pipeline import Pipeline
+
+FETCHED = 8_000  # values that are held at a time
+ASKED = 500  # keys that one statement names
+
+
+class WarehouseCopy:
+    """A pipeline's dataset; what a destination cannot be asked by SQL counts as not there."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Remember the pipeline; nothing is asked yet."""
+        self._pipeline = pipeline
+
+    def counts(self, tables: Iterable[str], where: str) -> dict[str, int]:
+        """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
+        asked = list(tables)
+        known = [table for table in asked if self._columns(table)]
+        if not known:
+            return dict.fromkeys(asked, 0)
+        with self._pipeline.sql_client() as client:
+            sql = " UNION ALL ".join(
+                f"SELECT '{table}', count(*) FROM {client.make_qualified_table_name(table)}"  # noqa: S608
+                f" WHERE {where}"
+                for table in known
+            )
+            found = {row[0]: int(row[1]) for row in client.execute_sql(sql) or ()}
+        return dict.fromkeys(asked, 0) | found
+
+    def values(
+        self, table: str, columns: Sequence[str], where: str, *args: object
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield columns of the rows that meet a condition, a few thousand at a time."""
+        if not self._columns(table):
+            return
+        with self._pipeline.sql_client() as client:
+            name = client.make_qualified_table_name(table)
+            sql = f"SELECT {self._shown(client, table, columns)} FROM {name} WHERE {where}"  # noqa: S608
+            with client.execute_query(sql, *args) as cursor:
+                while rows := cursor.fetchmany(FETCHED):
+                    yield [tuple(row) for row in rows]
+
+    def rows(
+        self, table: str, columns: Sequence[str], keys: Sequence[str], key: str = "id"
+    ) -> list[tuple[Any, ...]]:
+        """Return columns of the rows whose `key` is one of these; none without the table."""
+        known = self._columns(table)
+        if key not in known:
+            return []
+        found: list[tuple[Any, ...]] = []
+        with self._pipeline.sql_client() as client:
+            name = client.make_qualified_table_name(table)
+            shown = self._shown(client, table, columns)
+            for start in range(0, len(keys), ASKED):
+                part = keys[start : start + ASKED]
+                marks = ", ".join(["%s"] * len(part))
+                sql = (
+                    f"SELECT {shown} FROM {name}"  # noqa: S608
+                    f" WHERE {client.escape_column_name(key)} IN ({marks})"
+                )
+                found += [tuple(row) for row in client.execute_sql(sql, *part) or ()]
+        return found
+
+    def _shown(self, client: SqlClientBase[Any], table: str, columns: Sequence[str]) -> str:
+        known = self._columns(table)
+        return ", ".join(
+            client.escape_column_name(column) if column in known else "NULL" for column in columns
+        )
+
+    def _columns(self, table: str) -> set[str]:
+        """Return the columns of a table that a load has made; none where there is no table."""
+        if not self._pipeline.default_schema_name:
+            return set()
+        tables = self._pipeline.default_schema.tables
+        return set(tables[table].get("columns", {})) if table in tables else set()

@@ -1,0 +1,127 @@
+"""Portal and table compared by counting: where the numbers differ, the ids that make it.
+
+A search tells how many live records a range of ids holds, for one call whatever the range. So a
+range whose numbers agree is done with, and one whose numbers differ is cut in two: a handful of
+missing or surplus records among a million is found with a few dozen calls. What is found this way
+is read by id, and only that decides what became of it.
+
+Source: HubSpot CRM search (`total` may exceed 10,000; operators GT and LTE on `hs_object_id`).
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from functools import partial
+
+from . import changes
+from .decoding import RecordDecoder
+from .errors import RequestRejectedError
+from .listing import PAGE, Listing, NotKeysetError, Range, list_page
+from .model import LIVE, Copy, ObjectType, TableSchema
+from .rereading import read_ids
+from .run import Items, Run, wait, wait_all
+from .table import Table
+
+Part = tuple[int, int | None]
+"""Ids above the first number, up to the second; to the end where that is None."""
+
+
+def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Items:
+    """Find the records that only the portal or only the table holds, and read them again.
+
+    Args:
+        table: the table.
+        copy: the warehouse, which holds all that this run has loaded so far.
+        listed_since: when a complete new listing began, if there was one: the rows that it did
+            not bring are looked for, whatever the numbers are.
+    """
+    if listed_since is not None:
+        where = f"{LIVE} AND _hs_synced_at < %s"
+        suspects = [
+            id_ for rows in copy.values(table.name, ("id",), where, listed_since) for (id_,) in rows
+        ]
+        yield from read_ids(table, suspects)
+        return
+    held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
+    yield from read_ids(table, (yield from _suspects(table, held)))
+    if not table.run.vanished.get(table.name):  # then it is search that has not caught up
+        table.state.note_unexplained([table.run.totals.get(table.name) or 0, len(held)])
+
+
+def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[str]]:
+    """List the ids that only one side holds, as far as search, or else a listing, can tell."""
+    numbers = array("q", sorted(int(id_) for id_ in held if id_.isdigit()))
+    odd = [id_ for id_ in held if not id_.isdigit()]
+    try:
+        found = yield from _count_apart(table, numbers)
+    except RequestRejectedError:  # no search by ranges of ids
+        found = None
+    if found is None:
+        listed = yield from list_ids(table.run, table.object_type)
+        found = {*map(int, listed)} ^ {*numbers}
+    return odd + [str(id_) for id_ in found]
+
+
+def _count_apart(table: Table, held: Sequence[int]) -> Generator[None, None, set[int] | None]:
+    """Cut ranges in two until those that differ are small; None where listing costs less."""
+    found: set[int] = set()
+    parts: list[Part] = [(0, None)]
+    affordable = max(len(held) // PAGE, 1)
+    while parts:
+        affordable -= len(parts)
+        if affordable < 0:
+            return None
+        count = partial(changes.in_range, table.client, table.object_type)
+        calls = [table.run.submit(partial(count, *part), lane="search") for part in parts]
+        differing: list[Part] = []
+        for (low, high), page in zip(parts, (yield from wait_all(calls)), strict=True):
+            end = len(held) if high is None else bisect_right(held, high)
+            mine = held[bisect_right(held, low) : end]
+            theirs = {int(hit.id) for hit in page.results if hit.id.isdigit()}
+            if page.after is None:
+                found |= theirs ^ {*mine}
+            elif page.total != len(mine):
+                differing += _halves((low, high), mine, theirs)
+        parts = differing
+    return found
+
+
+def _halves(part: Part, mine: Sequence[int], theirs: set[int]) -> list[Part]:
+    """Cut a range in the middle of our rows; behind what was seen of theirs where we have none."""
+    low, high = part
+    middle = mine[len(mine) // 2] if mine else max(theirs, default=low + 1)
+    if high is not None:
+        middle = min(middle, high - 1)
+    return [(low, middle), (middle, high)]
+
+
+def list_ids(run: Run, object_type: ObjectType) -> Generator[None, None, dict[str, str | None]]:
+    """List the ids of all live records, and when each was changed last: a call per 100 records.
+
+    HubSpot is asked for no property, so this is the cheapest way to see every record.
+    """
+    total, last_id = None, None
+    if object_type.searchable:
+        total, last_id = yield from wait(run.extent(object_type))
+    bare = RecordDecoder(TableSchema(object_type.table, ()))
+    client = run.client_for(object_type.table)
+    ask = partial(list_page, client, object_type, bare)
+    for sequential in (False, True):
+        listing = Listing(
+            lambda after: run.submit(partial(ask, after)),
+            [Range()],
+            in_flight=run.config.calls_in_flight,
+            last_id=last_id,
+            sequential=sequential,
+        )
+        found: dict[str, str | None] = {}
+        try:
+            for records in listing.pages(total or 0):
+                if records is None:
+                    yield None
+                found |= {record.id: record.updatedAt for record in records or ()}
+        except NotKeysetError:
+            continue
+        break
+    return found

@@ -1,0 +1,67 @@
+"""Rows made from the portal's records against the rows in the warehouse, value by value."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from .decoding import Record
+from .model import Column, Copy, TableSchema
+from .records import to_batch
+from .run import Run
+
+
+def compare(
+    run: Run,
+    copy: Copy,
+    schema: TableSchema,
+    records: Sequence[Record],
+    own: Sequence[str] = (),
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Compare records with the live rows of their table.
+
+    Args:
+        run: the run.
+        copy: the warehouse.
+        schema: the property columns that are compared; those that the records were decoded by.
+        records: live ones.
+        own: columns of ours that are compared too, such as `_hs_updated_at`.
+
+    Returns:
+        The columns that differ, by id, and the ids that the table has no live row of.
+    """
+    columns = [*(column.name for column in schema.columns), *own]
+    batch = to_batch(records, schema, synced_at=run.now(), strip_nul=run.strip_nul)
+    theirs = _rows(batch.rows, columns)
+    found = copy.rows(schema.table, ("id", "_hs_deleted_at", *columns), list(theirs))
+    ours = {row[0]: [_plain(value) for value in row[2:]] for row in found if row[1] is None}
+    differing = {
+        id_: [
+            name
+            for name, one, other in zip(columns, values, ours[id_], strict=True)
+            if one != other
+        ]
+        for id_, values in theirs.items()
+        if id_ in ours and values != ours[id_]
+    }
+    return differing, [id_ for id_ in theirs if id_ not in ours]
+
+
+def sub_schema(schema: TableSchema, columns: Sequence[Column]) -> TableSchema:
+    """Return the schema of some columns of a table."""
+    return TableSchema(schema.table, tuple(columns))
+
+
+def _rows(table: pa.Table, columns: Sequence[str]) -> dict[str, list[Any]]:
+    values = [table.column(name).to_pylist() for name in columns]
+    rows = zip(*values, strict=True) if values else [()] * table.num_rows
+    ids = table.column("id").to_pylist()
+    return {id_: [_plain(value) for value in row] for id_, row in zip(ids, rows, strict=True)}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a column
+    """Return a value as both sides write it; instants in UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value

@@ -1,0 +1,117 @@
+"""All links of a pair, read again: what finds links that changed without a change of a record.
+
+It runs when every object type is done, so that what it reads is not older than they are.
+"""
+
+from collections.abc import Generator, Sequence
+from functools import partial
+from typing import Any
+
+import dlt
+
+from . import sweeps
+from .associations import BATCH, Link, Pair, read_links
+from .links import Links, is_one_way
+from .model import LIVE, Copy
+from .reading import batches
+from .run import Items, Run, wait
+from .state import SourceState
+
+
+def sweep_links(run: Run, links: Links) -> Items:
+    """Sweep the pairs that are due; owed ones first, then those swept longest ago.
+
+    A pair is owed a sweep that must not wait when its ends were loaded apart, when reading some of
+    its links failed, or when it was chosen later. A debt is paid by a sweep that reached its end.
+    """
+    source = SourceState(dlt.current.source_state())
+    for pair in links.pairs:
+        yield from links.reread(pair, sorted(run.late_links.pop(pair.table, ())))
+    if run.copy is None:
+        return
+    for pair in links.pairs:
+        if not source.knows_links(pair.table):
+            source.links(pair.table)["owed"] = "must"
+    for pair in sorted(links.pairs, key=lambda pair: _urgency(source.links(pair.table))):
+        if pair.table in run.refused_pairs | run.swept_links or not _has_ends(source, pair):
+            continue
+        known = source.links(pair.table)
+        forced = run.sweep_links or "owed" in known
+        ends = {pair.source.table, pair.target.table}
+        if forced and ends & run.listed_now:
+            run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
+            continue
+        run.swept_links.add(pair.table)
+        if not forced and ends & run.backfilled.keys():
+            sweeps.note(known, run.now())  # read just now, record by record
+            continue
+        if forced or is_due(run, source, pair, changed=bool(ends & run.active)):
+            yield from _sweep(run, links, pair, source, run.copy)
+
+
+def _urgency(known: dict[str, Any]) -> tuple[bool, str]:
+    return "owed" not in known, known.get("swept_at") or ""
+
+
+def _has_ends(source: SourceState, pair: Pair) -> bool:
+    """Whether both ends are loaded and hold records."""
+    ends = (source.table(pair.source.table), source.table(pair.target.table))
+    return all(end.watermark is not None and end.total != 0 for end in ends)
+
+
+def is_due(run: Run, source: SourceState, pair: Pair, *, changed: bool) -> bool:
+    """Tell whether the links of a pair are to be read again; see `sweeps.is_due`."""
+    end = pair.target if is_one_way(source, pair) else pair.source
+    return sweeps.is_due(
+        run,
+        source,
+        source.links(pair.table),
+        calls=-(-(source.table(end.table).total or 0) // BATCH),
+        changed=changed,
+        hours=run.config.links_hours,
+    )
+
+
+def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
+    known, began = source.links(pair.table), run.now()
+    with run.outcome(pair.table) as outcome:
+        if not is_one_way(source, pair):
+            for rows in copy.values(pair.source.table, ("id",), LIVE):
+                yield from links.reread(pair, [id_ for (id_,) in rows])
+            held = copy.counts([pair.table], "1 = 1")[pair.table]
+            if not held and not outcome.rows and (yield from _has_links_backwards(run, pair, copy)):
+                known["one_way"] = True
+        if is_one_way(source, pair):
+            yield from _sweep_backwards(run, links, pair, copy)
+        known.pop("owed", None)
+        sweeps.note(known, began)
+
+
+def _has_links_backwards(run: Run, pair: Pair, copy: Copy) -> Generator[None, None, bool]:
+    """Look from the target's side whether a pair without links is one that HubSpot tells there."""
+    if pair.source == pair.target:
+        return False
+    first = next(copy.values(pair.target.table, ("id",), LIVE), [])[:BATCH]
+    found = yield from _read_backwards(run, pair, [id_ for (id_,) in first])
+    return bool(found)
+
+
+def _sweep_backwards(run: Run, links: Links, pair: Pair, copy: Copy) -> Items:
+    """Read a pair that HubSpot tells from the target's side only, and turn every link round."""
+    turned: dict[str, list[Link]] = {
+        id_: [] for rows in copy.values(pair.table, ("from_id",), "1 = 1") for (id_,) in rows
+    }
+    for rows in copy.values(pair.target.table, ("id",), LIVE):
+        for part in batches([id_ for (id_,) in rows], BATCH):
+            for to_id, from_id, kind, category, label in (
+                yield from _read_backwards(run, pair, part)
+            ):
+                turned.setdefault(from_id, []).append((from_id, to_id, kind, category, label))
+    yield from links.hand_on(pair, turned, replace=True)
+
+
+def _read_backwards(run: Run, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:
+    """Read the links of at most 1,000 targets: target, source, type, category, label."""
+    read = partial(read_links, run.client_for(pair.table), pair.reversed, ids)
+    found = yield from wait(run.submit(read, lane="links"))
+    return [link for links in found.values() for link in links]

@@ -1,0 +1,27 @@
+"""The bound of one load, so that memory and what a kill costs stay bounded."""
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class LoadBudget:
+    """The bound of one load, in rows and in time, so that memory and lost work stay bounded."""
+
+    rows: float = float("inf")
+    seconds: float = float("inf")
+    _rows: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def restart(self) -> None:
+        """Begin the next load."""
+        self._rows = 0
+        self._began = time.monotonic()
+
+    def take(self, rows: int) -> None:
+        """Count rows that go into this load."""
+        self._rows += rows
+
+    def spent(self) -> bool:
+        """Whether this load should end at the next checkpoint."""
+        return self._rows >= self.rows or time.monotonic() - self._began >= self.seconds

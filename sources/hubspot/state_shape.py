@@ -1,0 +1,99 @@
+"""What the state looks like when nobody has damaged it: its members and their types."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from .errors import ConfigError
+from .listing import Range
+from .model import Kind
+
+
+def check_shape(state: object, shape: Any, whose: str, remedy: str) -> None:  # noqa: ANN401
+    """Refuse a state that this code did not write.
+
+    Raises:
+        ConfigError: it is damaged; `whose` and `remedy` go into the message.
+    """
+    try:
+        msgspec.convert(state, shape)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"The state {whose} in the warehouse (_dlt_pipeline_state) is damaged: {error}.",
+            remedy=f"Run `hubspot-elt sync {remedy}` to read everything anew.",
+        ) from error
+
+
+class Backfill(msgspec.Struct):
+    """A listing of all live records that goes on in the next load."""
+
+    started_at: datetime
+    anew: bool
+    run_id: str = ""
+    ranges: list[Range] | None = None
+    total: int | None = None
+    last_id: int | None = None
+    sequential: bool = False
+    rows: int = 0
+
+
+class Increment(msgspec.Struct):
+    """A search for changes that goes on in the next load."""
+
+    started_at: datetime
+    since: datetime
+    after_id: str
+    searched: bool = False
+
+
+class Archive(msgspec.Struct):
+    """The sweep of archived records: the last one, and one that goes on in the next load."""
+
+    swept_at: datetime | None = None
+    settled: bool = False
+    calls: int = 0
+    after: str | None = None
+    started_at: datetime | None = None
+
+
+class Calculated(msgspec.Struct):
+    """The sweep of calculated values: the last one, and one that goes on."""
+
+    swept_at: datetime | None = None
+    settled: bool = False
+    started_at: datetime | None = None
+    ranges: list[Range] | None = None
+    last_id: int | None = None
+    sequential: bool = False
+
+
+class Owed(msgspec.Struct):
+    """Properties whose columns are to be filled for the records that have a value."""
+
+    properties: list[str]
+    columns: list[str]
+    """Of these, the columns that may hold values from before."""
+    began_at: datetime
+    after_id: str = "0"
+    searched: str = ""
+
+
+class TableShape(msgspec.Struct):
+    """The state of one object table."""
+
+    watermark: datetime | None = None
+    total: int | None = None
+    recent: dict[str, int] = {}
+    listed_at: datetime | None = None
+    anew: bool = False
+    refused: list[str] = []
+    unexplained: list[int] = []
+    archive: Archive | None = None
+    calculated: Calculated | None = None
+    owed: list[Owed] = []
+    backfill: Backfill | None = None
+    increment: Increment | None = None
+
+
+Columns = dict[str, list[tuple[str, str, Kind, str, str]]]
