@@ -20,6 +20,8 @@ from pipelines.console import (
     speak_utf8,
     unspoken,
 )
+from pipelines.options import Dataset, Debug, Json, Objects, Quiet, Target, filled, names_of
+from pipelines.state_cli import state
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
@@ -33,35 +35,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(state)
 
-
-def _filled(name: str) -> str:
-    """Refuse an empty name, such as an unset variable of a script leaves."""
-    if not name.strip():
-        raise typer.BadParameter("the name is empty")
-    return name.strip()
-
-
-Objects = Annotated[
-    str | None,
-    typer.Option(metavar="NAMES", help="Tables to read, such as contacts,deals; else all."),
-]
-Target = Annotated[
-    str, typer.Option(metavar="NAME", help="A destination of dlt's.", callback=_filled)
-]
-Dataset = Annotated[
-    str, typer.Option(metavar="NAME", help="Schema that holds the tables.", callback=_filled)
-]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read everything anew.")]
 HardDelete = Annotated[
     bool, typer.Option("--hard-delete", help="Remove deleted records instead of marking them.")
 ]
+Links = Annotated[
+    bool, typer.Option("--links", help="Read all links again, whatever the schedule says.")
+]
+Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal afterwards.")]
 RefreshSchema = Annotated[
     bool, typer.Option("--refresh-schema", help="Read the property definitions anew.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 class Format(StrEnum):
@@ -114,12 +100,14 @@ def sync(  # noqa: PLR0913 - one parameter an option
     full_refresh: FullRefresh = False,
     hard_delete: HardDelete = False,
     refresh_schema: RefreshSchema = False,
+    links: Links = False,
+    verify: Verify = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Copy what is new, changed and deleted in the portal into the warehouse."""
-    names = _names(objects)
+    names = names_of(objects)
 
     def work(collector: "RunCollector") -> "RunReport":
         from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
@@ -132,6 +120,8 @@ def sync(  # noqa: PLR0913 - one parameter an option
             full_refresh=full_refresh,
             hard_delete=hard_delete,
             refresh_schema=refresh_schema,
+            links=links,
+            verify=verify,
         )
         return run_sync(options, collector=collector)
 
@@ -150,7 +140,7 @@ def plan(  # noqa: PLR0913 - one parameter an option
     debug: Debug = False,
 ) -> None:
     """Tell what a sync would do: per table the way in, rows, calls and minutes."""
-    names = _names(objects)
+    names = names_of(objects)
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.plan import plan as run_plan  # noqa: PLC0415 - heavy
@@ -159,6 +149,35 @@ def plan(  # noqa: PLR0913 - one parameter an option
         return run_plan(SyncOptions(names, destination, dataset, full_refresh=full_refresh))
 
     run("plan", work, Output(json, quiet, debug), destination, dataset)
+
+
+@app.command()
+def verify(  # noqa: PLR0913 - one parameter an option
+    *,
+    objects: Objects = None,
+    destination: Target = "duckdb",
+    dataset: Dataset = "hubspot",
+    repair: Annotated[bool, typer.Option("--repair", help="Read again what differs.")] = False,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Records of a table whose values are compared.")
+    ] = 500,
+    full: Annotated[bool, typer.Option("--full", help="Compare every value.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compare the portal with the warehouse, id by id, and repair what differs."""
+    names = names_of(objects)
+
+    def work(collector: "RunCollector") -> "RunReport":
+        from pipelines.verify import VerifyOptions  # noqa: PLC0415 - heavy
+        from pipelines.verify import verify as run_verify  # noqa: PLC0415 - heavy
+
+        every = -1 if full else sample
+        options = VerifyOptions(names, destination, dataset, repair=repair, sample=every)
+        return run_verify(options, collector=collector)
+
+    run("verify", work, Output(json, quiet, debug), destination, dataset)
 
 
 @app.command()
@@ -172,7 +191,7 @@ def doctor(
     debug: Debug = False,
 ) -> None:
     """Check settings, token, scopes, quota and destination, with a remedy for each fault."""
-    names = _names(objects)
+    names = names_of(objects)
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.doctor import doctor as run_doctor  # noqa: PLC0415 - heavy
@@ -224,6 +243,31 @@ def query(
 
 
 @app.command()
+def forget(  # noqa: PLR0913 - one parameter an option
+    object_name: Annotated[
+        str, typer.Argument(metavar="OBJECT", help="A table, such as contacts.", callback=filled)
+    ],
+    record_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The record's id.", callback=filled)
+    ],
+    *,
+    destination: Target = "duckdb",
+    dataset: Dataset = "hubspot",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Erase one record from every table of the dataset, for good."""
+
+    def work(_: "RunCollector") -> "RunReport":
+        from pipelines.forget import forget as run_forget  # noqa: PLC0415 - heavy
+
+        return run_forget(object_name, record_id, destination=destination, dataset=dataset)
+
+    run("forget", work, Output(json, quiet, debug), destination, dataset)
+
+
+@app.command()
 def emulate(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
@@ -234,31 +278,16 @@ def emulate(
     latency_ms: Annotated[float, typer.Option(min=0, help="Added to every answer.")] = 0,
 ) -> None:
     """Run an emulated portal on this machine until interrupted."""
-    from threading import Event  # noqa: PLC0415 - only here
+    from pipelines.emulate import emulate as run_emulator  # noqa: PLC0415 - heavy
 
-    from sources.hubspot_emulator.seed import SeedSpec  # noqa: PLC0415 - heavy
-    from sources.hubspot_emulator.server import EmulatorServer  # noqa: PLC0415 - heavy
-
-    spec = SeedSpec(seed=seed, contacts=contacts, properties=properties)
     try:
-        server = EmulatorServer(
-            spec, port=port, limits="on" if limits else "off", latency_ms=latency_ms
+        run_emulator(
+            port=port,
+            contacts=contacts,
+            properties=properties,
+            seed=seed,
+            limits=limits,
+            latency_ms=latency_ms,
         )
     except OSError as error:
         raise typer.BadParameter(f"port {port}: {error.strerror}; take another --port") from None
-    with server:
-        sys.stdout.write(
-            f"export SOURCES__HUBSPOT__BASE_URL={server.url}\n"
-            f"export SOURCES__HUBSPOT__ACCESS_TOKEN={server.token}\n"
-        )
-        sys.stdout.flush()
-        sys.stderr.write("The portal answers; Ctrl-C ends it.\n")
-        Event().wait()
-
-
-def _names(objects: str | None) -> tuple[str, ...]:
-    """Split the value of --objects."""
-    names = tuple(name.strip() for name in (objects or "").split(",") if name.strip())
-    if objects is not None and not names:
-        raise typer.BadParameter("--objects names no table")
-    return names

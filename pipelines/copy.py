@@ -14,13 +14,17 @@ class WarehouseCopy:
     """A pipeline's dataset; what a destination cannot be asked by SQL counts as not there."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        """Remember the pipeline; nothing is asked yet."""
+        """Remember which tables and columns there are: no load may come in between."""
         self._pipeline = pipeline
+        self._columns: dict[str, set[str]] = {}
+        if pipeline.default_schema_name:
+            for name, table in pipeline.default_schema.tables.items():
+                self._columns[name] = {*table.get("columns", {})}
 
     def counts(self, tables: Iterable[str], where: str) -> dict[str, int]:
         """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
         asked = list(tables)
-        known = [table for table in asked if self._columns(table)]
+        known = [table for table in asked if self._columns.get(table)]
         if not known:
             return dict.fromkeys(asked, 0)
         with self._pipeline.sql_client() as client:
@@ -36,7 +40,7 @@ class WarehouseCopy:
         self, table: str, columns: Sequence[str], where: str, *args: object
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Yield columns of the rows that meet a condition, a few thousand at a time."""
-        if not self._columns(table):
+        if not self._columns.get(table):
             return
         with self._pipeline.sql_client() as client:
             name = client.make_qualified_table_name(table)
@@ -49,7 +53,7 @@ class WarehouseCopy:
         self, table: str, columns: Sequence[str], keys: Sequence[str], key: str = "id"
     ) -> list[tuple[Any, ...]]:
         """Return columns of the rows whose `key` is one of these; none without the table."""
-        known = self._columns(table)
+        known = self._columns.get(table, ())
         if key not in known:
             return []
         found: list[tuple[Any, ...]] = []
@@ -67,14 +71,7 @@ class WarehouseCopy:
         return found
 
     def _shown(self, client: SqlClientBase[Any], table: str, columns: Sequence[str]) -> str:
-        known = self._columns(table)
+        known = self._columns[table]
         return ", ".join(
             client.escape_column_name(column) if column in known else "NULL" for column in columns
         )
-
-    def _columns(self, table: str) -> set[str]:
-        """Return the columns of a table that a load has made; none where there is no table."""
-        if not self._pipeline.default_schema_name:
-            return set()
-        tables = self._pipeline.default_schema.tables
-        return set(tables[table].get("columns", {})) if table in tables else set()

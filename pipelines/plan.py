@@ -24,6 +24,7 @@ from sources.hubspot.catalog import (
 from sources.hubspot.drift import facts_of
 from sources.hubspot.errors import HubSpotError, ScopeMissingError
 from sources.hubspot.limits import Budget
+from sources.hubspot.link_sweeps import calls_of as link_calls_of
 from sources.hubspot.link_sweeps import is_due as is_link_sweep_due
 from sources.hubspot.listing import PAGE, URL_PROPERTIES
 from sources.hubspot.model import ObjectType, WayIn
@@ -180,7 +181,7 @@ def _link_steps(
             ends = (source.rows or 0, target.rows or 0)
             step.calls["associations"] = sum(ceil(rows / LINKS_BATCH) for rows in ends)
             if is_link_sweep_due(run, state, pair, changed=any(ends)):
-                step.calls["associations"] += whole
+                step.calls["associations"] += link_calls_of(state, pair)
         yield step
 
 

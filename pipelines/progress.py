@@ -102,6 +102,10 @@ class RunCollector(Collector):
     def log(self, level: str, message: str) -> None:
         """Display a line of dlt's log."""
 
+    def tell(self, message: str) -> None:
+        """Display what a command has to say while it works."""
+        self.log("info", message)
+
     def close(self) -> None:
         """End the display and give dlt its own log back."""
         self._log.detach()
@@ -247,6 +251,9 @@ class SilentCollector(RunCollector):
     def log(self, level: str, message: str) -> None:
         """Write an error of dlt's."""
         print(f"{level.lower()}: {message}", file=self._stream, flush=True)
+
+    def tell(self, message: str) -> None:
+        """Say nothing."""
 
 
 def make_collector(mode: Mode = "auto", stream: TextIO | None = None) -> RunCollector:

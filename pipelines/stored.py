@@ -35,7 +35,7 @@ def stored_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
         )
         check_destination(pipeline)
         with explained(destination):
-            if _exists(pipeline):
+            if exists(pipeline):
                 pipeline.sync_destination()
         yield pipeline
 
@@ -45,6 +45,6 @@ def source_state(pipeline: Pipeline) -> SourceState:
     return SourceState(copy.deepcopy(pipeline.state.get("sources", {}).get("hubspot", {})))
 
 
-def _exists(pipeline: Pipeline) -> bool:
+def exists(pipeline: Pipeline) -> bool:
     """Whether there is anything to read; opening a DuckDB file that is not there would make it."""
     return not is_duckdb(pipeline) or duckdb_path(pipeline.destination_client().config).exists()

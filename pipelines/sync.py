@@ -6,26 +6,24 @@ only one there is: each run begins in an empty working directory and restores it
 a killed run, or another machine, goes on exactly where the last complete load ended.
 """
 
-import tempfile
 import time
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import dlt
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.warehouse import check_destination, explained, keeps_nul, make_destination
 from pipelines.copy import WarehouseCopy
 from pipelines.purge import clean_up
-from pipelines.report import RunReport, Section, chain
+from pipelines.report import RunReport, Section
 from pipelines.runlog import run_log, run_status
+from pipelines.session import opened
 from pipelines.stored import source_state
-from sources.hubspot import Run, hubspot, open_run
+from pipelines.verify import VerifyOptions, compare
+from sources.hubspot import Run, hubspot
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.errors import ConfigError, HubSpotError
+from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import LIVE, SchemaChange
 
 
@@ -47,6 +45,8 @@ class SyncOptions:
     """Read property definitions now, however young the cached ones are."""
     links: bool = False
     """Read all links again, whatever the schedule says."""
+    verify: bool = False
+    """Compare portal and warehouse afterwards."""
 
 
 def sync(
@@ -66,50 +66,26 @@ def sync(
         HubSpotError: nothing could be begun: settings, token, portal or destination.
     """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hubspot-elt-") as working_dir:
-        pipeline = dlt.pipeline(
-            "hubspot",
-            pipelines_dir=working_dir,
-            destination=make_destination(options.destination),
-            dataset_name=options.dataset,
-            progress=collector,
-        )
-        run = open_run(config)
-        try:
-            check_destination(pipeline)
-            _restore(pipeline, options)
-            _configure(run, options, pipeline, collector)
-            error = _load_all(run, options, pipeline, command)
-        finally:
-            run.close()
-    return _report(run, options, command, error, time.monotonic() - began)
+    with opened(options.destination, options.dataset, collector, config) as (pipeline, run):
+        _configure(run, options, collector)
+        started_at = run.now()
+        error = _load_all(run, options, pipeline, command)
+        report = _report(run, options, command, error, 0.0)
+        if options.verify and not error and not run.stopped:
+            verified = VerifyOptions(options.objects, options.destination, options.dataset)
+            compare(report, verified, pipeline, run, collector, as_of=started_at)
+    report.seconds = time.monotonic() - began
+    return report
 
 
-def _restore(pipeline: Pipeline, options: SyncOptions) -> None:
-    """Take over schema and state from the destination; the working directory is empty."""
-    try:
-        with explained(options.destination):
-            pipeline.sync_destination()
-    except HubSpotError as error:
-        if any(isinstance(cause, ValueError | zlib.error) for cause in chain(error)):
-            raise ConfigError(
-                f"The state in {options.dataset}._dlt_pipeline_state is damaged.",
-                remedy="Delete the newest row of that table to go on from the load before it, or "
-                "load into another --dataset.",
-            ) from error
-        raise
-
-
-def _configure(run: Run, options: SyncOptions, pipeline: Pipeline, collector: Collector) -> None:
+def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
     """Tell the run what this sync wants of it."""
     run.report_errors = True
     run.full_refresh = options.full_refresh
     run.refresh_schema = options.refresh_schema or options.full_refresh
-    run.strip_nul = not keeps_nul(options.destination)
     run.budget.rows = run.config.load_rows
     run.budget.seconds = run.config.load_minutes * 60
     run.sweep_links = options.links
-    run.copy = WarehouseCopy(pipeline)
     run.on_expected = lambda table, total: collector.update(table, inc=0, total=total)
 
 
@@ -125,6 +101,7 @@ def _load_all(
     compared: set[str] = set()
     while True:
         try:
+            run.copy = WarehouseCopy(pipeline)
             source = hubspot(
                 options.objects or None,
                 only=options.only or None,

@@ -22,7 +22,10 @@ from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
 
-COMMANDS = ("demo", "sync", "plan", "doctor", "status", "query", "emulate")
+COMMANDS = (
+    *("demo", "sync", "plan", "verify", "doctor", "status", "query", "forget", "state"),
+    "emulate",
+)
 PROGRAM = "from pipelines.cli import main; main()"
 OBJECTS = "contacts,companies"
 SECRET = "pat-na1-11112222-3333-4444-5555-666677778888"  # noqa: S105 - no portal's

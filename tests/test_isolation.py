@@ -135,12 +135,12 @@ def write_state(warehouse: Warehouse, table: dict[str, Any], **source: Any) -> N
     """Overwrite what the newest state says of the contacts, and of the source."""
     with duckdb.connect(str(warehouse.path)) as connection:
         newest = "SELECT max(version) FROM hubspot._dlt_pipeline_state"
-        sql = f"SELECT state FROM hubspot._dlt_pipeline_state WHERE version = ({newest})"  # noqa: S608
+        sql = f"SELECT state FROM hubspot._dlt_pipeline_state WHERE version = ({newest})"
         state = decompress_state(connection.execute(sql).fetchall()[0][0])
         ours = state["sources"]["hubspot"]
         ours["resources"]["contacts"].update(table)
         ours.update(source)
         connection.execute(
-            f"UPDATE hubspot._dlt_pipeline_state SET state = ? WHERE version = ({newest})",  # noqa: S608
+            f"UPDATE hubspot._dlt_pipeline_state SET state = ? WHERE version = ({newest})",
             [compress_state(state)],
         )

@@ -47,7 +47,7 @@ def link_differences(
             for a, b, type_id, category, label in portal.associations(source, target)
             if str(a) in live and str(b) in to_live
         }
-        rows = warehouse.rows(f"SELECT from_id, to_id, type_id, category, label FROM {table}")  # noqa: S608
+        rows = warehouse.rows(f"SELECT from_id, to_id, type_id, category, label FROM {table}")
         if len(rows) != len(set(rows)):
             found.append(f"{table}: doubled rows")
         found += [f"{table} {row}: missing" for row in truth - set(rows)]

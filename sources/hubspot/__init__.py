@@ -107,6 +107,7 @@ def _records(
     resource.apply_hints(
         table_name=REJECTS,
         primary_key=("table_name", "id", "property"),
+        columns={"seen_at": {"dedup_sort": "desc"}},
         write_disposition=MERGE,
         create_table_variant=True,
     )

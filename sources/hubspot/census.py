@@ -10,12 +10,12 @@ Source: HubSpot CRM search (`total` may exceed 10,000; operators GT and LTE on `
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from functools import partial
 
 from . import changes
-from .decoding import RecordDecoder
+from .decoding import Record, RecordDecoder
 from .errors import RequestRejectedError
 from .listing import PAGE, Listing, NotKeysetError, Range, list_page
 from .model import LIVE, Copy, ObjectType, TableSchema
@@ -96,18 +96,35 @@ def _halves(part: Part, mine: Sequence[int], theirs: set[int]) -> list[Part]:
     return [(low, middle), (middle, high)]
 
 
-def list_ids(run: Run, object_type: ObjectType) -> Generator[None, None, dict[str, str | None]]:
-    """List the ids of all live records, and when each was changed last: a call per 100 records.
+def list_ids(
+    run: Run,
+    object_type: ObjectType,
+    decoder: RecordDecoder | None = None,
+    *,
+    archived: bool = False,
+    look: Callable[[Sequence[Record]], object] | None = None,
+) -> Generator[None, None, dict[str, str | None]]:
+    """List the ids of all records, and when each was changed last: a call per 100 records.
 
-    HubSpot is asked for no property, so this is the cheapest way to see every record.
+    Args:
+        run: the run.
+        object_type: theirs.
+        decoder: names the properties that are read; none by default, the cheapest way there is.
+        archived: the archived records instead of the live ones.
+        look: shown each page of records.
     """
     total, last_id = None, None
-    if object_type.searchable:
+    if object_type.searchable and not archived:
         total, last_id = yield from wait(run.extent(object_type))
-    bare = RecordDecoder(TableSchema(object_type.table, ()))
-    client = run.client_for(object_type.table)
-    ask = partial(list_page, client, object_type, bare)
-    for sequential in (False, True):
+    ask = partial(
+        list_page,
+        run.client_for(object_type.table),
+        object_type,
+        decoder or RecordDecoder(TableSchema(object_type.table, ())),
+        archived=archived,
+    )
+    found: dict[str, str | None] = {}
+    for sequential in (archived, True):
         listing = Listing(
             lambda after: run.submit(partial(ask, after)),
             [Range()],
@@ -115,12 +132,14 @@ def list_ids(run: Run, object_type: ObjectType) -> Generator[None, None, dict[st
             last_id=last_id,
             sequential=sequential,
         )
-        found: dict[str, str | None] = {}
         try:
             for records in listing.pages(total or 0):
                 if records is None:
                     yield None
-                found |= {record.id: record.updatedAt for record in records or ()}
+                    continue
+                if look:
+                    look(records)
+                found |= {record.id: record.updatedAt for record in records}
         except NotKeysetError:
             continue
         break

@@ -3,6 +3,7 @@
 It runs when every object type is done, so that what it reads is not older than they are.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any
@@ -27,7 +28,7 @@ def sweep_links(run: Run, links: Links) -> Items:
     source = SourceState(dlt.current.source_state())
     for pair in links.pairs:
         yield from links.reread(pair, sorted(run.late_links.pop(pair.table, ())))
-    if run.copy is None:
+    if run.copy is None or run.repairing:
         return
     for pair in links.pairs:
         if not source.knows_links(pair.table):
@@ -61,30 +62,66 @@ def _has_ends(source: SourceState, pair: Pair) -> bool:
 
 def is_due(run: Run, source: SourceState, pair: Pair, *, changed: bool) -> bool:
     """Tell whether the links of a pair are to be read again; see `sweeps.is_due`."""
-    end = pair.target if is_one_way(source, pair) else pair.source
     return sweeps.is_due(
         run,
         source,
         source.links(pair.table),
-        calls=-(-(source.table(end.table).total or 0) // BATCH),
+        calls=calls_of(source, pair),
         changed=changed,
         hours=run.config.links_hours,
     )
 
 
+def calls_of(source: SourceState, pair: Pair) -> int:
+    """Tell how many calls a sweep of a pair takes, more where single records have many links."""
+    ends = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
+    if source.links(pair.table).get("told_by"):
+        del ends[source.links(pair.table)["told_by"] == "source"]
+    return -(-min(ends) // BATCH)
+
+
 def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
     known, began = source.links(pair.table), run.now()
     with run.outcome(pair.table) as outcome:
-        if not is_one_way(source, pair):
+        held = copy.counts([pair.table], "1 = 1")[pair.table]
+        sides = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
+        if sides[1] < sides[0] and held and "told_by" not in known:
+            told = yield from _reread_differing(run, links, pair, copy)
+            if not told:
+                known["told_by"] = "source"
+        elif not is_one_way(source, pair):
             for rows in copy.values(pair.source.table, ("id",), LIVE):
                 yield from links.reread(pair, [id_ for (id_,) in rows])
-            held = copy.counts([pair.table], "1 = 1")[pair.table]
             if not held and not outcome.rows and (yield from _has_links_backwards(run, pair, copy)):
-                known["one_way"] = True
+                known["told_by"] = "target"
         if is_one_way(source, pair):
             yield from _sweep_backwards(run, links, pair, copy)
         known.pop("owed", None)
         sweeps.note(known, began)
+
+
+def _reread_differing(run: Run, links: Links, pair: Pair, copy: Copy) -> Generator[Any, None, int]:
+    """Read all links from the target's side, the smaller one, and again those that differ.
+
+    The types of a link have other ids in the other direction, and labels may read differently
+    there; a record whose links do not agree in number, category and label is read from its own
+    side, which decides. Returns how many links HubSpot told.
+    """
+    told = 0
+    for ids in copy.values(pair.target.table, ("id",), LIVE):
+        for part in batches([id_ for (id_,) in ids], BATCH):
+            theirs: defaultdict[tuple[str, str], Counter[Any]] = defaultdict(Counter)
+            ours: defaultdict[tuple[str, str], Counter[Any]] = defaultdict(Counter)
+            for to_id, from_id, _, category, label in (yield from _read_backwards(run, pair, part)):
+                theirs[from_id, to_id][category, label] += 1
+            columns = ("from_id", "to_id", "category", "label")
+            for from_id, to_id, *kind in copy.rows(pair.table, columns, part, key="to_id"):
+                ours[from_id, to_id][tuple(kind)] += 1
+            told += len(theirs)
+            ends = theirs.keys() | ours.keys()
+            differing = {one for one, other in ends if theirs[one, other] != ours[one, other]}
+            yield from links.reread(pair, sorted(differing))
+    return told
 
 
 def _has_links_backwards(run: Run, pair: Pair, copy: Copy) -> Generator[None, None, bool]:

@@ -168,4 +168,4 @@ AT_ONCE = 8 * BATCH  # ids whose links are asked for at the same time
 
 def is_one_way(source: SourceState, pair: Pair) -> bool:
     """Whether HubSpot tells the links of a pair from its target only."""
-    return source.knows_links(pair.table) and bool(source.links(pair.table).get("one_way"))
+    return source.knows_links(pair.table) and source.links(pair.table).get("told_by") == "target"

@@ -19,7 +19,10 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
     if ids:
         table.run.changed.add(table.name)
         table.run.active.add(table.name)
-    for part in batches(dict.fromkeys(ids), BLOCK):
+    wanted = dict.fromkeys(ids)
+    if odd := [id_ for id_ in wanted if not id_.isdigit()]:  # no id of HubSpot's
+        table.run.vanished.setdefault(table.name, set()).update(odd)
+    for part in batches((id_ for id_ in wanted if id_.isdigit()), BLOCK):
         yield from _read_block(table, part)
 
 

@@ -77,6 +77,8 @@ class Run:
     a complete new listing began, if that is why."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
     """Ids by table that a load only has to read again."""
+    repairing: bool = False
+    """Whether loads only read again what `repairs` and `late_links` name."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)
     """Ids that an unfinished sweep of a table's archive has seen."""
     resumed: set[str] = field(default_factory=set)
@@ -130,7 +132,7 @@ class Run:
     def begin_load(self, tables: Sequence[str]) -> None:
         """Begin the next load: all tables in the first, those left unfinished in the others."""
         self._tables, self._live = list(tables), None
-        self._remaining = self.unfinished if self._loads else None
+        self._remaining = self.unfinished if self._loads or self.repairing else None
         self._loads += 1
         self.dead, self.merged, self.listed_now = set(), set(), set()
         self.open_tables, self.open_tails, self.unfinished = set(), set(), set()
@@ -173,7 +175,7 @@ class Run:
     @property
     def first_load(self) -> bool:
         """Whether this is the run's first load."""
-        return self._loads == 1
+        return self._loads == 1 and not self.repairing
 
     @property
     def lookback(self) -> timedelta:

@@ -108,6 +108,12 @@ def _cache_name(table: str) -> str:
     return f"properties:{table}"
 
 
+def stored_schema(table: str, source: SourceState) -> TableSchema:
+    """Return a table's schema as the last sync had it; nothing is asked of HubSpot."""
+    known = unpack(source.columns.get(table, []))
+    return _schema(table, known, facts_of(source.last(_cache_name(table))) or {})
+
+
 def _schema(table: str, known: Sequence[Column], facts: Facts) -> TableSchema:
     """Return the columns of today's properties, in the order of property names."""
     columns = sorted((c for c in known if c.name in facts), key=lambda c: c.property)

@@ -120,6 +120,16 @@ class TableState:
         if refused:
             self._state["refused"] = list(dict.fromkeys(refused))[-REFUSED_LIMIT:]
 
+    def forget(self, ids: Iterable[str]) -> bool:
+        """Take ids out of everything that is remembered of records; whether there was any."""
+        found = False
+        for id_ in ids:
+            found |= self.recent.pop(id_, None) is not None
+            while id_ in self._state.get("refused", ()):
+                self._state["refused"].remove(id_)
+                found = True
+        return found
+
     @property
     def unexplained(self) -> list[int]:
         """Live records of the portal and of the table that differed last time, for no reason."""
@@ -170,6 +180,15 @@ class SourceState:
     @portal_id.setter
     def portal_id(self, portal_id: int) -> None:
         self._state["portal_id"] = portal_id
+
+    @property
+    def hard_delete(self) -> bool:
+        """Whether the last run kept no tombstones."""
+        return bool(self._state.get("hard_delete"))
+
+    @hard_delete.setter
+    def hard_delete(self, hard_delete: bool) -> None:
+        self._state["hard_delete"] = hard_delete
 
     def table(self, name: str) -> TableState:
         """State of one table's resource, readable from any other."""

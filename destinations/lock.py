@@ -1,0 +1,195 @@
+"""One writer at a time: a lock on what a run writes, gone with its process whatever ends it.
+
+It is the operating system's lock on a file: beside a DuckDB file, which one process at a time may
+have open anyway, and in the machine's folder for temporary files for every other dataset.
+PostgreSQL keeps a second one, so that two machines exclude each other as well. The file tells who
+holds the lock; where it stays behind, as after a kill, it locks nothing.
+"""
+
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dlt.common.destination.client import JobClientBase
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.pipeline.pipeline import Pipeline
+from filelock import FileLock, Timeout
+
+from sources.hubspot.errors import ConfigError, WarehouseError
+
+from .failures import credentials_setting, redacted
+from .warehouse import describe, duckdb_path, explained, is_duckdb
+
+_SESSION = {
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "15",
+    "tcp_keepalives_count": "4",
+}
+"""Settings of PostgreSQL's that keep a lock while its run lives, and no longer."""
+
+
+@contextmanager
+def exclusive(pipeline: Pipeline) -> Iterator[None]:
+    """Keep every other run from writing the same dataset; of DuckDB, any dataset in the file.
+
+    Args:
+        pipeline: with its destination; nothing of it needs to exist yet.
+
+    Raises:
+        ConfigError: the lock cannot be made where it has to be.
+        WarehouseError: another run holds it.
+    """
+    name = pipeline.destination.destination_name if pipeline.destination else ""
+    with ExitStack() as held:
+        with explained(name):
+            client = pipeline.destination_client()
+            if is_duckdb(pipeline):
+                file = duckdb_path(client.config).resolve()
+                held.enter_context(_beside(file, describe(pipeline)))
+            else:
+                dataset = _dataset(pipeline, client)
+                what = f"dataset {dataset} of {describe(pipeline)}"
+                held.enter_context(_in_temporary_folder(client, what))
+                if client.config.destination_type == "postgres":
+                    held.enter_context(_on_server(pipeline.sql_client(), what))
+        yield
+
+
+def _dataset(pipeline: Pipeline, client: JobClientBase) -> str:
+    sql: SqlClientBase[Any] | None = getattr(client, "sql_client", None)
+    return sql.dataset_name if sql else pipeline.dataset_name
+
+
+@contextmanager
+def _beside(file: Path, what: str) -> Iterator[None]:
+    """Hold the lock of a DuckDB file."""
+    remedy = f"Make the folder writable, or set {credentials_setting('duckdb')} to another file."
+    if not file.parent.is_dir():
+        raise ConfigError(f"There is no folder {file.parent} for the DuckDB file.", remedy=remedy)
+    with _file_lock(file.with_name(f"{file.name}.lock"), what, remedy):
+        yield
+
+
+@contextmanager
+def _in_temporary_folder(client: JobClientBase, what: str) -> Iterator[None]:
+    """Hold the lock of a dataset that is no file, in a folder of this user's on this machine."""
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path(tempfile.gettempdir()) / f"hubspot-elt-{user}".rstrip("-")
+    remedy = "Set TMPDIR to a folder of your own that can be written."
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid not in {user, 0}:
+            raise ConfigError(f"The folder {folder} belongs to another user.", remedy=remedy)
+    except OSError as error:
+        raise _no_lock(folder, error, remedy) from None
+    place = (what, client.config.fingerprint(), str(getattr(client.config, "bucket_url", "")))
+    key = hashlib.sha256("\n".join(place).encode()).hexdigest()[:24]
+    with _file_lock(folder / f"{key}.lock", what, remedy):
+        yield
+
+
+@contextmanager
+def _file_lock(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Hold the operating system's lock on a file, and remove the file at a clean end."""
+    lock = FileLock(path, blocking=False, thread_local=False, on_acquired=_sign)
+    try:
+        try:
+            lock.acquire()
+        except Timeout:
+            if path.exists():
+                raise
+            lock.acquire()  # the file was removed by a run that ended just now
+    except Timeout:
+        raise _busy(what, _signature(path)) from None
+    except (OSError, RuntimeError) as error:
+        raise _no_lock(path, error, remedy) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows refuses while it is open, and the library does it then
+            path.unlink()  # while it is held: nobody takes a lock on a file that is gone
+        lock.release()
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the file who holds its lock."""
+    text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, text.encode())
+
+
+def _signature(path: Path) -> str:
+    """Tell who holds the lock of a file, as far as it says."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        by = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {by['pid']} on {by['host']} since {by['since']}"
+    return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@contextmanager
+def _on_server(client: SqlClientBase[Any], what: str) -> Iterator[None]:
+    """Hold an advisory lock of PostgreSQL's for a dataset, on a connection of its own.
+
+    It belongs to a transaction that stays open and does nothing: a lock of the session would
+    outlive its run where a pooler keeps the connection.
+    """
+    digest = hashlib.sha256(f"hubspot-elt {client.dataset_name}".encode()).digest()
+    key = int.from_bytes(digest[:8], signed=True)
+    connection = client.open_connection()
+    try:
+        connection.autocommit = False
+        me = f"hubspot-elt, process {os.getpid()} on {socket.gethostname()}"
+        for name, value in (_SESSION | {"application_name": me}).items():
+            client.execute_sql(
+                "SELECT set_config(name, %s, true) FROM pg_settings WHERE name = %s", value, name
+            )
+        taken = client.execute_sql("SELECT pg_try_advisory_xact_lock(%s)", key)
+        if not (taken and taken[0][0]):
+            raise _busy(what, _holder(client, key))
+        yield
+    finally:
+        with suppress(Exception):  # where the connection is gone, the lock is too
+            client.close_connection()
+
+
+def _holder(client: SqlClientBase[Any], key: int) -> str:
+    """Tell who holds an advisory lock, as far as PostgreSQL lets us see it."""
+    rows = client.execute_sql(
+        "SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+        " AND classid::bigint = %s AND objid::bigint = %s",
+        (key >> 32) & 0xFFFFFFFF,
+        key & 0xFFFFFFFF,
+    )
+    name, since = rows[0] if rows else ("", None)
+    by = str(name).removeprefix("hubspot-elt, ")
+    return f"{by} since {since:%Y-%m-%dT%H:%M:%S%z}" if by and since else by
+
+
+def _busy(what: str, by: str) -> WarehouseError:
+    who = f": {by}" if by else ""
+    return WarehouseError(
+        redacted(f"Another run is at work on {what}{who}."),
+        remedy="Wait for it to end, or stop it.",
+    )
+
+
+def _no_lock(path: Path, error: Exception, remedy: str) -> ConfigError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return ConfigError(
+        f"The lock {path} cannot be made: {reason.rstrip('.')}.",
+        remedy=remedy,
+    )

@@ -1,0 +1,60 @@
+"""Warehouse and portal, opened together for one run, which is the only one that writes."""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dlt
+from dlt.common.runtime.collector_base import Collector
+from dlt.pipeline.pipeline import Pipeline
+
+from destinations.lock import exclusive
+from destinations.warehouse import check_destination, explained, keeps_nul, make_destination
+from pipelines.report import chain
+from pipelines.workdir import working_folder
+from sources.hubspot import Run, open_run
+from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import ConfigError, HubSpotError
+
+
+@contextmanager
+def opened(
+    destination: str, dataset: str, collector: Collector, config: HubSpotConfig | None
+) -> Iterator[tuple[Pipeline, Run]]:
+    """Open warehouse and portal for one run, which is the only one that writes the dataset.
+
+    Raises:
+        HubSpotError: settings, token, portal or destination fail, or another run is at work.
+    """
+    with working_folder() as folder:
+        pipeline = dlt.pipeline(
+            "hubspot",
+            pipelines_dir=str(folder),
+            destination=make_destination(destination),
+            dataset_name=dataset,
+            progress=collector,
+        )
+        run = open_run(config)
+        try:
+            with exclusive(pipeline):
+                check_destination(pipeline)
+                _restore(pipeline, destination, dataset)
+                run.strip_nul = not keeps_nul(destination)
+                yield pipeline, run
+        finally:
+            run.close()
+
+
+def _restore(pipeline: Pipeline, destination: str, dataset: str) -> None:
+    """Take over schema and state from the destination; the working directory is empty."""
+    try:
+        with explained(destination):
+            pipeline.sync_destination()
+    except HubSpotError as error:
+        if any(isinstance(cause, ValueError | zlib.error) for cause in chain(error)):
+            raise ConfigError(
+                f"The state in {dataset}._dlt_pipeline_state is damaged.",
+                remedy="Delete the newest row of that table to go on from the load before it, or "
+                "load into another --dataset.",
+            ) from error
+        raise

@@ -1,0 +1,81 @@
+"""The commands under `hubspot-elt state`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.console import Output, run
+from pipelines.options import Dataset, Debug, Json, Quiet, Target
+
+if TYPE_CHECKING:
+    from pipelines.progress import RunCollector
+    from pipelines.report import RunReport
+
+state = typer.Typer(
+    name="state", help="Show where the next sync begins, or have it read a table again."
+)
+
+Tables = Annotated[
+    list[str] | None,
+    typer.Option("--table", metavar="NAMES", help="Tables, such as contacts; may be repeated."),
+]
+
+
+@state.command()
+def show(
+    *,
+    destination: Target = "duckdb",
+    dataset: Dataset = "hubspot",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show watermarks, open work, sweeps and caches, as the warehouse keeps them."""
+
+    def work(_: "RunCollector") -> "RunReport":
+        from pipelines.state import show as run_show  # noqa: PLC0415 - heavy
+
+        return run_show(destination=destination, dataset=dataset)
+
+    run("state show", work, Output(json, quiet, debug), destination, dataset)
+
+
+@state.command()
+def rewind(  # noqa: PLR0913 - one parameter an option
+    *,
+    to: Annotated[str, typer.Option(metavar="INSTANT", help="A date or ISO instant, in UTC.")],
+    table: Tables = None,
+    destination: Target = "duckdb",
+    dataset: Dataset = "hubspot",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Take watermarks back: the next sync reads again what changed since an instant."""
+
+    def work(_: "RunCollector") -> "RunReport":
+        from pipelines.state import rewind as run_rewind  # noqa: PLC0415 - heavy
+
+        return run_rewind(table or [], to, destination=destination, dataset=dataset)
+
+    run("state rewind", work, Output(json, quiet, debug), destination, dataset)
+
+
+@state.command()
+def reset(
+    *,
+    table: Tables = None,
+    destination: Target = "duckdb",
+    dataset: Dataset = "hubspot",
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Forget what is known of tables: the next sync reads them whole and compares."""
+
+    def work(_: "RunCollector") -> "RunReport":
+        from pipelines.state import reset as run_reset  # noqa: PLC0415 - heavy
+
+        return run_reset(table or [], destination=destination, dataset=dataset)
+
+    run("state reset", work, Output(json, quiet, debug), destination, dataset)

@@ -1,0 +1,132 @@
+"""What a verification came to: rows of `_hs_verifications`, and a section of the report."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from pipelines.report import RunReport, Section
+from sources.hubspot import Run
+from sources.hubspot.errors import HubSpotError, VerificationError
+from sources.hubspot.verification import KINDS, Check
+
+TABLE = "_hs_verifications"
+SHOWN_IDS = 5  # of a table, for people; JSON and the table hold more
+KEPT_IDS = 10_000  # of a kind, in the row
+COLUMNS = (
+    *("table", "result", "portal", "counted", "warehouse"),
+    *(*KINDS, "compared", "repaired", "calls", "ids"),
+)
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+SCHEMA: pa.Schema = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("table_name", pa.string(), nullable=False),
+        pa.field("verified_at", _TIMESTAMP),
+        pa.field("as_of", _TIMESTAMP),
+        pa.field("result", pa.string()),
+        pa.field("portal", pa.int64()),
+        pa.field("counted", pa.int64()),
+        pa.field("warehouse", pa.int64()),
+        *(pa.field(kind, pa.int64()) for kind in KINDS),
+        pa.field("compared", pa.int64()),
+        pa.field("repaired", pa.int64()),
+        pa.field("calls", pa.int64()),
+        pa.field("ids", pa.string()),
+        pa.field("error", pa.string()),
+    ]
+)
+
+
+@dataclass
+class Result:
+    """One table's check, and what came of it."""
+
+    table: str
+    check: Check = field(default_factory=lambda: Check(""))
+    error: HubSpotError | None = None
+    calls: int = 0
+    left: list[str] = field(default_factory=list)
+    """Ids that differ, after a repair those that still do."""
+
+    @property
+    def verdict(self) -> str:
+        """`equal`, `differs`, `repaired` or `failed`."""
+        if self.error:
+            return "failed"
+        if not self.check.ids:
+            return "equal"
+        return "differs" if self.left else "repaired"
+
+
+def verification_rows(run: Run, results: Sequence[Result], as_of: datetime) -> DltResource:
+    """Make the resource of one row per table that was compared."""
+
+    def rows() -> Iterator[pa.Table]:
+        found = [_row(run, result, as_of) for result in results]
+        yield pa.Table.from_pylist(found, schema=SCHEMA)
+
+    merge: Any = {"disposition": "merge", "strategy": "delete-insert"}
+    return dlt.resource(
+        rows, name=TABLE, primary_key=("run_id", "table_name"), write_disposition=merge
+    )
+
+
+def _row(run: Run, result: Result, as_of: datetime) -> dict[str, Any]:
+    check = result.check
+    return {
+        "run_id": run.run_id,
+        "table_name": result.table,
+        "verified_at": run.now(),
+        "as_of": as_of,
+        "result": result.verdict,
+        "portal": check.portal,
+        "counted": check.counted,
+        "warehouse": check.warehouse,
+        **{kind: len(check.found[kind]) for kind in KINDS},
+        "compared": check.compared,
+        "repaired": len(check.ids) - len(result.left),
+        "calls": result.calls,
+        "ids": json.dumps({kind: ids[:KEPT_IDS] for kind, ids in check.found.items() if ids}),
+        "error": str(result.error) if result.error else None,
+    }
+
+
+def tell(report: RunReport, results: Sequence[Result], expected: int, calls: int) -> None:
+    """Add the comparison to a report; whatever differs is its end."""
+    rows, brief = [], []
+    for result in results:
+        check = result.check
+        numbers = [len(check.found[kind]) for kind in KINDS]
+        row = (
+            *(result.table, result.verdict, check.portal, check.counted, check.warehouse),
+            *(*numbers, check.compared, len(check.ids) - len(result.left), result.calls),
+        )
+        rows.append((*row, {kind: ids for kind, ids in check.found.items() if ids}))
+        if check.portal or check.warehouse or result.verdict != "equal":
+            brief.append((*row, " ".join(check.ids[:SHOWN_IDS])))
+    title = f"Portal and warehouse, compared with {calls:,} calls (about {expected:,} expected)"
+    report.sections.append(Section("verification", COLUMNS, rows, title, brief))
+    report.warnings += [f"{r.table}: {r.error}" for r in results if r.error]
+    for result in results:
+        if result.check.columns:
+            named = ", ".join(name for name, _ in result.check.columns.most_common(SHOWN_IDS))
+            report.warnings.append(f"{result.table}: values differ in {named}")
+    if failed := [result.error for result in results if result.error]:
+        report.fail(failed[0])
+    elif left := [result for result in results if result.left]:
+        report.fail(_difference(left))
+
+
+def _difference(left: Sequence[Result]) -> VerificationError:
+    count = sum(len(result.left) for result in left)
+    return VerificationError(
+        f"{count:,} records or ends of links differ between portal and warehouse:"
+        f" {', '.join(f'{result.table} {len(result.left):,}' for result in left)}.",
+        remedy="hubspot-elt verify --repair reads exactly these again.",
+    )

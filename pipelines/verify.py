@@ -1,0 +1,253 @@
+"""Portal against warehouse: compare every table, repair what differs, keep the result as rows.
+
+What is compared and how: `sources.hubspot.verification` and `link_verification`. This module
+chooses the tables, tells the cost, repairs by an ordinary load and writes `_hs_verifications`.
+"""
+
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import dlt
+from dlt.common.runtime.collector_base import Collector
+from dlt.pipeline.pipeline import Pipeline
+
+from pipelines.copy import WarehouseCopy
+from pipelines.progress import RunCollector
+from pipelines.purge import clean_up
+from pipelines.report import RunReport
+from pipelines.runlog import run_log
+from pipelines.session import opened
+from pipelines.stored import source_state
+from pipelines.verifications import Result, tell, verification_rows
+from sources.hubspot import Run, hubspot
+from sources.hubspot.associations import BATCH as LINKS_BATCH
+from sources.hubspot.associations import Pair
+from sources.hubspot.catalog import (
+    STANDARD,
+    read_custom_schemas,
+    select_pairs,
+    select_types,
+    to_custom_types,
+)
+from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
+from sources.hubspot.link_verification import check_links, differing_links
+from sources.hubspot.links import is_one_way
+from sources.hubspot.listing import PAGE
+from sources.hubspot.model import ObjectType
+from sources.hubspot.reading import BATCH
+from sources.hubspot.schemas import stored_schema
+from sources.hubspot.state import SourceState
+from sources.hubspot.verification import Check, Verification
+
+Checks = Mapping[str, Generator[None, None, Check]]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What a person may ask of one verification."""
+
+    objects: tuple[str, ...] = ()
+    """Tables to compare, with the links among them; all that were loaded where empty."""
+    destination: str = "duckdb"
+    dataset: str = "hubspot"
+    repair: bool = False
+    """Read again what differs."""
+    sample: int = 500
+    """Records of a table whose values are compared; every one where negative."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is compared: the object types that were loaded, and the pairs among them."""
+
+    kinds: dict[str, ObjectType]
+    pairs: dict[str, Pair]
+    state: SourceState
+
+    def cost(self, sample: int) -> int:
+        """Estimate the calls that a comparison takes."""
+        calls = 1
+        for name in self.kinds:
+            table = self.state.table(name)
+            total = table.total or 0
+            calls += 2 + -(-total // PAGE) + max(1, table.sweep("archive").get("calls", 0))
+            calls += -(-min(max(sample, 0), total) // BATCH)
+        for pair in self.pairs.values():
+            calls += -(-(self.state.table(pair.source.table).total or 0) // LINKS_BATCH)
+        return calls
+
+
+def verify(
+    options: VerifyOptions, *, collector: Collector, config: HubSpotConfig | None = None
+) -> RunReport:
+    """Compare the portal with the warehouse, and with `repair` read again what differs.
+
+    Args:
+        options: what to compare.
+        collector: where the cost and the progress of a repair go.
+        config: the source's settings; dlt's configuration where None.
+
+    Raises:
+        HubSpotError: nothing could be begun: settings, token, portal or destination.
+    """
+    began = time.monotonic()
+    report = RunReport("verify", destination=options.destination, dataset=options.dataset)
+    with opened(options.destination, options.dataset, collector, config) as (pipeline, run):
+        compare(report, options, pipeline, run, collector, as_of=run.now())
+        meter = run.client.meter
+        report.run_id, report.portal_id = run.run_id, run.account.portal_id
+        report.calls, report.retries = meter.calls, meter.retries
+        report.rate_limited = meter.rate_limited
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def compare(
+    report: RunReport,
+    options: VerifyOptions,
+    pipeline: Pipeline,
+    run: Run,
+    collector: Collector,
+    *,
+    as_of: datetime,
+) -> None:
+    """Compare, repair and record; add the result to a report.
+
+    Args:
+        report: of the command.
+        options: what to compare.
+        pipeline: the warehouse, open.
+        run: the portal, open.
+        collector: told what it costs.
+        as_of: what changed in the portal at or after this instant is no difference.
+    """
+    scope = _scope(options, pipeline, run)
+    expected, before = scope.cost(options.sample), run.client.meter.calls
+    if isinstance(collector, RunCollector):
+        tables = len(scope.kinds) + len(scope.pairs)
+        collector.tell(f"Comparing {tables} tables takes about {expected:,} calls.")
+    run.report_errors = run.repairing = True
+    run.guard_portal(scope.state.portal_id)
+    run.copy = copy = WarehouseCopy(pipeline)
+    judge = Verification(run, copy, as_of, options.sample, not scope.state.hard_delete)
+    results = _gather(run, _checks(judge, scope))
+    if options.repair and any(result.left for result in results.values()):
+        _repair(pipeline, run, scope, results)
+        for name, again in _gather(run, _checks_again(judge, scope, results)).items():
+            results[name].error, results[name].left = again.error, again.left
+            results[name].calls += again.calls
+    _record(pipeline, run, scope, results, report.command, as_of)
+    tell(report, list(results.values()), expected, run.client.meter.calls - before)
+
+
+def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
+    """Choose the object types and pairs that can be compared.
+
+    Raises:
+        ConfigError: none of them was ever loaded.
+    """
+    state = source_state(pipeline)
+    normalize = dlt.Schema("hubspot").naming.normalize_identifier
+    catalog = (*STANDARD, *to_custom_types(read_custom_schemas(run.client), normalize))
+    chosen = select_types(catalog, options.objects)
+    kinds = {kind.table: kind for kind in chosen if state.table(kind.table).watermark is not None}
+    if not kinds:
+        raise ConfigError(
+            f"There is nothing to verify in dataset {options.dataset} yet.",
+            remedy="Run hubspot-elt sync first, or correct --objects and --dataset.",
+        )
+    pairs = [Pair(*ends) for ends in select_pairs(chosen, run.config.pairs)]
+    known = {pair.table: pair for pair in pairs if state.knows_links(pair.table)}
+    full = {
+        name: pair
+        for name, pair in known.items()
+        if {pair.source.table, pair.target.table} <= kinds.keys()
+        and all(state.table(end.table).total != 0 for end in (pair.source, pair.target))
+    }
+    return Scope(kinds, full, state)
+
+
+def _checks(judge: Verification, scope: Scope) -> Checks:
+    """Begin the check of every table."""
+    tables = {
+        name: judge.check(kind, stored_schema(name, scope.state))
+        for name, kind in scope.kinds.items()
+    }
+    return tables | {
+        name: check_links(judge, pair, one_way=is_one_way(scope.state, pair))
+        for name, pair in scope.pairs.items()
+    }
+
+
+def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Result]) -> Checks:
+    """Begin the checks of what was repaired."""
+    checks: dict[str, Generator[None, None, Check]] = {}
+    for name, result in results.items():
+        if result.left and name in scope.pairs:
+            checks[name] = differing_links(judge.run, judge.copy, scope.pairs[name], result.left)
+        elif result.left:
+            schema = stored_schema(name, scope.state)
+            checks[name] = judge.check_ids(scope.kinds[name], schema, result.left)
+    return checks
+
+
+def _gather(run: Run, checks: Checks) -> dict[str, Result]:
+    """Run checks side by side, in one thread, their calls in flight at the same time."""
+    waiting, results = dict(checks), {name: Result(name) for name in checks}
+    before = {name: run.client_for(name).meter.calls for name in checks}
+    while waiting:
+        for name in list(waiting):
+            result = results[name]
+            try:
+                next(waiting[name])
+                continue
+            except StopIteration as ended:
+                result.check = ended.value
+                result.left = ended.value.ids
+            except HubSpotError as error:
+                result.error = error
+            result.calls = run.client_for(name).meter.calls - before[name]
+            del waiting[name]
+        time.sleep(0.002)
+    return results
+
+
+def _repair(pipeline: Pipeline, run: Run, scope: Scope, results: Mapping[str, Result]) -> None:
+    """Read again exactly what differs, as an ordinary load."""
+    for name, result in results.items():
+        if result.left and name in scope.pairs:
+            run.late_links[name] = set(result.left)
+        elif result.left:
+            run.repairs[name] = list(result.left)
+    run.unfinished = {*run.repairs}
+    pipeline.run(_source(run, scope))
+    clean_up(pipeline, run, hard_delete=scope.state.hard_delete)
+
+
+def _source(run: Run, scope: Scope) -> Any:  # noqa: ANN401 - a source of dlt's
+    return hubspot(list(scope.kinds), run=run, hard_delete=scope.state.hard_delete)
+
+
+def _record(
+    pipeline: Pipeline,
+    run: Run,
+    scope: Scope,
+    results: Mapping[str, Result],
+    command: str,
+    as_of: datetime,
+) -> None:
+    """Load a row per table that was compared, beside the run's own."""
+    for result in results.values():
+        if result.left:
+            outcome = run.outcome_of(result.table)
+            outcome.status, outcome.exit_code = "failed", VerificationError.exit_code
+            outcome.error = f"{len(result.left):,} differ between portal and warehouse"
+    run.unfinished = set()
+    source = _source(run, scope)
+    source.resources.add(run_log(run, command, as_of))
+    source.resources.add(verification_rows(run, list(results.values()), as_of))
+    pipeline.run(source)

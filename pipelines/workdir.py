@@ -1,0 +1,37 @@
+"""The folder that dlt works in: empty at the beginning of a run, gone at its end.
+
+A run that is killed leaves its folder behind; the next run on the machine takes it away. It knows
+a folder in use by the lock that its run holds, whatever process or container that is.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_PREFIX = "hubspot-elt-run-"
+_LOCK = "in-use.lock"
+
+
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """Make an empty folder and hold it until the context ends."""
+    made = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+    with made as name, FileLock(Path(name) / _LOCK):
+        _remove_left_ones(Path(name))
+        work = Path(name) / "dlt"
+        work.mkdir()
+        yield work
+
+
+def _remove_left_ones(own: Path) -> None:
+    """Take away the folders of runs that were killed."""
+    for folder in own.parent.glob(f"{_PREFIX}*"):
+        held = folder / _LOCK
+        if folder == own or not held.exists():
+            continue
+        with suppress(Timeout, OSError, RuntimeError), FileLock(held, blocking=False):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,240 @@
+"""A person who asks to be forgotten is nowhere any more: in no table, staging or state of ours."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+import pytest
+import test_postgres
+from conftest import Warehouse
+from dlt.common.versioned_state import decompress_state
+
+from destinations.lock import exclusive
+from pipelines.forget import forget, without
+from pipelines.report import RunReport
+from pipelines.stored import stored_pipeline
+from sources.hubspot.config import resolve_config
+from sources.hubspot.errors import ConfigError, WarehouseError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.store import Portal
+
+server_uri, postgres = test_postgres.server_uri, test_postgres.postgres
+
+ID, OTHER = "987650001", "987650002"
+EMAIL = "ada.lovelace@forget.example"
+TABLES = ("contacts", "companies", "deals", "custom_vehicle")
+Connect = Callable[[], Any]
+
+_TEXTS = (
+    "SELECT table_schema, table_name, column_name FROM information_schema.columns"
+    " WHERE table_schema IN ('hubspot', 'hubspot_staging')"
+    " AND (lower(data_type) LIKE '%char%' OR lower(data_type) = 'text')"
+)
+
+
+def loaded(portal: Portal, warehouse: Warehouse) -> str:
+    """Load a portal and then a contact with links, a rejected value and a merge; return its id."""
+    portal.reset(SeedSpec(seed=9, contacts=25, properties=12))
+    portal.create_property("contacts", {"name": "joined", "type": "datetime", "fieldType": "date"})
+    warehouse.sync(*TABLES)
+    company, deal = next(iter(portal.records("companies"))), next(iter(portal.records("deals")))
+    vehicle = next(iter(portal.records("vehicle")))
+    for id_ in (ID, OTHER):
+        values = {"email": f"{id_}.{EMAIL}", "joined": f"never, {EMAIL}"}
+        portal.create("contacts", values, id=id_)
+        portal.associate("contacts", id_, "companies", company)
+        portal.associate("contacts", id_, "deals", deal)
+        portal.associate("contacts", id_, "vehicle", vehicle)
+    warehouse.sync(*TABLES)
+    survivor = portal.merge("contacts", ID, OTHER)
+    warehouse.sync(*TABLES)
+    portal.update("contacts", survivor, {"firstname": "Ada"})
+    portal.clock.advance(60_000)
+    warehouse.sync("contacts")
+    return survivor
+
+
+@pytest.fixture(scope="module")
+def template(server: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A file that was loaded once for all tests that only erase, and the contact's id."""
+    with pytest.MonkeyPatch.context() as patch:
+        file = tmp_path_factory.mktemp("forget") / "warehouse.duckdb"
+        patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(file))
+        config = resolve_config(base_url=server.url, access_token=server.token)
+        survivor = loaded(server.portal, Warehouse(file, config))
+    return file, survivor
+
+
+@pytest.fixture
+def survivor(warehouse: Warehouse, template: tuple[Path, str]) -> str:
+    """The warehouse is filled; this is the contact's id."""
+    shutil.copy(template[0], warehouse.path)
+    return template[1]
+
+
+def mentions(connect: Connect, *words: str) -> set[str]:
+    """Name the columns, of both datasets, in whose texts, or stored states, one of these is."""
+    found = set()
+    whole = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, words))})(?!\w)")
+    with closing(connect()) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute(_TEXTS)
+        for schema, table, column in cursor.fetchall():
+            cursor.execute(f'SELECT DISTINCT "{column}" FROM "{schema}"."{table}"')
+            texts = [row[0] for row in cursor.fetchall() if row[0]]
+            if (table, column) == ("_dlt_pipeline_state", "state"):
+                texts = [json.dumps(decompress_state(text)) for text in texts]
+            if any(map(whole.search, texts)):
+                found.add(f"{schema}.{table}.{column}")
+    return found
+
+
+def erased(report: RunReport) -> dict[tuple[str, str], int]:
+    """Return the rows that were erased, by dataset and table."""
+    assert (report.status, report.exit_code) == ("ok", 0)
+    return {(row[0], row[1]): row[2] for row in report.sections[0].rows}
+
+
+def check(connect: Connect, survivor: str, destination: str) -> None:
+    """Forget the contact, and prove that nothing of it, nor of what was merged, is left."""
+    before = {name.rpartition(".")[0] for name in mentions(connect, ID, OTHER, survivor, EMAIL)}
+    expected = ("contacts", "contacts_to_companies", "contacts_to_deals", "_hs_rejected_values")
+    assert before >= {f"hubspot.{table}" for table in (*expected, "_dlt_pipeline_state")}
+    assert "hubspot_staging.contacts" in before
+
+    report = forget("contacts", survivor, destination=destination)
+    assert mentions(connect, ID, OTHER, survivor, EMAIL) == set()
+    rows = erased(report)
+    assert {f"{schema}.{table}" for schema, table in rows} == before
+    assert rows["hubspot", "contacts"] == 3
+    assert all(rows.values())
+    assert any("HubSpot has to delete" in warning for warning in report.warnings)
+    assert any("backups" in warning for warning in report.warnings)
+    again = forget("contacts", survivor, destination=destination)
+    assert erased(again) == {}
+    assert "Nothing of contacts" in again.sections[0].title
+
+
+def test_nothing_is_left(portal: Portal, warehouse: Warehouse) -> None:
+    """A record and what was merged into it are gone everywhere; the next sync goes on as ever."""
+    survivor = loaded(portal, warehouse)
+    others = len(warehouse.table("contacts"))
+    connect = partial(duckdb.connect, str(warehouse.path))
+    check(connect, survivor, "duckdb")
+    assert len(warehouse.table("contacts")) == others - 3
+    portal.gdpr_delete("contacts", survivor)
+    report = warehouse.sync(*TABLES)
+    assert (report.exit_code, report.tables["contacts"].way_in) == (0, "increment")
+    assert len(warehouse.table("contacts")) == others - 3
+    assert mentions(connect, survivor, EMAIL) == set()
+
+
+def test_nothing_is_left_in_postgres(
+    portal: Portal, postgres: test_postgres.Postgres, server_uri: str
+) -> None:
+    """The same in PostgreSQL."""
+    check(partial(psycopg2.connect, server_uri), loaded(portal, postgres), "postgres")
+
+
+def test_one_that_was_merged_away(warehouse: Warehouse, survivor: str) -> None:
+    """Forgetting an id that was merged into another keeps the survivor, and says so."""
+    report = forget("contacts", OTHER)
+    assert any(f"merged into {survivor}" in warning for warning in report.warnings)
+    assert {ID, survivor} <= warehouse.table("contacts").keys()
+    assert OTHER not in warehouse.table("contacts")
+
+
+def test_links_from_the_other_end(warehouse: Warehouse, survivor: str) -> None:
+    """Links that lead to a record go with it; a custom object is known by its bare name."""
+    linked = warehouse.rows("SELECT to_id, count(*) FROM contacts_to_custom_vehicle GROUP BY 1")
+    id_, count = linked[0]
+    rows = erased(forget("vehicle", id_))
+    assert rows["hubspot", "contacts_to_custom_vehicle"] == count
+    assert rows["hubspot", "custom_vehicle"] == 1
+    assert len(warehouse.rows("SELECT * FROM contacts_to_custom_vehicle")) == sum(
+        row[1] for row in linked[1:]
+    )
+
+
+def test_tables_to_come(warehouse: Warehouse, survivor: str) -> None:
+    """Tables that name a record by type and id lose its rows, verifications and errors its id."""
+    of_both = [{kind: table, key: ID} for kind, key, table in kinds() for table in TABLES]
+    ids = {"missing": [ID, "5"], "extra": ["6"], "wrong": {ID: ["email"], "7": ["email"]}}
+    told = {"run_id": "1", "ids": json.dumps(ids), "error": f"refuses to read record {ID}: no"}
+    pairs = ("contacts", "contacts_to_deals", "deals")
+    with stored_pipeline("duckdb", "hubspot") as pipeline:
+        for kind, key, _ in kinds():
+            rows = [row for row in of_both if {kind, key} <= row.keys()]
+            pipeline.run(rows, table_name=f"history_by_{kind}_{key}")
+        rows = [told | {"table_name": name} for name in pairs]
+        pipeline.run(rows, table_name="_hs_verifications")
+    rows = erased(forget("contacts", ID))
+    for kind, key, _ in kinds():
+        table = f"history_by_{kind}_{key}"
+        assert rows["hubspot", table] == 1
+        assert len(warehouse.rows(f"SELECT * FROM {table}")) == len(TABLES) - 1
+    left = {"missing": ["5"], "extra": ["6"], "wrong": {"7": ["email"]}}
+    found = warehouse.rows("SELECT table_name, ids, error FROM _hs_verifications")
+    for name, text, error in found:
+        assert json.loads(text) == (ids if name == "deals" else left)
+        assert (ID in error) == (name == "deals")
+    assert len(found) == 3
+
+
+def kinds() -> Iterator[tuple[str, str, str]]:
+    """Yield the pairs of columns by which a table may name a record."""
+    for kind in ("table_name", "object_type"):
+        for key in ("id", "record_id"):
+            yield kind, key, "contacts"
+
+
+def test_reference_data_stays(warehouse: Warehouse, survivor: str) -> None:
+    """A pipeline whose id is a record's number is no record."""
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("UPDATE hubspot.pipelines SET id = '5' WHERE object_type = 'deals'")
+    count = warehouse.rows("SELECT count(*) FROM pipelines WHERE id = '5'")
+    forget("deals", "5")
+    assert warehouse.rows("SELECT count(*) FROM pipelines WHERE id = '5'") == count != [(0,)]
+
+
+def test_unknown_table(warehouse: Warehouse, survivor: str) -> None:
+    """A table that is not there is told with those that are."""
+    with pytest.raises(ConfigError, match=r"Unknown table: contcats.*companies, contacts"):
+        forget("contcats", survivor)
+
+
+def test_dataset_without_runs(warehouse: Warehouse) -> None:
+    """Where no sync has been there is nothing to forget, and no file is made."""
+    with pytest.raises(ConfigError, match="No sync has been in dataset hubspot yet"):
+        forget("contacts", "1")
+    assert not warehouse.path.exists()
+
+
+def test_not_beside_another_run(warehouse: Warehouse, survivor: str) -> None:
+    """While another run writes the dataset, nothing is erased."""
+    with stored_pipeline("duckdb", "hubspot") as pipeline, exclusive(pipeline):  # noqa: SIM117
+        with pytest.raises(WarehouseError, match="Another run"):
+            forget("contacts", survivor)
+    assert survivor in warehouse.table("contacts")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        pytest.param('{"missing": ["1", "11"]}', '{"missing": ["11"]}', id="list"),
+        pytest.param('{"wrong": {"1": ["email"]}}', '{"wrong": {}}', id="object"),
+        pytest.param('{"extra": ["2:1", 1]}', '{"extra": []}', id="pairs and numbers"),
+        pytest.param('{"missing": ["2"],"n": 1}', '{"missing": ["2"],"n": 1}', id="not there"),
+        pytest.param("no JSON 1", "no JSON 1", id="no JSON"),
+    ],
+)
+def test_ids_in_json(text: str, left: str) -> None:
+    """An id leaves every list and object it is in, and nothing else changes."""
+    assert without(text, re.compile(r"(?<!\w)(1)(?!\w)")) == left

@@ -1,0 +1,145 @@
+"""Two runs never write one dataset at a time, and a killed one stands in nobody's way."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dlt
+import pytest
+import test_postgres
+from conftest import Warehouse
+
+from destinations.lock import exclusive
+from destinations.warehouse import make_destination
+from sources.hubspot.errors import ConfigError, WarehouseError
+from sources.hubspot_emulator.store import Portal
+
+server_uri = test_postgres.server_uri
+
+HOLDER = """
+import sys
+from test_lock import opened
+with opened(sys.argv[1], sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def opened(destination: str, dataset: str = "hubspot") -> Iterator[None]:
+    """Hold the lock of a dataset."""
+    pipeline = dlt.pipeline(
+        "hubspot",
+        pipelines_dir=str(Path.cwd() / "work"),
+        destination=make_destination(destination),
+        dataset_name=dataset,
+    )
+    with exclusive(pipeline):
+        yield
+
+
+@contextmanager
+def elsewhere(
+    destination: str, dataset: str = "hubspot", **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Let another process hold the lock of a dataset."""
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, destination, dataset],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_another_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    """While a process holds a file, another is refused with its number; after a kill it is free."""
+    file = str(tmp_path / "a.duckdb")
+    with elsewhere(file) as holder:
+        holds = rf"process {holder.pid} on .* since"
+        with pytest.raises(WarehouseError, match=holds) as refused, opened(file):
+            pass
+        assert file in refused.value.message
+        assert refused.value.exit_code == 6
+        assert "Wait" in refused.value.remedy
+        holder.kill()
+        holder.wait()
+        with opened(file):
+            pass
+
+
+def test_second_sync_is_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """While another process writes the file, a sync ends before it reads a record."""
+    portal.create("contacts", {"email": "ada@example.com"})
+    with elsewhere(str(warehouse.path)) as holder:
+        with pytest.raises(WarehouseError, match=f"Another run.*process {holder.pid}"):
+            warehouse.sync("contacts")
+        assert {call.kind for call in portal.journal} <= {"account.details"}
+    assert warehouse.sync("contacts").exit_code == 0
+
+
+def test_datasets_of_one_file_exclude_each_other(tmp_path: Path) -> None:
+    """DuckDB lets one process at a time open a file, so the lock is the file's, by any name."""
+    file = tmp_path / "a.duckdb"
+    (tmp_path / "b.duckdb").symlink_to(file)
+    with opened(str(file), "one"):
+        with pytest.raises(WarehouseError, match="Another run"), opened(str(file), "two"):
+            pass
+        with pytest.raises(WarehouseError, match="Another run"), opened("b.duckdb"):
+            pass
+
+
+def test_two_files_do_not_exclude_each_other(tmp_path: Path) -> None:
+    """Runs into different files go on side by side."""
+    with opened(str(tmp_path / "a.duckdb")), opened(str(tmp_path / "b.duckdb")):
+        pass
+
+
+def test_nothing_stays_behind(tmp_path: Path) -> None:
+    """A clean end, and an error, leave no file; the lock makes no database either."""
+    with opened(str(tmp_path / "a.duckdb")):
+        assert [path.name for path in tmp_path.glob("a*")] == ["a.duckdb.lock"]
+    with pytest.raises(KeyError), opened(str(tmp_path / "a.duckdb")):
+        raise KeyError
+    assert list(tmp_path.glob("a*")) == []
+
+
+@pytest.mark.parametrize("name", ["nowhere/a.duckdb", "a.duckdb"])
+def test_lock_that_cannot_be_made(tmp_path: Path, name: str) -> None:
+    """A missing folder, or something else where the lock file belongs, ends with one message."""
+    (tmp_path / "a.duckdb.lock").mkdir()
+    file = str(tmp_path / name)
+    with pytest.raises(ConfigError, match="DESTINATION__DUCKDB") as refused, opened(file):
+        pass
+    assert not (tmp_path / "nowhere").exists()
+    assert "\n" not in str(refused.value)
+
+
+def test_postgres_excludes_other_machines(
+    server_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is refused on its machine by the file, on any other by the server; datasets differ."""
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server_uri)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    other = tmp_path / "other machine"
+    other.mkdir()
+    for folder in (tmp_path, other):
+        with elsewhere("postgres", TMPDIR=str(folder)) as holder:
+            holds = rf"dataset hubspot of postgres .*process {holder.pid} on .* since"
+            with pytest.raises(WarehouseError, match=holds), opened("postgres"):
+                pass
+            with opened("postgres", "another"):
+                pass
+        with opened("postgres"):
+            pass
+    assert not list(tmp_path.glob("hubspot-elt-*/*.lock")) or os.name == "nt"
