@@ -124,10 +124,14 @@ def _load_all(
 
 def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
-    state = source_state(pipeline)
+    state, copy = source_state(pipeline), WarehouseCopy(pipeline)
+    for table, since in list(run.gaps.items()):
+        old = copy.values(table, ("id",), f"{LIVE} AND _hs_synced_at < %s", since)
+        if since is not None and next(old, None) is None:
+            del run.gaps[table]  # the new listing brought every row there is
     known = {table: total for table, total in run.totals.items() if total is not None}
     fresh = known.keys() - compared - run.gaps.keys()
-    counts = WarehouseCopy(pipeline).counts(sorted(fresh), LIVE)
+    counts = copy.counts(sorted(fresh), LIVE)
     for table, live in counts.items():
         if live != known[table] and state.table(table).unexplained != [known[table], live]:
             run.gaps[table] = None

@@ -69,7 +69,7 @@ def test_loaded_changes_are_not_read_again(portal: Portal, warehouse: Warehouse)
     portal.clock.advance(60_000)
     portal.journal.clear()
     assert warehouse.sync("contacts").tables["contacts"].rows == 0
-    assert portal.journal.count(path_contains="/contacts/batch/read") == 0
+    assert portal.journal.count(path_contains="/objects/2026-03/contacts/batch/read") == 0
 
 
 def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Warehouse) -> None:

@@ -4,7 +4,7 @@ HubSpot has no feed of deletions. Archived records appear only in `archived=true
 know no filter and no order but the id's.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -67,21 +67,13 @@ def is_due(run: Run, source: SourceState, state: TableState, *, changed: bool) -
 def _list(table: Table, known: dict[str, Any], seen: set[str]) -> Generator[Any, None, bool]:
     """List on from the state's cursor; tell whether the end was reached."""
     run = table.run
-    archived, merged = _archived(table), set(_dead(table, "merged"))
-    floor = to_instant(known.get("swept_at"))
+    is_news = _news(table, known)
 
     def submit(after: str | None) -> Future[Page[Record]]:
         call = partial(
             list_page, table.client, table.object_type, table.decoder, after, archived=True
         )
         return run.submit(call)
-
-    def is_news(record: Record) -> bool:
-        at = instant_ms(record.archivedAt)
-        if archived is None:
-            return floor is None or at is None or at >= to_ms(floor - run.lookback)
-        same = record.id in archived and at in {None, archived[record.id]}
-        return not same and record.id not in merged
 
     listing = Listing(submit, [Range(after=known.get("after"))], in_flight=1, sequential=True)
     block: list[Record] = []
@@ -102,6 +94,25 @@ def _list(table: Table, known: dict[str, Any], seen: set[str]) -> Generator[Any,
         table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
     yield from _hand_on(table, block)
     return True
+
+
+def _news(table: Table, known: dict[str, Any]) -> Callable[[Record], bool]:
+    """Make the test whether an archived record is new to the warehouse.
+
+    Where the warehouse keeps no tombstones, it is the date that tells.
+    """
+    run, floor = table.run, to_instant(known.get("swept_at"))
+    archived, merged = _archived(table), set(_dead(table, "merged"))
+
+    def is_news(record: Record) -> bool:
+        at = instant_ms(record.archivedAt)
+        if archived is None:
+            return floor is None or at is None or at >= to_ms(floor - run.lookback)
+        if record.id in archived and at in {None, archived[record.id]}:
+            return False
+        return record.id not in merged and not table.read_now.get(record.id)
+
+    return is_news
 
 
 def _hand_on(table: Table, block: list[Record]) -> Items:

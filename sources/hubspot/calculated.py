@@ -82,7 +82,7 @@ def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, Non
         known["ranges"] = [asdict(range_) for range_ in listing.ranges]
 
     for records in listing.pages(table.state.total or 0):
-        block += records or ()
+        block += [record for record in records or () if record.id not in table.read_now]
         if len(block) >= BLOCK:
             yield from check()
             if run.budget.spent():

@@ -1,7 +1,7 @@
 """One object table at work: what it works with, and the one way from records to rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import dlt
@@ -32,6 +32,8 @@ class Table:
     state: TableState
     outcome: TableOutcome
     links: Links
+    read_now: dict[str, bool] = field(default_factory=dict)
+    """Ids that this load brings already, and whether as archived; the warehouse lacks them yet."""
 
     @property
     def name(self) -> str:
@@ -91,6 +93,7 @@ def emit(
         run.dead.add(table.name)
     yield from table.links.read(table.object_type, [r.id for r in live], replace=replace_links)
     yield from table.links.drop(table.object_type, dead)
+    table.read_now.update({record.id: record.archived for record in records})
     table.outcome.rows += len(live)
     table.outcome.tombstones += len(dead)
     run.budget.take(len(records))
