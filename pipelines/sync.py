@@ -135,7 +135,7 @@ def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     for table, live in counts.items():
         if live != known[table] and state.table(table).unexplained != [known[table], live]:
             run.gaps[table] = None
-    compared |= run.gaps.keys()
+    compared.update(run.gaps)
 
 
 def _report(

@@ -21,7 +21,7 @@ from .listing import PAGE, Listing, NotKeysetError, Range, list_page
 from .model import LIVE, Copy, ObjectType, TableSchema
 from .rereading import read_ids
 from .run import Items, Run, wait, wait_all
-from .table import Table
+from .table import BLOCK, Table
 
 Part = tuple[int, int | None]
 """Ids above the first number, up to the second; to the end where that is None."""
@@ -111,7 +111,7 @@ def list_ids(
         object_type: theirs.
         decoder: names the properties that are read; none by default, the cheapest way there is.
         archived: the archived records instead of the live ones.
-        look: shown each page of records.
+        look: shown the records, about a thousand at a time.
     """
     total, last_id = None, None
     if object_type.searchable and not archived:
@@ -132,15 +132,20 @@ def list_ids(
             last_id=last_id,
             sequential=sequential,
         )
+        block: list[Record] = []
         try:
             for records in listing.pages(total or 0):
                 if records is None:
                     yield None
                     continue
-                if look:
-                    look(records)
                 found |= {record.id: record.updatedAt for record in records}
+                block += records if look else ()
+                if look and len(block) >= BLOCK:
+                    look(block)
+                    block = []
         except NotKeysetError:
             continue
+        if look:
+            look(block)
         break
     return found

@@ -80,12 +80,13 @@ def _read(opening: Opening) -> Items:
     run, kind, outcome = opening.run, opening.object_type, opening.outcome
     state = opening.source.table(kind.table)
     if kind.table in run.gaps and run.copy is not None:
-        table = yield from opening.table()
-        yield from take_census(table, run.copy, run.gaps.pop(kind.table))
+        listed_since = run.gaps.pop(kind.table)  # once, whatever becomes of it
+        yield from take_census((yield from opening.table()), run.copy, listed_since)
     elif kind.table in run.repairs:
+        ids = run.repairs.pop(kind.table)
         table = yield from opening.table()
         outcome.way_in = "repair"
-        yield from read_ids(table, run.repairs.pop(kind.table))
+        yield from read_ids(table, ids)
     elif state.watermark is None or state.working("backfill") or not kind.searchable:
         fresh = state.watermark is None or state.working("backfill")
         table = yield from opening.table()
