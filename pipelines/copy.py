@@ -62,12 +62,14 @@ class WarehouseCopy:
             shown = self._shown(client, table, columns)
             for start in range(0, len(keys), ASKED):
                 part = keys[start : start + ASKED]
-                marks = ", ".join(["%s"] * len(part))
+                # DuckDB takes a tenth of a millisecond for each parameter, and none for a literal
+                marks = ", ".join(f"'{one}'" if _is_plain(one) else "%s" for one in part)
+                odd = [one for one in part if not _is_plain(one)]
                 sql = (
                     f"SELECT {shown} FROM {name}"  # noqa: S608
                     f" WHERE {client.escape_column_name(key)} IN ({marks})"
                 )
-                found += [tuple(row) for row in client.execute_sql(sql, *part) or ()]
+                found += [tuple(row) for row in client.execute_sql(sql, *odd) or ()]
         return found
 
     def _shown(self, client: SqlClientBase[Any], table: str, columns: Sequence[str]) -> str:
@@ -75,3 +77,8 @@ class WarehouseCopy:
         return ", ".join(
             client.escape_column_name(column) if column in known else "NULL" for column in columns
         )
+
+
+def _is_plain(key: str) -> bool:
+    """Whether a text is safe in a statement as it is, as every id of HubSpot's is."""
+    return key.isascii() and key.isalnum()

@@ -19,7 +19,7 @@ TABLE = "_hs_verifications"
 SHOWN_IDS = 5  # of a table, for people; JSON and the table hold more
 KEPT_IDS = 10_000  # of a kind, in the row
 COLUMNS = (
-    *("table", "result", "portal", "counted", "warehouse"),
+    *("table", "result", "portal", "counted", "used", "warehouse"),
     *(*KINDS, "compared", "repaired", "calls", "ids"),
 )
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -32,6 +32,7 @@ SCHEMA: pa.Schema = pa.schema(
         pa.field("result", pa.string()),
         pa.field("portal", pa.int64()),
         pa.field("counted", pa.int64()),
+        pa.field("used", pa.int64()),
         pa.field("warehouse", pa.int64()),
         *(pa.field(kind, pa.int64()) for kind in KINDS),
         pa.field("compared", pa.int64()),
@@ -87,6 +88,7 @@ def _row(run: Run, result: Result, as_of: datetime) -> dict[str, Any]:
         "result": result.verdict,
         "portal": check.portal,
         "counted": check.counted,
+        "used": check.used,
         "warehouse": check.warehouse,
         **{kind: len(check.found[kind]) for kind in KINDS},
         "compared": check.compared,
@@ -104,7 +106,14 @@ def tell(report: RunReport, results: Sequence[Result], expected: int, calls: int
         check = result.check
         numbers = [len(check.found[kind]) for kind in KINDS]
         row = (
-            *(result.table, result.verdict, check.portal, check.counted, check.warehouse),
+            *(
+                result.table,
+                result.verdict,
+                check.portal,
+                check.counted,
+                check.used,
+                check.warehouse,
+            ),
             *(*numbers, check.compared, len(check.ids) - len(result.left), result.calls),
         )
         rows.append((*row, {kind: ids for kind, ids in check.found.items() if ids}))

@@ -41,7 +41,7 @@ from sources.hubspot.model import ObjectType
 from sources.hubspot.reading import BATCH
 from sources.hubspot.schemas import stored_schema
 from sources.hubspot.state import SourceState
-from sources.hubspot.verification import Check, Verification
+from sources.hubspot.verification import Check, Verification, read_usage
 
 Checks = Mapping[str, Generator[None, None, Check]]
 
@@ -134,7 +134,10 @@ def compare(
     run.guard_portal(scope.state.portal_id)
     run.copy = copy = WarehouseCopy(pipeline)
     judge = Verification(run, copy, as_of, options.sample, not scope.state.hard_delete)
+    usage = read_usage(run.client)
     results = _gather(run, _checks(judge, scope))
+    for name, kind in scope.kinds.items():
+        results[name].check.used = usage.get(kind.type_id or "")
     if options.repair and any(result.left for result in results.values()):
         _repair(pipeline, run, scope, results)
         for name, again in _gather(run, _checks_again(judge, scope, results)).items():

@@ -62,6 +62,7 @@ def test_equal_tables_are_called_equal(synced: Warehouse) -> None:
     found = results(report)
     assert {row["result"] for row in found.values()} == {"equal"}
     assert found["contacts"]["portal"] == found["contacts"]["counted"]
+    assert found["contacts"]["portal"] == found["contacts"]["used"]
     assert found["contacts"]["portal"] == found["contacts"]["warehouse"] > 100
     assert found["contacts_to_companies"]["portal"] > 100
     rows = synced.rows("SELECT table_name, result, portal FROM _hs_verifications")

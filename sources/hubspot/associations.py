@@ -79,6 +79,8 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer, strict=False).decode
 
 Link = tuple[str, str, int, str | None, str | None]
+COLUMNS = ("from_id", "to_id", "type_id", "category", "label")
+"""The columns of a link table, in the order of a `Link`."""
 
 
 def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, list[Link]]:

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
 
-from .associations import BATCH, Link, Pair, read_links
+from .associations import BATCH, COLUMNS, Link, Pair, read_links
 from .model import LIVE, Copy
 from .reading import batches
 from .run import Run, wait_all
 from .verification import Check, Verification
 
-COLUMNS = ("from_id", "to_id", "type_id", "category", "label")
 AT_ONCE = 8 * BATCH  # ids whose links are asked for at the same time
 
 

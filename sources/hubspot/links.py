@@ -5,6 +5,7 @@ links of changed records, from either end, the links of every pair are swept; se
 a load the links of a record are handed on once: they replace what the warehouse holds of it.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 import dlt
 
-from .associations import BATCH, Link, Pair, read_linked, read_links, to_arrow
+from .associations import BATCH, COLUMNS, Link, Pair, read_linked, read_links, to_arrow
 from .changes import instant_ms, to_ms
 from .decoding import Record
 from .errors import HubSpotError, NotFoundError, ScopeMissingError
@@ -121,7 +122,22 @@ class Links:
         # asked for twice at the same time, by either end, they are handed on once
         fresh = {id_: links[id_] for id_ in ids if id_ not in done}
         done.update(fresh)
+        if replace:
+            fresh = self._differing(pair, fresh)
         yield from self.hand_on(pair, fresh, replace=replace)
+
+    def _differing(self, pair: Pair, links: dict[str, list[Link]]) -> dict[str, list[Link]]:
+        """Keep of these records those whose links the warehouse does not hold as they are."""
+        if self._run.copy is None:
+            return links
+        held: defaultdict[str, list[Link]] = defaultdict(list)
+        for row in self._run.copy.rows(pair.table, COLUMNS, list(links), key="from_id"):
+            held[row[0]].append(row)
+        return {
+            id_: found
+            for id_, found in links.items()
+            if Counter(dict.fromkeys(found, 1)) != Counter(held[id_])
+        }
 
     def _unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
         """Wait for a call; a pair that HubSpot refuses is an outcome of its own, no more."""

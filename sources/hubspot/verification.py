@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+import msgspec
+
 from . import changes
 from .census import list_ids
 from .changes import instant_ms, to_ms
+from .client import Client
 from .comparing import compare, sub_schema
 from .decoding import Record, RecordDecoder
-from .errors import RequestRejectedError
+from .errors import ContractError, RequestRejectedError, ScopeMissingError
 from .model import LIVE, Copy, ObjectType, TableSchema
 from .reading import Found, batches, read_batch
 from .run import Run, wait, wait_all
@@ -41,6 +44,8 @@ class Check:
     """Live records, or links, in the portal."""
     counted: int | None = None
     """Live records as HubSpot's search counts them; its index may lag behind."""
+    used: int | None = None
+    """Records as HubSpot counts them against the account's limit; None where it does not tell."""
     warehouse: int = 0
     """Live rows, or links, in the warehouse."""
     compared: int = 0
@@ -241,6 +246,26 @@ class Verification:
         if fate in rows:
             return None
         return "wrong" if rows else "missing"
+
+
+def read_usage(client: Client) -> dict[str, int]:
+    """Tell how many records of each type id HubSpot counts against the account's limits.
+
+    Nothing where it does not tell: the token lacks a scope, or the portal has no such API.
+    """
+    try:
+        answer = client.get(client.path("limits", "records"), decode=msgspec.json.decode)
+    except (ScopeMissingError, RequestRejectedError, ContractError):
+        return {}
+    found: dict[str, int] = {}
+    waiting = [answer]
+    while waiting:  # standard and custom types stand at different places
+        part = waiting.pop()
+        members = part.values() if isinstance(part, dict) else part
+        waiting += [one for one in members if isinstance(one, dict | list)]
+        if isinstance(part, dict) and isinstance(part.get("usage"), int):
+            found[str(part.get("objectTypeId"))] = part["usage"]
+    return found
 
 
 def _changed_ms(record: Record) -> int:
