@@ -25,6 +25,7 @@ from .table import BLOCK, Table
 
 Part = tuple[int, int | None]
 """Ids above the first number, up to the second; to the end where that is None."""
+WHOLE: list[Part] = [(0, None)]
 
 
 def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Items:
@@ -45,8 +46,9 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
         return
     held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
     yield from read_ids(table, (yield from _suspects(table, held)))
-    if not table.run.vanished.get(table.name):  # then it is search that has not caught up
-        table.state.note_unexplained([table.run.totals.get(table.name) or 0, len(held)])
+    counts = [table.run.totals.get(table.name) or 0, len(held)]
+    if counts[0] != counts[1] and not table.run.vanished.get(table.name):
+        table.state.unexplained = counts  # search has not caught up
 
 
 def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[str]]:
@@ -66,7 +68,7 @@ def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[s
 def _count_apart(table: Table, held: Sequence[int]) -> Generator[None, None, set[int] | None]:
     """Cut ranges in two until those that differ are small; None where listing costs less."""
     found: set[int] = set()
-    parts: list[Part] = [(0, None)]
+    parts = WHOLE
     affordable = max(len(held) // PAGE, 1)
     while parts:
         affordable -= len(parts)
@@ -74,8 +76,11 @@ def _count_apart(table: Table, held: Sequence[int]) -> Generator[None, None, set
             return None
         count = partial(changes.in_range, table.client, table.object_type)
         calls = [table.run.submit(partial(count, *part), lane="search") for part in parts]
+        pages = yield from wait_all(calls)
         differing: list[Part] = []
-        for (low, high), page in zip(parts, (yield from wait_all(calls)), strict=True):
+        if parts == WHOLE:
+            table.run.totals[table.name] = pages[0].total
+        for (low, high), page in zip(parts, pages, strict=True):
             end = len(held) if high is None else bisect_right(held, high)
             mine = held[bisect_right(held, low) : end]
             theirs = {int(hit.id) for hit in page.results if hit.id.isdigit()}

@@ -36,6 +36,9 @@ def look(
         peek = changes.Peek(None, [], complete=False)
     run.totals[object_type.table] = peek.total
     live = run.live_count(object_type.table)
+    if state.unexplained == [peek.total, live]:
+        run.looked_into.add(object_type.table)
+    state.unexplained = []  # once: the next run looks into it again
     if peek.changed or not peek.complete or live != peek.total:
         run.active.add(object_type.table)
     return peek

@@ -75,6 +75,8 @@ class Run:
     gaps: dict[str, datetime | None] = field(default_factory=dict)
     """Tables that do not hold what the portal holds, to be looked into by the next load, and when
     a complete new listing began, if that is why."""
+    looked_into: set[str] = field(default_factory=set)
+    """Tables whose numbers differ as in the run before, which found no record that explains it."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
     """Ids by table that a load only has to read again."""
     repairing: bool = False

@@ -132,11 +132,14 @@ class TableState:
 
     @property
     def unexplained(self) -> list[int]:
-        """Live records of the portal and of the table that differed last time, for no reason."""
+        """Live records of the portal and of the table that differed last time, for no reason.
+
+        Such as of an index that lags; empty where nothing was looked into.
+        """
         return list(self._state.get("unexplained", ()))
 
-    def note_unexplained(self, counts: Sequence[int]) -> None:
-        """Remember two counts that no record explains, such as of an index that lags; or none."""
+    @unexplained.setter
+    def unexplained(self, counts: Sequence[int]) -> None:
         self._state["unexplained"] = list(counts)
 
     @property

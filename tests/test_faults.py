@@ -1,0 +1,295 @@
+"""What HubSpot, the network, the token and the warehouse do wrong makes a run longer, never wrong.
+
+Waits are short: the first back-off of a call is below half a second, and budgets are wide.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import Warehouse
+from truth import differences, link_differences
+
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token
+from sources.hubspot_emulator.store import Portal
+
+BOTH = ("contacts", "companies")
+LINKS = "SELECT * FROM contacts_to_companies ORDER BY ALL"
+LIVE = "SELECT id FROM contacts WHERE _hs_deleted_at IS NULL ORDER BY id"
+CALLS = r"/(objects|associations)/"
+LISTING = r"/contacts\?.*archived=false"
+HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+FAULTS: dict[str, dict[str, object]] = {
+    "500": {"status": 500, "body": {"status": "error", "category": "INTERNAL_ERROR"}},
+    "502_html": {"status": 502, "body": HTML},
+    "503_html": {"status": 503, "body": HTML},
+    "504": {"status": 504},
+    "523": {"status": 523, "body": HTML},
+    "524": {"status": 524, "body": HTML},
+    "429_retry_after": {"status": 429, "headers": {"Retry-After": "0.2"}, "body": {}},
+    "429_secondly": {"status": 429, "body": {"policyName": "SECONDLY"}},
+    "truncated": {"truncate": True},
+    "disconnected": {"disconnect": True},
+    "reset": {"reset": True},
+    "html_200": {"status": 200, "body": HTML},
+    "slow": {"delay_ms": 1400},
+}
+
+
+def seeded(portal: Portal, contacts: int = 60, **spec: int) -> dict[str, list[str]]:
+    """Seed a portal with few properties; return the ids of the live records by type."""
+    small = {"properties": 12, "custom_objects": 0, "handful": False}
+    portal.reset(SeedSpec(contacts=contacts, **(small | spec)))
+    return {name: list(portal.records(name)) for name in (*BOTH, "deals")}
+
+
+def apart(portal: Portal, warehouse: Warehouse, *tables: str) -> list[str]:
+    """List all that differs, and rows that are doubled."""
+    tables = tables or BOTH
+    found = differences(portal, warehouse, {table: table for table in tables})
+    if {*BOTH} <= {*tables}:
+        found += link_differences(portal, warehouse, {"contacts_to_companies": BOTH})
+    doubled = "SELECT id FROM {} GROUP BY id HAVING count(*) > 1"
+    return found + [f"{t}: {row}" for t in tables for row in warehouse.rows(doubled.format(t))]
+
+
+def change(portal: Portal, ids: dict[str, list[str]]) -> None:
+    """Change some records and links, in ways that take every kind of call to find."""
+    for at in range(5):
+        portal.update("contacts", ids["contacts"][at], {"city": "New"})
+        portal.associate("contacts", ids["contacts"][at], "companies", ids["companies"][-1])
+        portal.archive("companies", ids["companies"][at])
+
+
+def test_fault_of_every_kind(portal: Portal, warehouse: Warehouse) -> None:
+    """Every kind of fault, at every other call of a run, costs retries and nothing else."""
+    ids = seeded(portal, 250, companies=120)
+    hasty = warehouse.with_settings(timeout_seconds=1)
+    for kinds in (list(FAULTS)[::2], list(FAULTS)[1::2]):
+        faults = [
+            portal.faults.add(path=CALLS, nth=number + 1, **FAULTS[kind])
+            for number, kind in enumerate(kinds)
+        ]
+        report = hasty.sync(*BOTH)
+        assert [fault.used for fault in faults] == [1] * len(kinds)
+        assert report.exit_code == 0
+        assert report.retries >= len(kinds)
+        change(portal, ids)
+    warehouse.sync(*BOTH)
+    assert apart(portal, warehouse) == []
+
+
+def test_one_call_in_twenty_fails(portal: Portal, warehouse: Warehouse) -> None:
+    """Where five of a hundred calls fail, whatever they are for, every run ends complete."""
+    ids = seeded(portal, 1500, companies=400)
+    for number, kind in enumerate(FAULTS):
+        portal.faults.add(probability=0.05 / len(FAULTS), seed=number, **FAULTS[kind])
+    reports = [warehouse.sync(*BOTH)]
+    for at in (0, 10):
+        change(portal, {name: found[at:] for name, found in ids.items()})
+        reports.append(warehouse.sync(*BOTH))
+    assert [report.exit_code for report in reports] == [0] * 3
+    assert sum(report.retries for report in reports) >= 3
+    assert apart(portal, warehouse) == []
+
+
+def test_too_many_requests(portal: Portal, warehouse: Warehouse) -> None:
+    """A 429 that never ends is told with exit 6; what it is for is read by the next run."""
+    seeded(portal)
+    body = {"policyName": "SECONDLY", "message": "You have reached your secondly limit."}
+    headers = {"Retry-After": "0.1"}
+    portal.faults.add(path="/contacts/search", status=429, headers=headers, body=body)
+    report = warehouse.sync(*BOTH)
+    assert (report.exit_code, report.tables["companies"].status) == (6, "ok")
+    portal.faults.clear()
+    assert warehouse.sync(*BOTH).exit_code == 0
+    assert apart(portal, warehouse) == []
+
+
+def test_daily_limit_in_mid_run(portal: Portal, warehouse: Warehouse) -> None:
+    """The run that meets the daily limit keeps what it has, exit 5; the next day's goes on."""
+    count = len(seeded(portal, 1500)["contacts"])
+    portal.settings.limits = Limits(10**6, search=10**6, associations=10**6, daily=20)
+    loads = warehouse.with_settings(load_rows=300)
+    report = loads.sync("contacts")
+    assert (report.exit_code, report.error_name) == (5, "daily_quota")
+    kept = len(warehouse.table("contacts"))
+    assert 300 <= kept < count
+    portal.clock.advance(24 * 3_600_000)
+    portal.settings.limits.daily = 10**6
+    portal.journal.clear()
+    assert loads.sync("contacts").exit_code == 0
+    pages = portal.journal.find(method="GET", path_contains="/objects/")
+    listed = [page for page in pages if "createdate" in page.query["properties"]]
+    assert len(listed) <= (count - kept) / 100 + 5
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def test_token_that_ends_in_mid_run(portal: Portal, warehouse: Warehouse) -> None:
+    """A token that is revoked, or expires, ends the run with exit 3; a new one goes on."""
+    ids = seeded(portal, 1500)["contacts"]
+    portal.mutations.add(path=LISTING, nth=12, operations=lambda p: p.revoke_token(DEFAULT_TOKEN))
+    report = warehouse.with_settings(load_rows=300).sync("contacts")
+    assert (report.exit_code, report.error_name) == (3, "auth")
+    assert 300 <= len(warehouse.table("contacts")) < 1400
+    portal.set_token("next-token")
+    renewed = warehouse.with_settings(access_token="next-token")  # noqa: S106 - not a secret
+    assert renewed.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+    portal.update("contacts", ids[0], {"city": "New"})
+    portal.mutations.add(
+        path="/contacts/search", nth=1, operations=lambda p: p.set_token("next-token", None, 1)
+    )
+    report = renewed.sync("contacts")
+    assert (report.exit_code, "expired" in f"{report.error} {report.remedy}") == (3, True)
+    portal.set_token("next-token")
+    assert renewed.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def test_record_that_vanishes_before_it_is_read(portal: Portal, warehouse: Warehouse) -> None:
+    """What search finds and batch read does not is purged, archived or merged, and told apart."""
+    one, two, three, four, *_ = seeded(portal)["contacts"]
+    warehouse.sync("contacts")
+    for id_ in (one, two, three):
+        portal.update("contacts", id_, {"city": "New"})
+
+    def vanish(portal: Portal) -> None:
+        portal.purge("contacts", one)
+        portal.archive("contacts", two)
+        portal.merge("contacts", three, four)
+
+    portal.mutations.add(when="before", path="/contacts/batch/read", nth=1, operations=vanish)
+    assert warehouse.sync("contacts").exit_code == 0
+    assert warehouse.sync("contacts").exit_code == 0
+    rows = warehouse.table("contacts")
+    became = [rows[id_]["_hs_deletion"] for id_ in (one, two, three, four)]
+    assert became == ["purged", "archived", "merged", "merged"]
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def test_one_bad_id_in_a_batch(portal: Portal, warehouse: Warehouse) -> None:
+    """A batch that HubSpot refuses for one id is halved: the others are read, and it later."""
+    ids = [portal.create("contacts", {"city": "Old"}) for _ in range(64)]
+    warehouse.sync("contacts")
+    for id_ in ids:
+        portal.update("contacts", id_, {"city": "New"})
+    down_to_one = list(range(1, 8))  # 64, 32, 16, 8, 4, 2 ids and one
+    portal.faults.add(path="/contacts/batch/read", nth=down_to_one, status=400, body={})
+    warehouse.sync("contacts")
+    cities = [row["city"] for row in warehouse.table("contacts").values()]
+    assert sorted(cities) == ["New"] * 63 + ["Old"]
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def test_full_disk(portal: Portal, warehouse: Warehouse, server: EmulatorServer) -> None:
+    """A disk that is full in mid-load ends the run with a clear error; the next is complete."""
+    seeded(portal, 1500)
+    environment = os.environ | {
+        "SOURCES__HUBSPOT__BASE_URL": server.url,
+        "SOURCES__HUBSPOT__ACCESS_TOKEN": server.token,
+        "SOURCES__HUBSPOT__LOAD_ROWS": "500",
+    }
+    limit = 2**20
+    start = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit}))"
+    start += "; from pipelines.cli import main; main()"
+    run = subprocess.run(
+        [sys.executable, "-c", start, "sync", "--json", "--objects", "contacts"],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    error = json.loads(run.stdout)["error"]
+    assert run.returncode == 6, error
+    assert error["name"] == "warehouse"
+    assert warehouse.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def test_warehouse_that_goes_away(portal: Portal, warehouse: Warehouse) -> None:
+    """H12: a watermark whose rows did not arrive is not kept: the next run brings them."""
+    ids = seeded(portal)["contacts"]
+    warehouse.sync("contacts")
+    portal.update("contacts", ids[0], {"city": "Lost?"})
+    portal.archive("contacts", ids[1])
+    hold = f"import duckdb; c = duckdb.connect({str(warehouse.path)!r}); print(flush=True); input()"
+    others: list[subprocess.Popen[bytes]] = []
+
+    def take(_: Portal) -> None:
+        other = subprocess.Popen(
+            [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        others.append(other)
+        assert other.stdout
+        other.stdout.readline()
+
+    portal.mutations.add(path="/contacts/search", nth=1, operations=take)
+    assert warehouse.sync("contacts").exit_code == 6
+    others[0].communicate(b"\n")
+    assert warehouse.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def test_scope_that_is_lost(portal: Portal, warehouse: Warehouse) -> None:
+    """H10: a type that the token may no longer read is marked, and keeps its rows and links."""
+    ids = seeded(portal)
+    warehouse.sync("contacts", "companies")
+    links = warehouse.rows(LINKS)
+    known = portal.settings.tokens
+    scopes = {f"crm.{kind}.contacts.read" for kind in ("objects", "schemas")}
+    portal.settings.tokens = {"emulator-token": Token(scopes=frozenset(scopes))}
+    portal.update("contacts", ids["contacts"][0], {"city": "New"})
+    outcome = warehouse.sync("contacts", "companies").tables["companies"]
+    assert outcome.status in {"failed", "skipped"}
+    assert "companies.read" in str(outcome.error)
+    rows = warehouse.table("companies")
+    assert {id_ for id_ in rows if rows[id_]["_hs_deleted_at"] is None} == {*ids["companies"]}
+    assert warehouse.rows(LINKS) == links
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+    portal.settings.tokens = known
+    portal.archive("companies", ids["companies"][0])
+    assert warehouse.sync("contacts", "companies").exit_code == 0
+    assert apart(portal, warehouse, "contacts", "companies") == []
+
+
+@pytest.mark.parametrize(("contacts", "nth"), [(60, None), (450, 2)], ids=["empty", "short"])
+def test_listing_that_comes_back_short(
+    portal: Portal, warehouse: Warehouse, contacts: int, nth: int | None
+) -> None:
+    """No row is taken for purged because a listing was empty, or lacked a page."""
+    live = {*seeded(portal, contacts)["contacts"]}
+    warehouse.sync("contacts")
+    portal.faults.add(path=r"/contacts\?", nth=nth, status=200, body={"results": []})
+    report = warehouse.sync("contacts", full_refresh=True)
+    assert {id_ for (id_,) in warehouse.rows(LIVE)} == live
+    assert report.exit_code in {0, 4}
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def test_most_of_a_table_disappears(portal: Portal, warehouse: Warehouse) -> None:
+    """Where most of a table is gone the run stops with its name, and touches nothing of it.
+
+    With a higher purge_share it goes on.
+    """
+    ids = seeded(portal, 150)["contacts"]
+    warehouse.sync("contacts")
+    before, gone = warehouse.rows(LIVE), ids[: len(ids) * 6 // 10]
+    portal.hide("contacts", gone[::2])
+    for id_ in gone[1::2]:
+        portal.purge("contacts", id_)
+    for anew in (False, True):
+        report = warehouse.sync("contacts", full_refresh=anew)
+        assert report.exit_code == 4
+        told = f"{len(gone)} of {len(ids)} live rows of contacts"
+        assert told in f"{report.error} {report.warnings}"
+        assert warehouse.rows(LIVE) == before
+    assert warehouse.with_settings(purge_share=0.7).sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
