@@ -22,6 +22,7 @@ _SECRETS = (
     (re.compile(r"\bpat-\w+-[\w-]+"), "***"),
 )
 _LONGEST_MESSAGE = 300
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRONG_LOGIN = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
 
 
@@ -121,7 +122,7 @@ def to_error(error: BaseException, destination: str = "") -> HubSpotError | None
         return _of_duckdb(error)
     if driver in {"psycopg2", "psycopg"}:
         return _of_postgres(error, destination or "postgres")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return WarehouseError("The disk is full.", remedy="Free some space and run again.")
     return _of_dlt(error, destination)
 

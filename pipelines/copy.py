@@ -1,7 +1,8 @@
 """The tables of a dataset as the source sees them between two loads: counts, ids, rows."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Self
 
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
@@ -11,15 +12,38 @@ ASKED = 500  # keys that one statement names
 
 
 class WarehouseCopy:
-    """A pipeline's dataset; what a destination cannot be asked by SQL counts as not there."""
+    """A pipeline's dataset between two loads; close it before the next one is looked at.
+
+    One connection serves all short questions: to open one takes longer than most answers.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
         """Remember which tables and columns there are: no load may come in between."""
         self._pipeline = pipeline
+        self._held = ExitStack()
+        self._client: SqlClientBase[Any] | None = None
         self._columns: dict[str, set[str]] = {}
         if pipeline.default_schema_name:
             for name, table in pipeline.default_schema.tables.items():
                 self._columns[name] = {*table.get("columns", {})}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; it is opened again if need be."""
+        self._client = None
+        self._held.close()
+
+    def _open(self) -> SqlClientBase[Any]:
+        if self._client is None:
+            self._client = self._pipeline.sql_client()
+            self._client.open_connection()
+            self._held.callback(self._client.close_connection)
+        return self._client
 
     def counts(self, tables: Iterable[str], where: str) -> dict[str, int]:
         """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
@@ -27,13 +51,13 @@ class WarehouseCopy:
         known = [table for table in asked if self._columns.get(table)]
         if not known:
             return dict.fromkeys(asked, 0)
-        with self._pipeline.sql_client() as client:
-            sql = " UNION ALL ".join(
-                f"SELECT '{table}', count(*) FROM {client.make_qualified_table_name(table)}"  # noqa: S608
-                f" WHERE {where}"
-                for table in known
-            )
-            found = {row[0]: int(row[1]) for row in client.execute_sql(sql) or ()}
+        client = self._open()
+        sql = " UNION ALL ".join(
+            f"SELECT '{table}', count(*) FROM {client.make_qualified_table_name(table)}"  # noqa: S608
+            f" WHERE {where}"
+            for table in known
+        )
+        found = {row[0]: int(row[1]) for row in client.execute_sql(sql) or ()}
         return dict.fromkeys(asked, 0) | found
 
     def values(
@@ -57,19 +81,19 @@ class WarehouseCopy:
         if key not in known:
             return []
         found: list[tuple[Any, ...]] = []
-        with self._pipeline.sql_client() as client:
-            name = client.make_qualified_table_name(table)
-            shown = self._shown(client, table, columns)
-            for start in range(0, len(keys), ASKED):
-                part = keys[start : start + ASKED]
-                # DuckDB takes a tenth of a millisecond for each parameter, and none for a literal
-                marks = ", ".join(f"'{one}'" if _is_plain(one) else "%s" for one in part)
-                odd = [one for one in part if not _is_plain(one)]
-                sql = (
-                    f"SELECT {shown} FROM {name}"  # noqa: S608
-                    f" WHERE {client.escape_column_name(key)} IN ({marks})"
-                )
-                found += [tuple(row) for row in client.execute_sql(sql, *odd) or ()]
+        client = self._open()
+        name = client.make_qualified_table_name(table)
+        shown = self._shown(client, table, columns)
+        for start in range(0, len(keys), ASKED):
+            part = keys[start : start + ASKED]
+            # DuckDB takes a tenth of a millisecond for each parameter, and none for a literal
+            marks = ", ".join(f"'{one}'" if _is_plain(one) else "%s" for one in part)
+            odd = [one for one in part if not _is_plain(one)]
+            sql = (
+                f"SELECT {shown} FROM {name}"  # noqa: S608
+                f" WHERE {client.escape_column_name(key)} IN ({marks})"
+            )
+            found += [tuple(row) for row in client.execute_sql(sql, *odd) or ()]
         return found
 
     def _shown(self, client: SqlClientBase[Any], table: str, columns: Sequence[str]) -> str:

@@ -56,11 +56,12 @@ def _mark_purged(
     pipeline: Pipeline, run: Run, table: str, ids: list[str], *, hard_delete: bool
 ) -> None:
     """Give a tombstone to the rows of ids that HubSpot holds no more, live or archived."""
-    copy = WarehouseCopy(pipeline)
-    found = copy.rows(table, ("id", "_hs_deletion"), ids)
+    with WarehouseCopy(pipeline) as copy:
+        found = copy.rows(table, ("id", "_hs_deletion"), ids)
+        held = copy.counts([table], LIVE)[table]
     live = [id_ for id_, deletion in found if deletion is None]
     binned = [id_ for id_, deletion in found if deletion == "archived"]
-    _check_share(run, table, len(live), copy.counts([table], LIVE)[table])
+    _check_share(run, table, len(live), held)
     with pipeline.sql_client() as client:
         name = client.make_qualified_table_name(table)
         for part in batches(live, ASKED):

@@ -100,15 +100,15 @@ def _load_all(
     compared: set[str] = set()
     while True:
         try:
-            run.copy = WarehouseCopy(pipeline)
-            source = hubspot(
-                options.objects or None,
-                only=options.only or None,
-                run=run,
-                hard_delete=options.hard_delete,
-            )
-            source.resources.add(run_log(run, command, started_at))
-            pipeline.run(source)
+            with WarehouseCopy(pipeline) as run.copy:
+                source = hubspot(
+                    options.objects or None,
+                    only=options.only or None,
+                    run=run,
+                    hard_delete=options.hard_delete,
+                )
+                source.resources.add(run_log(run, command, started_at))
+                pipeline.run(source)
             told_late = clean_up(pipeline, run, hard_delete=options.hard_delete)
             if not run.stopped and not run.unfinished:
                 _look_for_gaps(run, pipeline, compared)
@@ -123,14 +123,14 @@ def _load_all(
 
 def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
-    copy = WarehouseCopy(pipeline)
-    for table, since in list(run.gaps.items()):
-        old = copy.values(table, ("id",), f"{LIVE} AND _hs_synced_at < %s", since)
-        if since is not None and next(old, None) is None:
-            del run.gaps[table]  # the new listing brought every row there is
     known = {table: total for table, total in run.totals.items() if total is not None}
-    fresh = known.keys() - compared - run.gaps.keys() - run.looked_into
-    counts = copy.counts(sorted(fresh), LIVE)
+    with WarehouseCopy(pipeline) as copy:
+        for table, since in list(run.gaps.items()):
+            old = copy.values(table, ("id",), f"{LIVE} AND _hs_synced_at < %s", since)
+            if since is not None and next(old, None) is None:
+                del run.gaps[table]  # the new listing brought every row there is
+        fresh = known.keys() - compared - run.gaps.keys() - run.looked_into
+        counts = copy.counts(sorted(fresh), LIVE)
     for table, live in counts.items():
         if live != known[table]:
             run.gaps[table] = None

@@ -132,17 +132,17 @@ def compare(
         collector.tell(f"Comparing {tables} tables takes about {expected:,} calls.")
     run.report_errors = run.repairing = True
     run.guard_portal(scope.state.portal_id)
-    run.copy = copy = WarehouseCopy(pipeline)
-    judge = Verification(run, copy, as_of, options.sample, not scope.state.hard_delete)
-    usage = read_usage(run.client)
-    results = _gather(run, _checks(judge, scope))
-    for name, kind in scope.kinds.items():
-        results[name].check.used = usage.get(kind.type_id or "")
-    if options.repair and any(result.left for result in results.values()):
-        _repair(pipeline, run, scope, results)
-        for name, again in _gather(run, _checks_again(judge, scope, results)).items():
-            results[name].error, results[name].left = again.error, again.left
-            results[name].calls += again.calls
+    with WarehouseCopy(pipeline) as run.copy:
+        judge = Verification(run, run.copy, as_of, options.sample, not scope.state.hard_delete)
+        usage = read_usage(run.client)
+        results = _gather(run, _checks(judge, scope))
+        for name, kind in scope.kinds.items():
+            results[name].check.used = usage.get(kind.type_id or "")
+        if options.repair and any(result.left for result in results.values()):
+            _repair(pipeline, run, scope, results)
+            for name, again in _gather(run, _checks_again(judge, scope, results)).items():
+                results[name].error, results[name].left = again.error, again.left
+                results[name].calls += again.calls
     _record(pipeline, run, scope, results, report.command, as_of)
     tell(report, list(results.values()), expected, run.client.meter.calls - before)
 

@@ -212,8 +212,8 @@ def test_sequential_listing_follows_empty_and_short_pages() -> None:
 
 
 def test_repeated_cursor_is_an_error_and_not_a_loop() -> None:
-    """The same cursor twice in a row ends the listing with an error."""
+    """The same cursor again and again ends the listing with an error."""
     portal = Portal([])
     portal.answer = lambda _after: Page([Row(1)], Paging(Next("7")))
-    with pytest.raises(ContractError, match="twice"):
+    with pytest.raises(ContractError, match="again and again"):
         read(portal, Listing(portal.submit, [Range()], in_flight=1, sequential=True))
