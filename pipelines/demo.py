@@ -21,6 +21,7 @@ _FIRST = ("Aurora", "Blue Fjord", "Cedar", "Duna", "Éclair", "Fuji", "Grünwald
 _SECOND = ("Logistics", "Foods", "Systems", "Design", "Energy")
 _STAGES = ("appointmentscheduled", "qualifiedtobuy", "contractsent", "closedwon", "closedlost")
 _BETWEEN = timedelta(hours=2)  # between the two syncs, by the portal's clock
+_QUIET = timedelta(minutes=1)  # before the first: nothing changes while it goes on
 _CHANGED, _CREATED, _ARCHIVED = 25, 5, 3
 
 
@@ -96,6 +97,7 @@ def demo(*, collector: RunCollector, file: str = FILE) -> RunReport:
         )
         server.portal.clock.set(datetime.now(UTC) - _BETWEEN)
         furnish(server.portal)
+        server.portal.clock.advance(_QUIET.total_seconds() * 1000)
         first = _sync(config, collector, file)
         if first.exit_code:
             return first
