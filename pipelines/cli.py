@@ -160,7 +160,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
     repair: Annotated[bool, typer.Option("--repair", help="Read again what differs.")] = False,
     sample: Annotated[
         int, typer.Option(min=0, help="Records of a table whose values are compared.")
-    ] = 500,
+    ] = 2_000,
     full: Annotated[bool, typer.Option("--full", help="Compare every value.")] = False,
     json: Json = False,
     quiet: Quiet = False,

@@ -56,7 +56,7 @@ class VerifyOptions:
     dataset: str = "hubspot"
     repair: bool = False
     """Read again what differs."""
-    sample: int = 500
+    sample: int = 2_000
     """Records of a table whose values are compared; every one where negative."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from . import sweeps
 from .comparing import compare, sub_schema
 from .decoding import Record, RecordDecoder
-from .listing import PAGE, Listing, NotKeysetError, Range, list_page
+from .listing import PAGE, WORTH, Listing, NotKeysetError, Range, list_page
 from .model import Copy
 from .rereading import read_ids
 from .run import Items, Run, wait
@@ -33,7 +33,9 @@ def sweep_calculated(table: Table, *, changed: bool) -> Items:
             return
         known["started_at"] = to_text(run.now())
     if "ranges" not in known:
-        _, last_id = yield from wait(run.extent(table.object_type))
+        last_id = None
+        if (table.state.total or 0) > WORTH * PAGE:  # else one call after the other will do
+            _, last_id = yield from wait(run.extent(table.object_type))
         known.update(ranges=None, last_id=last_id, sequential=False)
     try:
         finished = yield from _list(table, run.copy, known)

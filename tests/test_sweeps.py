@@ -1,0 +1,162 @@
+"""What leaves no trace is found: by counting, by sweeps, and for how many calls."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import Warehouse
+from truth import differences, link_differences
+
+from pipelines.workdir import working_folder
+from sources.hubspot.walking import _key
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+CONTACTS = {"contacts": "contacts"}
+PAIRS = {"contacts_to_companies": ("contacts", "companies")}
+HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)
+LIST = "/crm/objects/2026-03/contacts"
+LINKS = "/associations/2026-03/"
+
+
+def test_purged_and_restored_records_are_found_by_counting(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """One purged and two restored of 3,000 records cost some searches and batch reads, no page."""
+    portal.reset(SeedSpec(contacts=3000, properties=12))
+    restored = list(portal.records("contacts", archived=True))[:2]
+    gone = list(portal.records("contacts"))[1700]
+    careful = warehouse.with_settings(sweep_at_once_calls=0)
+    careful.sync("contacts")
+    portal.clock.advance(2 * HOUR_MS)
+    portal.purge("contacts", gone)
+    for id_ in restored:
+        portal.restore("contacts", id_)
+    portal.journal.clear()
+    report = careful.sync("contacts")
+    assert report.tables["contacts"].tombstones == 1
+    assert portal.journal.count(method="GET", path_contains=LIST) == 0
+    assert portal.journal.count(path_contains=f"{LIST}/search") < 30
+    assert warehouse.table("contacts")[gone]["_hs_deletion"] == "purged"
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_small_sweeps_skip_every_other_idle_run(portal: Portal, warehouse: Warehouse) -> None:
+    """An idle run costs one search a type, the next one sweeps: no two in a row miss a link."""
+    portal.reset(SeedSpec(contacts=80, companies=20))
+    warehouse.sync("contacts", "companies")
+    contact, firm = list(portal.records("contacts"))[5], list(portal.records("companies"))[7]
+    portal.associate("contacts", contact, "companies", firm)
+    swept = []
+    for _ in range(4):
+        portal.journal.clear()
+        warehouse.sync("contacts", "companies")
+        swept.append(portal.journal.count(path_contains=LINKS) > 0)
+        assert portal.journal.count(path_contains="/search") == 2
+    assert swept == [False, True, False, True]
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_large_sweeps_wait_for_their_schedule(portal: Portal, warehouse: Warehouse) -> None:
+    """A sweep of links above the limit is made when its hours are over, or when it is asked for."""
+    portal.reset(SeedSpec(contacts=80, companies=20))
+    slow = warehouse.with_settings(sweep_at_once_calls=0, links_hours=5)
+    slow.sync("contacts", "companies")
+    contacts, firm = list(portal.records("contacts")), list(portal.records("companies"))[7]
+    for step, (hours, asked) in enumerate([(1, False), (3, True), (4, False), (5, False)]):
+        portal.associate("contacts", contacts[step], "companies", firm)
+        portal.clock.advance(hours * HOUR_MS)
+        slow.sync("contacts", "companies", links=asked)
+        stale = link_differences(portal, warehouse, PAIRS)
+        assert bool(stale) == (step in {0, 2}), (step, stale)
+
+
+def test_sweeps_keep_to_their_share_of_the_day(portal: Portal, warehouse: Warehouse) -> None:
+    """What the share of the day's calls does not pay for is left to the next day."""
+    portal.reset(SeedSpec(contacts=80, companies=20))
+    poor = warehouse.with_settings(sweep_at_once_calls=0, sweep_share=1e-9)
+    poor.sync("contacts", "companies")
+    portal.clock.advance(30 * HOUR_MS)
+    portal.journal.clear()
+    poor.sync("contacts", "companies")
+    assert portal.journal.count(path_contains="batch/read") == 0
+
+
+def test_links_are_swept_from_the_smaller_side(portal: Portal, warehouse: Warehouse) -> None:
+    """All links of 2,500 contacts with 20 companies are read with one call and found stale."""
+    portal.reset(SeedSpec(contacts=2500, companies=20, properties=12))
+    label = portal.create_label("contacts", "companies", "Buyer", "Supplier")
+    warehouse.sync("contacts", "companies")
+    contacts, firms = list(portal.records("contacts")), list(portal.records("companies"))
+    portal.associate("contacts", contacts[8], "companies", firms[7])
+    linked = sorted(portal.associations("contacts", "companies"))
+    portal.dissociate("contacts", linked[0][0], "companies", linked[0][1])
+    portal.associate("contacts", contacts[9], "companies", firms[7], type_id=label)
+    portal.journal.clear()
+    warehouse.sync("contacts", "companies", links=True)
+    pair = f"{LINKS}contacts/companies/batch/read"
+    assert portal.journal.count(path_contains=pair) <= 2  # only of those that differ
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_schema_changes_are_told(portal: Portal, warehouse: Warehouse) -> None:
+    """The report says what became of properties since they were last read."""
+    for name in ("size", "gone", "named"):
+        portal.create_property("contacts", {"name": name, "type": "string", "fieldType": "text"})
+    portal.create("contacts", {"size": "12"})
+    warehouse.sync("contacts")
+    portal.create_property("contacts", {"name": "fresh", "type": "string", "fieldType": "text"})
+    portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
+    portal.archive_property("contacts", "gone")
+    portal.update_property("contacts", "named", {"label": "Renamed"})
+    report = warehouse.sync("contacts", refresh_schema=True)
+    section = next(one for one in report.sections if one.name == "schema_changes")
+    told = {(row[1], row[2], row[3]) for row in section.rows}
+    assert told == {
+        ("fresh", "added", "fresh"),
+        ("size", "type", "size_number"),
+        ("gone", "archived", "gone"),
+        ("named", "label", "named"),
+    }
+    assert warehouse.table("contacts").popitem()[1]["size_number"] == 12.0
+    labels = warehouse.rows("SELECT label FROM _hs_columns WHERE property = 'named'")
+    assert labels == [("Renamed",)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "key"),
+    [([], None), ([3], 3), ([1, 2, 3], 3), ([1, 2, 9, 3, 4], 4), ([5, 1], 1), ([2, 2, 3], 3)],
+)
+def test_key_goes_no_further_than_the_order(ids: list[int], key: int | None) -> None:
+    """The key of a page is the last id that no lower one follows."""
+    assert _key(ids) == key
+
+
+def test_folder_of_a_killed_run_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A working folder that a kill left behind goes with the next run; one in use stays."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    hold = (
+        "import time\nfrom pipelines.workdir import working_folder\n"
+        "with working_folder() as folder:\n    print(folder, flush=True)\n    time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True, env=os.environ | {}
+    )
+    assert process.stdout is not None
+    left = Path(process.stdout.readline().strip())
+    with working_folder():
+        assert left.exists()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with working_folder() as folder:
+        assert not left.exists()
+        assert folder.exists()
+    assert list(tmp_path.iterdir()) == []
