@@ -1,6 +1,6 @@
 """The tables of a dataset as the source sees them between two loads: counts, ids, rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -45,7 +45,7 @@ class WarehouseCopy:
             self._held.callback(self._client.close_connection)
         return self._client
 
-    def counts(self, tables: Iterable[str], where: str) -> dict[str, int]:
+    def counts(self, tables: Iterable[str], where: str, *args: object) -> dict[str, int]:
         """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
         asked = list(tables)
         known = [table for table in asked if self._columns.get(table)]
@@ -57,12 +57,13 @@ class WarehouseCopy:
             f" WHERE {where}"
             for table in known
         )
-        found = {row[0]: int(row[1]) for row in client.execute_sql(sql) or ()}
+        rows = client.execute_sql(sql, *args * len(known)) or ()
+        found = {row[0]: int(row[1]) for row in rows}
         return dict.fromkeys(asked, 0) | found
 
     def values(
         self, table: str, columns: Sequence[str], where: str, *args: object
-    ) -> Iterator[list[tuple[Any, ...]]]:
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
         """Yield columns of the rows that meet a condition, a few thousand at a time."""
         if not self._columns.get(table):
             return

@@ -126,8 +126,8 @@ def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     known = {table: total for table, total in run.totals.items() if total is not None}
     with WarehouseCopy(pipeline) as copy:
         for table, since in list(run.gaps.items()):
-            old = copy.values(table, ("id",), f"{LIVE} AND _hs_synced_at < %s", since)
-            if since is not None and next(old, None) is None:
+            older = f"{LIVE} AND _hs_synced_at < %s"
+            if since and not copy.counts([table], older, since)[table]:
                 del run.gaps[table]  # the new listing brought every row there is
         fresh = known.keys() - compared - run.gaps.keys() - run.looked_into
         counts = copy.counts(sorted(fresh), LIVE)

@@ -5,6 +5,7 @@ It runs when every object type is done, so that what it reads is not older than 
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -128,7 +129,8 @@ def _has_links_backwards(run: Run, pair: Pair, copy: Copy) -> Generator[None, No
     """Look from the target's side whether a pair without links is one that HubSpot tells there."""
     if pair.source == pair.target:
         return False
-    first = next(copy.values(pair.target.table, ("id",), LIVE), [])[:BATCH]
+    with closing(copy.values(pair.target.table, ("id",), LIVE)) as rows:
+        first = next(rows, [])[:BATCH]
     found = yield from _read_backwards(run, pair, [id_ for (id_,) in first])
     return bool(found)
 

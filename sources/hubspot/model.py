@@ -1,6 +1,6 @@
 """The nouns: object types, columns, pages and outcomes, as plain data."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -154,13 +154,13 @@ LIVE = "_hs_deleted_at IS NULL"
 class Copy(Protocol):
     """What a run may ask of the tables in the warehouse, as they are between two loads."""
 
-    def counts(self, tables: Iterable[str], where: str) -> Mapping[str, int]:
+    def counts(self, tables: Iterable[str], where: str, *args: object) -> Mapping[str, int]:
         """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
         ...
 
     def values(
         self, table: str, columns: Sequence[str], where: str, *args: object
-    ) -> Iterator[list[tuple[Any, ...]]]:
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
         """Yield columns of the rows that meet a condition, a few thousand at a time."""
         ...
 
