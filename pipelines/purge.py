@@ -11,10 +11,12 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 from pipelines.copy import WarehouseCopy
+from pipelines.stored import source_state
 from sources.hubspot import Run
 from sources.hubspot.errors import ContractError
 from sources.hubspot.model import LIVE
 from sources.hubspot.reading import batches
+from sources.hubspot.state import SourceState
 from sources.hubspot.table import REJECTS
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
@@ -47,6 +49,8 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> bool:
             _follow_merges(client, table)
         pairs = {pair: ends for pair, ends in run.pairs.items() if tables.issuperset({pair, *ends})}
         _drop_links(client, run.dead | tidy, pairs, hard_delete=hard_delete)
+        if not run.unfinished:
+            _drop_strays(client, run, tidy, pairs, source_state(pipeline))
         if REJECTS in tables:
             _withdraw_rejects(client, (run.changed | tidy) & tables)
     return bool(vanished)
@@ -126,6 +130,32 @@ def _drop_links(
                     f"DELETE FROM {links} WHERE {column} {gone}"  # noqa: S608
                     f" (SELECT id FROM {records}{where})"
                 )
+
+
+def _drop_strays(
+    client: Client,
+    run: Run,
+    tidy: set[str],
+    pairs: Mapping[str, tuple[str, str]],
+    state: SourceState,
+) -> None:
+    """Take away new links of records that are not in the warehouse, as both ends are complete.
+
+    Such were created while the run was at work. Should they come, their links come with them;
+    should they be purged before, nobody would ask for their links again.
+    """
+    linked, run.linked = run.linked, set()
+    for pair, ends in pairs.items():
+        if pair not in linked and not tidy & {*ends}:
+            continue
+        if any(state.table(end).watermark is None for end in ends):
+            continue
+        links, *records = (client.make_qualified_table_name(name) for name in (pair, *ends))
+        strays = " OR ".join(
+            f"{column} NOT IN (SELECT id FROM {table} WHERE {LIVE})"  # noqa: S608
+            for column, table in zip(("from_id", "to_id"), records, strict=True)
+        )
+        client.execute_sql(f"DELETE FROM {links} WHERE {strays}")  # noqa: S608
 
 
 def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:

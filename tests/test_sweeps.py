@@ -160,3 +160,27 @@ def test_folder_of_a_killed_run_is_taken_away(
         assert not left.exists()
         assert folder.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_link_of_a_record_that_came_and_went(portal: Portal, warehouse: Warehouse) -> None:
+    """A link to a record that was created during a run and purged before the next one goes."""
+    portal.reset(SeedSpec(contacts=80, companies=20))
+    warehouse.sync("contacts", "companies")
+    contact, known = list(portal.records("contacts"))[5], portal.records("companies").keys()
+
+    def link(portal: Portal) -> None:
+        firm = portal.create("companies", {"name": "Ephemera"})
+        portal.associate("contacts", contact, "companies", firm)
+
+    portal.update("contacts", contact, {"firstname": "Ada"})
+    portal.clock.advance(2 * HOUR_MS)
+    portal.settings.search_lag_ms = HOUR_MS  # search shows the contact, but not yet the company
+    pair = f"{LINKS}contacts/companies/batch/read"
+    portal.mutations.add(when="before", path=pair, nth=1, operations=link)
+    warehouse.sync("contacts", "companies")
+    (gone,) = portal.records("companies").keys() - known
+    portal.purge("companies", gone)
+    portal.settings.search_lag_ms = 0
+    warehouse.sync("contacts", "companies")
+    warehouse.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, PAIRS) == []

@@ -109,6 +109,7 @@ class Links:
         outcome.rows += sum(map(len, links.values()))
         self._run.budget.take(rows.num_rows)
         if rows.num_rows:
+            self._run.linked.add(pair.table)
             yield dlt.mark.with_table_name(rows, pair.table)
 
     def _take(

@@ -87,6 +87,8 @@ class Run:
     """Tables whose listing an earlier run began."""
     late_links: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
+    linked: set[str] = field(default_factory=set)
+    """Link tables that this run brought rows of, until they are tidied up."""
     swept_links: set[str] = field(default_factory=set)
     """Link tables whose turn to be swept came in this run."""
     pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
