@@ -10,6 +10,7 @@ from .decoding import Record
 from .model import Column, Copy, TableSchema
 from .records import to_batch
 from .run import Run
+from .table import REJECTS
 
 
 def compare(
@@ -45,7 +46,25 @@ def compare(
         for id_, values in theirs.items()
         if id_ in ours and values != ours[id_]
     }
+    for id_, name in _rejected_differently(copy, schema, batch.rejects, list(ours)):
+        differing.setdefault(id_, []).append(name)
     return differing, [id_ for id_ in theirs if id_ not in ours]
+
+
+def _rejected_differently(
+    copy: Copy, schema: TableSchema, rejects: pa.Table, ids: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Tell ids and columns whose values do not fit, where the table of rejects says otherwise."""
+    columns = {column.property: column.name for column in schema.columns}
+    members = ("id", "property", "raw_value")
+    theirs = {tuple(row[name] for name in members) for row in rejects.to_pylist()}
+    ours = {
+        row[:3]
+        for row in copy.rows(REJECTS, (*members, "table_name"), ids)
+        if row[3] == schema.table and row[1] in columns
+    }
+    known = {row for row in theirs if row[0] in {*ids}}
+    return {(id_, columns[name]) for id_, name, _ in known ^ ours if name in columns}
 
 
 def sub_schema(schema: TableSchema, columns: Sequence[Column]) -> TableSchema:

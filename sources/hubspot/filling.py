@@ -13,7 +13,7 @@ from .errors import RequestRejectedError
 from .model import LIVE
 from .rereading import read_ids
 from .run import Items
-from .state import to_instant
+from .state import to_instant, to_text
 from .table import BLOCK, Table
 from .walking import next_hits
 
@@ -24,8 +24,11 @@ def fill_columns(table: Table) -> Items:
     Values that the warehouse still has of a property that came back without them are read again
     too. Where HubSpot refuses to search by a property, the whole table is read anew instead.
     """
-    while table.state.owed and not table.run.budget.spent():
-        owed = table.state.owed[0]
+    for owed in list(table.state.owed):
+        if table.run.budget.spent():
+            break
+        if _is_later(table, owed):
+            continue
         try:
             finished = yield from _clear(table, owed) if owed["searched"] else _fill(table, owed)
         except RequestRejectedError as error:
@@ -34,15 +37,20 @@ def fill_columns(table: Table) -> Items:
             )
             table.state.begin_anew()
             break
-        if not finished:
-            break
-        table.state.owed.pop(0)
-    if table.state.owed or table.state.anew:
+        if finished:
+            table.state.owed.remove(owed)
+    if table.state.anew or any(not _is_later(table, owed) for owed in table.state.owed):
         table.leave_unfinished()
 
 
+def _is_later(table: Table, owed: dict[str, Any]) -> bool:
+    """Whether a debt is paid for now, and to be looked at once more when search has caught up."""
+    again_at = to_instant(owed.get("again_at"))
+    return again_at is not None and table.run.now() < again_at
+
+
 def _fill(table: Table, owed: dict[str, Any]) -> Generator[Any, None, bool]:
-    """Read the records that have a value; tell whether all is done."""
+    """Read the records that have a value; tell whether nothing is left to do."""
     search = partial(
         changes.having_after, table.client, table.object_type, tuple(owed["properties"])
     )
@@ -53,27 +61,46 @@ def _fill(table: Table, owed: dict[str, Any]) -> Generator[Any, None, bool]:
         ids += [hit.id for hit in hits.rows]
         after_id = hits.after_id
         if hits.last or len(ids) >= BLOCK:
-            yield from read_ids(table, ids)
+            yield from read_ids(table, _unfilled(table, owed, ids))
             owed["after_id"], ids = after_id, []
         if hits.last:
-            owed["searched"] = f"{table.run.run_id} {table.run.loads}"
-            return not owed["columns"]
+            break
         if table.run.budget.spent():
             return False
+    if owed.get("again_at"):
+        return True
+    owed["searched"] = f"{table.run.run_id} {table.run.loads}" if owed["returned"] else ""
+    if not owed["searched"]:
+        _look_again(table, owed)
+    return False
+
+
+def _unfilled(table: Table, owed: dict[str, Any], ids: list[str]) -> list[str]:
+    """Leave out, when looking once more, the records whose columns all have a value by now."""
+    if not owed.get("again_at") or table.run.copy is None:
+        return ids
+    rows = table.run.copy.rows(table.name, ("id", *owed["columns"]), ids)
+    filled = {row[0] for row in rows if None not in row}
+    return [id_ for id_ in ids if id_ not in filled]
+
+
+def _look_again(table: Table, owed: dict[str, Any]) -> None:
+    """Owe another search, when the index of this one can no longer lag behind."""
+    owed["after_id"], owed["searched"] = "0", ""
+    owed["again_at"] = to_text(table.run.now() + table.run.lookback)
 
 
 def _clear(table: Table, owed: dict[str, Any]) -> Generator[Any, None, bool]:
     """Read again the rows that still have a value and were not found; once those are loaded."""
     run = table.run
-    if run.copy is None:
-        return True
-    if owed["searched"] == f"{run.run_id} {run.loads}":
-        return False
-    for column in owed["columns"]:
-        since = to_instant(owed["began_at"])
-        where = f"{LIVE} AND _hs_synced_at < %s"
-        rows = run.copy.values(table.name, ("id", column), where, since)
-        yield from read_ids(
-            table, [id_ for part in rows for id_, value in part if value is not None]
-        )
-    return True
+    if run.copy is not None:
+        if owed["searched"] == f"{run.run_id} {run.loads}":
+            return False
+        for column in owed["returned"]:
+            since = to_instant(owed["began_at"])
+            where = f"{LIVE} AND _hs_synced_at < %s"
+            rows = run.copy.values(table.name, ("id", column), where, since)
+            old = [id_ for part in rows for id_, value in part if value is not None]
+            yield from read_ids(table, old)
+    _look_again(table, owed)
+    return False

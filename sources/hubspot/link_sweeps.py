@@ -38,14 +38,15 @@ def sweep_links(run: Run, links: Links) -> Items:
         if pair.table in run.refused_pairs | run.swept_links or not _has_ends(source, pair):
             continue
         known = source.links(pair.table)
-        forced = run.sweep_links or "owed" in known
         ends = {pair.source.table, pair.target.table}
+        read_now = pair.source.table in run.backfilled  # record by record
+        forced = run.sweep_links or "owed" in known or (bool(ends & {*run.backfilled}) != read_now)
         if forced and ends & run.listed_now:
             run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
             continue
         run.swept_links.add(pair.table)
-        if not forced and ends & run.backfilled.keys():
-            sweeps.note(known, run.now())  # read just now, record by record
+        if not forced and read_now:
+            sweeps.note(known, run.now())
             continue
         if forced or is_due(run, source, pair, changed=bool(ends & run.active)):
             yield from _sweep(run, links, pair, source, run.copy)
@@ -97,6 +98,7 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
                 known["told_by"] = "target"
         if is_one_way(source, pair):
             yield from _sweep_backwards(run, links, pair, copy)
+        run.linked.add(pair.table)
         known.pop("owed", None)
         sweeps.note(known, began)
 

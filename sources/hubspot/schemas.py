@@ -79,7 +79,8 @@ class Schemas:
             state.owed.append(
                 {
                     "properties": [name for _, name in part],
-                    "columns": [column for column, _ in part if column in old],
+                    "columns": [column for column, _ in part],
+                    "returned": [column for column, _ in part if column in old],
                     "began_at": to_text(self._run.now()),
                     "after_id": "0",
                     "searched": "",

@@ -73,10 +73,13 @@ class Owed(msgspec.Struct):
 
     properties: list[str]
     columns: list[str]
+    returned: list[str]
     """Of these, the columns that may hold values from before."""
     began_at: datetime
     after_id: str = "0"
     searched: str = ""
+    again_at: datetime | None = None
+    """When to search once more, for search may not have shown all values yet."""
 
 
 class TableShape(msgspec.Struct):
