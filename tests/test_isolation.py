@@ -47,20 +47,6 @@ def test_failing_table_leaves_the_others_complete(portal: Portal, warehouse: War
     assert warehouse.table("companies").keys() >= portal.records("companies").keys()
 
 
-def test_daily_limit_stops_with_what_is_done(portal: Portal, warehouse: Warehouse) -> None:
-    """When the day's calls are used up the run ends with exit 5 and the next one goes on."""
-    portal.reset(SeedSpec(contacts=300))
-    body = '{"status":"error","policyName":"DAILY","message":"You have reached your daily limit."}'
-    portal.faults.add(path=r"/companies\?", method="GET", status=429, body=body)
-    report = warehouse.sync("contacts", "companies")
-    assert (report.status, report.exit_code) == ("failed", 5)
-    portal.faults.clear()
-    report = warehouse.sync("contacts", "companies")
-    assert report.exit_code == 0
-    assert warehouse.table("contacts").keys() >= portal.records("contacts").keys()
-    assert warehouse.table("companies").keys() >= portal.records("companies").keys()
-
-
 def test_wrong_token_ends_before_anything_is_written(portal: Portal, warehouse: Warehouse) -> None:
     """A token that HubSpot does not know stops the run before a table exists."""
     assert portal.records("contacts") == {}

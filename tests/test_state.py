@@ -101,7 +101,7 @@ def test_show_tells_open_work(synced: Portal, warehouse: Warehouse) -> None:
         "increment": {"started_at": at, "since": at, "after_id": "0"},
         "archive": {"started_at": at, "after": "7"},
         "calculated": {"started_at": at},
-        "owed": [{"properties": ["a", "b"], "columns": ["a"], "began_at": at}],
+        "owed": [{"properties": ["a", "b"], "columns": ["a"], "returned": [], "began_at": at}],
         "refused": ["7"],
     }
     write_state(warehouse, open_work)
