@@ -8,6 +8,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 FETCHED = 8_000  # values that are held at a time
+LIMITING = {"duckdb", "postgres"}  # dialects that know LIMIT, of those that are tested
 ASKED = 500  # keys that one statement names
 
 
@@ -64,9 +65,22 @@ class WarehouseCopy:
     def values(
         self, table: str, columns: Sequence[str], where: str, *args: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:
-        """Yield columns of the rows that meet a condition, a few thousand at a time."""
+        """Yield columns of the rows that meet a condition, a few thousand at a time.
+
+        Many rows are streamed over a connection of their own; where they are few, as mostly, the
+        shared one answers, which is quicker.
+        """
         if not self._columns.get(table):
             return
+        shared = self._open()
+        if shared.capabilities.sqlglot_dialect in LIMITING:
+            name = shared.make_qualified_table_name(table)
+            sql = f"SELECT {self._shown(shared, table, columns)} FROM {name} WHERE {where}"  # noqa: S608
+            few = shared.execute_sql(f"{sql} LIMIT {FETCHED + 1}", *args) or ()
+            if len(few) <= FETCHED:
+                if few:
+                    yield [tuple(row) for row in few]
+                return
         with self._pipeline.sql_client() as client:
             name = client.make_qualified_table_name(table)
             sql = f"SELECT {self._shown(client, table, columns)} FROM {name} WHERE {where}"  # noqa: S608
