@@ -105,7 +105,8 @@ class Links:
         """Yield links as rows of their table."""
         rows = to_arrow(links, mark_empty=replace)
         outcome = self._run.outcome_of(pair.table)
-        outcome.way_in = "increment" if replace else "backfill"
+        if outcome.way_in != "backfill":  # tombstones of a backfill only take links away
+            outcome.way_in = "increment" if replace else "backfill"
         outcome.rows += sum(map(len, links.values()))
         self._run.budget.take(rows.num_rows)
         if rows.num_rows:
