@@ -7,7 +7,9 @@ from typing import Any
 import hubspot
 import hubspot.crm.associations.v4 as links_v4
 import pytest
+import requests
 from hubspot.crm import contacts as contacts_v3
+from hubspot.crm import exports as exports_v3
 from hubspot.crm import properties as properties_v3
 from hubspot.crm import schemas as schemas_v3
 from hubspot.crm.associations.v4 import schema as labels_v4
@@ -37,6 +39,26 @@ class World:
     def raw(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request that the client has no method for, through it."""
         return self.old.api_request({"method": method, "path": path, "body": body}).json()
+
+    def export(self) -> str:
+        """Start an export of the contacts; return its id."""
+        request = exports_v3.PublicExportViewRequest(
+            export_type="VIEW",
+            format="CSV",
+            export_name="contacts",
+            object_properties=["email", "lastname"],
+            object_type="CONTACT",
+            language="EN",
+            export_internal_values_options=["NAMES", "VALUES"],
+            override_associated_objects_per_definition_per_row_limit=True,
+            associated_object_type="COMPANY",
+        )
+        started = self.old.crm.exports.public_exports_api.start(request)
+        return str(started.id)
+
+    def exported(self) -> Any:
+        """Export the contacts and return the finished export."""
+        return self.old.crm.exports.public_exports_api.get_status(self.export())
 
     @property
     def pair(self) -> dict[str, Any]:
@@ -350,6 +372,18 @@ CASES: dict[str, Case] = {
             "POST", "/oauth/v2/private-apps/get/access-token-info", {"tokenKey": "emulator-token"}
         ),
         lambda got: got["hubId"] == 1234567 and "oauth" in got["scopes"],
+    ),
+    "exports.start": (lambda w: w.export(), lambda got: got.isdecimal()),
+    "exports.status": (
+        lambda w: w.exported(), lambda got: got.status == "COMPLETE" and got.result
+    ),
+    "exports.detail": (
+        lambda w: w.raw("GET", f"/crm/v3/exports/export/{w.export()}"),
+        lambda got: got["exportState"] == "ENQUEUED" and got["objectType"] == "0-1",
+    ),
+    "downloads.file": (
+        lambda w: requests.get(w.exported().result, timeout=5).text.splitlines()[0],
+        lambda got: got == '"hs_object_id","email","lastname","Associated Company IDs"',
     ),
 }  # fmt: skip
 

@@ -11,6 +11,13 @@ from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 
 LABELLED = {"association_category": "HUBSPOT_DEFINED", "association_type_id": 279}
+EXPORT: dict[str, Any] = {
+    "export_type": "VIEW", "format": "CSV", "export_name": "contacts", "language": "EN",
+    "object_properties": ["email"], "object_type": "contacts", "associated_object_type": [],
+    "export_internal_values_options": ["NAMES"], "include_labeled_associations": False,
+    "include_primary_display_property_for_associated_objects": False,
+    "override_associated_objects_per_definition_per_row_limit": False,
+}  # fmt: skip
 
 
 class World:
@@ -283,6 +290,17 @@ CASES: dict[str, Case] = {
     "library.enablement_of": (
         lambda w: w.new.crm.object_library.enablement.get_by_object_type_id("0-421"),
         lambda got: got.enablement is True,
+    ),
+    "exports.start": (
+        lambda w: w.new.crm.exports.create_async(**EXPORT), lambda got: got.id.isdecimal()
+    ),
+    "exports.status": (
+        lambda w: w.new.crm.exports.get_status(int(w.new.crm.exports.create_async(**EXPORT).id)),
+        lambda got: got.status == "COMPLETE" and got.result.startswith("http"),
+    ),
+    "exports.detail": (
+        lambda w: w.new.crm.exports.get(int(w.new.crm.exports.create_async(**EXPORT).id)),
+        lambda got: (got.export_state, got.object_properties) == ("ENQUEUED", ["email"]),
     ),
 }  # fmt: skip
 

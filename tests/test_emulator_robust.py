@@ -20,7 +20,9 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 FITTING: dict[str, Any] = {
     "inputs": [], "properties": [], "propertiesWithHistory": [], "type": "string",
-    "fieldType": "text", "labels": {},
+    "fieldType": "text", "labels": {}, "exportType": "VIEW", "format": "CSV", "language": "EN",
+    "objectType": "contacts", "objectProperties": ["email"], "exportInternalValuesOptions": [],
+    "overrideAssociatedObjectsPerDefinitionPerRowLimit": True, "associatedObjectType": [],
 }  # fmt: skip
 NAMES = {
     "version": "2026-03", "type": "contacts", "from_type": "contacts", "to_type": "companies",

@@ -10,7 +10,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from . import control, errors
+from . import control, errors, exports
 from .call import Call, Reply, Route
 from .clock import iso
 from .connection import reset
@@ -133,7 +133,9 @@ class Exchange:
         return route.handler(Call(portal, route, params, self.query, self.body, token, version))
 
     def _token(self, route: Route, authorization: str | None) -> Token:
-        if route.bucket == "free":
+        if route.bucket == "signed":
+            exports.refuse_token(authorization)
+        if route.bucket in ("free", "signed"):
             return Token()
         scheme, _, secret = (authorization or "").partition(" ")
         token = self.portal.settings.tokens.get(secret)

@@ -65,7 +65,7 @@ class Meter:
     ) -> tuple[Refusal | None, dict[str, str]]:
         """Count one call; return the refusal if there is one, and the rate headers."""
         limits = settings.limits
-        if limits is None or bucket == "free":
+        if limits is None or bucket in ("free", "signed"):
             return None, {}
         refusal = self._charge(bucket, limits)
         headers = self._headers(bucket, limits, token)

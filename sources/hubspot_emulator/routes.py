@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from . import association_writes as links
-from . import associations, objects, properties, reference, schemas, search, writes
+from . import associations, exports, objects, properties, reference, schemas, search, writes
 from .call import DATED, Call, Reply, Route
 
 # where each family of endpoints lies: the numbered form (or forms), then the dated one
@@ -23,8 +23,15 @@ ROOTS = {
     "limits": ("/crm/v3/limits", "/crm/limits/{version}"),
     "library": ("/crm/v3/object-library", "/crm/object-library/{version}"),
     "tokens": ("/oauth/v2/private-apps/get",),
+    "exports": ("/crm/v3/exports/export", "/crm/exports/{version}/export"),
+    "downloads": (exports.PREFIX,),
 }  # fmt: skip
-BUCKETS = {"associations": "associations", "tokens": "free"}
+BUCKETS = {"associations": "associations", "tokens": "free", "downloads": "signed"}
+
+_EXPORT = ("exportType! format! exportName! objectProperties! objectType! language! "
+           "exportInternalValuesOptions! overrideAssociatedObjectsPerDefinitionPerRowLimit! "
+           "associatedObjectType includeLabeledAssociations listId publicCrmSearchRequest "
+           "includePrimaryDisplayPropertyForAssociatedObjects")  # fmt: skip
 
 _VERSION = "|".join(DATED)
 _READ = "properties propertiesWithHistory associations archived"
@@ -121,6 +128,10 @@ ROUTES: tuple[Route, ...] = (
     _route("library.enablement_of", "GET", "/enablement/{type}", reference.enablement_of),
     _route("tokens.introspect", "POST", "/access-token-info", reference.introspect, "",
            "tokenKey!"),
+    _route("exports.start", "POST", "/async", exports.start, "", _EXPORT),
+    _route("exports.status", "GET", "/async/tasks/{id}/status", exports.status),
+    _route("exports.detail", "GET", "/{id}", exports.detail),
+    _route("downloads.file", "GET", "/{id}/{signature}", exports.download),
 )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def search(call: Call) -> Reply:
         raise invalid(f"The query is longer than {MAX_QUERY} characters")
     names = call.visible(table, text_list(body.get("properties") or [], "properties"))
     table.index.refresh(call.portal.clock.age_ms() - call.portal.settings.search_lag_ms)
-    ids = _matches(call, table, groups, query)
+    ids = matches(call, table, groups, query)
     hits = Hits(table, ids, *sort_of(table, body.get("sorts")), _starts(table, groups))
     page, following = page_of(call.portal, hits, after, limit)
     answer: dict[str, Any] = {"total": len(ids), "results": _rows(table, page, names)}
@@ -58,7 +58,7 @@ def _cursor(after: object) -> str:
     return text
 
 
-def _matches(call: Call, table: RecordTable, groups: list[list[Filter]], query: str) -> Ids:
+def matches(call: Call, table: RecordTable, groups: list[list[Filter]], query: str) -> Ids:
     """Return the ids that meet any group and the query, ascending."""
     if not groups:
         ids: Ids = table.index.ids()

@@ -58,6 +58,7 @@ class EmulatorServer:
         self.portal = make_portal(spec, settings)
         self._socket = bound(HOST, port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}"
+        self.portal.address = self.url
         self._server = uvicorn.Server(_config(self.portal))
         self._thread = threading.Thread(target=self._run, name="hubspot-emulator", daemon=True)
 
@@ -90,4 +91,5 @@ def serve(
     """Run a portal in the foreground until interrupted."""
     portal = make_portal(spec, settings)
     with bound(host, port) as listener:
+        portal.address = f"http://{host}:{listener.getsockname()[1]}"
         uvicorn.Server(_config(portal)).run(sockets=[listener])

@@ -13,6 +13,7 @@ from . import changes, reference_data, truth
 from .catalog import ObjectType, Registry, custom_type
 from .clock import Clock, iso, to_ms
 from .definitions import Definition, complete
+from .export_tasks import Tasks
 from .faults import Faults, Mutations
 from .journal import Journal
 from .limits import PORTAL_ID, Meter
@@ -43,6 +44,8 @@ class Portal:
     """A HubSpot account: thread-safe, usable from a test while the server answers calls."""
 
     id = PORTAL_ID
+    address = "http://127.0.0.1:8765"
+    """Where it answers: files of exports are downloaded from there."""
 
     def __init__(self, spec: SeedSpec | None = None, settings: Settings | None = None) -> None:
         self.lock = RLock()
@@ -61,6 +64,7 @@ class Portal:
         self.mutations = Mutations()
         self.journal = Journal()
         self.pages_given: Counter[str] = Counter()
+        self.exports = Tasks()
         self.types = Registry()
         self.tables: dict[str, RecordTable] = {}
         self.schemas: dict[str, dict[str, Any]] = {}
