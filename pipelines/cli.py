@@ -6,7 +6,6 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 import os
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,23 @@ from pipelines.console import (
     speak_utf8,
     unspoken,
 )
-from pipelines.options import Dataset, Debug, Json, Objects, Quiet, Target, filled, names_of
+from pipelines.options import (
+    BackfillWay,
+    Dataset,
+    Debug,
+    Format,
+    FullRefresh,
+    HardDelete,
+    Json,
+    Links,
+    Objects,
+    Quiet,
+    RefreshSchema,
+    Target,
+    Verify,
+    filled,
+    names_of,
+)
 from pipelines.state_cli import state
 
 if TYPE_CHECKING:
@@ -36,26 +51,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(state)
-
-FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read everything anew.")]
-HardDelete = Annotated[
-    bool, typer.Option("--hard-delete", help="Remove deleted records instead of marking them.")
-]
-Links = Annotated[
-    bool, typer.Option("--links", help="Read all links again, whatever the schedule says.")
-]
-Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal afterwards.")]
-RefreshSchema = Annotated[
-    bool, typer.Option("--refresh-schema", help="Read the property definitions anew.")
-]
-
-
-class Format(StrEnum):
-    """How `query` prints rows."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -98,6 +93,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     full_refresh: FullRefresh = False,
+    backfill: BackfillWay = None,
     hard_delete: HardDelete = False,
     refresh_schema: RefreshSchema = False,
     links: Links = False,
@@ -122,6 +118,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
             refresh_schema=refresh_schema,
             links=links,
             verify=verify,
+            backfill=backfill,
         )
         return run_sync(options, collector=collector)
 
@@ -135,6 +132,7 @@ def plan(  # noqa: PLR0913 - one parameter an option
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     full_refresh: FullRefresh = False,
+    backfill: BackfillWay = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -146,7 +144,10 @@ def plan(  # noqa: PLR0913 - one parameter an option
         from pipelines.plan import plan as run_plan  # noqa: PLC0415 - heavy
         from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
 
-        return run_plan(SyncOptions(names, destination, dataset, full_refresh=full_refresh))
+        options = SyncOptions(
+            names, destination, dataset, full_refresh=full_refresh, backfill=backfill
+        )
+        return run_plan(options)
 
     run("plan", work, Output(json, quiet, debug), destination, dataset)
 

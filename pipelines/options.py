@@ -1,5 +1,6 @@
-"""Options that several commands share, as typer reads them."""
+"""Options of the commands, as typer reads them."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -20,6 +21,28 @@ def names_of(objects: str | None) -> tuple[str, ...]:
     return names
 
 
+class Backfill(StrEnum):
+    """How tables are read whole."""
+
+    LIST = "list"
+    EXPORT = "export"
+    AUTO = "auto"
+
+
+class Format(StrEnum):
+    """How `query` prints rows."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+BackfillWay = Annotated[
+    Backfill | None,
+    typer.Option(
+        "--backfill", help="Read tables whole by listing, by HubSpot's exports, or the cheaper way."
+    ),
+]
 Objects = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="Tables to read, such as contacts,deals; else all."),
@@ -33,3 +56,14 @@ Dataset = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read everything anew.")]
+HardDelete = Annotated[
+    bool, typer.Option("--hard-delete", help="Remove deleted records instead of marking them.")
+]
+Links = Annotated[
+    bool, typer.Option("--links", help="Read all links again, whatever the schedule says.")
+]
+Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal afterwards.")]
+RefreshSchema = Annotated[
+    bool, typer.Option("--refresh-schema", help="Read the property definitions anew.")
+]

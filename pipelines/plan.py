@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
 
@@ -11,7 +11,7 @@ import dlt
 from pipelines.report import RunReport, Section
 from pipelines.stored import source_state, stored_pipeline
 from pipelines.sync import SyncOptions
-from sources.hubspot import HubSpotConfig, Run, archive, calculated, changes, open_run
+from sources.hubspot import HubSpotConfig, Run, archive, calculated, changes, exports, open_run
 from sources.hubspot.associations import BATCH as LINKS_BATCH
 from sources.hubspot.associations import Pair
 from sources.hubspot.catalog import (
@@ -26,7 +26,6 @@ from sources.hubspot.errors import HubSpotError, ScopeMissingError
 from sources.hubspot.limits import Budget
 from sources.hubspot.link_sweeps import calls_of as link_calls_of
 from sources.hubspot.link_sweeps import is_due as is_link_sweep_due
-from sources.hubspot.listing import PAGE, URL_PROPERTIES
 from sources.hubspot.model import ObjectType, WayIn
 from sources.hubspot.properties import read_definitions
 from sources.hubspot.reading import BATCH
@@ -36,6 +35,7 @@ from sources.hubspot.schemas import MAX_AGE
 from sources.hubspot.state import SourceState, TableState
 
 PLAN = ("table", "way_in", "rows", "calls", "minutes", "note")
+BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "way")
 TOTALS = ("tables", "rows", "calls", "minutes", "calls_left_today")
 _OWNERS_CALLS = 2  # live and archived ones
 
@@ -54,6 +54,8 @@ class Step:
     note: str = ""
     total: int | None = None
     """Live records of the type in the portal."""
+    pages: int = 0
+    """Calls that a listing of it takes, where it is to be backfilled."""
 
 
 def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
@@ -73,8 +75,11 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     try:
         run.guard_portal(state.portal_id)
         run.full_refresh, run.refresh_schema = options.full_refresh, options.refresh_schema
+        if options.backfill:
+            run.config = replace(run.config, backfill=options.backfill)
         steps = _steps(run, options.objects, state)
         _tell(report, steps, run.client.limits.snapshot())
+        report.sections += _backfills(run, state, steps)
     finally:
         run.close()
     report.portal_id, report.calls = run.account.portal_id, run.client.meter.calls
@@ -110,7 +115,7 @@ def _look(run: Run, kind: ObjectType, source: SourceState) -> Step:
     fresh = run.full_refresh or state.watermark is None or state.working("backfill")
     try:
         if fresh or not kind.searchable:
-            return _backfill(run, kind, "backfill" if fresh else "listing")
+            return _whole(run, kind, source, fresh=fresh)
         return _increment(run, kind, state, source)
     except HubSpotError as error:
         if not is_absent(error):
@@ -118,16 +123,31 @@ def _look(run: Run, kind: ObjectType, source: SourceState) -> Step:
         return Step(kind.table, "none", rows=0, note=_absence(error), total=0)
 
 
-def _backfill(run: Run, kind: ObjectType, way_in: WayIn) -> Step:
+def _whole(run: Run, kind: ObjectType, source: SourceState, *, fresh: bool) -> Step:
+    """Plan to read all of a type: by listing, or a backfill by an export."""
     total = changes.extent(run.client, kind)[0] if kind.searchable else None
-    names = ",".join(row.name for row in read_definitions(run.client, kind))
-    step = Step(kind.table, way_in, rows=total, total=total)
+    names = [row.name for row in read_definitions(run.client, kind)]
+    step = Step(kind.table, "backfill" if fresh else "listing", rows=total, total=total)
     if total is None:
         step.note = "HubSpot does not tell how many there are"
-    pages = max(1, ceil((total or 0) / PAGE)) * (2 if len(names) > URL_PROPERTIES else 1)
     step.calls["search"] = int(kind.searchable)
-    step.calls["interval"] = 1 + pages + 1  # definitions, pages, and one of archived records
+    calls = exports.pages_of(total, names)
+    if fresh and total:
+        step.pages = calls
+        if _is_chosen(run, source, run.config.backfill, step):
+            step.way_in, calls = "export", exports.CALLS
+    step.calls["interval"] = 1 + calls + 1  # definitions, pages, and one of archived records
     return step
+
+
+def _is_chosen(run: Run, source: SourceState, way: str, step: Step) -> bool:
+    """Tell whether a sync that backfills in this way would take an export for the table."""
+    return exports.is_chosen(
+        way,
+        pages=step.pages,
+        calls_left=run.client.limits.snapshot()["daily"]["remaining"],
+        exports_left=exports.exports_left(run, source),
+    )
 
 
 def _increment(run: Run, kind: ObjectType, state: TableState, source: SourceState) -> Step:
@@ -213,3 +233,21 @@ def _tell(
             f"The sync takes {calls.total():,} calls, but {left:,} are left today; it keeps what "
             "it has loaded and goes on with the next run."
         )
+
+
+def _backfills(run: Run, source: SourceState, steps: Sequence[Step]) -> Iterator[Section]:
+    """Tell what each backfill costs by listing and by an export, and which `auto` would take."""
+    rows = [
+        (
+            step.table,
+            step.total,
+            step.pages,
+            exports.CALLS,
+            "export" if _is_chosen(run, source, "auto", step) else "list",
+            "export" if step.way_in == "export" else "list",
+        )
+        for step in steps
+        if step.pages
+    ]
+    if rows:
+        yield Section("backfills", BACKFILLS, rows, title="Calls of a backfill, by its way")

@@ -35,6 +35,7 @@ def opened(
             progress=collector,
         )
         run = open_run(config)
+        run.folder = str(folder)
         try:
             with exclusive(pipeline):
                 check_destination(pipeline)

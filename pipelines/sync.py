@@ -8,13 +8,14 @@ a killed run, or another machine, goes on exactly where the last complete load e
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from pipelines.copy import WarehouseCopy
+from pipelines.progress import RunCollector
 from pipelines.purge import clean_up
 from pipelines.report import RunReport, Section
 from pipelines.runlog import run_log, run_status
@@ -46,6 +47,8 @@ class SyncOptions:
     """Read all links again, whatever the schedule says."""
     verify: bool = False
     """Compare portal and warehouse afterwards."""
+    backfill: str | None = None
+    """How tables are read whole: `list`, `export` or `auto`; the setting decides where None."""
 
 
 def sync(
@@ -85,6 +88,9 @@ def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
     run.budget.rows = run.config.load_rows
     run.budget.seconds = run.config.load_minutes * 60
     run.sweep_links = options.links
+    if options.backfill:
+        run.config = replace(run.config, backfill=options.backfill)
+    run.on_message = collector.tell if isinstance(collector, RunCollector) else None
     run.on_expected = lambda table, total: collector.update(table, inc=0, total=total)
 
 

@@ -40,6 +40,8 @@ def test_defaults():
         ("load_minutes", "2.5", 2.5),
         ("timeout_seconds", "5", 5),
         ("max_attempts", "1", 1),
+        ("backfill", "auto", "auto"),
+        ("export_wait_minutes", "5", 5.0),
         ("pairs", '["deals_to_contacts"]', ["deals_to_contacts"]),
     ],
     ids=lambda value: str(value)[:30],
@@ -90,6 +92,8 @@ def test_missing_token():
         ("load_minutes", 0),
         ("timeout_seconds", float("inf")),
         ("max_attempts", 0),
+        ("backfill", "exports"),
+        ("export_wait_minutes", 0),
     ],
     ids=lambda value: repr(value)[:40],
 )

@@ -138,6 +138,8 @@ def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFai
         answer.status in _TRANSIENT or answer.status >= 500  # noqa: PLR2004 - server errors
     ):
         raise _final(answer, body, call)
+    if answer.status == _TOO_MANY and _is_about_exports(body, call):
+        raise _error(RateLimitedError, answer, body, call, "It is not sent again.")
     if answer.status == _TOO_MANY and "DAILY" in body.text("policyName").upper():
         raise _error(DailyQuotaError, answer, body, call, f"{RESET}; run again then.")
     wait = _retry_after(answer, body)
@@ -149,6 +151,12 @@ def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFai
         raise _error(UnavailableError, answer, body, call, "Run again in a few hours.")
     error = _error(UnavailableError, answer, body, call, "Run again later; nothing is lost.")
     return CallFailedError(error, wait_seconds=wait or _least_wait(answer.status, attempt))
+
+
+def _is_about_exports(body: _Body, call: str) -> bool:
+    """Whether a 429 refuses one more export today, rather than one more call now."""
+    starts = call.startswith("POST") and "/exports/" in call
+    return starts and "SECONDLY" not in body.text("policyName").upper()
 
 
 def undecodable(answer: Answer, call: str, reason: str) -> CallFailedError:

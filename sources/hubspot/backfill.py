@@ -10,6 +10,7 @@ from . import changes, sweeps
 from .archive import sweep_archived
 from .decoding import Record
 from .errors import HubSpotError, RequestRejectedError
+from .exports import read_export
 from .listing import Listing, NotKeysetError, Range, list_page
 from .model import Page
 from .run import Items, wait
@@ -31,7 +32,9 @@ def backfill(table: Table) -> Items:
     if run.on_expected and work["total"]:
         run.on_expected(table.name, work["total"])
     try:
-        finished = yield from _list(table, work)
+        finished = yield from read_export(table, work)
+        if finished is None:
+            finished = yield from _list(table, work)
     except NotKeysetError:
         work.update(ranges=None, sequential=True, rows=0)
         finished = yield from _list(table, work)
@@ -60,7 +63,8 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     agreed = work["rows"] == work["total"]
     if table.object_type.searchable:  # numbers that differ are asked for once more
         run.totals[table.name] = work["total"] if agreed else (yield from _total(table))
-    state.note_listing(started_at)
+    if not work["export"]:  # what an export may have left out, search still owes
+        state.note_listing(started_at)
     sweeps.note(state.sweep("calculated"), started_at)
     state.finish("backfill", watermark=started_at, total=max(work["rows"], work["total"] or 0))
     run.backfilled[table.name] = started_at

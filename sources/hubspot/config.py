@@ -28,6 +28,14 @@ _LEAST = {
     "lookback_minutes": 0,
     "sweep_at_once_calls": 0,
 }
+BACKFILLS = ("list", "export", "auto")
+_POSITIVE = (
+    "load_minutes",
+    "timeout_seconds",
+    "sweep_hours",
+    "links_hours",
+    "export_wait_minutes",
+)
 _SHARES = ("budget_share", "sweep_share", "purge_share")
 _VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")
 
@@ -70,6 +78,10 @@ class HubSpotConfig(BaseConfiguration):
     """How long an answer may keep silent; HubSpot itself gives up after 100 seconds."""
     max_attempts: int = 6
     """How often one call is tried before its failure counts."""
+    backfill: str = "list"
+    """How tables are read whole: `list`, `export`, or `auto` for what is cheaper."""
+    export_wait_minutes: float = 60
+    """How long an export may take before its table is listed instead."""
     pairs: list[str] | None = None
     """Pairs of object types to link beside the default ones, as `from:to`."""
     sensitive: bool = False
@@ -125,7 +137,9 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
     for name, least in _LEAST.items():
         if not isinstance(config[name], int) or config[name] < least:
             raise _out_of_range(name, f"a whole number of at least {least}")
-    for name in ("load_minutes", "timeout_seconds", "sweep_hours", "links_hours"):
+    if config.backfill not in BACKFILLS:
+        raise _out_of_range("backfill", "list, export or auto")
+    for name in _POSITIVE:
         if not _is_number(config[name]) or not 0 < config[name] < inf:
             raise _out_of_range(name, "a number above 0")
     return config

@@ -13,6 +13,11 @@ class LoadBudget:
     _rows: int = 0
     _began: float = field(default_factory=time.monotonic)
 
+    @property
+    def bounded(self) -> bool:
+        """Whether another load follows where this one ends too early."""
+        return self.rows != float("inf")
+
     def restart(self) -> None:
         """Begin the next load."""
         self._rows = 0

@@ -10,7 +10,7 @@ import msgspec
 R = TypeVar("R")
 
 Kind = Literal["text", "double", "bool", "date", "timestamp"]
-WayIn = Literal["backfill", "increment", "listing", "repair", "whole", "none"]
+WayIn = Literal["backfill", "export", "increment", "listing", "repair", "whole", "none"]
 Status = Literal["ok", "skipped", "failed"]
 
 

@@ -31,8 +31,8 @@ T = TypeVar("T")
 Items = Generator[Any, None, None]
 """Arrow tables for dlt, each marked for its own table; None while waiting."""
 
-Lane = Literal["interval", "search", "links"]
-LANES: dict[Lane, int] = {"interval": 0, "search": 2, "links": 0}
+Lane = Literal["interval", "search", "links", "exports"]
+LANES: dict[Lane, int] = {"interval": 0, "search": 2, "links": 0, "exports": 1}
 """Threads per rate budget, so that one that waits holds up no other; 0: the calls in flight."""
 
 
@@ -99,6 +99,12 @@ class Run:
     """What became of properties since they were last read."""
     on_expected: Callable[[str, int], None] | None = None
     """Told how many rows a table is expected to bring, for progress."""
+    on_message: Callable[[str], None] | None = None
+    """Told what takes its time, for progress."""
+    folder: str | None = None
+    """Where downloads lie while they are read; the machine's place for such where None."""
+    downloads: dict[str, Future[Any]] = field(default_factory=dict)
+    """Exports by table, on their way or being read; load after load takes its rows of them."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     outcomes: dict[str, TableOutcome] = field(default_factory=dict)
     open_tables: set[str] = field(default_factory=set)
@@ -231,6 +237,9 @@ class Run:
         self.client.cancel()
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
+        for download in self.downloads.values():
+            if not download.cancelled() and download.exception() is None:
+                download.result().close()
         self.client.close()
 
     def outcome_of(self, table: str) -> TableOutcome:

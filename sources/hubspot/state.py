@@ -147,6 +147,10 @@ class TableState:
         """Whether the table may hold rows from before its state began."""
         return bool(self._state.get("anew"))
 
+    def note_older_rows(self) -> None:
+        """Say that the table holds rows that an open backfill begins anew from."""
+        self._state["anew"] = True
+
     @property
     def listed_at(self) -> datetime | None:
         """When the last full listing began: it lags behind nothing, so nothing before is owed."""
@@ -264,6 +268,16 @@ class SourceState:
     @cleanup.setter
     def cleanup(self, tables: Iterable[str]) -> None:
         self._state["cleanup"] = sorted(tables)
+
+    def note_export(self, at: datetime) -> None:
+        """Remember that an export was started."""
+        since = to_text(at - timedelta(days=1)) or ""
+        kept = [text for text in self._state.get("exports", ()) if text > since]
+        self._state["exports"] = [*kept, to_text(at)]
+
+    def exports_since(self, at: datetime) -> int:
+        """Count the exports that were started after an instant."""
+        return sum(text > (to_text(at) or "") for text in self._state.get("exports", ()))
 
     def spend_on_sweeps(self, calls: int, *, now: datetime, allowance: int) -> bool:
         """Take calls for a sweep of links from the day's allowance; False if they are not left."""

@@ -25,6 +25,13 @@ def check_shape(state: object, shape: Any, whose: str, remedy: str) -> None:  # 
         ) from error
 
 
+class Export(msgspec.Struct):
+    """An export that was started, and how many of its rows are loaded."""
+
+    id: str
+    rows: int = 0
+
+
 class Backfill(msgspec.Struct):
     """A listing of all live records that goes on in the next load."""
 
@@ -36,6 +43,8 @@ class Backfill(msgspec.Struct):
     last_id: int | None = None
     sequential: bool = False
     rows: int = 0
+    export: Export | None = None
+    """None, where it is there at all: decided against."""
 
 
 class Increment(msgspec.Struct):
