@@ -17,12 +17,15 @@ VALUES: tuple[Any, ...] = (
     [{**ENDS, "types": [1]}], [{"from": 1, "to": [1]}], [{"filters": [1]}],
     [{"filters": [{"propertyName": 1, "operator": "EQ", "value": []}]}],
     [{"to": {"id": "1"}, "types": [{}]}], {"email": []}, [{"id": "x", "after": 1}], "9" * 30,
+    "", [""], {"filters": [{"property": {}}]}, {"filterGroups": 1, "query": 5},
 )  # fmt: skip
 FITTING: dict[str, Any] = {
     "inputs": [], "properties": [], "propertiesWithHistory": [], "type": "string",
     "fieldType": "text", "labels": {}, "exportType": "VIEW", "format": "CSV", "language": "EN",
     "objectType": "contacts", "objectProperties": ["email"], "exportInternalValuesOptions": [],
     "overrideAssociatedObjectsPerDefinitionPerRowLimit": True, "associatedObjectType": [],
+    "includeLabeledAssociations": False,
+    "includePrimaryDisplayPropertyForAssociatedObjects": False,
 }  # fmt: skip
 NAMES = {
     "version": "2026-03", "type": "contacts", "from_type": "contacts", "to_type": "companies",
@@ -43,7 +46,7 @@ def _bodies(route: Route) -> Iterator[Any]:
     yield from VALUES
     members = [member.rstrip("!") for member in route.body or ()]
     required = {m.rstrip("!") for m in route.body or () if m.endswith("!")}
-    whole = {name: FITTING.get(name, "x") for name in required}
+    whole = {name: FITTING.get(name, "x") for name in (*required, *FITTING) if name in members}
     for name in members:
         yield from ({**whole, name: value} for value in VALUES)
 

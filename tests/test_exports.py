@@ -19,6 +19,7 @@ from sources.hubspot import HubSpotConfig, open_run
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.download import DownloadError, download
+from sources.hubspot.errors import UnavailableError
 from sources.hubspot.export_fetch import ExportUnusableError, Opened, fetch, start
 from sources.hubspot.exports import is_chosen, read_export
 from sources.hubspot.links import Links
@@ -296,6 +297,24 @@ def test_export_that_is_not_the_table(
         fetched(table)
 
 
+def test_waiting_is_told(portal: Portal, table: Table) -> None:
+    """Whoever watches a run learns what it waits for."""
+    told: list[str] = []
+    table.run.on_message = told.append
+    portal.settings.export_polls = 1
+    fetched(table).close()
+    assert told == ["contacts: waiting for HubSpot's export, 0 s so far"]
+
+
+def test_cancelled_run_downloads_no_further(portal: Portal, table: Table) -> None:
+    """A run that is to stop leaves a download where it is; the export waits for the next run."""
+    export_id = str(start(table).id)
+    portal.mutations.add(path=FILE, operations=lambda _: table.client.cancel())
+    with pytest.raises(UnavailableError, match="cancelled"):
+        fetch(table, export_id, total=150, skip=0)
+    assert portal.journal.count(kind="downloads.file") == 1
+
+
 def test_instants_without_seconds(portal: Portal, table: Table) -> None:
     """Values as people see them are not taken for those of the API."""
     portal.settings.export_minutes = True
@@ -347,6 +366,8 @@ def test_start_that_is_refused(
     for _ in range(2):
         assert result_of(read_export(table, work)) is None
     assert reason in (table.outcome.error or "")
+    yesterday = table.run.now() - timedelta(days=1)
+    assert table.source.exports_since(yesterday) == (30 if obstacle is all_used else 0)
     assert portal.journal.count(path_contains="/exports/") == asked
 
 

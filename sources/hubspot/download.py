@@ -1,5 +1,6 @@
 """Files from signed addresses: no token goes there, and the address, a secret itself, nowhere."""
 
+from collections.abc import Callable
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -16,7 +17,14 @@ class DownloadError(Exception):
     """A file did not arrive, or not whole; its message never holds the address."""
 
 
-def download(address: str, file: IO[bytes], *, timeout_seconds: float, plain: bool = False) -> None:
+def download(
+    address: str,
+    file: IO[bytes],
+    *,
+    timeout_seconds: float,
+    plain: bool = False,
+    proceed: Callable[[], object] = bool,
+) -> None:
     """Write what an address holds into an empty file, piece by piece.
 
     Guarantees: memory is bounded; what the request carries is the address and nothing of ours.
@@ -26,6 +34,7 @@ def download(address: str, file: IO[bytes], *, timeout_seconds: float, plain: bo
         file: open for writing.
         timeout_seconds: how long the sender may keep silent.
         plain: whether http will do, as for an emulator.
+        proceed: called before every piece, to do nothing or to end the download by an error.
 
     Raises:
         DownloadError: it is refused, or stops before its end.
@@ -41,6 +50,7 @@ def download(address: str, file: IO[bytes], *, timeout_seconds: float, plain: bo
                 if answer.status_code != requests.codes.ok:
                     raise DownloadError(f"its address answers {answer.status_code}")
                 for piece in answer.iter_content(_PIECE):
+                    proceed()
                     file.write(piece)
         except requests.RequestException as error:
             raise DownloadError(f"it did not arrive whole ({type(error).__name__})") from None

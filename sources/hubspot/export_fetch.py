@@ -150,15 +150,20 @@ def _wait_for(table: Table, export_id: str) -> str:
             raise ExportUnusableError(f"it was not ready after {limit / 60:g} minutes")
         if run.on_message and time.monotonic() - told >= min(_TELL_SECONDS, waited):
             told = time.monotonic()
-            run.on_message(f"{table.name}: HubSpot prepares the export, for {waited:.0f} s so far")
+            run.on_message(f"{table.name}: waiting for HubSpot's export, {waited:.0f} s so far")
         client.limits.wait(min(pause, limit - waited))
         pause = min(2 * pause, _LONGEST_WAIT_SECONDS)
 
 
 def _download(table: Table, address: str, spool: IO[bytes]) -> None:
-    config = table.run.config
-    plain = config.base_url.startswith("http:")
-    download(address, spool, timeout_seconds=config.timeout_seconds, plain=plain)
+    config, limits = table.run.config, table.client.limits
+    download(
+        address,
+        spool,
+        timeout_seconds=config.timeout_seconds,
+        plain=config.base_url.startswith("http:"),
+        proceed=lambda: limits.wait(0),  # it may be cancelled
+    )
 
 
 def _count(table: Table, export_id: str, file: ExportFile, total: int) -> None:

@@ -105,6 +105,7 @@ def _start(table: Table) -> Generator[None, None, dict[str, Any] | None]:
     try:
         started = yield from wait(run.submit(partial(start, table)))
     except (ScopeMissingError, RequestRejectedError, RateLimitedError) as error:
+        table.source.take_back_export()
         _say_why(table, str(error))
         return None
     return {"id": str(started.id), "rows": 0}

@@ -275,6 +275,10 @@ class SourceState:
         kept = [text for text in self._state.get("exports", ()) if text > since]
         self._state["exports"] = [*kept, to_text(at)]
 
+    def take_back_export(self) -> None:
+        """Forget the last export: it was refused."""
+        self._state["exports"].pop()
+
     def exports_since(self, at: datetime) -> int:
         """Count the exports that were started after an instant."""
         return sum(text > (to_text(at) or "") for text in self._state.get("exports", ()))

@@ -78,6 +78,8 @@ def _check_kind(body: dict[str, Any]) -> None:
 
 
 def _table(call: Call, name: str) -> RecordTable:
+    if not name:
+        raise invalid("An object type must not be empty")
     table = call.table(name)
     if table.type.custom and name != table.type.type_id:
         raise invalid(f"{name!r}: a custom object is exported by its type id")
