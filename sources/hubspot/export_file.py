@@ -133,7 +133,7 @@ def to_records(
     results = [
         {
             "id": row[ID],
-            "properties": {name: value for name, value in row.items() if value},
+            "properties": {name: value or None for name, value in row.items()},
             "createdAt": row[created],
             "updatedAt": row[modified],
             "archived": False,
