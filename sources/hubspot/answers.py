@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import requests
+import urllib3
 
 from .config import setting
 from .errors import (
@@ -174,7 +175,9 @@ def undecodable(answer: Answer, call: str, reason: str) -> CallFailedError:
     return CallFailedError(_error(ContractError, answer, body, call, remedy, found), patience=2)
 
 
-def unreachable(error: requests.RequestException, call: str) -> CallFailedError:
+def unreachable(
+    error: requests.RequestException | urllib3.exceptions.HTTPError, call: str
+) -> CallFailedError:
     """Tell what it means that no whole answer came.
 
     Raises:

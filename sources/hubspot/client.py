@@ -2,7 +2,6 @@
 
 import copy
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
@@ -22,6 +22,7 @@ from .clock import PortalClock
 from .config import HubSpotConfig, check_config
 from .errors import DailyQuotaError
 from .limits import Budget, Limits
+from .meter import Meter
 from .paths import budget_of, path_of
 
 T = TypeVar("T")
@@ -31,35 +32,6 @@ USER_AGENT = "hubspot-elt"
 _CONNECT_SECONDS = 10.0
 _FIRST_WAIT_SECONDS = 0.5  # back-off: doubles with each attempt
 _LONGEST_BACK_OFF_SECONDS = 30.0
-
-
-class Meter:
-    """Counts the calls of one table, and of everything into its parent."""
-
-    def __init__(self, parent: "Meter | None" = None) -> None:
-        self._parent = parent
-        self._lock = threading.Lock()
-        self.calls = 0
-        """Requests sent, retries among them."""
-        self.retries = 0
-        self.rate_limited = 0
-        """Answers with status 429."""
-        self.seconds = 0.0
-        """Time between sending and answer, summed over the threads."""
-
-    def add(
-        self, *, calls: int = 0, retries: int = 0, rate_limited: int = 0, seconds: float = 0.0
-    ) -> None:
-        """Count; safe from every thread."""
-        with self._lock:
-            self.calls += calls
-            self.retries += retries
-            self.rate_limited += rate_limited
-            self.seconds += seconds
-        if self._parent:
-            self._parent.add(
-                calls=calls, retries=retries, rate_limited=rate_limited, seconds=seconds
-            )
 
 
 class Client:
@@ -102,6 +74,12 @@ class Client:
         self._timeout = config.timeout_seconds
         self._auth = BearerAuth(config.access_token)
         self._session = _session(config, self._auth)
+        base = requests.Request("GET", config.base_url)
+        self._template = self._session.prepare_request(base)
+        # proxies and certificates
+        self._transport = self._session.merge_environment_settings(
+            config.base_url, {}, stream=True, verify=None, cert=None
+        )
         self._portal_clock = PortalClock(clock)
 
     def __repr__(self) -> str:
@@ -220,19 +198,19 @@ class Client:
         """Send a call within its budget and learn what the answer's headers tell."""
         slot = self.limits.acquire(call.budget)
         try:
-            response = self._session.request(
-                call.method,
-                call.url,
-                data=call.content,
+            response = self._session.send(
+                self._prepared(call),
                 timeout=(min(_CONNECT_SECONDS, self._timeout), self._timeout),
                 allow_redirects=False,  # the token goes to the base URL only
+                **self._transport,
             )
-        except requests.RequestException as error:
+            body = response.raw.read(decode_content=True)  # in one piece, not by the 10 KB
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise unreachable(error, str(call)) from error
         finally:
             self.limits.release(slot)
             self.meter.add(calls=1, seconds=slot.answered_at - slot.sent_at)
-        answer = Answer(response.status_code, response.headers, self._body(response))
+        answer = Answer(response.status_code, response.headers, self._redacted(response, body))
         self.limits.learn(call.budget, answer.headers, slot)
         if answer.date is not None:
             self._portal_clock.learn(answer.date, slot.answered_at)
@@ -240,11 +218,18 @@ class Client:
             self.meter.add(rate_limited=1)
         return answer
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _prepared(self, call: "_Call") -> requests.PreparedRequest:
+        """Make a request of a call; its URL is sent as it is, for requests takes long over it."""
+        request = self._template.copy()
+        request.method, request.url = call.method, call.url
+        request.prepare_body(call.content, None)
+        return request
+
+    def _redacted(self, response: requests.Response, body: bytes) -> bytes:
         """Return the body; that of an error without the token, whatever HubSpot echoes."""
         if response.ok:
-            return response.content
-        return self._auth.redacted(response.content.decode("utf-8", "replace")).encode()
+            return body
+        return self._auth.redacted(body.decode("utf-8", "replace")).encode()
 
 
 @dataclass(frozen=True, slots=True)
