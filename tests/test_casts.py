@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +41,7 @@ def test_cast(kind: Kind, text: str, value: Any, reason: str | None, *, crowd: b
     """A text becomes the value and the reject of the table, whatever is beside it in its column."""
     usual = {"text": "a", "double": "1", "bool": "true"}.get(kind, "2024-01-01")
     values = [usual, None, text, "", usual] if crowd else [text]
-    array, reasons = cast(values, kind)
+    array, reasons = cast(pa.array(values, pa.string()), kind)
     at = 2 if crowd else 0
     assert array[at].as_py() == expected(kind, value)
     assert reasons == ({at: reason} if reason else {})
@@ -92,7 +93,7 @@ def microseconds_of(text: str) -> Fraction:
 )
 def test_every_value_is_exact_or_rejected(kind: Kind, values: list[str | None]) -> None:
     """Any text in any kind goes through; what has no reject is exactly what HubSpot wrote."""
-    array, reasons = cast(values, kind)
+    array, reasons = cast(pa.array(values, pa.string()), kind)
     assert len(array) == len(values)
     for index, (text, value) in enumerate(zip(values, array.to_pylist(), strict=True)):
         if not text:
@@ -107,7 +108,7 @@ def test_every_value_is_exact_or_rejected(kind: Kind, values: list[str | None]) 
 @given(kind=st.sampled_from(KINDS), texts=st.lists(TEXTS, min_size=1, max_size=8))
 def test_a_cast_does_not_depend_on_the_neighbours(kind: Kind, texts: list[str]) -> None:
     """A column casts every value as if it were alone."""
-    array, reasons = cast(texts, kind)
-    alone = [cast([text], kind) for text in texts]
+    array, reasons = cast(pa.array(texts, pa.string()), kind)
+    alone = [cast(pa.array([text], pa.string()), kind) for text in texts]
     assert array.to_pylist() == [one[0].as_py() for one, _ in alone]
     assert reasons == {i: found[0] for i, (_, found) in enumerate(alone) if found}

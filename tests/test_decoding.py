@@ -43,6 +43,21 @@ def test_members_of_the_envelope(id_: Any) -> None:
     assert [record.id for record in page.results] == ["1"]
 
 
+def test_any_order_of_properties() -> None:
+    """Each value arrives in its own column, in whatever order each page names the properties."""
+    names = ["a", "b", "c", "d"]
+    schema = TableSchema("t", tuple(Column(name, name, "text", "") for name in names))
+    decoder = RecordDecoder(schema)
+    for order in ("dbca", "abcd", "ca", "", "dcbxa"):
+        properties = {name: f"{name} of {order}" for name in order}
+        found = [{"id": "1", "properties": properties}, {"id": "2", "properties": {"b": "2"}}]
+        records = decoder.page(json.dumps({"results": found}).encode()).results
+        rows = to_batch(records[::-1], schema, synced_at=NOW).rows.select(["id", *names])
+        nothing = dict.fromkeys(names)
+        first = {"id": "1"} | nothing | {name: properties.get(name) for name in names}
+        assert rows.to_pylist() == [{"id": "2"} | nothing | {"b": "2"}, first]
+
+
 def test_own_id_among_the_merged_ones() -> None:
     """A record is never taken for one that was merged into itself."""
     schema = TableSchema("t", (Column("hs_merged_object_ids", "merged", "text", ""),))

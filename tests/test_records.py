@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -355,7 +356,7 @@ def test_each_of_many_columns_gets_its_own_values(records: int) -> None:
     reasons = {}
     for column in schema.columns:
         values = [row.get(column.property) for row in texts]
-        array, found = cast(values, column.kind)
+        array, found = cast(pa.array(values, pa.string()), column.kind)
         assert batch.rows[column.name].to_pylist() == array.to_pylist()
         reasons |= {(str(r), column.property): (values[r], why) for r, why in found.items()}
     assert rejected(batch) == reasons

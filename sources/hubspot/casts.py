@@ -7,7 +7,7 @@ double, or the microsecond, is kept), `nul_character` (removed). `""` is null in
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 
@@ -47,7 +47,7 @@ _ISO = re.compile(
 
 
 def cast(
-    values: Sequence[str | None], kind: Kind, *, strip_nul: bool = False
+    texts: pa.StringArray, kind: Kind, *, strip_nul: bool = False
 ) -> tuple[pa.Array, dict[int, str]]:
     """Cast one column.
 
@@ -55,14 +55,13 @@ def cast(
     index is among the rejects, or both where the column holds the nearest there is.
 
     Args:
-        values: texts as HubSpot writes them; they must be encodable.
+        texts: as HubSpot writes them.
         kind: of the column.
         strip_nul: remove NUL characters from text, for warehouses that cannot hold them.
 
     Returns:
         The column, and the reasons of its rejects by index.
     """
-    texts = pa.array(values, pa.string())
     if texts.null_count == len(texts):
         return pa.nulls(len(texts), TYPES[kind]), {}
     empty = pc.equal(texts, "")

@@ -1,4 +1,4 @@
-"""Page bytes -> records: structs with one field per property, whatever the page holds.
+"""Page bytes -> records, and the values of their properties in columns, whatever a page holds.
 
 A page is decoded in one step. What the fast decoder refuses, such as numbers among the texts or
 escapes that are no character, is decoded slowly and mended, and the record remembers it.
@@ -6,14 +6,18 @@ escapes that are no character, is decoded slowly and mended, and the record reme
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any
 
 import msgspec
+import pyarrow as pa
+from msgspec.structs import astuple
 
 from .model import Page, TableSchema
 
+MERGED_IDS = "hs_merged_object_ids"
 _MENDED = "_hs_mended"  # HubSpot sends no such member
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\')
@@ -22,39 +26,59 @@ _LONGEST_INTEGER = 4_000  # digits; Python reads no more than 4,300
 _UNFIT_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # msgspec takes no such member names
 
 
-class Record(Protocol):
-    """A record as HubSpot gives it; `properties` has one field per column."""
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The property values of one page, as HubSpot writes them.
+
+    They are made in the thread that decodes, while the texts are still in the processor's cache;
+    doing that a thousand records later takes twice as long.
+    """
+
+    texts: pa.StringArray
+    """Of one property for every record, then of the next."""
+    size: int
+    """Records of the page."""
+    positions: Sequence[int]
+    """Where each property of the schema is among those of `texts`."""
+
+    def of(self, index: int) -> pa.StringArray:
+        """Return the values of the schema's property at an index, one per record."""
+        return self.texts.slice(self.positions[index] * self.size, self.size)
+
+
+class Record(msgspec.Struct, gc=False):
+    """A record as HubSpot gives it; its properties are a row of its page's values."""
 
     id: str
-    properties: Any
     createdAt: str | None  # noqa: N815 - HubSpot's own name
     updatedAt: str | None  # noqa: N815 - HubSpot's own name
     archived: bool
     archivedAt: str | None  # noqa: N815 - HubSpot's own name
     mended: dict[str, str] | None
     """Texts that held what is no character, escaped, by property."""
+    merged: str | None
+    """The value of `hs_merged_object_ids`."""
+    values: Values
+    row: int
 
 
 class RecordDecoder:
     """Decodes answers that hold records of one table; safe to share between threads.
 
     Args:
-        schema: the table; its properties become the fields of the records, in its order.
+        schema: the table; the values of its properties are decoded, whatever else there is.
     """
 
     def __init__(self, schema: TableSchema) -> None:
-        """Generate the struct that records are decoded into."""
+        """Prepare for properties in the schema's order; the first page tells HubSpot's."""
         self.properties = schema.properties
-        fields = [f"p{index}" for index in range(len(self.properties))]
-        self._by_name = dict(zip(self.properties, fields, strict=True))
         self._members = {
-            name: f"\x7f{name_of_field}" if _UNFIT_NAME.search(name) else name
-            for name, name_of_field in self._by_name.items()
+            name: f"\x7fp{index}" if _UNFIT_NAME.search(name) else name
+            for index, name in enumerate(self.properties)
         }
-        record: Any = _record_type(dict(zip(fields, self._members.values(), strict=True)))
-        self._page_type = Page[record]
-        self._decode: Callable[[bytes], Page[Record]] = msgspec.json.Decoder(self._page_type).decode
         self._only_slowly = list(self._members.values()) != list(self.properties)
+        self._shape = _Shape(self.properties, self._members)
+        self._learned = False
 
     def page(self, body: bytes) -> Page[Record]:
         """Decode one answer of a listing, a search or a batch read.
@@ -71,15 +95,27 @@ class RecordDecoder:
         if self._only_slowly:
             return self._decode_slowly(body)
         try:
-            return self._decode(body)
+            page = self._shape.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._decode_slowly(body)
+        if not self._learned and page.results:
+            self._learn(body)
+        return page
+
+    def _learn(self, body: bytes) -> None:
+        """Take over HubSpot's order of properties: in order they are found at once."""
+        self._learned = True
+        first = msgspec.json.decode(body, type=_FirstRecords).results[0].properties
+        named = [name for name in first if name in self._members]
+        order = (*named, *(name for name in self.properties if name not in first))
+        if order != self._shape.order:
+            self._shape = _Shape(self.properties, {name: self._members[name] for name in order})
 
     def merged_ids(self, record: Record) -> list[str]:
         """List the ids that were merged into a record, never its own."""
-        member = self._by_name.get("hs_merged_object_ids")
-        text = getattr(record.properties, member) if member else None
-        ids = dict.fromkeys(id_.strip() for id_ in (text or "").split(";"))
+        if not record.merged:
+            return []
+        ids = dict.fromkeys(id_.strip() for id_ in record.merged.split(";"))
         return [id_ for id_ in ids if id_ and id_ != record.id]
 
     def _decode_slowly(self, body: bytes) -> Page[Record]:
@@ -93,10 +129,9 @@ class RecordDecoder:
         except (ValueError, RecursionError) as error:
             raise msgspec.DecodeError(str(error)) from error
         try:
-            page: Page[Record] = msgspec.convert(answer, self._page_type)
+            return self._shape.convert(answer)
         except UnicodeEncodeError as error:  # the name of a member, which is HubSpot's own
             raise msgspec.ValidationError(str(error)) from error
-        return page
 
     def _mend(self, record: dict[str, Any]) -> None:
         """Make a record's values text, in the shape of the struct."""
@@ -119,11 +154,66 @@ class RecordDecoder:
         }
 
 
-def _record_type(members: Mapping[str, str]) -> Any:  # noqa: ANN401 - a generated type
-    """Generate the struct of a record; `members`: field -> name of the property in JSON."""
+class _Properties(msgspec.Struct):
+    properties: dict[str, Any] = {}
+
+
+class _FirstRecords(msgspec.Struct):
+    results: list[_Properties]
+
+
+class _Shape:
+    """The struct that pages are decoded into: one field per property, in one order.
+
+    Fields that come in another order than the struct's are searched for, which takes three times
+    as long.
+    """
+
+    def __init__(self, properties: Sequence[str], members: Mapping[str, str]) -> None:
+        """Generate it; `members`: the names in JSON of all properties, in the struct's order."""
+        self.order = tuple(members)
+        at = {name: position for position, name in enumerate(self.order)}
+        self._positions = [at[name] for name in properties]
+        self._merged_at = at.get(MERGED_IDS)
+        self._page_type = Page[_record_type(members.values())]  # type: ignore[misc]
+        self._decode: Callable[[bytes], Page[Any]] = msgspec.json.Decoder(self._page_type).decode
+
+    def decode(self, body: bytes) -> Page[Record]:
+        """Decode an answer as it is; what does not fit is an error of msgspec's."""
+        return self._to_page(self._decode(body))
+
+    def convert(self, answer: Any) -> Page[Record]:  # noqa: ANN401 - any JSON
+        """Make a page of an answer that is decoded already."""
+        return self._to_page(msgspec.convert(answer, self._page_type))
+
+    def _to_page(self, page: Page[Any]) -> Page[Record]:
+        rows = [astuple(found.properties) for found in page.results]
+        texts = pa.array(chain.from_iterable(zip(*rows, strict=True)), pa.string())
+        values = Values(texts, len(rows), self._positions)
+        at = self._merged_at
+        records = [
+            Record(
+                found.id,
+                found.createdAt,
+                found.updatedAt,
+                found.archived,
+                found.archivedAt,
+                found.mended,
+                None if at is None else rows[row][at],
+                values,
+                row,
+            )
+            for row, found in enumerate(page.results)
+        ]
+        return Page(records, page.paging, page.total, page.errors)
+
+
+def _record_type(members: Iterable[str]) -> Any:  # noqa: ANN401 - a generated type
+    """Generate the struct of a record; `members`: the names of its properties in JSON."""
     text = str | None
+    fields = {f"p{index}": member for index, member in enumerate(members)}
     properties = msgspec.defstruct(
-        "Properties", [(name, text, None) for name in members], rename=members, gc=False
+        "Properties", [(name, text, None) for name in fields], rename=fields, gc=False
     )
     return msgspec.defstruct(
         "Record",

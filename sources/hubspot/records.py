@@ -8,14 +8,14 @@ character became U+FFFD).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec.structs import astuple
 
 from .casts import TIMESTAMP, TYPES, cast
-from .decoding import Record
+from .decoding import Record, Values
 from .model import Kind, TableSchema
 
 REJECTS: pa.Schema = pa.schema(
@@ -89,15 +89,14 @@ class _Block:
     found: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """Raw text and reason by id and property."""
 
-    def cast(
-        self, names: Sequence[str], kind: Kind, values: Sequence[str | None]
-    ) -> dict[str, pa.Array]:
+    def cast(self, names: Sequence[str], kind: Kind, texts: pa.StringArray) -> dict[str, pa.Array]:
         """Cast the values of some properties: of the first one for every id, then of the next."""
-        array, reasons = cast(values, kind, strip_nul=self.strip_nul)
+        array, reasons = cast(texts, kind, strip_nul=self.strip_nul)
         size = len(self.ids)
-        for index, reason in reasons.items():
+        misfits = texts.take(list(reasons)).to_pylist() if reasons else []
+        for (index, reason), raw in zip(reasons.items(), misfits, strict=True):
             column, row = divmod(index, size)
-            self.reject(self.ids[row], names[column], values[index] or "", reason)
+            self.reject(self.ids[row], names[column], raw, reason)
         return {name: array.slice(at * size, size) for at, name in enumerate(names)}
 
     def reject(self, id_: str, name: str, raw: str, reason: str) -> None:
@@ -116,20 +115,50 @@ def _property_columns(
     block: _Block, records: Sequence[Record], schema: TableSchema
 ) -> list[pa.Array]:
     """Make the columns of properties, in the order of the schema."""
-    rows = [astuple(record.properties) for record in records]
-    texts = zip(*rows, strict=True) if rows else [()] * len(schema.columns)
+    parts = _parts(records)
     arrays: dict[str, pa.Array] = {}
-    groups: dict[Kind, tuple[list[str], list[str | None]]] = {kind: ([], []) for kind in TYPES}
-    for column, values in zip(schema.columns, texts, strict=True):
-        names, flat = groups[column.kind]
+    groups: dict[Kind, tuple[list[str], list[pa.Array]]] = {kind: ([], []) for kind in TYPES}
+    for index, column in enumerate(schema.columns):
+        names, texts = groups[column.kind]
         names.append(column.property)
-        flat.extend(values)
+        texts.extend(part.of(index) for part in parts)
         if len(names) == _TOGETHER:
-            arrays |= block.cast(names, column.kind, flat)
+            arrays |= block.cast(names, column.kind, _joined(texts))
             groups[column.kind] = ([], [])
-    for kind, (names, flat) in groups.items():
-        arrays |= block.cast(names, kind, flat)
+    for kind, (names, texts) in groups.items():
+        if names:
+            arrays |= block.cast(names, kind, _joined(texts))
     return [arrays[column.property] for column in schema.columns]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Records in a row that came with one page."""
+
+    values: Values
+    rows: pa.Array | None
+    """Their rows; None where they are all of the page."""
+
+    def of(self, index: int) -> pa.StringArray:
+        """Return their values of the schema's property at an index."""
+        texts = self.values.of(index)
+        return texts if self.rows is None else texts.take(self.rows)
+
+
+def _joined(texts: Sequence[pa.StringArray]) -> pa.StringArray:
+    """Join arrays; there are none where there are no records."""
+    return pa.concat_arrays(texts) if texts else pa.array([], pa.string())
+
+
+def _parts(records: Sequence[Record]) -> list[_Part]:
+    """Divide records by the page they came with."""
+    parts = []
+    for _, group in groupby(records, key=lambda record: id(record.values)):
+        found = list(group)
+        rows, values = [record.row for record in found], found[0].values
+        is_whole = rows == list(range(values.size))
+        parts.append(_Part(values, None if is_whole else pa.array(rows, pa.int32())))
+    return parts
 
 
 def _own_columns(
@@ -137,7 +166,7 @@ def _own_columns(
 ) -> list[pa.Array]:
     """Make the columns that start with `_hs_`, in the order of OWN_COLUMNS."""
     names = ("createdAt", "updatedAt", "archivedAt")
-    texts = [getattr(record, name) for name in names for record in records]
+    texts = pa.array([getattr(record, name) for name in names for record in records], pa.string())
     created, updated, gone = block.cast(names, "timestamp", texts).values()
     archived = pa.array([record.archived for record in records], pa.bool_())
     never, nothing = pa.scalar(None, TIMESTAMP), pa.scalar(None, pa.string())
@@ -178,6 +207,6 @@ def tombstones(
 
 def instants_ms(records: Sequence[Record]) -> dict[str, int]:
     """Tell by id when records were last changed, in epoch milliseconds; 0 where that is unknown."""
-    at, _ = cast([record.updatedAt for record in records], "timestamp")
+    at, _ = cast(pa.array([record.updatedAt for record in records], pa.string()), "timestamp")
     microseconds = pc.cast(at, pa.int64()).to_pylist()
     return {r.id: (us or 0) // 1000 for r, us in zip(records, microseconds, strict=True)}
