@@ -1,0 +1,69 @@
+"""How many records per CPU second a first sync of contacts loads into DuckDB; one JSON line.
+
+    python tests/bench/backfill.py --contacts 100000 --properties 150
+
+With `--merge 10000` so many contacts change afterwards, and a second line tells what it costs to
+merge them.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness import EmulatedPortal, emulated, figures, import_cpu_seconds, report, sync
+
+LISTED = ("--objects", "contacts")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contacts", type=int, default=100_000)
+    parser.add_argument("--properties", type=int, default=150)
+    parser.add_argument("--merge", type=int, default=0)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        emulated(contacts=options.contacts, properties=options.properties) as portal,
+    ):
+        folder = Path(name)
+        imports = import_cpu_seconds(folder)
+        usage = sync(portal, folder, *LISTED)
+        rows = json.loads(usage.output)["tables"]["contacts"]["rows"]
+        cpu = usage.cpu_seconds - imports
+        report(
+            "backfill",
+            contacts=rows,
+            properties=options.properties,
+            records_per_cpu_second=round(rows / cpu),
+            import_cpu_seconds=imports,
+            calls=portal.calls(),
+            **figures(usage),
+        )
+        if options.merge:
+            merge(portal, folder, options.merge, imports)
+
+
+def merge(portal: EmulatedPortal, folder: Path, changed: int, imports: float) -> None:
+    """Change so many contacts, spread over all, and sync again."""
+    ids = list(portal.control("truth", method="GET", type="contacts"))
+    step = max(1, len(ids) // changed)
+    operations = [
+        {"op": "update", "args": ["contacts", id_, {"jobtitle": "CTO"}]}
+        for id_ in ids[::step][:changed]
+    ]
+    portal.control("perform", operations=operations)
+    portal.control("clock", advance=7_200_000)
+    portal.control("journal", method="DELETE")
+    usage = sync(portal, folder, *LISTED)
+    rows = json.loads(usage.output)["tables"]["contacts"]["rows"]
+    cpu = round(usage.cpu_seconds - imports, 2)
+    report("merge", rows=rows, merge_cpu_seconds=cpu, calls=portal.calls(), **figures(usage))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""How many calls a backfill, an increment and an idle run make, beside the least; JSON lines.
+
+python tests/bench/calls.py --contacts 30000 --changed 2000
+"""
+
+import argparse
+import sys
+import tempfile
+from math import ceil
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness import EmulatedPortal, emulated, report, sync
+
+TYPES = ("contacts", "companies", "deals")
+LISTED = ("--objects", ",".join(TYPES))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contacts", type=int, default=30_000)
+    parser.add_argument("--properties", type=int, default=20)
+    parser.add_argument("--changed", type=int, default=2_000)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        emulated(contacts=options.contacts, properties=options.properties) as portal,
+    ):
+        folder = Path(name)
+        portal.control("settings", journal_limit=10**6)
+        sync(portal, folder, *LISTED)
+        live = {kind: list(portal.control("truth", method="GET", type=kind)) for kind in TYPES}
+        counts = {kind: len(ids) for kind, ids in live.items()}
+        least = sum(ceil(count / 100) for count in counts.values()) + least_links(portal, counts)
+        tell(portal, "backfill", least, records=counts)
+        sync(portal, folder, *LISTED)
+        tell(portal, "idle", len(TYPES))
+        change(portal, live["contacts"], options.changed)
+        sync(portal, folder, *LISTED)
+        k = options.changed
+        pairs = 4  # contacts with contacts and companies, deals with contacts, contacts of both
+        tell(portal, "increment", ceil(k / 200) + ceil(k / 100) + pairs * ceil(k / 1000) + 3)
+
+
+def change(portal: EmulatedPortal, ids: list[str], count: int) -> None:
+    """Change so many contacts, spread over all."""
+    chosen = ids[:: max(1, len(ids) // count)][:count]
+    operations = [
+        {"op": "update", "args": ["contacts", id_, {"jobtitle": "CTO"}]} for id_ in chosen
+    ]
+    portal.control("perform", operations=operations)
+    portal.control("clock", advance=60_000)
+    portal.control("journal", method="DELETE")
+
+
+def least_links(portal: EmulatedPortal, counts: dict[str, int]) -> int:
+    """Count a call per 1,000 records of each pair that was read."""
+    requests = portal.control("journal", method="GET")["requests"]
+    paths = {r["path"] for r in requests if r["path"].endswith("/batch/read")}
+    sources = [path.split("/")[-4] for path in paths if "/associations/" in path]
+    return sum(ceil(counts[source] / 1000) for source in sources)
+
+
+def tell(portal: EmulatedPortal, run: str, least: int, **more: object) -> None:
+    """Report the calls since the journal was cleared, and clear it."""
+    calls = portal.calls()
+    made = sum(count for kind, count in calls.items() if kind != "metadata")
+    report(
+        "calls",
+        run=run,
+        least=least,
+        calls=made,
+        ratio=round(made / least, 3),
+        by_kind=calls,
+        **more,
+    )
+    portal.control("journal", method="DELETE")
+
+
+if __name__ == "__main__":
+    main()

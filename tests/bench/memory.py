@@ -1,0 +1,43 @@
+"""How the peak of resident memory grows with the number of records; one JSON line.
+
+python tests/bench/memory.py --contacts 100000 1000000 --properties 150
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness import emulated, report, sync
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contacts", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--properties", type=int, default=150)
+    options = parser.parse_args()
+    peaks: dict[int, float] = {}
+    rates: dict[int, int] = {}
+    for contacts in options.contacts:
+        with (
+            tempfile.TemporaryDirectory() as name,
+            emulated(contacts=contacts, properties=options.properties) as portal,
+        ):
+            usage = sync(portal, Path(name), "--objects", "contacts")
+            rows = json.loads(usage.output)["tables"]["contacts"]["rows"]
+            peaks[contacts], rates[contacts] = usage.peak_mib, round(rows / usage.cpu_seconds)
+    report(
+        "memory",
+        properties=options.properties,
+        peak_mib=peaks,
+        ratio=round(max(peaks.values()) / min(peaks.values()), 2),
+        records_per_cpu_second=rates,
+    )
+
+
+if __name__ == "__main__":
+    main()
