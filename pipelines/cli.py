@@ -49,6 +49,7 @@ app = typer.Typer(
     "5 daily quota, 6 try again later, 8 portal and warehouse differ, 130 interrupted.",
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing boxes takes longer to import than all the rest
 )
 app.add_typer(state)
 
