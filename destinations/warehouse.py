@@ -61,7 +61,11 @@ def duckdb_settings() -> dict[str, Any]:
 
     Loading wide tables needs no order of insertion, and keeping it costs memory.
     """
-    tuned = {"memory_limit": f"{_memory_limit_mib()}MiB", "preserve_insertion_order": False}
+    tuned = {
+        "memory_limit": f"{_memory_limit_mib()}MiB",
+        "preserve_insertion_order": False,
+        "threads": 1,
+    }
     given = dlt.config.get("destination.duckdb.credentials.global_config", dict)
     return tuned | (given or {})
 

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any, Self
 
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
@@ -45,6 +46,19 @@ class WarehouseCopy:
             self._client.open_connection()
             self._held.callback(self._client.close_connection)
         return self._client
+
+    def size(self, table: str) -> int:
+        """Count the rows of a table as the warehouse has it, even if no state tells of it.
+
+        As after a first load that was killed before its state was written.
+        """
+        client = self._open()
+        name = client.make_qualified_table_name(table)
+        try:
+            rows = client.execute_sql(f"SELECT count(*) FROM {name}")  # noqa: S608
+        except DatabaseUndefinedRelation:
+            return 0
+        return int(rows[0][0]) if rows else 0
 
     def counts(self, tables: Iterable[str], where: str, *args: object) -> dict[str, int]:
         """Count the rows that meet a condition in SQL; 0 for a table that is not there."""

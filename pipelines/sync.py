@@ -115,9 +115,10 @@ def _load_all(
                 )
                 source.resources.add(run_log(run, command, started_at))
                 pipeline.run(source)
-            told_late = clean_up(pipeline, run, hard_delete=options.hard_delete)
-            if not run.stopped and not run.unfinished:
-                _look_for_gaps(run, pipeline, compared)
+                # while the copy is open, for DuckDB writes its file anew with the last connection
+                told_late = clean_up(pipeline, run, hard_delete=options.hard_delete)
+                if not run.stopped and not run.unfinished:
+                    _look_for_gaps(run, pipeline, compared)
             run.unfinished |= run.gaps.keys()
         except (PipelineStepFailed, HubSpotError) as error:
             if run.loads == 0:

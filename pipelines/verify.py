@@ -36,8 +36,8 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.link_verification import check_links, differing_links
 from sources.hubspot.links import is_one_way
-from sources.hubspot.listing import PAGE
 from sources.hubspot.model import ObjectType
+from sources.hubspot.pages import PAGE
 from sources.hubspot.reading import BATCH
 from sources.hubspot.schemas import stored_schema
 from sources.hubspot.state import SourceState

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.download import DownloadError, download
 from sources.hubspot.errors import UnavailableError
 from sources.hubspot.export_fetch import ExportUnusableError, Opened, fetch, start
-from sources.hubspot.exports import is_chosen, read_export
+from sources.hubspot.exports import PER_DAY, exports_left, is_chosen, read_export
 from sources.hubspot.links import Links
 from sources.hubspot.properties import read_definitions, to_schema
-from sources.hubspot.state import SourceState
+from sources.hubspot.state import SourceState, to_text
 from sources.hubspot.table import Table
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token
@@ -328,8 +328,12 @@ def no_exports_left(portal: Portal, _table: Table) -> None:
 
 def all_used(_portal: Portal, table: Table) -> None:
     """Let this connector have started 30 exports since yesterday."""
-    for _ in range(30):
-        table.source.note_export(table.run.now() - timedelta(hours=23))
+    table.source.exports[:] = [started(table.run.now(), 23)] * 30
+
+
+def started(now: datetime, hours: float) -> str:
+    """Return the text of an instant so many hours ago, as the state keeps it."""
+    return to_text(now - timedelta(hours=hours)) or ""
 
 
 def refused(portal: Portal, _table: Table) -> None:
@@ -365,8 +369,7 @@ def test_start_that_is_refused(
     for _ in range(2):
         assert result_of(read_export(table, work)) is None
     assert reason in (table.outcome.error or "")
-    yesterday = table.run.now() - timedelta(days=1)
-    assert table.source.exports_since(yesterday) == (30 if obstacle is all_used else 0)
+    assert len(table.source.exports) == (30 if obstacle is all_used else 0)
     assert portal.journal.count(path_contains="/exports/") == asked
 
 
@@ -431,12 +434,11 @@ def test_choice(
     assert chosen is expected
 
 
-def test_exports_of_a_day_are_counted() -> None:
-    """The state counts the exports of the last 24 hours and forgets older ones."""
-    state, now = SourceState({}), datetime(2026, 11, 26, tzinfo=UTC)
-    for hours in (30, 23, 1):
-        state.note_export(now - timedelta(hours=hours))
-    assert state.exports_since(now - timedelta(days=1)) == 2
+def test_exports_of_a_day_are_counted(table: Table) -> None:
+    """The exports of the last 24 hours count, those before do not."""
+    now = table.run.now()
+    table.source.exports[:] = [started(now, hours) for hours in (30, 23, 1)]
+    assert exports_left(table.run, table.source) == PER_DAY - 2
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_full_disk(portal: Portal, warehouse: Warehouse, server: EmulatorServer)
         "SOURCES__HUBSPOT__ACCESS_TOKEN": server.token,
         "SOURCES__HUBSPOT__LOAD_ROWS": "500",
     }
-    limit = 2**20
+    limit = 2**19
     start = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit}))"
     start += "; from pipelines.cli import main; main()"
     run = subprocess.run(

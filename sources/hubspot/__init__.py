@@ -15,6 +15,7 @@ from dlt.extract import DltResource
 from . import objects as spine
 from . import reference, reference_tables
 from .associations import Pair
+from .backfill import appends
 from .catalog import STANDARD, read_custom_schemas, select_pairs, select_types, to_custom_types
 from .client import Client
 from .config import HubSpotConfig, resolve_config
@@ -111,6 +112,9 @@ def _records(
         write_disposition=MERGE,
         create_table_variant=True,
     )
+    if appends(run, SourceState(dlt.current.source_state()).table(kind.table), kind.table):
+        run.appending.add(kind.table)
+        return resource.apply_hints(primary_key="id", write_disposition="append")
     columns: dict[str, Any] = {
         "_hs_synced_at": {"dedup_sort": "desc"},
         "_hs_deleted_at": {"hard_delete": hard_delete},  # said each time, for dlt remembers it

@@ -13,8 +13,9 @@ from . import sweeps
 from .changes import instant_ms, to_ms
 from .decoding import Record
 from .errors import RequestRejectedError
-from .listing import PAGE, Listing, Range, list_page
+from .listing import Listing, Range
 from .model import Page
+from .pages import PAGE, list_page
 from .rereading import read_ids
 from .run import Items, Run
 from .state import SourceState, TableState, to_instant, to_text
@@ -118,7 +119,7 @@ def _news(table: Table, known: dict[str, Any]) -> Callable[[Record], bool]:
 def _hand_on(table: Table, block: list[Record]) -> Items:
     if block:
         table.run.changed.add(table.name)
-        yield from emit(table, block, replace_links=True)
+        yield from emit(table, block)
         block.clear()
 
 

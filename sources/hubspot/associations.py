@@ -109,12 +109,6 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, list
     return links
 
 
-def read_linked(client: Client, pair: Pair, target_ids: Sequence[str]) -> set[str]:
-    """Find the source records that at most 1,000 target records are linked to."""
-    found = read_links(client, pair.reversed, target_ids)
-    return {link[1] for links in found.values() for link in links}
-
-
 def _read_pages(client: Client, pair: Pair, cursors: dict[str, str | None]) -> Iterable[_Answer]:
     path = client.path("associations", pair.source.path, pair.target.path, "batch", "read")
 

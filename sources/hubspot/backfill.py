@@ -4,18 +4,27 @@ from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from . import changes, sweeps
 from .archive import sweep_archived
 from .decoding import Record
 from .errors import HubSpotError, RequestRejectedError
 from .exports import read_export
-from .listing import Listing, NotKeysetError, Range, list_page
+from .listing import Listing, NotKeysetError, Range
 from .model import Page
-from .run import Items, wait
-from .state import to_instant, to_text
-from .table import BLOCK, Table, emit, note_loaded
+from .pages import list_page, search_page
+from .run import Items, Lane, Run, wait
+from .state import TableState, to_instant, to_text
+from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
+
+T = TypeVar("T")
+
+WAYS = ("keyset", "search", "cursor")
+"""How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
+shards by search and batch read; where search does not sort by id either, page after page."""
+SPARE = 0.015  # share of the records that may be read twice, so that shards can be even
+LISTED = 5_000  # records that become one Arrow table: what dlt writes at once
 
 
 def backfill(table: Table) -> Items:
@@ -24,24 +33,73 @@ def backfill(table: Table) -> Items:
     work = state.begin("backfill", started_at=to_text(run.now()), anew=_may_hold_rows(table))
     if "ranges" not in work:
         total, last_id = yield from _extent(table)
-        work.update(ranges=None, total=total, last_id=last_id, sequential=False, rows=0)
+        work.update(ranges=None, total=total, last_id=last_id, way=WAYS[0], rows=0, written=0)
+        work["spare"] = SPARE * (total or 0)
     elif work.get("run_id") != run.run_id:  # an earlier run's part may be stale
         run.changed.add(table.name)
         run.resumed.add(table.name)
     work["run_id"] = run.run_id
+    before = table.outcome.rows + table.outcome.tombstones
+    try:
+        yield from _read_all(table, work)
+    finally:  # also where an error ends it: what was handed on is loaded
+        if work["written"] is not None:
+            work["written"] += table.outcome.rows + table.outcome.tombstones - before
+
+
+def appends(run: Run, state: TableState, table: str) -> bool:
+    """Tell whether a load can add what it lists to a table without comparing it with the rows.
+
+    It can while the table holds exactly the rows that the listing has brought so far. After a kill
+    in the middle of a load it does not; then rows are merged.
+    """
+    work = state.work("backfill")
+    fresh = not state.was_loaded and not state.anew and not run.full_refresh
+    in_order = not work or (work.get("last_id") is not None and work.get("way") != "cursor")
+    if run.copy is None or run.hard_delete or not (fresh and in_order) or table in run.repairs:
+        return False
+    written: int | None = work.get("written", 0)
+    return run.copy.size(table) == written
+
+
+def _read_all(table: Table, work: dict[str, Any]) -> Items:
+    """Read on until the load is full or all is read; where one way fails, take the next."""
+    run = table.run
     if run.on_expected and work["total"]:
         run.on_expected(table.name, work["total"])
-    try:
-        finished = yield from read_export(table, work)
-        if finished is None:
-            finished = yield from _list(table, work)
-    except NotKeysetError:
-        work.update(ranges=None, sequential=True, rows=0)
-        finished = yield from _list(table, work)
+    finished = yield from _with_links(table, read_export(table, work))
+    while finished is None:
+        try:
+            finished = yield from _with_links(table, _list(table, work))
+        except NotKeysetError:
+            _take_next_way(table, work)
+            if table.appends and work["written"] is None:
+                finished = False  # rows that merge take the place of those that are there
     if not finished:
         table.leave_unfinished()
         return
     yield from _finish(table, work)
+
+
+def _take_next_way(table: Table, work: dict[str, Any]) -> None:
+    """Begin the listing again another way; nothing is lost, for its rows only come twice."""
+    following = WAYS.index(work["way"]) + 1
+    if not table.object_type.searchable or work["last_id"] is None:
+        following = len(WAYS) - 1
+    if table.outcome.rows or work["written"]:
+        work["written"] = None
+    work.update(ranges=None, way=WAYS[following], rows=0)
+
+
+def _with_links(table: Table, rows: Generator[Any, None, T]) -> Generator[Any, None, T]:
+    """Hand on rows, then the links of theirs that are still on their way, whatever ends them."""
+    try:
+        result = yield from rows
+    except HubSpotError:
+        yield from table.links.flush(table.object_type)
+        raise
+    yield from table.links.flush(table.object_type)
+    return result
 
 
 def _may_hold_rows(table: Table) -> bool:
@@ -98,18 +156,23 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     saved = [{}] if work["ranges"] is None else work["ranges"]
     ranges = [Range(**range_) for range_ in saved]
 
+    lane: Lane = "search" if work["way"] == "search" else "interval"
+    ask = search_page if work["way"] == "search" else list_page
+
     def submit(after: str | None) -> Future[Page[Record]]:
-        call = partial(list_page, table.client, table.object_type, table.decoder, after)
-        return run.submit(call)
+        call = partial(ask, table.client, table.object_type, table.decoder, after)
+        return run.submit(call, lane)
 
     listing = Listing(
         submit,
         ranges,
         in_flight=run.config.calls_in_flight,
         last_id=work["last_id"],
-        sequential=work["sequential"],
+        sequential=work["way"] == "cursor",
+        spare=work["spare"],
     )
     pages = listing.pages(max(0, (work["total"] or 0) - work["rows"]))
+    size = LISTED if run.budget.rows > LISTED else BLOCK
     block: list[Record] = []
     ending: HubSpotError | None = None
     while ending is None:
@@ -121,7 +184,7 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
             ending = error
             continue
         block.extend(records or ())
-        if len(block) >= BLOCK:
+        if len(block) >= size:
             yield from _hand_on(table, listing, block, work)
             if run.budget.spent():
                 listing.drain()
@@ -136,9 +199,9 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
 def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
     """Empty a block of listed records into the load, then take a checkpoint."""
     table.run.listed_now.add(table.name)
-    replace = work["anew"] or table.name in table.run.resumed
-    yield from emit(table, block, replace_links=replace)
+    yield from emit(table, block, read_links=links_of_backfill(table, work))
     note_loaded(table, block, read_at=table.run.now())
     work["ranges"] = [asdict(range_) for range_ in listing.ranges]
+    work["spare"] = listing.spare
     work["rows"] += len(block)
     block.clear()

@@ -56,12 +56,12 @@ class HubSpotConfig(BaseConfiguration):
     """HubSpot's limit of searches per second; set it only where HubSpot granted another one."""
     associations_per_10_seconds: int = 100
     """HubSpot's limit of association calls: 100, by plan 150 or 200; its answers do not tell."""
-    calls_in_flight: int = 8
+    calls_in_flight: int = 14
     """Calls that may wait for an answer at the same time."""
     lookback_minutes: int = 60
     """How far behind the watermark a run reads again, because search lags."""
-    load_rows: int = 50_000
-    """Rows of one load, about, at most."""
+    load_rows: int = 120_000
+    """Rows that one load adds, about, at most; of rows that it merges it takes two fifths."""
     load_minutes: float = 10
     """Minutes of one load, about, at most."""
     sweep_at_once_calls: int = 5

@@ -16,8 +16,8 @@ from .decoding import Record
 from .download import DownloadError, download
 from .errors import NotFoundError, RequestRejectedError
 from .export_file import CREATED, ID, BadFileError, ExportFile, to_records
-from .listing import PAGE
 from .model import TableSchema
+from .pages import PAGE
 from .reading import batches, read_batch
 from .records import instants_ms, to_batch
 from .table import BLOCK, Table

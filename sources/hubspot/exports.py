@@ -17,10 +17,10 @@ from typing import Any
 
 from .errors import RateLimitedError, RequestRejectedError, ScopeMissingError
 from .export_fetch import ExportUnusableError, Opened, fetch, start
-from .listing import PAGE, URL_PROPERTIES
+from .pages import PAGE, URL_PROPERTIES
 from .run import Run, wait
-from .state import SourceState, to_instant
-from .table import Table, emit, note_loaded
+from .state import SourceState, to_instant, to_text
+from .table import Table, emit, links_of_backfill, note_loaded
 
 PER_DAY = 30  # exports in 24 hours, whoever starts them
 CALLS = 8  # of an export, about: its start, its status, its count, two batch reads of the sample
@@ -51,7 +51,13 @@ def pages_of(total: int | None, names: Sequence[str]) -> int:
 
 def exports_left(run: Run, source: SourceState) -> int:
     """Tell how many exports this connector may start now."""
-    return PER_DAY - source.exports_since(run.now() - timedelta(days=1))
+    return PER_DAY - len(_of_the_last_day(run, source))
+
+
+def _of_the_last_day(run: Run, source: SourceState) -> list[str]:
+    """List when the exports of the last 24 hours were started."""
+    since = to_text(run.now() - timedelta(days=1)) or ""
+    return [text for text in source.exports if text > since]
 
 
 def read_export(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool | None]:
@@ -101,14 +107,15 @@ def _chooses(table: Table, work: dict[str, Any]) -> bool:
 def _start(table: Table) -> Generator[None, None, dict[str, Any] | None]:
     """Start an export; return what the state is to keep of it, None where HubSpot refuses."""
     run = table.run
-    table.source.note_export(run.now())
+    started = table.source.exports
+    started[:] = [*_of_the_last_day(run, table.source), to_text(run.now()) or ""]
     try:
-        started = yield from wait(run.submit(partial(start, table)))
+        answer = yield from wait(run.submit(partial(start, table)))
     except (ScopeMissingError, RequestRejectedError, RateLimitedError) as error:
-        table.source.take_back_export()
+        started.pop()
         _say_why(table, str(error))
         return None
-    return {"id": str(started.id), "rows": 0}
+    return {"id": str(answer.id), "rows": 0}
 
 
 def _hand_on(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
@@ -121,7 +128,7 @@ def _hand_on(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     run.listed_now.add(table.name)
     while rows := next(opened.rows, None):
         records = opened.to_records(table, rows)
-        yield from emit(table, records, replace_links=work["anew"] or table.name in run.resumed)
+        yield from emit(table, records, read_links=links_of_backfill(table, work))
         note_loaded(table, records, read_at=read_at)
         export["rows"] += len(rows)
         work["rows"] = export["rows"]

@@ -7,14 +7,18 @@ load goes on with the step it stands at.
 from collections.abc import Generator, Sequence
 from datetime import datetime
 from functools import partial
+from math import ceil
 from typing import Any
 
 from . import changes
 from .archive import sweep_archived
+from .backfill import backfill
 from .calculated import sweep_calculated
 from .errors import RequestRejectedError
 from .filling import fill_columns
 from .model import ObjectType
+from .pages import PAGE
+from .reading import BATCH
 from .rereading import read_ids
 from .run import Items, Run, wait
 from .state import TableState, to_instant, to_text
@@ -53,9 +57,16 @@ def increment(table: Table, peek: changes.Peek) -> Items:
     work = state.begin("increment")
     since = to_instant(work["since"]) or run.now()
     yield from read_ids(table, state.take_refused())
-    if not work.get("searched") and not (yield from _read_changes(table, peek, since, work)):
-        table.leave_unfinished()
-        return
+    if not work.get("searched"):
+        finished = yield from _read_changes(table, peek, since, work)
+        if finished is None:
+            state.drop("increment")
+            table.outcome.way_in = "listing"
+            yield from backfill(table)
+            return
+        if not finished:
+            table.leave_unfinished()
+            return
     work["searched"] = True
     yield from fill_columns(table)
     if state.anew or run.budget.spent():
@@ -74,8 +85,8 @@ def increment(table: Table, peek: changes.Peek) -> Items:
 
 def _read_changes(
     table: Table, peek: changes.Peek, since: datetime, work: dict[str, Any]
-) -> Generator[Any, None, bool]:
-    """Read all that changed; tell whether the end was reached."""
+) -> Generator[Any, None, bool | None]:
+    """Read all that changed; tell whether the end was reached, None where listing costs less."""
     if peek.complete and work["after_id"] == "0":
         yield from _read_hits(table, peek.changed)
         return True
@@ -86,6 +97,8 @@ def _read_changes(
         step = yield from next_hits(
             table.run, table.object_type, search, after_id, floor_ms=floor_ms
         )
+        if after_id == "0" and _costs_more_than_listing(step.total, peek.total):
+            return None
         hits += step.rows
         after_id = step.after_id
         if step.last or len(hits) >= BLOCK:
@@ -93,6 +106,13 @@ def _read_changes(
             work["after_id"], hits = after_id, []
             if step.last or table.run.budget.spent():
                 return step.last
+
+
+def _costs_more_than_listing(changed: int | None, live: int | None) -> bool:
+    """Whether to search and read so many records takes more calls than to list them all."""
+    if changed is None or live is None:
+        return False
+    return ceil(changed / changes.PAGE) + ceil(changed / BATCH) > ceil(live / PAGE)
 
 
 def _read_hits(table: Table, hits: Sequence[changes.Hit]) -> Items:

@@ -3,7 +3,6 @@
 It runs when every object type is done, so that what it reads is not older than they are.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from functools import partial
@@ -41,6 +40,8 @@ def sweep_links(run: Run, links: Links) -> Items:
         ends = {pair.source.table, pair.target.table}
         read_now = pair.source.table in run.backfilled  # record by record
         forced = run.sweep_links or "owed" in known or (bool(ends & {*run.backfilled}) != read_now)
+        # what changed since its record was read is looked for at once where that costs little
+        forced = forced or (read_now and is_small(run, source, pair))
         if forced and ends & run.listed_now:
             run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
             continue
@@ -74,6 +75,11 @@ def is_due(run: Run, source: SourceState, pair: Pair, *, changed: bool) -> bool:
     )
 
 
+def is_small(run: Run, source: SourceState, pair: Pair) -> bool:
+    """Tell whether a sweep of a pair costs so little that it need not wait."""
+    return calls_of(source, pair) <= run.config.sweep_at_once_calls
+
+
 def calls_of(source: SourceState, pair: Pair) -> int:
     """Tell how many calls a sweep of a pair takes, more where single records have many links."""
     ends = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
@@ -93,7 +99,7 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
                 known["told_by"] = "source"
         elif not is_one_way(source, pair):
             for rows in copy.values(pair.source.table, ("id",), LIVE):
-                yield from links.reread(pair, [id_ for (id_,) in rows])
+                yield from links.reread(pair, [id_ for (id_,) in rows], replace=bool(held))
             if not held and not outcome.rows and (yield from _has_links_backwards(run, pair, copy)):
                 known["told_by"] = "target"
         if is_one_way(source, pair):
@@ -104,26 +110,16 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
 
 
 def _reread_differing(run: Run, links: Links, pair: Pair, copy: Copy) -> Generator[Any, None, int]:
-    """Read all links from the target's side, the smaller one, and again those that differ.
+    """Read all links from the target's side, the smaller one, and those that differ from theirs.
 
-    The types of a link have other ids in the other direction, and labels may read differently
-    there; a record whose links do not agree in number, category and label is read from its own
-    side, which decides. Returns how many links HubSpot told.
+    Returns how many links HubSpot told.
     """
     told = 0
     for ids in copy.values(pair.target.table, ("id",), LIVE):
         for part in batches([id_ for (id_,) in ids], BATCH):
-            theirs: defaultdict[tuple[str, str], Counter[Any]] = defaultdict(Counter)
-            ours: defaultdict[tuple[str, str], Counter[Any]] = defaultdict(Counter)
-            for to_id, from_id, _, category, label in (yield from _read_backwards(run, pair, part)):
-                theirs[from_id, to_id][category, label] += 1
-            columns = ("from_id", "to_id", "category", "label")
-            for from_id, to_id, *kind in copy.rows(pair.table, columns, part, key="to_id"):
-                ours[from_id, to_id][tuple(kind)] += 1
+            theirs = yield from _read_backwards(run, pair, part)
             told += len(theirs)
-            ends = theirs.keys() | ours.keys()
-            differing = {one for one, other in ends if theirs[one, other] != ours[one, other]}
-            yield from links.reread(pair, sorted(differing))
+            yield from links.reread(pair, sorted(links.differing(pair, theirs, part)))
     return told
 
 

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dlt
 
-from .associations import BATCH, COLUMNS, Link, Pair, read_linked, read_links, to_arrow
+from .associations import BATCH, COLUMNS, Link, Pair, read_links, to_arrow
 from .changes import instant_ms, to_ms
 from .decoding import Record
 from .errors import HubSpotError, NotFoundError, ScopeMissingError
@@ -34,58 +34,146 @@ class Links:
         self._run = run
         self.pairs = [Pair(source, target) for source, target in pairs]
         self._done: dict[str, set[str]] = {}
+        self._queued: defaultdict[str, list[str]] = defaultdict(list)
+        """From-ids of a backfill, by link table, that wait for a call to be full."""
+        self._asked: Calls = []
+        """Calls of backfills in flight."""
+        self._replace: dict[str, bool] = {}
+        """By object table whether the links that a backfill brings replace older ones."""
+        self._latest: dict[str, dict[str, list[Link]]] = {}
+        """By link table what `read` was told last."""
         self._began_ms = to_ms(run.now()) - 2_000  # HubSpot's clock is known to the second
 
-    def read(self, object_type: ObjectType, ids: Sequence[str], *, replace: bool = True) -> Items:
-        """Hand on all links of the records, for every pair that begins at their type.
+    def read(self, object_type: ObjectType, ids: Sequence[str]) -> Items:
+        """Hand on all links of the records, in place of those that the tables hold of them."""
+        calls: Calls = []
+        for pair in (yield from self._told(object_type)) if ids else ():
+            self._latest[pair.table] = {}
+            calls += self._submit(pair, ids)
+        for pair, part, call in calls:
+            links = yield from self._take(pair, part, call, replace=True)
+            self._latest[pair.table].update(links)
+
+    def owe(self, object_type: ObjectType, ids: Sequence[str]) -> Items:  # noqa: ARG002 - of any
+        """Leave the links of all records of a type to a sweep, which must not wait."""
+        for pair in (yield from self._told(object_type)):
+            self._owe(pair)
+
+    def queue(self, object_type: ObjectType, ids: Sequence[str], *, replace: bool) -> Items:
+        """Ask for the links of listed records, as many at a time as a call takes.
+
+        What has been answered so far is handed on; `flush` has to hand on the rest of the load.
 
         Args:
             object_type: theirs.
             ids: of the records.
             replace: whether older links of these records may be in the tables.
         """
-        source = SourceState(dlt.current.source_state())
-        calls: Calls = []
+        for pair in (yield from self._told(object_type)) if ids else ():
+            queued = self._queued[pair.table]
+            queued += ids
+            while len(queued) >= BATCH:
+                self._asked += self._submit(pair, queued[:BATCH])
+                del queued[:BATCH]
+        self._replace[object_type.table] = replace
+        done = [asked for asked in self._asked if asked[2].done()]
+        yield from self._take_asked(object_type, done)
+
+    def flush(self, object_type: ObjectType) -> Items:
+        """Hand on all that `queue` has taken of a type and not handed on yet."""
         for pair in self.pairs:
-            if pair.source != object_type or not ids or is_one_way(source, pair):
+            if pair.source == object_type:
+                self._asked += self._submit(pair, self._queued.pop(pair.table, ()))
+        yield from self._take_asked(object_type, self._asked)
+
+    def _take_asked(self, object_type: ObjectType, calls: Calls) -> Items:
+        """Hand on the answers to calls for records of a type; a sweep is owed where one fails."""
+        for asked in [one for one in calls if one[0].source == object_type]:
+            pair, part, call = asked
+            self._asked.remove(asked)
+            try:
+                replace = self._replace[object_type.table]
+                yield from self._take(pair, part, call, replace=replace)
+            except HubSpotError:
+                self._owe(pair)
+                raise
+
+    def _told(self, object_type: ObjectType) -> Generator[None, None, list[Pair]]:
+        """List the pairs whose links HubSpot tells from this type, and that may have some."""
+        source, told = SourceState(dlt.current.source_state()), []
+        for pair in self.pairs:
+            if pair.source != object_type or is_one_way(source, pair):
                 continue
-            known = source.links(pair.table)
+            source.links(pair.table)
             if (yield from self._is_empty(pair.target)):
-                known["owed"] = "must"
+                self._owe(pair)
             else:
-                calls += self._submit(pair, ids)
-        for pair, part, call in calls:
-            yield from self._take(pair, part, call, replace=replace)
+                told.append(pair)
+        return told
+
+    def _owe(self, pair: Pair) -> None:
+        SourceState(dlt.current.source_state()).links(pair.table)["owed"] = "must"
 
     def read_from_targets(self, object_type: ObjectType, records: Sequence[Record]) -> Items:
-        """Hand on the links of the records that these are, or were, linked from.
+        """Hand on the links of the records that these are, or were, linked from, if they differ.
 
         Those whose links this load has read before one of these records changed are left to the
         next load of the run.
         """
         source = SourceState(dlt.current.source_state())
         ids = [record.id for record in records]
+        late = any((instant_ms(record.updatedAt) or 0) >= self._began_ms for record in records)
         for pair in self.pairs:
             if pair.target != object_type or not ids or is_one_way(source, pair):
                 continue
             if pair.table in self._run.refused_pairs or (yield from self._is_empty(pair.source)):
                 continue
-            client = self._run.client_for(pair.table)
-            finds = [
-                self._run.submit(partial(read_linked, client, pair, part), lane="links")
-                for part in batches(ids, BATCH)
-            ]
-            linked: set[str] = set()
-            if self._run.copy:
-                rows = self._run.copy.rows(pair.table, ("from_id",), ids, key="to_id")
-                linked.update(id_ for (id_,) in rows)
-            for find in finds:
-                linked |= (yield from self._unless_refused(pair, find)) or set()
-            late = any((instant_ms(record.updatedAt) or 0) >= self._began_ms for record in records)
+            theirs = yield from self._links_to(pair, ids)
+            linked = self.differing(pair, theirs, ids)
             if again := linked & self._done.get(pair.table, set()) if late else set():
                 self._run.late_links.setdefault(pair.table, set()).update(again)
                 self._run.unfinished.add(pair.table)
             yield from self.reread(pair, sorted(linked))
+
+    def _links_to(self, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:
+        """Read the links of targets: target, source, type, category, label."""
+        if pair.source == pair.target:  # the answers about these records are the same ones
+            known = self._latest.get(pair.table, {})
+            ids = [id_ for id_ in ids if id_ not in known]
+            found = [link for links in known.values() for link in links]
+        else:
+            found = []
+        client = self._run.client_for(pair.table)
+        calls = [
+            self._run.submit(partial(read_links, client, pair.reversed, part), lane="links")
+            for part in batches(ids, BATCH)
+        ]
+        for call in calls:
+            links = (yield from self._unless_refused(pair, call)) or {}
+            found += [link for one in links.values() for link in one]
+        return found
+
+    def differing(self, pair: Pair, theirs: Sequence[Link], ids: Sequence[str]) -> set[str]:
+        """List the sources whose links to some targets the warehouse does not hold as told.
+
+        The types of a link have other ids in the other direction, and labels may read differently
+        there: a source whose links do not agree in number, category and label is named, and is to
+        be read from its own side, which decides.
+
+        Args:
+            pair: theirs.
+            theirs: links as told from the targets' side: target, source, type, category, label.
+            ids: the targets.
+        """
+        told: defaultdict[tuple[str, str], Counter[Any]] = defaultdict(Counter)
+        held: defaultdict[tuple[str, str], Counter[Any]] = defaultdict(Counter)
+        for to_id, from_id, _, category, label in theirs:
+            told[from_id, to_id][category, label] += 1
+        if self._run.copy:
+            columns = ("from_id", "to_id", "category", "label")
+            for from_id, to_id, *kind in self._run.copy.rows(pair.table, columns, ids, key="to_id"):
+                held[from_id, to_id][tuple(kind)] += 1
+        return {ends[0] for ends in told.keys() | held.keys() if told[ends] != held[ends]}
 
     def drop(self, object_type: ObjectType, ids: Iterable[str]) -> Items:
         """Take away the links of records that are no longer there."""
@@ -95,11 +183,12 @@ class Links:
                 self._done.setdefault(pair.table, set()).update(gone)
                 yield from self.hand_on(pair, gone, replace=True)
 
-    def reread(self, pair: Pair, ids: Sequence[str]) -> Items:
+    def reread(self, pair: Pair, ids: Sequence[str], *, replace: bool = True) -> Items:
         """Hand on the links of these records, but for those that this load has."""
-        for part in batches(ids, AT_ONCE):
+        first, rest = ids[:BATCH], ids[BATCH:]  # a pair may be refused, after a dozen calls
+        for part in (first, *batches(rest, AT_ONCE)):
             for _, asked, call in self._submit(pair, part):
-                yield from self._take(pair, asked, call, replace=True)
+                yield from self._take(pair, asked, call, replace=replace)
 
     def hand_on(self, pair: Pair, links: dict[str, list[Link]], *, replace: bool) -> Items:
         """Yield links as rows of their table."""
@@ -115,11 +204,11 @@ class Links:
 
     def _take(
         self, pair: Pair, ids: Sequence[str], call: Future[dict[str, list[Link]]], *, replace: bool
-    ) -> Items:
-        """Wait for the links of these ids and hand them on."""
+    ) -> Generator[Any, None, dict[str, list[Link]]]:
+        """Wait for the links of these ids, hand them on and return them."""
         links = yield from self._unless_refused(pair, call)
         if links is None:
-            return
+            return {}
         done = self._done.setdefault(pair.table, set())
         # asked for twice at the same time, by either end, they are handed on once
         fresh = {id_: links[id_] for id_ in ids if id_ not in done}
@@ -127,6 +216,7 @@ class Links:
         if replace:
             fresh = self._differing(pair, fresh)
         yield from self.hand_on(pair, fresh, replace=replace)
+        return links
 
     def _differing(self, pair: Pair, links: dict[str, list[Link]]) -> dict[str, list[Link]]:
         """Keep of these records those whose links the warehouse does not hold as they are."""

@@ -8,59 +8,22 @@ that start at an arbitrary id, which HubSpot does not document, can cost calls b
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from itertools import pairwise
+from math import inf
 
-from .client import Client
-from .decoding import Record, RecordDecoder
+from .decoding import Record
 from .errors import ContractError, RequestRejectedError, UnavailableError
-from .model import ObjectType, Page
-from .reading import Found, read_batch
+from .model import Page
+from .pages import PAGE
 
-PAGE = 100  # records per listing call, HubSpot's maximum
 MOST_REPEATS = 2  # of a cursor, as a page that comes out empty may have its own
 WORTH = 12  # pages that a range should have left to be worth the call that dividing it costs
 
-URL_PROPERTIES = (
-    15_000  # characters of property names in a URL; HubSpot's hard stop is about 32,000
-)
+SHARD = 75  # pages for each of the ranges that are read at the same time
+FEWEST = 8  # ranges at the same time, however few pages there are
+WASTE = PAGE / 2  # records that are read twice, about, where a range ends in mid-page
 
 Submit = Callable[[str | None], Future[Page[Record]]]
-
-
-def list_page(
-    client: Client,
-    object_type: ObjectType,
-    decoder: RecordDecoder,
-    after: str | None,
-    *,
-    archived: bool = False,
-) -> Page[Record]:
-    """Read one page of the listing with all properties the decoder knows, however many.
-
-    Where their names do not fit a URL, the page is listed without them and its records are read
-    by id, so a wide portal costs a second call per page and loses no column.
-    """
-    names = ",".join(decoder.properties)
-    path = client.path("objects", object_type.path)
-    params = {"limit": str(PAGE), "archived": "true" if archived else "false"}
-    if after is not None:
-        params["after"] = after
-    if len(names) <= URL_PROPERTIES:
-        named = {"properties": names} if names else {}
-        try:
-            return client.get(path, named | params, decode=decoder.page)
-        except RequestRejectedError as error:
-            if error.status != HTTPStatus.REQUEST_URI_TOO_LONG:
-                raise
-    page = client.get(path, params, decode=decoder.page)
-    ids = [record.id for record in page.results]
-    found = read_batch(client, object_type, ids, decoder, archived=archived) if ids else Found()
-    if found.refused:
-        id_, said = next(iter(found.refused.items()))
-        raise RequestRejectedError(f"HubSpot refuses to read {object_type.table} {id_}: {said}")
-    by_id = {record.id: record for record in found.records}
-    return Page([by_id[id_] for id_ in ids if id_ in by_id], page.paging)
 
 
 class NotKeysetError(Exception):
@@ -103,6 +66,7 @@ class Listing:
         in_flight: int,
         last_id: int | None = None,
         sequential: bool = False,
+        spare: float = inf,
     ) -> None:
         """Take up the ranges where an earlier load stopped; nothing is called yet.
 
@@ -112,7 +76,9 @@ class Listing:
             in_flight: calls to keep in flight.
             last_id: the highest record id known; without it ranges are not divided.
             sequential: follow the cursors only, whatever the ids are.
+            spare: how many records may be read twice because ranges are divided.
         """
+        self.spare = spare
         self.ranges = list(ranges)
         self._submit = submit
         self._in_flight = in_flight
@@ -120,6 +86,7 @@ class Listing:
         self._sequential = sequential or last_id is None
         self._calls: dict[int, Future[Page[Record]]] = {}
         self._draining = False
+        self._shards = 1
 
     def pages(self, expected: int = 0) -> Iterator[Sequence[Record] | None]:
         """Yield the records of each page as it arrives; None while waiting.
@@ -134,6 +101,7 @@ class Listing:
             NotKeysetError: ids are not in order, or a cursor inside the ids is refused.
             ContractError: the same cursor came twice.
         """
+        self._shards = min(self._in_flight, max(FEWEST, expected // (PAGE * SHARD)))
         while self.ranges and (self._calls or not self._draining):
             if not self._draining:
                 self._fill(expected)
@@ -151,7 +119,7 @@ class Listing:
 
     def _fill(self, expected: int) -> None:
         """Keep the next call of every range in flight; divide ranges while calls are free."""
-        while len(self.ranges) < self._in_flight and self._divide(expected):
+        while len(self.ranges) < self._shards and self._divide(expected):
             pass
         for range_ in self.ranges:
             if id(range_) not in self._calls and range_.beyond is None:
@@ -160,21 +128,26 @@ class Listing:
     def _divide(self, expected: int) -> bool:
         """Cut the fullest range where half its records may be, if enough is left to pay for it.
 
-        How full a range is nobody knows: it is taken to go on as densely as in its last page, so
-        a cluster is cut in two, and the gap behind it is found by a call or two.
+        How full a range is nobody knows: it is taken to go on as densely as in its last page, and
+        the one that spans most to hold whatever the others do not. So a cluster is cut in two, and
+        the gap behind it is found by a call or two.
         """
-        if self._sequential or expected <= PAGE * WORTH * len(self.ranges):
+        if self._sequential or self.spare < 1.5 * WASTE:
             return False
+        sizes = {id(r): self._span(r) / r.stride for r in self.ranges}
+        widest = max(sizes, key=lambda key: sizes[key])
+        sizes[widest] = max(0.0, expected - (sum(sizes.values()) - sizes[widest]))
         fit = [r for r in self.ranges if _is_under_way(r) and self._span(r) > PAGE]
-        if not fit:
+        fullest = max(fit, key=lambda r: sizes[id(r)], default=None)
+        if fullest is None or sizes[id(fullest)] <= PAGE * WORTH:
             return False
-        fullest = max(fit, key=lambda r: self._span(r) / r.stride)
-        half = min(self._span(fullest) / 2, fullest.stride * expected / len(self.ranges) / 2)
+        half = min(self._span(fullest), fullest.stride * sizes[id(fullest)]) / 2
         middle = fullest.position + 1 + int(half)
         before = middle - 1
         right = replace(fullest, start=middle, after=str(before), position=before, floor=before)
         fullest.end, fullest.settled, fullest.empty_from = middle, False, None
         self.ranges.insert(self.ranges.index(fullest) + 1, right)
+        self.spare -= WASTE
         return True
 
     def _span(self, range_: Range) -> int:
@@ -196,6 +169,8 @@ class Listing:
             self._follow(range_, page.after)
             return page.results
         ids = _ascending_ids(page, at_least=range_.floor)
+        if ids and page.after is not None and not _is_id(page.after, at_least=ids[-1]):
+            raise NotKeysetError
         if not _started(range_):
             first = next((id_ for id_ in ids if id_ >= range_.start), None)
             if (first is not None or page.after is None) and self._settle(range_, first):
@@ -206,12 +181,14 @@ class Listing:
             if id_ > range_.position and (range_.end is None or id_ < range_.end)
         ]
         beyond = next((i for i in ids if range_.end is not None and i >= range_.end), None)
+        self.spare -= len(ids) - len(inside)
         if inside:
             range_.position = int(inside[-1].id)
         if beyond is not None and not range_.settled:
             range_.beyond = beyond
             range_.position = max(range_.position, range_.start)
         elif beyond is not None:
+            self.spare += WASTE  # what was expected of this border is spent
             self.ranges.remove(range_)
         else:
             if ids:
@@ -262,6 +239,11 @@ def _started(range_: Range) -> bool:
 def _is_under_way(range_: Range) -> bool:
     """Whether a page of the range was read and more are to come."""
     return _started(range_) and range_.after is not None and range_.beyond is None
+
+
+def _is_id(cursor: str, *, at_least: int) -> bool:
+    """Whether a cursor may be the id of the record to go on from, as HubSpot's are."""
+    return cursor.isdigit() and int(cursor) >= at_least
 
 
 def _ascending_ids(page: Page[Record], *, at_least: int) -> list[int]:

@@ -10,7 +10,7 @@ class LoadBudget:
 
     rows: float = float("inf")
     seconds: float = float("inf")
-    _rows: int = 0
+    _rows: float = 0
     _began: float = field(default_factory=time.monotonic)
 
     @property
@@ -23,7 +23,7 @@ class LoadBudget:
         self._rows = 0
         self._began = time.monotonic()
 
-    def take(self, rows: int) -> None:
+    def take(self, rows: float) -> None:
         """Count rows that go into this load."""
         self._rows += rows
 

@@ -154,6 +154,10 @@ LIVE = "_hs_deleted_at IS NULL"
 class Copy(Protocol):
     """What a run may ask of the tables in the warehouse, as they are between two loads."""
 
+    def size(self, table: str) -> int:
+        """Count the rows of a table as the warehouse has it, even if no state tells of it."""
+        ...
+
     def counts(self, tables: Iterable[str], where: str, *args: object) -> Mapping[str, int]:
         """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
         ...

@@ -87,8 +87,10 @@ def _read(opening: Opening) -> Items:
         table = yield from opening.table()
         outcome.way_in = "repair"
         yield from read_ids(table, ids)
+        if state.working("backfill"):
+            table.leave_unfinished()
     elif state.watermark is None or state.working("backfill") or not kind.searchable:
-        fresh = state.watermark is None or state.working("backfill")
+        fresh = state.watermark is None
         table = yield from opening.table()
         outcome.way_in = "backfill" if fresh else "listing"
         yield from backfill(table)

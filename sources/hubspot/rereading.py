@@ -40,7 +40,7 @@ def _read_block(table: Table, ids: Sequence[str]) -> Items:
         table.state.note_refused(part.refused)
     if again.missing:
         table.run.vanished.setdefault(table.name, set()).update(again.missing)
-    yield from emit(table, list(records.values()), merged=merged, replace_links=True)
+    yield from emit(table, list(records.values()), merged=merged)
     live = [record for record in records.values() if not record.archived]
     yield from table.links.read_from_targets(table.object_type, live)
     note_loaded(table, list(records.values()), read_at=read_at)

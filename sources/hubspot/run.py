@@ -32,7 +32,7 @@ Items = Generator[Any, None, None]
 """Arrow tables for dlt, each marked for its own table; None while waiting."""
 
 Lane = Literal["interval", "search", "links", "exports"]
-LANES: dict[Lane, int] = {"interval": 0, "search": 2, "links": 0, "exports": 1}
+LANES: dict[Lane, int] = {"interval": 0, "search": 8, "links": 0, "exports": 1}
 """Threads per rate budget, so that one that waits holds up no other; 0: the calls in flight."""
 
 
@@ -119,6 +119,8 @@ class Run:
     """Tables in which something changed lately: in this run, or within the lookback before it."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
+    appending: set[str] = field(default_factory=set)
+    """Tables whose rows this load adds without a merge."""
     listed_now: set[str] = field(default_factory=set)
     """Tables that this load lists: the warehouse does not know all of their ids yet."""
     stopped: HubSpotError | None = None
@@ -145,6 +147,7 @@ class Run:
         self._remaining = self.unfinished if self._loads or self.repairing else None
         self._loads += 1
         self.dead, self.merged, self.listed_now = set(), set(), set()
+        self.appending = set()
         self.open_tables, self.open_tails, self.unfinished = set(), set(), set()
         self.budget.restart()
 

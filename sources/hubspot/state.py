@@ -58,6 +58,11 @@ class TableState:
         return to_instant(self._state.get("watermark"))
 
     @property
+    def was_loaded(self) -> bool:
+        """Whether the table was loaded whole before, whatever its watermark is."""
+        return "watermark" in self._state
+
+    @property
     def total(self) -> int | None:
         """Live records when the table was last read; None where counts did not agree."""
         return self._state.get("total")
@@ -93,6 +98,14 @@ class TableState:
         self._state.pop("anew", None)
         self._state["watermark"] = to_text(watermark)
         self._state["total"] = total
+
+    def work(self, way_in: str) -> dict[str, Any]:
+        """Return the work that is open, empty where there is none."""
+        return dict(self._state.get(way_in, {}))
+
+    def drop(self, way_in: str) -> None:
+        """Forget such work: another way takes over."""
+        self._state.pop(way_in, None)
 
     def working(self, way_in: str) -> bool:
         """Whether such work was left open by an earlier load."""
@@ -269,19 +282,11 @@ class SourceState:
     def cleanup(self, tables: Iterable[str]) -> None:
         self._state["cleanup"] = sorted(tables)
 
-    def note_export(self, at: datetime) -> None:
-        """Remember that an export was started."""
-        since = to_text(at - timedelta(days=1)) or ""
-        kept = [text for text in self._state.get("exports", ()) if text > since]
-        self._state["exports"] = [*kept, to_text(at)]
-
-    def take_back_export(self) -> None:
-        """Forget the last export: it was refused."""
-        self._state["exports"].pop()
-
-    def exports_since(self, at: datetime) -> int:
-        """Count the exports that were started after an instant."""
-        return sum(text > (to_text(at) or "") for text in self._state.get("exports", ()))
+    @property
+    def exports(self) -> list[str]:
+        """When exports were started, oldest first."""
+        exports: list[str] = self._state.setdefault("exports", [])
+        return exports
 
     def spend_on_sweeps(self, calls: int, *, now: datetime, allowance: int) -> bool:
         """Take calls for a sweep of links from the day's allowance; False if they are not left."""

@@ -41,8 +41,10 @@ class Backfill(msgspec.Struct):
     ranges: list[Range] | None = None
     total: int | None = None
     last_id: int | None = None
-    sequential: bool = False
+    way: str = "keyset"
     rows: int = 0
+    written: int | None = 0
+    spare: float = 0
     export: Export | None = None
     """None, where it is there at all: decided against."""
 

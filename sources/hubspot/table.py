@@ -1,11 +1,14 @@
 """One object table at work: what it works with, and the one way from records to rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import dlt
 
+from .associations import BATCH
 from .changes import instant_ms
 from .client import Client
 from .decoding import Record, RecordDecoder
@@ -15,8 +18,10 @@ from .records import instants_ms, to_batch, tombstones
 from .run import Items, Run
 from .state import SourceState, TableState
 
-BLOCK = 1000  # records that become one Arrow table: decoding by the page costs twice as much
+BLOCK = 1000  # records that become one Arrow table
+ReadLinks = Callable[[ObjectType, Sequence[str]], Items]
 REJECTS = "_hs_rejected_values"
+MERGED = 2.5  # rows that are added for the memory that merging one takes
 MARGIN = timedelta(seconds=2)  # HubSpot's clock is known to the second
 
 
@@ -50,6 +55,11 @@ class Table:
         """Whether this run found a change in the table."""
         return self.name in self.run.changed
 
+    @property
+    def appends(self) -> bool:
+        """Whether this load's rows are added as they are, so that no id may come twice."""
+        return self.name in self.run.appending
+
     def leave_unfinished(self) -> None:
         """Say that another load has to go on with this table."""
         self.run.unfinished.add(self.name)
@@ -60,7 +70,7 @@ def emit(
     records: Sequence[Record],
     *,
     merged: Mapping[str, str] | None = None,
-    replace_links: bool = False,
+    read_links: ReadLinks | None = None,
 ) -> Items:
     """Turn records into rows of their table, rejected values, tombstones of merged ids, links.
 
@@ -68,11 +78,14 @@ def emit(
         table: theirs.
         records: live and archived ones.
         merged: ids that were merged away, by what they answered with: old id -> survivor.
-        replace_links: whether older links of them may be in the warehouse.
+        read_links: hands on the links of records by id; `links.read` where None.
     """
+    if table.appends:
+        records = _without_doubles(table, records)
     if not records:
         return
     run, synced_at = table.run, table.run.now()
+    table.read_now.update({record.id: record.archived for record in records})
     live = [record for record in records if not record.archived]
     batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=run.strip_nul)
     yield batch.rows
@@ -91,12 +104,59 @@ def emit(
     dead = [record.id for record in records if record.archived] + list(gone)
     if dead:
         run.dead.add(table.name)
-    yield from table.links.read(table.object_type, [r.id for r in live], replace=replace_links)
+    yield from (read_links or table.links.read)(table.object_type, [r.id for r in live])
     yield from table.links.drop(table.object_type, dead)
-    table.read_now.update({record.id: record.archived for record in records})
+    table.read_now.update(dict.fromkeys(gone, True))
     table.outcome.rows += len(live)
     table.outcome.tombstones += len(dead)
-    run.budget.take(len(records))
+    run.budget.take(len(records) * (1 if table.appends else MERGED))
+
+
+def links_of_backfill(table: Table, work: dict[str, Any]) -> ReadLinks:
+    """Choose when the links of listed records are read.
+
+    Those of a large table while it is listed; `links.flush` has to end it. Those of a small one by
+    a sweep when all tables are loaded: it costs as many calls and sees what changed meanwhile.
+    """
+    links, total = table.links, work["total"]
+    if (
+        table.run.copy
+        and total is not None
+        and total <= BATCH * table.run.config.sweep_at_once_calls
+    ):
+        return links.owe
+    return partial(links.queue, replace=work["anew"] or table.name in table.run.resumed)
+
+
+def _without_doubles(table: Table, records: Sequence[Record]) -> list[Record]:
+    """Keep the records that no row is there of, neither in the warehouse nor in this load.
+
+    A live one that comes again is left to the next increment, which looks for changes since before
+    the listing; an archived one is read by the next load, which merges.
+    """
+    once = {record.id: record for record in reversed(records)}.values()
+    there = {*_in_the_way(table, [record.id for record in once if record.archived])}
+    read_again(table, there)
+    return [
+        record
+        for record in reversed(once)
+        if record.id not in (there if record.archived else table.read_now)
+    ]
+
+
+def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
+    """List the ids that a row is there of, in the warehouse or in this load."""
+    held = (
+        {id_ for (id_,) in table.run.copy.rows(table.name, ("id",), ids)} if table.run.copy else ()
+    )
+    return [id_ for id_ in ids if id_ in held or id_ in table.read_now]
+
+
+def read_again(table: Table, ids: Iterable[str]) -> None:
+    """Leave records to the next load, which reads them by id."""
+    if ids := list(ids):
+        table.run.repairs.setdefault(table.name, []).extend(ids)
+        table.leave_unfinished()
 
 
 def _new_merges(
@@ -117,11 +177,16 @@ def _new_merges(
             for row in table.run.copy.rows(table.name, columns, list(survivors))
             if row[3] == "merged"
         }
-    return {
+    new = {
         old: (record.id, known[old][1] if old in known else _changed_at(record))
         for old, record in survivors.items()
         if old not in known or known[old][0] != record.id
     }
+    if table.appends:
+        late = _in_the_way(table, list(new))
+        read_again(table, late)
+        new = {old: what for old, what in new.items() if old not in late}
+    return new
 
 
 def _changed_at(record: Record) -> datetime | None:

@@ -21,6 +21,8 @@ class Hits:
     """From where to go on."""
     last: bool
     """Whether nothing is left."""
+    total: int | None
+    """How many there are behind the id that was asked for, as HubSpot tells."""
 
 
 def next_hits(
@@ -54,7 +56,7 @@ def next_hits(
             int(hit.id) for hit in rows if (modified_ms(hit, object_type) or floor_ms) >= floor_ms
         ]
         if keys or page.after is None:
-            return Hits(rows, str(_key(keys) or after_id), last=page.after is None)
+            return Hits(rows, str(_key(keys) or after_id), page.after is None, page.total)
         cursor = page.after
     raise ContractError(
         f"HubSpot's search for {object_type.table} above id {after_id} promises more and gives"

@@ -3,10 +3,12 @@
 None of it takes a record away from a client that follows the cursors to their end.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from .errors import invalid
 from .table import RecordTable
 
 if TYPE_CHECKING:
@@ -46,6 +48,26 @@ def is_empty(portal: "Portal", kind: str, ids: Sequence[int]) -> bool:
 def cursor(asked: str, following: int) -> str:
     """Return the cursor that leads to `following`, never the text of the one asked for."""
     return f"0{asked}" if asked and int(asked) == following else str(following)
+
+
+def sealed(wanted: Collection[str], following: str | None) -> str | None:
+    """Return the cursor of a listing as a text that is no record id."""
+    if "opaque_cursors" not in wanted or following is None:
+        return following
+    return b64encode(f"next:{following}".encode()).decode()
+
+
+def opened(wanted: Collection[str], after: str) -> str:
+    """Return the id in a cursor that `sealed` made; any other text is refused."""
+    if "opaque_cursors" not in wanted or not after:
+        return after
+    try:
+        name, _, following = b64decode(after, validate=True).decode().partition(":")
+    except ValueError:
+        name = following = ""
+    if name != "next":
+        raise invalid(f"The cursor {after} is not valid")
+    return following
 
 
 def repeated(wanted: Collection[str], ids: Sequence[int], limit: int) -> Sequence[int]:

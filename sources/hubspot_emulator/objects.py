@@ -24,9 +24,12 @@ def list_page(call: Call) -> Reply:
     names, history = _selection(call, table)
     limit = call.number("limit", DEFAULT_LIMIT, HISTORY_LIMIT if history else LIST_LIMIT)
     after = call.query.get("after", "")
+    wanted = call.portal.settings.anomalies
+    after = anomalies.opened(wanted, after)
     if after:
         record_id(after, "after")
     ids, following = anomalies.list_ids(call.portal, table, after, limit, archived=archived)
+    following = anomalies.sealed(wanted, following)
     body: dict[str, Any] = {"results": _listed(call, table, ids, (names, history, archived))}
     if following is not None:
         body["paging"] = {"next": _next(call, table, following, limit)}

@@ -8,7 +8,7 @@ DEFAULT_TOKEN = "emulator-token"  # noqa: S105 - the public token of a portal th
 
 ANOMALIES = (
     "search_unsorted", "search_outside", "repeated_ids", "empty_pages", "short_pages",
-    "scattered_ids",
+    "scattered_ids", "opaque_cursors",
 )  # fmt: skip
 
 

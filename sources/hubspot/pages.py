@@ -1,0 +1,81 @@
+"""One page of a table's records: of the listing, or of a search and batch reads."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from .changes import in_range
+from .client import Client
+from .decoding import Record, RecordDecoder
+from .errors import RequestRejectedError
+from .model import Next, ObjectType, Page, Paging
+from .reading import Found, batches, read_batch
+
+PAGE = 100  # records per listing call, HubSpot's maximum
+URL_PROPERTIES = (
+    15_000  # characters of property names in a URL; HubSpot's hard stop is about 32,000
+)
+
+
+def list_page(
+    client: Client,
+    object_type: ObjectType,
+    decoder: RecordDecoder,
+    after: str | None,
+    *,
+    archived: bool = False,
+) -> Page[Record]:
+    """Read one page of the listing with all properties the decoder knows, however many.
+
+    Where their names do not fit a URL, the page is listed without them and its records are read
+    by id, so a wide portal costs a second call per page and loses no column.
+    """
+    names = ",".join(decoder.properties)
+    path = client.path("objects", object_type.path)
+    params = {"limit": str(PAGE), "archived": "true" if archived else "false"}
+    if after is not None:
+        params["after"] = after
+    if len(names) <= URL_PROPERTIES:
+        named = {"properties": names} if names else {}
+        try:
+            return client.get(path, named | params, decode=decoder.page)
+        except RequestRejectedError as error:
+            if error.status != HTTPStatus.REQUEST_URI_TOO_LONG:
+                raise
+    page = client.get(path, params, decode=decoder.page)
+    ids = [record.id for record in page.results]
+    return Page(_read(client, object_type, ids, decoder, archived=archived), page.paging)
+
+
+def search_page(
+    client: Client, object_type: ObjectType, decoder: RecordDecoder, after: str | None
+) -> Page[Record]:
+    """Read the 200 live records behind an id: a search for ids, then batch reads.
+
+    All of it is documented: the filter, the sort and the reading by id. The cursor is the last id.
+    """
+    hits = in_range(client, object_type, int(after or 0), None)
+    ids = [hit.id for hit in hits.results]
+    records = [
+        record
+        for part in batches(dict.fromkeys(ids))
+        for record in _read(client, object_type, part, decoder)
+    ]
+    following = (ids[-1] if ids else after) if hits.after is not None else None
+    return Page(records, None if following is None else Paging(Next(following)))
+
+
+def _read(
+    client: Client,
+    object_type: ObjectType,
+    ids: Sequence[str],
+    decoder: RecordDecoder,
+    *,
+    archived: bool = False,
+) -> list[Record]:
+    """Read records by id, in the order of the ids, without those that are gone meanwhile."""
+    found = read_batch(client, object_type, ids, decoder, archived=archived) if ids else Found()
+    if found.refused:
+        id_, said = next(iter(found.refused.items()))
+        raise RequestRejectedError(f"HubSpot refuses to read {object_type.table} {id_}: {said}")
+    by_id = {record.id: record for record in found.records}
+    return [by_id[id_] for id_ in ids if id_ in by_id]

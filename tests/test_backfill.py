@@ -1,0 +1,94 @@
+"""A backfill: complete whatever the cursors are, without a doubled row, for the least calls."""
+
+from math import ceil
+
+import pytest
+from conftest import Warehouse
+from truth import differences, link_differences
+
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+CONTACTS = {"contacts": "contacts"}
+LIST = "/crm/objects/2026-03/contacts"
+PAIRS = {"contacts_to_companies": ("contacts", "companies")}
+DOUBLED = "SELECT id FROM contacts GROUP BY id HAVING count(*) > 1"
+
+
+@pytest.mark.parametrize(
+    ("anomalies", "pages"),
+    [(["opaque_cursors"], 1), (["opaque_cursors", "search_unsorted"], 31)],
+    ids=["by_search", "by_cursor"],
+)
+def test_cursors_that_are_no_record_ids(
+    portal: Portal, warehouse: Warehouse, anomalies: list[str], pages: int
+) -> None:
+    """Where no listing can begin at an id, search and batch read do; else it goes page by page."""
+    portal.reset(SeedSpec(contacts=3000, properties=12, companies=0, deals=0, tickets=0))
+    portal.settings.anomalies = anomalies
+    warehouse.sync("contacts")
+    listed = [
+        request
+        for request in portal.journal.find(method="GET", path_contains=LIST)
+        if request.query.get("archived") == "false"
+    ]
+    assert pages <= len(listed) <= pages + 1
+    assert warehouse.rows(DOUBLED) == []
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_records_that_go_while_they_are_listed(portal: Portal, warehouse: Warehouse) -> None:
+    """What was listed live and is archived, merged or changed in the same run has one row."""
+    portal.reset(SeedSpec(contacts=600, properties=12))
+    ids = list(portal.records("contacts"))
+
+    def change(_: Portal) -> None:
+        portal.archive("contacts", ids[3])
+        portal.merge("contacts", ids[-5], ids[4])
+        portal.merge("contacts", ids[5], ids[-6])
+        portal.update("contacts", ids[6], {"city": "New"})
+
+    portal.mutations.add(path=LIST, nth=4, operations=change)
+    small = warehouse.with_settings(load_rows=200)
+    small.sync("contacts")
+    assert warehouse.rows(DOUBLED) == []
+    small.sync("contacts")
+    assert warehouse.rows(DOUBLED) == []
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_backfill_costs_the_least_calls(portal: Portal, warehouse: Warehouse) -> None:
+    """A page per 100 records and a call per 1,000 records and pair, within two per cent."""
+    portal.reset(SeedSpec(contacts=12_000, companies=6_000, properties=12, deals=0, tickets=0))
+    warehouse.sync("contacts", "companies")
+    live = {kind: len(portal.records(kind)) for kind in ("contacts", "companies")}
+    least = sum(ceil(count / 100) for count in live.values())
+    archived = [r for r in portal.journal.find(method="GET") if r.query.get("archived") == "true"]
+    listed = portal.journal.count(method="GET", path_contains="/crm/objects/") - len(archived)
+    assert listed <= least * 1.02
+    for pair in ("contacts/contacts", "contacts/companies", "companies/companies"):
+        asked = portal.journal.count(path_contains=f"/associations/2026-03/{pair}/batch/read")
+        assert asked <= ceil(live[pair.partition("/")[0]] / 1000) * 1.02
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_increment_that_changed_nearly_all_lists(portal: Portal, warehouse: Warehouse) -> None:
+    """Where search and batch reads would cost more calls than a listing, the table is listed."""
+    portal.reset(SeedSpec(contacts=1500, properties=12, companies=0, deals=0, tickets=0))
+    warehouse.sync("contacts")
+    ids = list(portal.records("contacts"))
+    for share, way_in in ((0.5, "increment"), (0.8, "listing")):
+        changed = ids[: int(len(ids) * share)]
+        for id_ in changed:
+            portal.update("contacts", id_, {"city": f"At {share}"})
+        portal.archive("contacts", ids.pop())
+        portal.clock.advance(60_000)
+        portal.journal.clear()
+        report = warehouse.sync("contacts")
+        assert report.tables["contacts"].way_in == way_in
+        reads = portal.journal.count(method="POST", path_contains=f"{LIST}/batch/read")
+        assert reads == (len(changed) // 100 + 1 if way_in == "increment" else 0)
+        assert differences(portal, warehouse, CONTACTS) == []
+    portal.journal.clear()
+    assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"
+    assert portal.journal.count(path_contains="/crm/objects/") == 1
