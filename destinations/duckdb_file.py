@@ -1,16 +1,28 @@
-"""DuckDB in a file that may be called like the dataset in it, such as `hubspot.duckdb`."""
+"""DuckDB in a file that may be called like the dataset in it, and with no more memory than needed.
 
+Rows are added in little memory, whatever the table's size; a merge into a wide table takes more.
+"""
+
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.destination.client import LoadJob
+from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
 from dlt.destinations import duckdb as _duckdb
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
+LITTLE_MEMORY = "240MiB"
+_MUCH_MEMORY_BYTES = 2 * 1024**3
+_MERGED_COLUMNS = 40  # from so many on a merge may need more than little memory
+_ADDED_COLUMNS = 300  # and adding rows
+
 if TYPE_CHECKING:
     from dlt.destinations.impl.duckdb.duck import DuckDbClient
+    from duckdb import DuckDBPyConnection
 
 
 class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class
@@ -36,8 +48,28 @@ class QualifyingSqlClient(DuckDbSqlClient):
             return None
         return self.capabilities.escape_identifier(database) if quote else database
 
+    def open_connection(self) -> "DuckDBPyConnection":
+        """Open a connection, with more memory where a table loaded here needs it."""
+        connection: DuckDBPyConnection = super().open_connection()
+        if self.credentials.database in _NEED_MUCH:
+            connection.execute(f"SET GLOBAL memory_limit = '{_much_memory_mib()}MiB'")
+        return connection
+
     def warn_if_catalog_equals_dataset_name(self) -> None:
         """Say nothing: the names are told apart."""
+
+
+_NEED_MUCH: set[str] = set()
+"""Files that this process loads wide tables into."""
+
+
+def _much_memory_mib() -> int:
+    """Return 2 GiB, or half of a smaller machine."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        memory = 2 * _MUCH_MEMORY_BYTES
+    return min(_MUCH_MEMORY_BYTES, memory // 2) // 1024**2
 
 
 def _client_class() -> type["DuckDbClient"]:
@@ -53,9 +85,27 @@ def _client_class() -> type["DuckDbClient"]:
             capabilities: DestinationCapabilitiesContext,
         ) -> None:
             super().__init__(schema, config, capabilities)
+            self._is_ours = (config.credentials.global_config or {}).get(
+                "memory_limit"
+            ) == LITTLE_MEMORY
             made = self.sql_client
             self.sql_client = QualifyingSqlClient(
                 made.dataset_name, made.staging_dataset_name, config.credentials, capabilities
             )
+
+        def create_load_job(
+            self,
+            table: PreparedTableSchema,
+            file_path: str,
+            load_id: str,
+            restore: bool = False,  # noqa: FBT001, FBT002 - dlt's signature
+        ) -> LoadJob:
+            """Make a job; one that needs much memory gets it, unless the user set a limit."""
+            merges = table.get("write_disposition") == "merge"
+            if self._is_ours and len(table["columns"]) > (
+                _MERGED_COLUMNS if merges else _ADDED_COLUMNS
+            ):
+                _NEED_MUCH.add(str(self.config.credentials.database))
+            return super().create_load_job(table, file_path, load_id, restore)
 
     return QualifyingClient

@@ -15,13 +15,13 @@ from dlt.pipeline.pipeline import Pipeline
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
 from .catalog import UNFIT
+from .duckdb_file import LITTLE_MEMORY
 from .duckdb_file import duckdb as duckdb_file
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
 from .postgres import postgres
 
 AnyDestination = Destination[Any, Any]
 
-_DUCKDB_MEMORY_BYTES = 2 * 1024**3  # merging a load into a wide table takes about a quarter
 FILE = ".duckdb"
 _PROBE = "_hs_write_check"
 
@@ -62,7 +62,7 @@ def duckdb_settings() -> dict[str, Any]:
     Loading wide tables needs no order of insertion, and keeping it costs memory.
     """
     tuned = {
-        "memory_limit": f"{_memory_limit_mib()}MiB",
+        "memory_limit": LITTLE_MEMORY,
         "preserve_insertion_order": False,
         "threads": 1,
     }
@@ -176,15 +176,6 @@ def _delta_files() -> AnyDestination:
     except ImportError:
         raise missing_driver("filesystem", "deltalake") from None
     return dlt.destinations.filesystem(preferred_table_format="delta")
-
-
-def _memory_limit_mib() -> int:
-    """Return DuckDB's memory limit: 2 GiB, or half of a smaller machine."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        memory = 2 * _DUCKDB_MEMORY_BYTES
-    return min(_DUCKDB_MEMORY_BYTES, memory // 2) // 1024**2
 
 
 @contextmanager

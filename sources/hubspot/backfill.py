@@ -34,6 +34,7 @@ def backfill(table: Table) -> Items:
     if "ranges" not in work:
         total, last_id = yield from _extent(table)
         work.update(ranges=None, total=total, last_id=last_id, way=WAYS[0], rows=0, written=0)
+        run.begun_now.add(table.name)
         work["spare"] = SPARE * (total or 0)
     elif work.get("run_id") != run.run_id:  # an earlier run's part may be stale
         run.changed.add(table.name)

@@ -97,7 +97,8 @@ def _read_changes(
         step = yield from next_hits(
             table.run, table.object_type, search, after_id, floor_ms=floor_ms
         )
-        if after_id == "0" and _costs_more_than_listing(step.total, peek.total):
+        known = len(table.state.recent)
+        if after_id == "0" and _costs_more_than_listing(step.total, peek.total, known=known):
             return None
         hits += step.rows
         after_id = step.after_id
@@ -108,11 +109,18 @@ def _read_changes(
                 return step.last
 
 
-def _costs_more_than_listing(changed: int | None, live: int | None) -> bool:
-    """Whether to search and read so many records takes more calls than to list them all."""
+def _costs_more_than_listing(changed: int | None, live: int | None, *, known: int) -> bool:
+    """Whether to search so many, and to read those not loaded yet, takes more calls than to list.
+
+    Args:
+        changed: records that search finds.
+        live: records that a listing brings.
+        known: of `changed`, those that are loaded as they are, about.
+    """
     if changed is None or live is None:
         return False
-    return ceil(changed / changes.PAGE) + ceil(changed / BATCH) > ceil(live / PAGE)
+    reads = ceil(max(0, changed - known) / BATCH)
+    return ceil(changed / changes.PAGE) + reads > ceil(live / PAGE)
 
 
 def _read_hits(table: Table, hits: Sequence[changes.Hit]) -> Items:

@@ -36,21 +36,39 @@ def sweep_links(run: Run, links: Links) -> Items:
     for pair in sorted(links.pairs, key=lambda pair: _urgency(source.links(pair.table))):
         if pair.table in run.refused_pairs | run.swept_links or not _has_ends(source, pair):
             continue
-        known = source.links(pair.table)
-        ends = {pair.source.table, pair.target.table}
-        read_now = pair.source.table in run.backfilled  # record by record
-        forced = run.sweep_links or "owed" in known or (bool(ends & {*run.backfilled}) != read_now)
-        # what changed since its record was read is looked for at once where that costs little
-        forced = forced or (read_now and is_small(run, source, pair))
-        if forced and ends & run.listed_now:
-            run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
-            continue
-        run.swept_links.add(pair.table)
-        if not forced and read_now:
-            sweeps.note(known, run.now())
-            continue
-        if forced or is_due(run, source, pair, changed=bool(ends & run.active)):
-            yield from _sweep(run, links, pair, source, run.copy)
+        yield from _take_turn(run, links, pair, source, run.copy)
+
+
+def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
+    """Do what is due for a pair now."""
+    known = source.links(pair.table)
+    if pair.source.table in run.begun_now and links.late[pair.table]:
+        yield from _read_late(run, links, pair, known, copy)
+        return
+    ends = {pair.source.table, pair.target.table}
+    read_now = pair.source.table in run.backfilled  # record by record
+    forced = run.sweep_links or "owed" in known or (bool(ends & {*run.backfilled}) != read_now)
+    # what changed since its record was read is looked for at once where that costs little
+    forced = forced or (read_now and is_small(run, source, pair))
+    if forced and ends & run.listed_now:
+        run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
+        return
+    run.swept_links.add(pair.table)
+    if not forced and read_now:
+        sweeps.note(known, run.now())
+    elif forced or is_due(run, source, pair, changed=bool(ends & run.active)):
+        yield from _sweep(run, links, pair, source, copy)
+
+
+def _read_late(run: Run, links: Links, pair: Pair, known: dict[str, Any], copy: Copy) -> Items:
+    """Read the links of a table that this load has listed from its beginning to its end."""
+    run.swept_links.add(pair.table)
+    began = run.now()
+    with run.outcome(pair.table):
+        held = copy.counts([pair.table], "1 = 1")[pair.table]
+        yield from links.reread(pair, links.late[pair.table], replace=bool(held))
+        known.pop("owed", None)
+        sweeps.note(known, began)
 
 
 def _urgency(known: dict[str, Any]) -> tuple[bool, str]:

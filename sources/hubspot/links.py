@@ -36,6 +36,8 @@ class Links:
         self._done: dict[str, set[str]] = {}
         self._queued: defaultdict[str, list[str]] = defaultdict(list)
         """From-ids of a backfill, by link table, that wait for a call to be full."""
+        self.late: defaultdict[str, list[str]] = defaultdict(list)
+        """From-ids of this load, by link table, whose links are read when every table is done."""
         self._asked: Calls = []
         """Calls of backfills in flight."""
         self._replace: dict[str, bool] = {}
@@ -54,10 +56,11 @@ class Links:
             links = yield from self._take(pair, part, call, replace=True)
             self._latest[pair.table].update(links)
 
-    def owe(self, object_type: ObjectType, ids: Sequence[str]) -> Items:  # noqa: ARG002 - of any
-        """Leave the links of all records of a type to a sweep, which must not wait."""
+    def owe(self, object_type: ObjectType, ids: Sequence[str]) -> Items:
+        """Leave the links of all records of a type to the end of the run; see `link_sweeps`."""
         for pair in (yield from self._told(object_type)):
             self._owe(pair)
+            self.late[pair.table] += ids
 
     def queue(self, object_type: ObjectType, ids: Sequence[str], *, replace: bool) -> Items:
         """Ask for the links of listed records, as many at a time as a call takes.

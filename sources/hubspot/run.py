@@ -73,18 +73,16 @@ class Run:
     totals: dict[str, int | None] = field(default_factory=dict)
     """Live records by table as HubSpot counted them in this run; None where it does not tell."""
     gaps: dict[str, datetime | None] = field(default_factory=dict)
-    """Tables that do not hold what the portal holds, to be looked into by the next load, and when
-    a complete new listing began, if that is why."""
+    """Tables to be looked into by the next load, and when a complete new listing began, if so."""
     looked_into: set[str] = field(default_factory=set)
-    """Tables whose numbers differ as in the run before, which found no record that explains it."""
+    """Tables whose numbers differ as in the run before, for no record that it found."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
     """Ids by table that a load only has to read again."""
     repairing: bool = False
     """Whether loads only read again what `repairs` and `late_links` name."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)
     """Ids that an unfinished sweep of a table's archive has seen."""
-    resumed: set[str] = field(default_factory=set)
-    """Tables whose listing an earlier run began."""
+    resumed: set[str] = field(default_factory=set)  # an earlier run began their listing
     late_links: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
     linked: set[str] = field(default_factory=set)
@@ -121,6 +119,8 @@ class Run:
     """Tables that this run listed to the end, and when the listing began."""
     appending: set[str] = field(default_factory=set)
     """Tables whose rows this load adds without a merge."""
+    begun_now: set[str] = field(default_factory=set)
+    """Tables whose listing this load began: it brings all of their ids, if it ends in it."""
     listed_now: set[str] = field(default_factory=set)
     """Tables that this load lists: the warehouse does not know all of their ids yet."""
     stopped: HubSpotError | None = None
@@ -147,8 +147,8 @@ class Run:
         self._remaining = self.unfinished if self._loads or self.repairing else None
         self._loads += 1
         self.dead, self.merged, self.listed_now = set(), set(), set()
-        self.appending = set()
-        self.open_tables, self.open_tails, self.unfinished = set(), set(), set()
+        self.appending, self.begun_now, self.unfinished = set(), set(), set()
+        self.open_tables, self.open_tails = set(), set()
         self.budget.restart()
 
     def live_count(self, table: str) -> int | None:
