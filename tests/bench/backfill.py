@@ -57,7 +57,7 @@ def merge(portal: EmulatedPortal, folder: Path, changed: int, imports: float) ->
         for id_ in ids[::step][:changed]
     ]
     portal.control("perform", operations=operations)
-    portal.control("clock", advance=7_200_000)
+    portal.control("clock", advance=60_000)
     portal.control("journal", method="DELETE")
     usage = sync(portal, folder, *LISTED)
     rows = json.loads(usage.output)["tables"]["contacts"]["rows"]

@@ -18,7 +18,12 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 CLI = (str(Path(PYTHON).parent / "hubspot-elt"),)
-IMPORT = (PYTHON, "-c", "import pipelines.sync, pipelines.cli, dlt.destinations.impl.duckdb.duck")
+IMPORTED = (  # what a sync has imported at its end
+    "pipelines.cli", "pipelines.sync", "pipelines.progress", "pipelines.render", "typer._adapters",
+    "dlt.destinations.impl.duckdb.duck", "dlt.destinations.impl.duckdb.factory", "pyarrow.parquet",
+    "dlt.normalize.normalize", "dlt.load.load", "dlt.common.libs.pyarrow",
+)  # fmt: skip
+IMPORT = (PYTHON, "-c", f"import {', '.join(IMPORTED)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +40,39 @@ class Usage:
 def measure(command: Sequence[str], environment: dict[str, str], folder: Path) -> Usage:
     """Run a command to its end; its errors go to this one's.
 
-    CPU seconds and the peak of resident memory are those of the process and of its children that
-    it waited for.
+    CPU seconds are those of the process and of its children that it waited for. The peak of
+    resident memory is what Linux keeps of the process since it began (VmHWM); what `wait4` tells
+    may be the peak of this process, which it was forked from.
     """
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
         child = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=output)
-        _, status, used = os.wait4(child.pid, 0)
+        peak = 0
+        while True:
+            pid, status, used = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                break
+            peak = max(peak, _peak_kib(child.pid))
+            time.sleep(0.05)
         wall = time.monotonic() - began
         child.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         return Usage(
             wall_seconds=round(wall, 2),
             cpu_seconds=round(used.ru_utime + used.ru_stime, 2),
-            peak_mib=round(used.ru_maxrss / 1024, 1),
+            peak_mib=round(peak / 1024, 1),
             exit_code=child.returncode,
             output=output.read(),
         )
+
+
+def _peak_kib(pid: int) -> int:
+    """Read the peak of a process's resident memory; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
 
 
 @dataclass(frozen=True, slots=True)
