@@ -5,7 +5,7 @@ Rows are added in little memory, whatever the table's size; a merge into a wide 
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
@@ -85,9 +85,8 @@ def _client_class() -> type["DuckDbClient"]:
             capabilities: DestinationCapabilitiesContext,
         ) -> None:
             super().__init__(schema, config, capabilities)
-            self._is_ours = (config.credentials.global_config or {}).get(
-                "memory_limit"
-            ) == LITTLE_MEMORY
+            given = (config.credentials.global_config or {}).get("memory_limit")
+            self._may_take_more = given == LITTLE_MEMORY  # else the user has set a limit
             made = self.sql_client
             self.sql_client = QualifyingSqlClient(
                 made.dataset_name, made.staging_dataset_name, config.credentials, capabilities
@@ -96,16 +95,14 @@ def _client_class() -> type["DuckDbClient"]:
         def create_load_job(
             self,
             table: PreparedTableSchema,
-            file_path: str,
-            load_id: str,
-            restore: bool = False,  # noqa: FBT001, FBT002 - dlt's signature
+            *args: Any,  # noqa: ANN401 - handed on to dlt as they are
+            **kwargs: Any,  # noqa: ANN401
         ) -> LoadJob:
             """Make a job; one that needs much memory gets it, unless the user set a limit."""
             merges = table.get("write_disposition") == "merge"
-            if self._is_ours and len(table["columns"]) > (
-                _MERGED_COLUMNS if merges else _ADDED_COLUMNS
-            ):
+            most = _MERGED_COLUMNS if merges else _ADDED_COLUMNS
+            if self._may_take_more and len(table["columns"]) > most:
                 _NEED_MUCH.add(str(self.config.credentials.database))
-            return super().create_load_job(table, file_path, load_id, restore)
+            return super().create_load_job(table, *args, **kwargs)
 
     return QualifyingClient

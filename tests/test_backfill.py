@@ -4,6 +4,7 @@ from math import ceil
 
 import pytest
 from conftest import Warehouse
+from dlt.common.versioned_state import decompress_state
 from truth import differences, link_differences
 
 from sources.hubspot_emulator.seed import SeedSpec
@@ -12,6 +13,8 @@ from sources.hubspot_emulator.store import Portal
 CONTACTS = {"contacts": "contacts"}
 LIST = "/crm/objects/2026-03/contacts"
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}
+LINKED = (("contacts", "contacts"), ("contacts", "companies"), ("companies", "companies"))
+LISTED = r"/contacts\?.*archived=false"
 DOUBLED = "SELECT id FROM contacts GROUP BY id HAVING count(*) > 1"
 
 
@@ -55,6 +58,40 @@ def test_records_that_go_while_they_are_listed(portal: Portal, warehouse: Wareho
     small.sync("contacts")
     assert warehouse.rows(DOUBLED) == []
     assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_run_that_ends_before_it_reads_again(portal: Portal, warehouse: Warehouse) -> None:
+    """A record merged away after it was listed is in the state of that load, until it is read."""
+    portal.reset(SeedSpec(contacts=300, properties=12))
+    ids = list(portal.records("contacts"))
+
+    def change(_: Portal) -> None:
+        portal.merge("contacts", ids[-1], ids[3])
+
+    careful = warehouse.with_settings(sweep_at_once_calls=0)
+    portal.mutations.add(when="before", path=LISTED, nth=3, operations=change)
+    portal.faults.add(path=f"{LIST}/batch/read", status=401)
+    assert careful.sync("contacts").exit_code == 3
+    assert warehouse.table("contacts")[ids[3]]["_hs_deleted_at"] is None
+    states = warehouse.rows("SELECT state FROM _dlt_pipeline_state")
+    for (text,) in states:  # of every load, whatever ends the run after it
+        resources = decompress_state(text)["sources"]["hubspot"]["resources"]
+        assert ids[3] in resources["contacts"]["refused"]
+    portal.faults.clear()
+    assert careful.sync("contacts").exit_code == 0
+    assert warehouse.table("contacts")[ids[3]]["_hs_deletion"] == "merged"
+
+
+def test_links_of_one_pair_that_fail(portal: Portal, warehouse: Warehouse) -> None:
+    """The links of the other pairs, asked for at the same time, are loaded with the records."""
+    portal.reset(SeedSpec(contacts=120, companies=20, properties=12, deals=0, tickets=0))
+    once = warehouse.with_settings(sweep_at_once_calls=0, max_attempts=1)
+    portal.faults.add(path="/associations/2026-03/contacts/contacts/batch/read", status=500)
+    assert once.sync("contacts", "companies").exit_code == 6
+    portal.faults.clear()
+    assert once.sync("contacts", "companies").exit_code == 0
+    pairs = {f"{one}_to_{other}": (one, other) for one, other in LINKED}
+    assert link_differences(portal, warehouse, pairs) == []
 
 
 def test_backfill_costs_the_least_calls(portal: Portal, warehouse: Warehouse) -> None:

@@ -58,6 +58,14 @@ def test_any_order_of_properties() -> None:
         assert rows.to_pylist() == [{"id": "2"} | nothing | {"b": "2"}, first]
 
 
+def test_property_that_nobody_asked_for() -> None:
+    """What a page holds beside the table's properties is not even looked at."""
+    body = b'{"results": [{"id": "1", "properties": {"huge": 1e999, "a": "x"}}]}'
+    schema = TableSchema("t", (Column("a", "a", "text", ""),))
+    records = RecordDecoder(schema).page(body).results
+    assert to_batch(records, schema, synced_at=NOW).rows["a"].to_pylist() == ["x"]
+
+
 def test_own_id_among_the_merged_ones() -> None:
     """A record is never taken for one that was merged into itself."""
     schema = TableSchema("t", (Column("hs_merged_object_ids", "merged", "text", ""),))

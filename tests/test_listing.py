@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.hubspot.errors import ContractError, RequestRejectedError
-from sources.hubspot.listing import Listing, NotKeysetError, Range
+from sources.hubspot.listing import Listing, Range
 from sources.hubspot.model import Next, Page, Paging
+from sources.hubspot.pages import NotKeysetError
 
 
 class Row:

@@ -73,14 +73,30 @@ def test_duckdb_file_by_setting_and_by_name(tmp_path: Path) -> None:
 
 def test_duckdb_is_tuned_and_the_user_wins() -> None:
     """Loads have bounded memory by default; what the user sets stays as it is."""
-    setting = '{"memory_limit": "3GiB", "threads": 1}'
+    setting = '{"memory_limit": "3GiB", "threads": 2}'
     pipeline = pipeline_to("duckdb", destination__duckdb__credentials__global_config=setting)
     with pipeline.sql_client() as client:
         found = client.execute_sql(
             "SELECT current_setting('memory_limit'), current_setting('threads'),"
             " current_setting('preserve_insertion_order')"
         )
-    assert found == [("3.0 GiB", 1, False)]
+    assert found == [("3.0 GiB", 2, False)]
+
+
+def test_memory_grows_for_what_needs_it(tmp_path: Path) -> None:
+    """Rows are added in little memory; a merge of a wide table takes more, unless limited."""
+    wide = [{"id": 1} | {f"c{number}": number for number in range(60)}]
+    most = "SELECT current_setting('memory_limit')"
+    for name, setting, disposition, expected in (
+        ("added", None, "append", "240.0 MiB"),
+        ("merged", None, "merge", "2.0 GiB"),
+        ("limited", '{"memory_limit": "300MiB"}', "merge", "300.0 MiB"),
+    ):
+        named = {"destination__duckdb__credentials__global_config": setting} if setting else {}
+        pipeline = pipeline_to(str(tmp_path / f"{name}.duckdb"), **named)
+        pipeline.run(wide, table_name="wide", write_disposition=disposition, primary_key="id")
+        with pipeline.sql_client() as client:
+            assert client.execute_sql(most) == [(expected,)]
 
 
 def test_check_leaves_a_file_as_it_is(tmp_path: Path) -> None:

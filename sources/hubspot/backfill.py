@@ -11,9 +11,10 @@ from .archive import sweep_archived
 from .decoding import Record
 from .errors import HubSpotError, RequestRejectedError
 from .exports import read_export
-from .listing import Listing, NotKeysetError, Range
+from .listing import Listing, Range
 from .model import Page
-from .pages import list_page, search_page
+from .pages import NotKeysetError, list_page, search_page
+from .rereading import read_left
 from .run import Items, Lane, Run, wait
 from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
@@ -57,7 +58,9 @@ def appends(run: Run, state: TableState, table: str) -> bool:
     work = state.work("backfill")
     fresh = not state.was_loaded and not state.anew and not run.full_refresh
     in_order = not work or (work.get("last_id") is not None and work.get("way") != "cursor")
-    if run.copy is None or run.hard_delete or not (fresh and in_order) or table in run.repairs:
+    if run.copy is None or run.hard_delete or not (fresh and in_order):
+        return False
+    if state.working("refused"):  # ids that a load left; their rows may be there
         return False
     written: int | None = work.get("written", 0)
     return run.copy.size(table) == written
@@ -115,6 +118,8 @@ def _may_hold_rows(table: Table) -> bool:
 def _finish(table: Table, work: dict[str, Any]) -> Items:
     """Sweep the archive and set the watermark, once all live records are listed."""
     run, state = table.run, table.state
+    if not table.appends:  # what a load left that was followed by none
+        yield from read_left(table)
     yield from sweep_archived(table, changed=True)
     if table.name in run.unfinished:
         return

@@ -12,9 +12,9 @@ from typing import Any
 from . import sweeps
 from .comparing import compare, sub_schema
 from .decoding import Record, RecordDecoder
-from .listing import WORTH, Listing, NotKeysetError, Range
+from .listing import WORTH, Listing, Range
 from .model import Copy
-from .pages import PAGE, list_page
+from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
 from .run import Items, Run, wait
 from .state import SourceState, TableState, to_instant, to_text

@@ -17,9 +17,9 @@ from functools import partial
 from . import changes
 from .decoding import Record, RecordDecoder
 from .errors import RequestRejectedError
-from .listing import Listing, NotKeysetError, Range
+from .listing import Listing, Range
 from .model import LIVE, Copy, ObjectType, TableSchema
-from .pages import PAGE, list_page
+from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
 from .run import Items, Run, wait, wait_all
 from .table import BLOCK, Table

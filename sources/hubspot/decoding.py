@@ -155,7 +155,7 @@ class RecordDecoder:
 
 
 class _Properties(msgspec.Struct):
-    properties: dict[str, Any] = {}
+    properties: dict[str, msgspec.Raw] = {}  # only the names are looked at
 
 
 class _FirstRecords(msgspec.Struct):

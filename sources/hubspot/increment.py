@@ -19,7 +19,7 @@ from .filling import fill_columns
 from .model import ObjectType
 from .pages import PAGE
 from .reading import BATCH
-from .rereading import read_ids
+from .rereading import read_ids, read_left
 from .run import Items, Run, wait
 from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table
@@ -56,7 +56,7 @@ def increment(table: Table, peek: changes.Peek) -> Items:
     run, state = table.run, table.state
     work = state.begin("increment")
     since = to_instant(work["since"]) or run.now()
-    yield from read_ids(table, state.take_refused())
+    yield from read_left(table)
     if not work.get("searched"):
         finished = yield from _read_changes(table, peek, since, work)
         if finished is None:

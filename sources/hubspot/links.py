@@ -90,16 +90,22 @@ class Links:
         yield from self._take_asked(object_type, self._asked)
 
     def _take_asked(self, object_type: ObjectType, calls: Calls) -> Items:
-        """Hand on the answers to calls for records of a type; a sweep is owed where one fails."""
+        """Hand on the answers to calls for records of a type; a sweep is owed where one fails.
+
+        The others are handed on all the same, for the listing does not come back to their records.
+        """
+        failed: HubSpotError | None = None
         for asked in [one for one in calls if one[0].source == object_type]:
             pair, part, call = asked
             self._asked.remove(asked)
             try:
                 replace = self._replace[object_type.table]
                 yield from self._take(pair, part, call, replace=replace)
-            except HubSpotError:
+            except HubSpotError as error:
                 self._owe(pair)
-                raise
+                failed = failed or error
+        if failed:
+            raise failed
 
     def _told(self, object_type: ObjectType) -> Generator[None, None, list[Pair]]:
         """List the pairs whose links HubSpot tells from this type, and that may have some."""

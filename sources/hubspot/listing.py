@@ -14,7 +14,7 @@ from math import inf
 from .decoding import Record
 from .errors import ContractError, RequestRejectedError, UnavailableError
 from .model import Page
-from .pages import PAGE
+from .pages import PAGE, NotKeysetError
 
 MOST_REPEATS = 2  # of a cursor, as a page that comes out empty may have its own
 WORTH = 12  # pages that a range should have left to be worth the call that dividing it costs
@@ -24,10 +24,6 @@ FEWEST = 8  # ranges at the same time, however few pages there are
 WASTE = PAGE / 2  # records that are read twice, about, where a range ends in mid-page
 
 Submit = Callable[[str | None], Future[Page[Record]]]
-
-
-class NotKeysetError(Exception):
-    """The listing does not run along the record id; it must be read in sequence."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from .decoding import RecordDecoder
 from .increment import increment, look
 from .links import Links
 from .model import ObjectType, TableOutcome
-from .rereading import read_ids
+from .rereading import read_left
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
@@ -86,7 +86,7 @@ def _read(opening: Opening) -> Items:
         ids = run.repairs.pop(kind.table)
         table = yield from opening.table()
         outcome.way_in = "repair"
-        yield from read_ids(table, ids)
+        yield from read_left(table, ids)
         if state.working("backfill"):
             table.leave_unfinished()
     elif state.watermark is None or state.working("backfill") or not kind.searchable:

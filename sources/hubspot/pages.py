@@ -11,9 +11,11 @@ from .model import Next, ObjectType, Page, Paging
 from .reading import Found, batches, read_batch
 
 PAGE = 100  # records per listing call, HubSpot's maximum
-URL_PROPERTIES = (
-    15_000  # characters of property names in a URL; HubSpot's hard stop is about 32,000
-)
+URL_PROPERTIES = 15_000  # characters of names in a URL; HubSpot's hard stop is about 32,000
+
+
+class NotKeysetError(Exception):
+    """Pages do not run along the record id; they must be read another way."""
 
 
 def list_page(
@@ -52,15 +54,20 @@ def search_page(
     """Read the 200 live records behind an id: a search for ids, then batch reads.
 
     All of it is documented: the filter, the sort and the reading by id. The cursor is the last id.
+
+    Raises:
+        NotKeysetError: the hits are not in the order of their ids.
     """
     hits = in_range(client, object_type, int(after or 0), None)
     ids = [hit.id for hit in hits.results]
+    if not all(id_.isdigit() for id_ in ids) or ids != sorted(ids, key=int):
+        raise NotKeysetError
     records = [
         record
         for part in batches(dict.fromkeys(ids))
         for record in _read(client, object_type, part, decoder)
     ]
-    following = (ids[-1] if ids else after) if hits.after is not None else None
+    following = (ids[-1] if ids else after or "0") if hits.after is not None else None
     return Page(records, None if following is None else Paging(Next(following)))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from functools import partial
 
-from .errors import RequestRejectedError
+from .errors import HubSpotError, RequestRejectedError
 from .reading import Found, batches, read_batch
 from .run import Items, wait
 from .table import BLOCK, Table, emit, note_loaded
@@ -24,6 +24,16 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
         table.run.vanished.setdefault(table.name, set()).update(odd)
     for part in batches((id_ for id_ in wanted if id_.isdigit()), BLOCK):
         yield from _read_block(table, part)
+
+
+def read_left(table: Table, ids: Sequence[str] = ()) -> Items:
+    """Read these ids, and those that earlier loads left or were refused; none is forgotten."""
+    ids = list(dict.fromkeys([*ids, *table.state.take_refused()]))
+    try:
+        yield from read_ids(table, ids)
+    except HubSpotError:
+        table.state.note_refused(ids)
+        raise
 
 
 def _read_block(table: Table, ids: Sequence[str]) -> Items:

@@ -82,7 +82,8 @@ class Run:
     """Whether loads only read again what `repairs` and `late_links` name."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)
     """Ids that an unfinished sweep of a table's archive has seen."""
-    resumed: set[str] = field(default_factory=set)  # an earlier run began their listing
+    resumed: set[str] = field(default_factory=set)
+    """Tables whose listing an earlier run began."""
     late_links: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
     linked: set[str] = field(default_factory=set)
@@ -283,10 +284,7 @@ def is_absent(error: HubSpotError) -> bool:
 
 
 def wait(future: Future[T]) -> Generator[None, None, T]:
-    """Yield None until a call in flight is done, so that other tables go on; return its result.
-
-    Use it as `answer = yield from wait(future)`.
-    """
+    """Yield None until a call in flight is done, so that other tables go on; return its result."""
     while not future.done():
         yield None
     return future.result()

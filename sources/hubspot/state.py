@@ -123,7 +123,7 @@ class TableState:
         return owed
 
     def take_refused(self) -> list[str]:
-        """Return, and forget, the ids that HubSpot refused to read."""
+        """Return, and forget, the ids that HubSpot refused to read or that a load left."""
         refused: list[str] = self._state.pop("refused", [])
         return refused
 

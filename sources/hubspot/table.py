@@ -118,14 +118,11 @@ def links_of_backfill(table: Table, work: dict[str, Any]) -> ReadLinks:
     Those of a large table while it is listed; `links.flush` has to end it. Those of a small one by
     a sweep when all tables are loaded: it costs as many calls and sees what changed meanwhile.
     """
-    links, total = table.links, work["total"]
-    if (
-        table.run.copy
-        and total is not None
-        and total <= BATCH * table.run.config.sweep_at_once_calls
-    ):
-        return links.owe
-    return partial(links.queue, replace=work["anew"] or table.name in table.run.resumed)
+    run, total = table.run, work["total"]
+    is_small = total is not None and total <= BATCH * run.config.sweep_at_once_calls
+    if run.copy and is_small:
+        return table.links.owe
+    return partial(table.links.queue, replace=work["anew"] or table.name in run.resumed)
 
 
 def _without_doubles(table: Table, records: Sequence[Record]) -> list[Record]:
@@ -146,15 +143,15 @@ def _without_doubles(table: Table, records: Sequence[Record]) -> list[Record]:
 
 def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
     """List the ids that a row is there of, in the warehouse or in this load."""
-    held = (
-        {id_ for (id_,) in table.run.copy.rows(table.name, ("id",), ids)} if table.run.copy else ()
-    )
+    copy = table.run.copy
+    held = {id_ for (id_,) in copy.rows(table.name, ("id",), ids)} if copy else ()
     return [id_ for id_ in ids if id_ in held or id_ in table.read_now]
 
 
 def read_again(table: Table, ids: Iterable[str]) -> None:
-    """Leave records to the next load, which reads them by id."""
+    """Leave records to the next load, which reads them by id, or else to the next run."""
     if ids := list(ids):
+        table.state.note_refused(ids)
         table.run.repairs.setdefault(table.name, []).extend(ids)
         table.leave_unfinished()
 

@@ -6,34 +6,32 @@ With `--merge 10000` so many contacts change afterwards, and a second line tells
 merge them.
 """
 
-import argparse
-import json
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import EmulatedPortal, emulated, figures, import_cpu_seconds, report, sync
+from harness import (
+    EmulatedPortal,
+    asked,
+    figures,
+    import_cpu_seconds,
+    report,
+    rows_of,
+    sync,
+    workplace,
+)
 
 LISTED = ("--objects", "contacts")
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--contacts", type=int, default=100_000)
-    parser.add_argument("--properties", type=int, default=150)
-    parser.add_argument("--merge", type=int, default=0)
-    options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        emulated(contacts=options.contacts, properties=options.properties) as portal,
-    ):
-        folder = Path(name)
+    options = asked(__doc__, contacts=100_000, properties=150, merge=0)
+    with workplace(contacts=options.contacts, properties=options.properties) as (portal, folder):
         imports = import_cpu_seconds(folder)
         usage = sync(portal, folder, *LISTED)
-        rows = json.loads(usage.output)["tables"]["contacts"]["rows"]
+        rows = rows_of(usage)
         cpu = usage.cpu_seconds - imports
         report(
             "backfill",
@@ -60,7 +58,7 @@ def merge(portal: EmulatedPortal, folder: Path, changed: int, imports: float) ->
     portal.control("clock", advance=60_000)
     portal.control("journal", method="DELETE")
     usage = sync(portal, folder, *LISTED)
-    rows = json.loads(usage.output)["tables"]["contacts"]["rows"]
+    rows = rows_of(usage)
     cpu = round(usage.cpu_seconds - imports, 2)
     report("merge", rows=rows, merge_cpu_seconds=cpu, calls=portal.calls(), **figures(usage))
 

@@ -6,15 +6,13 @@ The increment makes no sweeps of archived records and links: these cost at most 
 they are made at once, whatever changed.
 """
 
-import argparse
 import sys
-import tempfile
 from math import ceil
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import EmulatedPortal, emulated, report, sync
+from harness import EmulatedPortal, asked, report, sync, workplace
 
 TYPES = ("contacts", "companies", "deals")
 LISTED = ("--objects", ",".join(TYPES))
@@ -22,16 +20,8 @@ LISTED = ("--objects", ",".join(TYPES))
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--contacts", type=int, default=30_000)
-    parser.add_argument("--properties", type=int, default=20)
-    parser.add_argument("--changed", type=int, default=2_000)
-    options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        emulated(contacts=options.contacts, properties=options.properties) as portal,
-    ):
-        folder = Path(name)
+    options = asked(__doc__, contacts=30_000, properties=20, changed=2_000)
+    with workplace(contacts=options.contacts, properties=options.properties) as (portal, folder):
         portal.control("settings", journal_limit=10**6)
         sync(portal, folder, *LISTED)
         live = {kind: list(portal.control("truth", method="GET", type=kind)) for kind in TYPES}

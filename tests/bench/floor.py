@@ -7,11 +7,9 @@ structs that are thrown away) and the columns inserted and stored by DuckDB on o
 it what a plain `requests` loop takes to fetch the pages. Divide a backfill's cost by it.
 """
 
-import argparse
 import json
 import resource
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -20,25 +18,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import duckdb
 import msgspec
 import requests
-from harness import EmulatedPortal, emulated, import_cpu_seconds, report, sync
+from harness import EmulatedPortal, asked, import_cpu_seconds, report, rows_of, sync, workplace
 
 PER = 100_000
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--contacts", type=int, default=20_000)
-    parser.add_argument("--properties", type=int, default=150)
-    options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        emulated(contacts=options.contacts, properties=options.properties) as portal,
-    ):
-        folder = Path(name)
+    options = asked(__doc__, contacts=20_000, properties=150)
+    with workplace(contacts=options.contacts, properties=options.properties) as (portal, folder):
         imports = import_cpu_seconds(folder)
         usage = sync(portal, folder, "--objects", "contacts")
-        rows = json.loads(usage.output)["tables"]["contacts"]["rows"]
+        rows = rows_of(usage)
         bodies, fetch = fetched(portal)
         parts = {"fetch": fetch, "decode": decoding(bodies), "duckdb": storing(folder)}
         scale = PER / rows

@@ -1,5 +1,6 @@
 """What benchmarks share: an emulated portal in a process of its own, and a command's cost."""
 
+import argparse
 import json
 import os
 import platform
@@ -150,6 +151,34 @@ def _read_setting(process: "subprocess.Popen[str]") -> tuple[str, str]:
     line = process.stdout.readline() if process.stdout else ""
     name, _, value = line.removeprefix("export ").strip().partition("=")
     return name, value
+
+
+def asked(purpose: str | None, **defaults: float) -> argparse.Namespace:
+    """Read a benchmark's options: numbers like their defaults, flags where these are False."""
+    parser = argparse.ArgumentParser(description=purpose)
+    for name, default in defaults.items():
+        flag = f"--{name.replace('_', '-')}"
+        if default is False:
+            parser.add_argument(flag, action="store_true")
+        else:
+            parser.add_argument(flag, type=type(default), default=default)
+    return parser.parse_args()
+
+
+@contextmanager
+def workplace(*, contacts: int, properties: int) -> Iterator[tuple[EmulatedPortal, Path]]:
+    """Run an emulated portal, and make a folder that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        emulated(contacts=contacts, properties=properties) as portal,
+    ):
+        yield portal, Path(name)
+
+
+def rows_of(usage: Usage) -> int:
+    """Tell how many contacts a sync brought."""
+    rows: int = json.loads(usage.output)["tables"]["contacts"]["rows"]
+    return rows
 
 
 def sync(portal: EmulatedPortal, folder: Path, *options: str, **settings: str) -> Usage:

@@ -4,14 +4,12 @@ python tests/bench/memory.py --contacts 100000 1000000 --properties 150
 """
 
 import argparse
-import json
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import emulated, report, sync
+from harness import report, rows_of, sync, workplace
 
 
 def main() -> None:
@@ -23,12 +21,9 @@ def main() -> None:
     peaks: dict[int, float] = {}
     rates: dict[int, int] = {}
     for contacts in options.contacts:
-        with (
-            tempfile.TemporaryDirectory() as name,
-            emulated(contacts=contacts, properties=options.properties) as portal,
-        ):
-            usage = sync(portal, Path(name), "--objects", "contacts")
-            rows = json.loads(usage.output)["tables"]["contacts"]["rows"]
+        with workplace(contacts=contacts, properties=options.properties) as (portal, folder):
+            usage = sync(portal, folder, "--objects", "contacts")
+            rows = rows_of(usage)
             peaks[contacts], rates[contacts] = usage.peak_mib, round(rows / usage.cpu_seconds)
     report(
         "memory",
