@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class
     """dlt's DuckDB, whose statements name the database where its schema has the same name."""
 
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - dlt's signature
+        super().__init__(**settings)
+        self._resolved: dict[object, DuckDbClientConfiguration] = {}
+
+    def configuration(
+        self,
+        initial_config: DuckDbClientConfiguration,
+        accept_partial: bool = False,  # noqa: FBT001, FBT002 - dlt's signature
+    ) -> DuckDbClientConfiguration:
+        """Return a copy of what is resolved once: dlt asks some forty times a run."""
+        given = initial_config or self.spec()
+        key = (accept_partial, repr(sorted(given.items())), given.is_resolved())
+        if key not in self._resolved:
+            self._resolved[key] = super().configuration(given, accept_partial)
+        config = self._resolved[key].copy()
+        if config.credentials:
+            config.credentials.resolve()  # connections of its own
+        return config
+
     @property
     def client_class(self) -> type["DuckDbClient"]:
         """The client, made when first used."""

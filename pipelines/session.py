@@ -51,6 +51,7 @@ def _restore(pipeline: Pipeline, destination: str, dataset: str) -> None:
     try:
         with explained(destination):
             pipeline.sync_destination()
+        pipeline._state_restored = True  # noqa: SLF001 - else dlt's first run reads all of it again
     except HubSpotError as error:
         if any(isinstance(cause, ValueError | zlib.error) for cause in chain(error)):
             raise ConfigError(

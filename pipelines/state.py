@@ -278,7 +278,7 @@ def _open_work(state: TableShape) -> Iterator[str]:
         yield "backfill"
     if state.increment:
         yield f"increment since {state.increment.since:%Y-%m-%d %H:%M:%S}"
-    if state.archive and state.archive.after:
+    if state.archive and state.archive.started_at:
         yield "sweep of archived records"
     if state.calculated and state.calculated.started_at:
         yield "sweep of calculated values"

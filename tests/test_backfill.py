@@ -40,6 +40,19 @@ def test_cursors_that_are_no_record_ids(
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+@pytest.mark.parametrize("anomalies", [[], ["opaque_cursors"]], ids=["by_id", "by_cursor"])
+def test_many_archived_records(portal: Portal, warehouse: Warehouse, anomalies: list[str]) -> None:
+    """All archived records of a first load arrive, for a page per 100, whatever cursors are."""
+    seed = SeedSpec(contacts=6_000, archived=0.5, properties=12, companies=0, deals=0, tickets=0)
+    portal.reset(seed)
+    portal.settings.anomalies = anomalies
+    warehouse.sync("contacts")
+    listed = portal.journal.find(method="GET", path_contains=LIST)
+    assert 30 <= sum(request.query.get("archived") == "true" for request in listed) <= 32
+    assert warehouse.rows(DOUBLED) == []
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
 def test_records_that_go_while_they_are_listed(portal: Portal, warehouse: Warehouse) -> None:
     """What was listed live and is archived, merged or changed in the same run has one row."""
     portal.reset(SeedSpec(contacts=600, properties=12))

@@ -339,6 +339,13 @@ def test_a_purged_record_is_gone_everywhere(api: Api) -> None:
     assert api.get(f"{CONTACTS}/{one}", archived="true")[0] == 404
 
 
+def test_a_new_id_is_above_all_others_whatever_changed_first(api: Api) -> None:
+    """After a change of an early record, a new one still gets the highest id."""
+    ids = list(api.portal.records("contacts"))
+    api.portal.update("contacts", ids[0], {"firstname": "Ada"})
+    assert int(api.portal.create("contacts", {})) > max(map(int, ids))
+
+
 def test_an_archived_property_comes_back_with_its_values(api: Api) -> None:
     """Archiving hides a property and its values; creating the name again restores both."""
     path = "/crm/properties/2026-03/contacts"

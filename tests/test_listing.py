@@ -55,11 +55,13 @@ class Portal:
         future.set_result(self.answer(after))
 
 
-def read(portal: Portal, listing: Listing, *, stop_after: int | None = None) -> list[int]:
-    """Drive a listing to its end, or for some pages."""
+def read(
+    portal: Portal, listing: Listing, *, stop_after: int | None = None, counted: bool = True
+) -> list[int]:
+    """Drive a listing to its end, or for some pages; told how many there are, or not."""
     seen: list[int] = []
     pages = 0
-    for records in listing.pages(expected=len(portal.ids)):
+    for records in listing.pages(expected=len(portal.ids) if counted else None):
         if records is None:
             portal.step()
             continue
@@ -166,6 +168,18 @@ def test_calls_stay_near_the_minimum_for_two_dense_clusters() -> None:
     listing = Listing(portal.submit, [Range()], in_flight=8, last_id=max(ids))
     assert sorted(set(read(portal, listing))) == sorted(ids)
     assert len(portal.calls) <= len(ids) / 100 * 1.05
+
+
+@pytest.mark.parametrize("far", [1, 10**10], ids=["even", "clusters"])
+def test_nobody_knows_how_many(far: int) -> None:
+    """Uncounted records are listed in shards, too, for no more calls than may be spared."""
+    ids = {*range(1, 100_000, 50), *range(100_000 * far, 100_000 * far + 100_000, 50)}
+    portal, waiting = Portal(ids), []
+    portal.on_call = lambda *_: waiting.append(len(portal.pending))
+    listing = Listing(portal.submit, [Range()], in_flight=8, last_id=max(ids), spare=600)
+    assert sorted(set(read(portal, listing, counted=False))) == sorted(ids)
+    assert len(portal.calls) <= len(ids) / 100 + 600 / 50
+    assert max(waiting) >= 3
 
 
 def test_refuses_ids_out_of_order() -> None:

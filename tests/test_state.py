@@ -99,7 +99,7 @@ def test_show_tells_open_work(synced: Portal, warehouse: Warehouse) -> None:
     open_work = {
         "backfill": {"started_at": at, "anew": True, "ranges": ranges, "rows": 1500},
         "increment": {"started_at": at, "since": at, "after_id": "0"},
-        "archive": {"started_at": at, "after": "7"},
+        "archive": {"started_at": at, "ranges": [{"after": "7"}]},
         "calculated": {"started_at": at},
         "owed": [{"properties": ["a", "b"], "columns": ["a"], "returned": [], "began_at": at}],
         "refused": ["7"],

@@ -27,7 +27,7 @@ LINKS = "/associations/2026-03/"
 def test_purged_and_restored_records_are_found_by_counting(
     portal: Portal, warehouse: Warehouse
 ) -> None:
-    """One purged and two restored of 3,000 records cost some searches and batch reads, no page."""
+    """One purged and two restored of 3,000 cost some searches and reads, and a look at the bin."""
     portal.reset(SeedSpec(contacts=3000, properties=12))
     restored = list(portal.records("contacts", archived=True))[:2]
     gone = list(portal.records("contacts"))[1700]
@@ -40,9 +40,24 @@ def test_purged_and_restored_records_are_found_by_counting(
     portal.journal.clear()
     report = careful.sync("contacts")
     assert report.tables["contacts"].tombstones == 1
-    assert portal.journal.count(method="GET", path_contains=LIST) == 0
+    listed = portal.journal.find(method="GET", path_contains=LIST)
+    assert [request.query["archived"] for request in listed] == ["true"]
     assert portal.journal.count(path_contains=f"{LIST}/search") < 30
     assert warehouse.table("contacts")[gone]["_hs_deletion"] == "purged"
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_one_restored_for_one_archived(portal: Portal, warehouse: Warehouse) -> None:
+    """What no number tells is found, at once, beside a record that a number tells of."""
+    portal.reset(SeedSpec(contacts=3000, archived=0.2, properties=12))
+    careful = warehouse.with_settings(sweep_at_once_calls=0)
+    careful.sync("contacts")
+    live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
+    portal.clock.advance(2 * HOUR_MS)
+    portal.archive("contacts", live[100])
+    portal.restore("contacts", dead[25])
+    portal.purge("contacts", live[2000])
+    careful.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []
 
 

@@ -6,6 +6,7 @@ know no filter and no order but the id's.
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -15,14 +16,21 @@ from .decoding import Record
 from .errors import RequestRejectedError
 from .listing import Listing, Range
 from .model import Page
-from .pages import PAGE, list_page
+from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
 from .run import Items, Run
 from .state import SourceState, TableState, to_instant, to_text
 from .table import BLOCK, Table, emit
 
 
-def sweep_archived(table: Table, *, changed: bool) -> Items:
+def sweep_archived(
+    table: Table,
+    *,
+    changed: bool,
+    at_once: bool = False,
+    last_id: int | None = None,
+    spare: float = 0.0,
+) -> Items:
     """List the archived records, where a sweep is due, and hand on what is new among them.
 
     What the warehouse takes for archived and the listing does not hold was restored or purged;
@@ -31,28 +39,37 @@ def sweep_archived(table: Table, *, changed: bool) -> Items:
     Args:
         table: whose records.
         changed: whether something of it changed, so that more may have been archived.
+        at_once: not to wait for a schedule, only for calls of the day that are left.
+        last_id: the highest id known; with it several ranges of ids are listed at once.
+        spare: how many records may be read twice for that.
     """
     run, known = table.run, table.state.sweep("archive")
     if "started_at" not in known:
-        if not is_due(run, table.source, table.state, changed=changed):
+        if not is_due(run, table.source, table.state, changed=changed, at_once=at_once):
             return
         known["started_at"] = to_text(run.now())
     if table.name not in run.archived_seen:  # a sweep that another run began, begins anew
-        known["after"] = None
+        known["ranges"] = None
     seen = run.archived_seen.setdefault(table.name, set())
-    finished = yield from _list(table, known, seen)
+    try:
+        finished = yield from _list(table, known, seen, last_id, spare)
+    except NotKeysetError:
+        known["ranges"] = None
+        finished = yield from _list(table, known, seen)
     if not finished:
         table.leave_unfinished()
         return
     began = to_instant(known.pop("started_at")) or run.now()
-    known.pop("after", None)
+    del known["ranges"]
     known["calls"] = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
     yield from read_ids(table, [id_ for id_ in _dead(table, "archived") if id_ not in seen])
     sweeps.note(known, began)
 
 
-def is_due(run: Run, source: SourceState, state: TableState, *, changed: bool) -> bool:
+def is_due(
+    run: Run, source: SourceState, state: TableState, *, changed: bool, at_once: bool = False
+) -> bool:
     """Tell whether the archived records are to be listed; see `sweeps.is_due`.
 
     Where none was archived and the number of live records is explained, none can have come.
@@ -61,12 +78,18 @@ def is_due(run: Run, source: SourceState, state: TableState, *, changed: bool) -
     calls: int = known.get("calls", 0)
     if known.get("swept_at") and not calls and not changed:
         return False
-    hours = run.config.sweep_hours
+    hours = 0 if at_once else run.config.sweep_hours
     return sweeps.is_due(run, source, known, calls=calls, changed=changed, hours=hours)
 
 
-def _list(table: Table, known: dict[str, Any], seen: set[str]) -> Generator[Any, None, bool]:
-    """List on from the state's cursor; tell whether the end was reached."""
+def _list(
+    table: Table,
+    known: dict[str, Any],
+    seen: set[str],
+    last_id: int | None = None,
+    spare: float = 0.0,
+) -> Generator[Any, None, bool]:
+    """List on from the state's ranges; tell whether the end was reached."""
     run = table.run
     is_news = _news(table, known)
 
@@ -76,7 +99,13 @@ def _list(table: Table, known: dict[str, Any], seen: set[str]) -> Generator[Any,
         )
         return run.submit(call)
 
-    listing = Listing(submit, [Range(after=known.get("after"))], in_flight=1, sequential=True)
+    listing = Listing(
+        submit,
+        [Range(**range_) for range_ in known["ranges"] or [{}]],
+        in_flight=run.config.calls_in_flight,
+        last_id=last_id,
+        spare=spare,
+    )
     block: list[Record] = []
     try:
         for records in listing.pages():
@@ -86,15 +115,15 @@ def _list(table: Table, known: dict[str, Any], seen: set[str]) -> Generator[Any,
                 yield None
             elif len(block) >= BLOCK:
                 yield from _hand_on(table, block)
-                known["after"] = listing.ranges[0].after if listing.ranges else None
-                if run.budget.spent() and listing.ranges:
-                    return False
+                if run.budget.spent():
+                    listing.drain()
     except RequestRejectedError as error:
         if seen or known.get("calls"):
             raise
         table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
     yield from _hand_on(table, block)
-    return True
+    known["ranges"] = [asdict(range_) for range_ in listing.ranges]
+    return not listing.ranges
 
 
 def _news(table: Table, known: dict[str, Any]) -> Callable[[Record], bool]:

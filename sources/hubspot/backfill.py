@@ -120,7 +120,8 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     run, state = table.run, table.state
     if not table.appends:  # what a load left that was followed by none
         yield from read_left(table)
-    yield from sweep_archived(table, changed=True)
+    along_ids = work["last_id"] if work["way"] == "keyset" else None
+    yield from sweep_archived(table, changed=True, last_id=along_ids, spare=work["spare"])
     if table.name in run.unfinished:
         return
     started_at = to_instant(work["started_at"]) or run.now()

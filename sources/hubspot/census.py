@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from . import changes
+from .archive import sweep_archived
 from .decoding import Record, RecordDecoder
 from .errors import RequestRejectedError
 from .listing import Listing, Range
@@ -46,10 +47,13 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
         yield from read_ids(table, suspects)
         return
     held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
-    yield from read_ids(table, (yield from _suspects(table, held)))
+    suspects = yield from _suspects(table, held)
+    yield from read_ids(table, suspects)
     counts = [table.run.totals.get(table.name) or 0, len(held)]
     if counts[0] != counts[1] and not table.run.vanished.get(table.name):
         table.state.unexplained = counts  # search has not caught up
+    if suspects:  # besides, as many may be restored as archived, which no number tells
+        yield from sweep_archived(table, changed=True, at_once=True)
 
 
 def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[str]]:

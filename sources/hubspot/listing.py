@@ -84,20 +84,21 @@ class Listing:
         self._draining = False
         self._shards = 1
 
-    def pages(self, expected: int = 0) -> Iterator[Sequence[Record] | None]:
+    def pages(self, expected: int | None = None) -> Iterator[Sequence[Record] | None]:
         """Yield the records of each page as it arrives; None while waiting.
 
         Once a page is yielded, `ranges` no longer asks for it: take a checkpoint only after its
         records are handed on.
 
         Args:
-            expected: about how many records are left; decides whether dividing pays.
+            expected: about how many records are left, which decides whether dividing pays; where
+                nobody knows, as many as go on as densely as in the page read last.
 
         Raises:
             NotKeysetError: ids are not in order, or a cursor inside the ids is refused.
             ContractError: the same cursor came twice.
         """
-        self._shards = min(self._in_flight, max(FEWEST, expected // (PAGE * SHARD)))
+        self._shards = min(self._in_flight, max(FEWEST, (expected or 0) // (PAGE * SHARD)))
         while self.ranges and (self._calls or not self._draining):
             if not self._draining:
                 self._fill(expected)
@@ -106,14 +107,14 @@ class Listing:
                 yield None
             for range_ in arrived:
                 records = self._advance(range_, self._result(range_))
-                expected -= len(records)
+                expected = None if expected is None else expected - len(records)
                 yield records
 
     def drain(self) -> None:
         """Start no further call: `pages` ends with those in flight, `ranges` with what is left."""
         self._draining = True
 
-    def _fill(self, expected: int) -> None:
+    def _fill(self, expected: int | None) -> None:
         """Keep the next call of every range in flight; divide ranges while calls are free."""
         while len(self.ranges) < self._shards and self._divide(expected):
             pass
@@ -121,7 +122,7 @@ class Listing:
             if id(range_) not in self._calls and range_.beyond is None:
                 self._calls[id(range_)] = self._submit(range_.after)
 
-    def _divide(self, expected: int) -> bool:
+    def _divide(self, expected: int | None) -> bool:
         """Cut the fullest range where half its records may be, if enough is left to pay for it.
 
         How full a range is nobody knows: it is taken to go on as densely as in its last page, and
@@ -131,8 +132,9 @@ class Listing:
         if self._sequential or self.spare < 1.5 * WASTE:
             return False
         sizes = {id(r): self._span(r) / r.stride for r in self.ranges}
-        widest = max(sizes, key=lambda key: sizes[key])
-        sizes[widest] = max(0.0, expected - (sum(sizes.values()) - sizes[widest]))
+        if expected is not None:
+            widest = max(sizes, key=lambda key: sizes[key])
+            sizes[widest] = max(0.0, expected - (sum(sizes.values()) - sizes[widest]))
         fit = [r for r in self.ranges if _is_under_way(r) and self._span(r) > PAGE]
         fullest = max(fit, key=lambda r: sizes[id(r)], default=None)
         if fullest is None or sizes[id(fullest)] <= PAGE * WORTH:

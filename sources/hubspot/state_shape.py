@@ -64,7 +64,7 @@ class Archive(msgspec.Struct):
     swept_at: datetime | None = None
     settled: bool = False
     calls: int = 0
-    after: str | None = None
+    ranges: list[Range] | None = None
     started_at: datetime | None = None
 
 

@@ -171,9 +171,9 @@ class RecordTable:
         """Return an id that was never used: above all others, or anywhere."""
         if scattered:
             return self._anywhere()
-        if not self._last_id and self.rows.count:
-            self._last_id = self.rows.id_of(self.rows.count - 1)
-        self._last_id = max(self._last_id, 40_000_000_000) + 3 + self._last_id % 5
+        seeded = self.rows.id_of(self.rows.count - 1) if self.rows.count else 0
+        last = max(self._last_id, seeded)
+        self._last_id = max(last, 40_000_000_000) + 3 + last % 5
         return self._last_id
 
     def _anywhere(self) -> int:
