@@ -23,6 +23,7 @@ from sources.hubspot.catalog import (
 )
 from sources.hubspot.drift import facts_of
 from sources.hubspot.errors import HubSpotError, ScopeMissingError
+from sources.hubspot.increment import note_changes
 from sources.hubspot.limits import Budget
 from sources.hubspot.link_sweeps import calls_of as link_calls_of
 from sources.hubspot.link_sweeps import is_due as is_link_sweep_due
@@ -74,6 +75,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     run = open_run(config)
     try:
         run.guard_portal(state.portal_id)
+        run.before_ended = state.worked_until
         run.full_refresh, run.refresh_schema = options.full_refresh, options.refresh_schema
         if options.backfill:
             run.config = replace(run.config, backfill=options.backfill)
@@ -161,15 +163,18 @@ def _increment(run: Run, kind: ObjectType, state: TableState, source: SourceStat
         matching = changes.changed_after(run.client, kind, since, "0").total or len(fresh)
         step.calls["search"] += ceil(matching / changes.PAGE)
         step.rows = max(len(fresh), matching - len(loaded))
-    name, changed = f"properties:{kind.table}", bool(step.rows) or peek.total != state.total
+    name = f"properties:{kind.table}"
+    note_changes(run, kind, state, peek.changed)
+    if peek.total != state.total:
+        run.active.add(kind.table)
     stale = source.cached(name, now=run.now(), max_age=MAX_AGE) is None
     facts = facts_of(source.last(name)) or {}
     step.calls["interval"] = ceil(step.rows / BATCH) if step.rows else 0
     step.calls["interval"] += int(stale or bool(step.rows) or run.refresh_schema)
-    if archive.is_due(run, source, state, changed=changed):
-        step.calls["interval"] += max(1, state.sweep("archive").get("calls", 0))
+    if archive.is_due(run, source, state, kind.table):
+        step.calls["interval"] += archive.calls_of(state)
     if any(fact.calculated for fact in facts.values()) and calculated.is_due(
-        run, source, state, changed=changed
+        run, source, state, kind.table
     ):
         step.calls["interval"] += calculated.calls_of(state)
     return step
@@ -200,7 +205,7 @@ def _link_steps(
         else:
             ends = (source.rows or 0, target.rows or 0)
             step.calls["associations"] = sum(ceil(rows / LINKS_BATCH) for rows in ends)
-            if is_link_sweep_due(run, state, pair, changed=any(ends)):
+            if is_link_sweep_due(run, state, pair):
                 step.calls["associations"] += link_calls_of(state, pair)
         yield step
 

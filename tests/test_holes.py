@@ -147,6 +147,7 @@ def test_portal_that_changes_between_any_two_calls(
 def test_page_boundary_of_a_search(portal: Portal, warehouse: Warehouse) -> None:
     """H1, H15: records edited while search is paged push no other out; nothing else is read."""
     ids = [portal.create("contacts", {"firstname": str(number)}) for number in range(800)][:450]
+    portal.clock.advance(2 * HOUR_MS)
     warehouse.sync("contacts")
     portal.clock.advance(2 * HOUR_MS)
     for id_ in ids:

@@ -61,6 +61,51 @@ def test_one_restored_for_one_archived(portal: Portal, warehouse: Warehouse) -> 
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
+    """A record created and archived between two runs has its tombstone, though no number tells."""
+    portal.reset(SeedSpec(contacts=50, archived=0, companies=0, deals=0, tickets=0))
+    warehouse.sync("contacts")
+    portal.archive("contacts", portal.create("contacts", {}))
+    warehouse.sync("contacts")
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_sweeps_of_a_few_calls_follow_a_run_that_records_changed_in(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """Changes that came after the last run make no such sweep; the run after them does."""
+    seed = SeedSpec(contacts=2_500, companies=1_500, deals=0, tickets=0, properties=12, archived=0)
+    portal.reset(seed)
+    ids, firms = list(portal.records("contacts")), list(portal.records("companies"))
+    objects, pairs = ("contacts", "companies"), f"{LINKS}companies/contacts/batch/read"
+    swept = []
+
+    def sync() -> None:
+        portal.clock.advance(60_000)
+        portal.journal.clear()
+        warehouse.sync(*objects)
+        swept.append(portal.journal.count(path_contains=pairs) > 1)
+        portal.clock.advance(60_000)
+
+    sync()
+    for one in range(3):
+        portal.update("contacts", ids[one], {"city": "New"})
+        portal.associate("contacts", ids[-1 - one], "companies", firms[-1 - one])
+        sync()
+    assert swept == [False, False, True, False]
+    portal.mutations.add(
+        when="before",
+        path=f"{LIST}/batch/read",
+        operations=lambda p: p.update("contacts", ids[9], {"city": "Newer"}),
+    )
+    portal.update("contacts", ids[8], {"city": "New"})
+    sync()
+    sync()
+    assert swept[4:] == [True, True]
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
 def test_small_sweeps_skip_every_other_idle_run(portal: Portal, warehouse: Warehouse) -> None:
     """An idle run costs one search a type, the next one sweeps: no two in a row miss a link."""
     portal.reset(SeedSpec(contacts=80, companies=20))

@@ -70,7 +70,8 @@ def hubspot(
         HubSpotError: the portal does not answer or refuses the token.
     """
     run = run or open_run()
-    run.guard_portal(SourceState(dlt.current.source_state()).portal_id)
+    state = SourceState(dlt.current.source_state())
+    run.guard_portal(state.portal_id)
     normalize = dlt.current.source_schema().naming.normalize_identifier
     custom = read_custom_schemas(run.client)
     catalog = (*STANDARD, *to_custom_types(custom, normalize))
@@ -83,7 +84,7 @@ def hubspot(
     run.begin_load([kind.table for kind in catalog])
 
     if run.first_load:
-        run.tidy = {*SourceState(dlt.current.source_state()).cleanup}
+        run.tidy, run.before_ended = {*state.cleanup}, state.worked_until
         yield _whole("account", reference.account(run, run.account))
         yield _whole("object_types", reference.object_types(run, catalog, custom))
         yield _whole("owners", reference.owners(run))

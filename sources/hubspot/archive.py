@@ -24,12 +24,7 @@ from .table import BLOCK, Table, emit
 
 
 def sweep_archived(
-    table: Table,
-    *,
-    changed: bool,
-    at_once: bool = False,
-    last_id: int | None = None,
-    spare: float = 0.0,
+    table: Table, *, at_once: bool = False, last_id: int | None = None, spare: float = 0.0
 ) -> Items:
     """List the archived records, where a sweep is due, and hand on what is new among them.
 
@@ -38,14 +33,13 @@ def sweep_archived(
 
     Args:
         table: whose records.
-        changed: whether something of it changed, so that more may have been archived.
         at_once: not to wait for a schedule, only for calls of the day that are left.
         last_id: the highest id known; with it several ranges of ids are listed at once.
         spare: how many records may be read twice for that.
     """
     run, known = table.run, table.state.sweep("archive")
     if "started_at" not in known:
-        if not is_due(run, table.source, table.state, changed=changed, at_once=at_once):
+        if not is_due(run, table.source, table.state, table.name, at_once=at_once):
             return
         known["started_at"] = to_text(run.now())
     if table.name not in run.archived_seen:  # a sweep that another run began, begins anew
@@ -68,18 +62,20 @@ def sweep_archived(
 
 
 def is_due(
-    run: Run, source: SourceState, state: TableState, *, changed: bool, at_once: bool = False
+    run: Run, source: SourceState, state: TableState, table: str, *, at_once: bool = False
 ) -> bool:
-    """Tell whether the archived records are to be listed; see `sweeps.is_due`.
-
-    Where none was archived and the number of live records is explained, none can have come.
-    """
-    known = state.sweep("archive")
-    calls: int = known.get("calls", 0)
-    if known.get("swept_at") and not calls and not changed:
-        return False
+    """Tell whether the archived records are to be listed; see `sweeps.is_due`."""
     hours = 0 if at_once else run.config.sweep_hours
-    return sweeps.is_due(run, source, known, calls=calls, changed=changed, hours=hours)
+    calls = calls_of(state)
+    return sweeps.is_due(
+        run, source, state.sweep("archive"), calls=calls, tables=[table], hours=hours
+    )
+
+
+def calls_of(state: TableState) -> int:
+    """Tell how many calls a sweep of a table's archived records takes, as far as known."""
+    calls: int = state.sweep("archive").get("calls", 0)
+    return max(1, calls)
 
 
 def _list(

@@ -121,7 +121,9 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     if not table.appends:  # what a load left that was followed by none
         yield from read_left(table)
     along_ids = work["last_id"] if work["way"] == "keyset" else None
-    yield from sweep_archived(table, changed=True, last_id=along_ids, spare=work["spare"])
+    run.active.add(table.name)
+    run.overlapped.add(table.name)
+    yield from sweep_archived(table, last_id=along_ids, spare=work["spare"])
     if table.name in run.unfinished:
         return
     started_at = to_instant(work["started_at"]) or run.now()

@@ -21,7 +21,7 @@ from .state import SourceState, TableState, to_instant, to_text
 from .table import BLOCK, Table
 
 
-def sweep_calculated(table: Table, *, changed: bool) -> Items:
+def sweep_calculated(table: Table) -> Items:
     """Read the calculated values of all records, where that is due, and then what differs.
 
     A load that is full ends the sweep; the next one goes on with it.
@@ -30,7 +30,7 @@ def sweep_calculated(table: Table, *, changed: bool) -> Items:
     if run.copy is None or not table.schema.calculated:
         return
     if "started_at" not in known:
-        if not is_due(run, table.source, table.state, changed=changed):
+        if not is_due(run, table.source, table.state, table.name):
             return
         known["started_at"] = to_text(run.now())
     if "ranges" not in known:
@@ -57,10 +57,11 @@ def calls_of(state: TableState) -> int:
     return -(-(state.total or 0) // PAGE)
 
 
-def is_due(run: Run, source: SourceState, state: TableState, *, changed: bool) -> bool:
+def is_due(run: Run, source: SourceState, state: TableState, table: str) -> bool:
     """Tell whether the calculated values are to be read again; see `sweeps.is_due`."""
     known, hours = state.sweep("calculated"), run.config.sweep_hours
-    return sweeps.is_due(run, source, known, calls=calls_of(state), changed=changed, hours=hours)
+    calls = calls_of(state)
+    return sweeps.is_due(run, source, known, calls=calls, tables=[table], hours=hours)
 
 
 def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, None, bool]:

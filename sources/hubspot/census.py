@@ -53,7 +53,7 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
     if counts[0] != counts[1] and not table.run.vanished.get(table.name):
         table.state.unexplained = counts  # search has not caught up
     if suspects:  # besides, as many may be restored as archived, which no number tells
-        yield from sweep_archived(table, changed=True, at_once=True)
+        yield from sweep_archived(table, at_once=True)
 
 
 def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[str]]:

@@ -43,9 +43,34 @@ def look(
     if state.unexplained == [peek.total, live]:
         run.looked_into.add(object_type.table)
     state.unexplained = []  # once: the next run looks into it again
-    if peek.changed or not peek.complete or live != peek.total:
+    if live != peek.total or not peek.complete:
         run.active.add(object_type.table)
+    note_changes(run, object_type, state, peek.changed)
     return peek
+
+
+def note_changes(
+    run: Run, object_type: ObjectType, state: TableState, hits: Sequence[changes.Hit]
+) -> None:
+    """Note that records changed within the lookback, and whether while the run before was at work.
+
+    Then something that leaves no trace may have changed, too, behind what that run had read.
+    """
+    if not hits:
+        return
+    run.active.add(object_type.table)
+    began, ended = state.watermark, run.before_ended
+    instants = {hit.id: changes.modified_ms(hit, object_type) for hit in hits}
+    if (
+        not began
+        or not ended
+        or any(
+            at <= changes.to_ms(ended)
+            and (at >= changes.to_ms(began) or at > state.recent.get(id_, -1))
+            for id_, at in instants.items()
+        )
+    ):
+        run.overlapped.add(object_type.table)
 
 
 def increment(table: Table, peek: changes.Peek) -> Items:
@@ -72,15 +97,28 @@ def increment(table: Table, peek: changes.Peek) -> Items:
     if state.anew or run.budget.spent():
         table.leave_unfinished()
         return
-    changed = table.name in run.active
-    yield from sweep_archived(table, changed=changed)
+    if not _explains(table, peek.total):
+        run.overlapped.add(table.name)
+    yield from sweep_archived(table)
     if table.name not in run.unfinished:
-        yield from sweep_calculated(table, changed=changed)
+        yield from sweep_calculated(table)
     if table.name in run.unfinished:
         return
     started_at = to_instant(work["started_at"]) or run.now()
     state.finish("increment", watermark=started_at, total=peek.total)
     state.note_recent({}, since=started_at - run.lookback)
+
+
+def _explains(table: Table, total: int | None) -> bool:
+    """Whether what this load brings explains how many records live now."""
+    run, live = table.run, table.run.live_count(table.name)
+    if run.copy is None or live is None or total is None:
+        return False
+    ids = list(table.read_now)
+    held = run.copy.rows(table.name, ("id", "_hs_deleted_at"), ids)
+    before = {id_ for id_, deleted_at in held if deleted_at is None}
+    after = {id_ for id_, archived in table.read_now.items() if not archived}
+    return live - len(before) + len(after) == total
 
 
 def _read_changes(
@@ -125,6 +163,7 @@ def _costs_more_than_listing(changed: int | None, live: int | None, *, known: in
 
 def _read_hits(table: Table, hits: Sequence[changes.Hit]) -> Items:
     """Read the records that search found, but for those loaded already as they are."""
+    note_changes(table.run, table.object_type, table.state, hits)
     loaded = table.state.recent
     yield from read_ids(
         table,

@@ -5,6 +5,7 @@ It runs when every object type is done, so that what it reads is not older than 
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from .model import LIVE, Copy
 from .reading import batches
 from .run import Items, Run, wait
 from .state import SourceState
+
+CLOCK = timedelta(seconds=1)  # that HubSpot's clock may be ahead of what we know of it
 
 
 def sweep_links(run: Run, links: Links) -> Items:
@@ -37,6 +40,7 @@ def sweep_links(run: Run, links: Links) -> Items:
         if pair.table in run.refused_pairs | run.swept_links or not _has_ends(source, pair):
             continue
         yield from _take_turn(run, links, pair, source, run.copy)
+    source.worked_until = run.now() + CLOCK
 
 
 def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
@@ -48,15 +52,13 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
     ends = {pair.source.table, pair.target.table}
     read_now = pair.source.table in run.backfilled  # record by record
     forced = run.sweep_links or "owed" in known or (bool(ends & {*run.backfilled}) != read_now)
-    # what changed since its record was read is looked for at once where that costs little
-    forced = forced or (read_now and is_small(run, source, pair))
     if forced and ends & run.listed_now:
         run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
         return
     run.swept_links.add(pair.table)
     if not forced and read_now:
         sweeps.note(known, run.now())
-    elif forced or is_due(run, source, pair, changed=bool(ends & run.active)):
+    elif forced or is_due(run, source, pair):
         yield from _sweep(run, links, pair, source, copy)
 
 
@@ -81,21 +83,16 @@ def _has_ends(source: SourceState, pair: Pair) -> bool:
     return all(end.watermark is not None and end.total != 0 for end in ends)
 
 
-def is_due(run: Run, source: SourceState, pair: Pair, *, changed: bool) -> bool:
+def is_due(run: Run, source: SourceState, pair: Pair) -> bool:
     """Tell whether the links of a pair are to be read again; see `sweeps.is_due`."""
     return sweeps.is_due(
         run,
         source,
         source.links(pair.table),
         calls=calls_of(source, pair),
-        changed=changed,
+        tables={pair.source.table, pair.target.table},
         hours=run.config.links_hours,
     )
-
-
-def is_small(run: Run, source: SourceState, pair: Pair) -> bool:
-    """Tell whether a sweep of a pair costs so little that it need not wait."""
-    return calls_of(source, pair) <= run.config.sweep_at_once_calls
 
 
 def calls_of(source: SourceState, pair: Pair) -> int:

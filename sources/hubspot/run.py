@@ -114,8 +114,12 @@ class Run:
     """Tables that need another load."""
     changed: set[str] = field(default_factory=set)
     """Tables in which this run found a change."""
+    before_ended: datetime | None = None
+    """When the run before this one stopped reading."""
     active: set[str] = field(default_factory=set)
     """Tables in which something changed lately: in this run, or within the lookback before it."""
+    overlapped: set[str] = field(default_factory=set)
+    """Of these, where a record changed while the run before was at work, or numbers disagree."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     appending: set[str] = field(default_factory=set)

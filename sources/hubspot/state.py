@@ -210,6 +210,15 @@ class SourceState:
     def hard_delete(self, hard_delete: bool) -> None:
         self._state["hard_delete"] = hard_delete
 
+    @property
+    def worked_until(self) -> datetime | None:
+        """When the last load of the run before stopped reading; later changes came after it."""
+        return to_instant(self._state.get("worked_until"))
+
+    @worked_until.setter
+    def worked_until(self, at: datetime) -> None:
+        self._state["worked_until"] = to_text(at)
+
     def table(self, name: str) -> TableState:
         """State of one table's resource, readable from any other."""
         return TableState(self._state.setdefault("resources", {}).setdefault(name, {}))

@@ -1,11 +1,13 @@
 """When everything is looked at again: archived records, links, calculated values.
 
-HubSpot keeps no feed of these. A sweep that costs a few calls is made in every run as long as
-anything changes; where nothing does, every other run leaves it out, so that of any two runs in a
-row at least one makes it. A larger one is made on a schedule, out of the share of the day's calls
-that is set aside for it.
+HubSpot keeps no feed of these. A sweep of a single call is made in every run as long as anything
+changes. One of a few calls is made in a run after one during which a record changed, for something
+else may have changed behind what that run had read. Where nothing does, every other run makes both,
+so that of any two runs in a row at least one does. A larger one is made on a schedule, out of the
+share of the day's calls that is set aside for it.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,20 +18,28 @@ DAILY_CALLS = 250_000  # HubSpot's smallest daily limit, until a header tells th
 
 
 def is_due(
-    run: Run, source: SourceState, known: dict[str, Any], *, calls: int, changed: bool, hours: float
+    run: Run,
+    source: SourceState,
+    known: dict[str, Any],
+    *,
+    calls: int,
+    tables: Collection[str],
+    hours: float,
 ) -> bool:
     """Tell whether a sweep is to be made now; a larger one is paid for by being due.
 
     Args:
-        run: the run.
+        run: the run, which knows the tables where something changed.
         source: the state, with the day's allowance.
         known: what the state keeps of this sweep, as `note` left it.
         calls: what it costs.
-        changed: whether anything of what is swept changed lately.
-        hours: between two larger sweeps.
+        tables: whose records it is about.
+        hours: between two larger sweeps; 0 where it is not to wait.
     """
     if calls <= run.config.sweep_at_once_calls:
-        return not known.pop("settled", False) or changed
+        stirred = run.active if calls <= 1 else run.overlapped
+        is_settled = known.pop("settled", False)
+        return not is_settled or not hours or not stirred.isdisjoint(tables)
     last = to_instant(known.get("swept_at"))
     if last is not None and run.now() - last < timedelta(hours=hours):
         return False
