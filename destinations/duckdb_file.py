@@ -37,14 +37,16 @@ class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class
         initial_config: DuckDbClientConfiguration,
         accept_partial: bool = False,  # noqa: FBT001, FBT002 - dlt's signature
     ) -> DuckDbClientConfiguration:
-        """Return a copy of what is resolved once: dlt asks some forty times a run."""
+        """Return a copy of what is resolved once: dlt asks some forty times a run.
+
+        The copies share their connections, as the clients of one load do.
+        """
         given = initial_config or self.spec()
         key = (accept_partial, repr(sorted(given.items())), given.is_resolved())
         if key not in self._resolved:
             self._resolved[key] = super().configuration(given, accept_partial)
         config = self._resolved[key].copy()
-        if config.credentials:
-            config.credentials.resolve()  # connections of its own
+        config.credentials = self._resolved[key].credentials
         return config
 
     @property

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,18 @@ def check_destination(pipeline: Pipeline) -> None:
             _check_sql(client)
         else:
             client.is_storage_initialized()
+
+
+@contextmanager
+def kept_open(pipeline: Pipeline) -> Iterator[None]:
+    """Keep a DuckDB file open: to open and close it takes longer than most of what is asked."""
+    with ExitStack() as held:
+        if is_duckdb(pipeline):
+            client = pipeline.destination_client()
+            if isinstance(client, SqlJobClientBase) and duckdb_path(client.config).exists():
+                client.sql_client.open_connection()
+                held.callback(client.sql_client.close_connection)
+        yield
 
 
 def keeps_nul(name: str) -> bool:

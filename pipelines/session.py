@@ -2,14 +2,20 @@
 
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import dlt
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import exclusive
-from destinations.warehouse import check_destination, explained, keeps_nul, make_destination
+from destinations.warehouse import (
+    check_destination,
+    explained,
+    keeps_nul,
+    kept_open,
+    make_destination,
+)
 from pipelines.report import chain
 from pipelines.workdir import working_folder
 from sources.hubspot import Run, open_run
@@ -37,8 +43,9 @@ def opened(
         run = open_run(config)
         run.folder = str(folder)
         try:
-            with exclusive(pipeline):
+            with exclusive(pipeline), ExitStack() as held:
                 check_destination(pipeline)
+                held.enter_context(kept_open(pipeline))
                 _restore(pipeline, destination, dataset)
                 run.strip_nul = not keeps_nul(destination)
                 yield pipeline, run

@@ -212,30 +212,6 @@ def test_full_disk(portal: Portal, warehouse: Warehouse, server: EmulatorServer)
     assert apart(portal, warehouse, "contacts") == []
 
 
-def test_warehouse_that_goes_away(portal: Portal, warehouse: Warehouse) -> None:
-    """H12: a watermark whose rows did not arrive is not kept: the next run brings them."""
-    ids = seeded(portal)["contacts"]
-    warehouse.sync("contacts")
-    portal.update("contacts", ids[0], {"city": "Lost?"})
-    portal.archive("contacts", ids[1])
-    hold = f"import duckdb; c = duckdb.connect({str(warehouse.path)!r}); print(flush=True); input()"
-    others: list[subprocess.Popen[bytes]] = []
-
-    def take(_: Portal) -> None:
-        other = subprocess.Popen(
-            [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        others.append(other)
-        assert other.stdout
-        other.stdout.readline()
-
-    portal.mutations.add(path="/contacts/search", nth=1, operations=take)
-    assert warehouse.sync("contacts").exit_code == 6
-    others[0].communicate(b"\n")
-    assert warehouse.sync("contacts").exit_code == 0
-    assert apart(portal, warehouse, "contacts") == []
-
-
 def test_scope_that_is_lost(portal: Portal, warehouse: Warehouse) -> None:
     """H10: a type that the token may no longer read is marked, and keeps its rows and links."""
     ids = seeded(portal)

@@ -146,6 +146,32 @@ def test_full_refresh_marks_what_was_purged(portal: Portal, postgres: Postgres) 
     assert postgres.table("contacts")[purged]["_hs_deletion"] == "purged"
 
 
+def test_server_that_goes_away(portal: Portal, postgres: Postgres) -> None:
+    """H12: a watermark whose rows did not arrive is not kept: the next run brings them."""
+    portal.reset(SeedSpec(contacts=60, properties=12))
+    ids = list(portal.records("contacts"))
+    postgres.sync("contacts")
+    portal.update("contacts", ids[0], {"city": "Lost?"})
+    portal.archive("contacts", ids[1])
+    portal.mutations.add(path="/contacts/search", operations=lambda _: let_in(postgres, "false"))
+    assert postgres.sync("contacts").exit_code == 6
+    portal.mutations.clear()
+    let_in(postgres, "true")
+    assert postgres.sync("contacts").exit_code == 0
+    assert differences(portal, postgres, {"contacts": "contacts"}) == []
+
+
+def let_in(postgres: Postgres, yes: str) -> None:
+    """Let PostgreSQL take connections, or end those that there are and take no others."""
+    with closing(psycopg2.connect(postgres.uri, dbname="template1")) as database:
+        database.autocommit = True
+        with database.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE postgres ALLOW_CONNECTIONS {yes}")
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres'"
+            )
+
+
 TEXTS = {
     "60 kB": "\U0001f600" * 15_000,
     "what COPY takes for NULL elsewhere": "\\N",

@@ -83,6 +83,13 @@ def test_duckdb_is_tuned_and_the_user_wins() -> None:
     assert found == [("3.0 GiB", 2, False)]
 
 
+def test_clients_share_a_file(tmp_path: Path) -> None:
+    """DuckDB may refuse a file that is opened while another connection to it is closed."""
+    pipeline = pipeline_to(str(tmp_path / "shared.duckdb"))
+    credentials = [pipeline.destination_client().config.credentials for _ in range(2)]
+    assert credentials[0].conn_pool is credentials[1].conn_pool
+
+
 def test_memory_grows_for_what_needs_it(tmp_path: Path) -> None:
     """Rows are added in little memory; a merge of a wide table takes more, unless limited."""
     wide = [{"id": 1} | {f"c{number}": number for number in range(60)}]

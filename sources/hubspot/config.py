@@ -65,7 +65,7 @@ class HubSpotConfig(BaseConfiguration):
     load_minutes: float = 10
     """Minutes of one load, about, at most."""
     sweep_at_once_calls: int = 5
-    """Calls up to which a sweep waits for one run at most: of links, of the bin, of calculations."""
+    """Calls up to which a sweep of archived records, links or values waits one run at most."""
     sweep_hours: float = 24
     """How often larger sweeps of archived records and of calculated values are due."""
     links_hours: float = 1

@@ -208,10 +208,8 @@ class Run:
         """Refuse to mix two portals in one dataset."""
         if portal_id not in {None, self.account.portal_id}:
             raise ConfigError(
-                f"The token belongs to portal {self.account.portal_id}, but this dataset was "
-                f"loaded from portal {portal_id}.",
-                remedy="Set SOURCES__HUBSPOT__ACCESS_TOKEN to a token of that portal, or choose "
-                "another --dataset for this one.",
+                f"The token is of portal {self.account.portal_id}, the dataset of {portal_id}.",
+                remedy="Set SOURCES__HUBSPOT__ACCESS_TOKEN to one of that portal's, or --dataset.",
             )
 
     def submit(self, call: Callable[[], T], lane: Lane = "interval") -> Future[T]:

@@ -24,11 +24,7 @@ def to_text(at: datetime | None) -> str | None:
 
 def to_instant(text: str | None) -> datetime | None:
     """Read an instant that `to_text` wrote."""
-    if text is None:
-        return None
-    at = pendulum.parse(text)
-    assert isinstance(at, datetime)  # noqa: S101 - to_text writes nothing else
-    return at
+    return None if text is None else datetime.fromisoformat(text)
 
 
 T = TypeVar("T")
@@ -297,12 +293,8 @@ class SourceState:
         exports: list[str] = self._state.setdefault("exports", [])
         return exports
 
-    def spend_on_sweeps(self, calls: int, *, now: datetime, allowance: int) -> bool:
-        """Take calls for a sweep of links from the day's allowance; False if they are not left."""
-        day = now.date().isoformat()
-        spent = self._state.get("sweeps", {})
-        used = spent.get("calls", 0) if spent.get("day") == day else 0
-        if used + calls > allowance:
-            return False
-        self._state["sweeps"] = {"day": day, "calls": used + calls}
-        return True
+    @property
+    def spent(self) -> dict[str, Any]:
+        """What larger sweeps have used of a day: `day` and `calls`."""
+        spent: dict[str, Any] = self._state.setdefault("sweeps", {})
+        return spent

@@ -43,7 +43,17 @@ def is_due(
     last = to_instant(known.get("swept_at"))
     if last is not None and run.now() - last < timedelta(hours=hours):
         return False
-    return source.spend_on_sweeps(calls, now=run.now(), allowance=allowance(run))
+    return _spend(run, source, calls)
+
+
+def _spend(run: Run, source: SourceState, calls: int) -> bool:
+    """Take calls from the day's allowance; False if they are not left."""
+    day = run.now().date().isoformat()
+    used = source.spent.get("calls", 0) if source.spent.get("day") == day else 0
+    if used + calls > allowance(run):
+        return False
+    source.spent.update(day=day, calls=used + calls)
+    return True
 
 
 def note(known: dict[str, Any], at: datetime) -> None:
