@@ -70,8 +70,11 @@ def duckdb_settings() -> dict[str, Any]:
     return tuned | (given or {})
 
 
-def check_destination(pipeline: Pipeline) -> None:
-    """Prove that the destination opens and takes writes, and leave nothing behind.
+@contextmanager
+def open_destination(pipeline: Pipeline) -> Iterator[None]:
+    """Prove that the destination opens and takes writes, leave nothing behind, and keep it open.
+
+    Only a DuckDB file stays open: to open and close it takes longer than most of what is asked.
 
     Raises:
         ConfigError: a setting or a driver is missing or wrong.
@@ -80,26 +83,15 @@ def check_destination(pipeline: Pipeline) -> None:
     destination = pipeline.destination
     if destination is None:
         raise ConfigError("There is no destination.", remedy="Set --destination.")
-    name = destination.destination_name
-    with explained(name):
-        client = pipeline.destination_client()
-        if is_duckdb(pipeline):
-            check_duckdb_file(duckdb_path(client.config))
-        elif isinstance(client, SqlJobClientBase):
-            _check_sql(client)
-        else:
-            client.is_storage_initialized()
-
-
-@contextmanager
-def kept_open(pipeline: Pipeline) -> Iterator[None]:
-    """Keep a DuckDB file open: to open and close it takes longer than most of what is asked."""
     with ExitStack() as held:
-        if is_duckdb(pipeline):
+        with explained(destination.destination_name):
             client = pipeline.destination_client()
-            if isinstance(client, SqlJobClientBase) and duckdb_path(client.config).exists():
-                client.sql_client.open_connection()
-                held.callback(client.sql_client.close_connection)
+            if is_duckdb(pipeline):
+                held.enter_context(_open_duckdb_file(duckdb_path(client.config)))
+            elif isinstance(client, SqlJobClientBase):
+                _check_sql(client)
+            else:
+                client.is_storage_initialized()
         yield
 
 
@@ -129,8 +121,9 @@ def duckdb_path(config: Any) -> Path:  # noqa: ANN401 - dlt's configuration of t
     return Path(config.credentials.database)
 
 
-def check_duckdb_file(path: Path) -> None:
-    """Prove that a DuckDB file, or the folder it will be in, can be written.
+@contextmanager
+def _open_duckdb_file(path: Path) -> Iterator[None]:
+    """Prove that a DuckDB file, or the folder it will be in, can be written; keep the file open.
 
     Raises:
         ConfigError: it cannot; the message names the setting.
@@ -139,6 +132,7 @@ def check_duckdb_file(path: Path) -> None:
 
     if not path.exists():
         _check_folder(path.parent)
+        yield
         return
     if path.is_dir():
         raise ConfigError(
@@ -152,6 +146,7 @@ def check_duckdb_file(path: Path) -> None:
         )
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"BEGIN; CREATE TABLE {_PROBE} (x INT); ROLLBACK")
+        yield
 
 
 def _check_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import dlt
 from dlt.common.runtime.collector_base import Collector
@@ -10,11 +10,10 @@ from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import exclusive
 from destinations.warehouse import (
-    check_destination,
     explained,
     keeps_nul,
-    kept_open,
     make_destination,
+    open_destination,
 )
 from pipelines.report import chain
 from pipelines.workdir import working_folder
@@ -43,9 +42,7 @@ def opened(
         run = open_run(config)
         run.folder = str(folder)
         try:
-            with exclusive(pipeline), ExitStack() as held:
-                check_destination(pipeline)
-                held.enter_context(kept_open(pipeline))
+            with exclusive(pipeline), open_destination(pipeline):
                 _restore(pipeline, destination, dataset)
                 run.strip_nul = not keeps_nul(destination)
                 yield pipeline, run

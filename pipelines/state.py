@@ -14,7 +14,7 @@ import msgspec
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import exclusive
-from destinations.warehouse import check_destination, explained, make_destination
+from destinations.warehouse import explained, make_destination, open_destination
 from pipelines.report import RunReport, Section
 from pipelines.status import to_age
 from pipelines.stored import exists, source_state, stored_pipeline
@@ -141,8 +141,7 @@ def changing_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
             destination=make_destination(destination),
             dataset_name=dataset,
         )
-        with exclusive(pipeline):
-            check_destination(pipeline)
+        with exclusive(pipeline), open_destination(pipeline):
             with explained(destination):
                 if exists(pipeline):
                     pipeline.sync_destination()

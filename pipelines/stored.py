@@ -9,11 +9,11 @@ import dlt
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.warehouse import (
-    check_destination,
     duckdb_path,
     explained,
     is_duckdb,
     make_destination,
+    open_destination,
 )
 from sources.hubspot.state import SourceState
 
@@ -33,11 +33,11 @@ def stored_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
             destination=make_destination(destination),
             dataset_name=dataset,
         )
-        check_destination(pipeline)
-        with explained(destination):
-            if exists(pipeline):
-                pipeline.sync_destination()
-        yield pipeline
+        with open_destination(pipeline):
+            with explained(destination):
+                if exists(pipeline):
+                    pipeline.sync_destination()
+            yield pipeline
 
 
 def source_state(pipeline: Pipeline) -> SourceState:

@@ -12,7 +12,7 @@ import pytest
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.catalog import KNOWN, NAMES, OUR_EXTRAS, UNFIT, install_hint
-from destinations.warehouse import check_destination, describe, keeps_nul, make_destination
+from destinations.warehouse import describe, keeps_nul, make_destination, open_destination
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
 SECRET = "p4ssw0rd-nobody-may-see"  # noqa: S105 - it opens nothing
@@ -57,7 +57,8 @@ def held_open(path: Path) -> Iterator[None]:
 def test_duckdb_file_stands_in_the_working_directory(tmp_path: Path) -> None:
     """Without any setting, DuckDB's file is in the working directory, and checking makes none."""
     pipeline = dlt.pipeline("hubspot", pipelines_dir="state", destination=make_destination())
-    check_destination(pipeline)
+    with open_destination(pipeline):
+        pass
     assert describe(pipeline) == f"DuckDB file {tmp_path / 'hubspot.duckdb'}"
     assert not (tmp_path / "hubspot.duckdb").exists()
 
@@ -110,7 +111,8 @@ def test_check_leaves_a_file_as_it_is(tmp_path: Path) -> None:
     """Checking an existing file adds no table to it."""
     path = tmp_path / "wanted.duckdb"
     duckdb.connect(str(path)).execute("CREATE TABLE mine (x INT)").close()
-    check_destination(pipeline_to(str(path)))
+    with open_destination(pipeline_to(str(path))):
+        pass
     with duckdb.connect(str(path)) as connection:
         assert connection.execute("SHOW ALL TABLES").fetchall()[0][2] == "mine"
         assert len(connection.execute("SHOW ALL TABLES").fetchall()) == 1
@@ -145,8 +147,8 @@ def cut_short(folder: Path) -> Path:
 def test_unusable_duckdb_files(make: Callable[[Path], Path], said: str, tmp_path: Path) -> None:
     """A file that cannot be used is a wrong setting; the message names the setting."""
     pipeline = pipeline_to("duckdb", destination__duckdb__credentials=str(make(tmp_path)))
-    with pytest.raises(ConfigError) as raised:
-        check_destination(pipeline)
+    with pytest.raises(ConfigError) as raised, open_destination(pipeline):
+        pass
     assert said in raised.value.message
     assert "DESTINATION__DUCKDB__CREDENTIALS" in raised.value.remedy
 
@@ -157,15 +159,18 @@ def test_read_only_duckdb_file(tmp_path: Path) -> None:
     path = tmp_path / "wanted.duckdb"
     duckdb.connect(str(path)).close()
     path.chmod(0o444)
-    with pytest.raises(ConfigError, match="read-only"):
-        check_destination(pipeline_to(str(path)))
+    pipeline = pipeline_to(str(path))
+    with pytest.raises(ConfigError, match="read-only"), open_destination(pipeline):
+        pass
 
 
 def test_file_that_another_program_holds(tmp_path: Path) -> None:
     """A locked file may be free later: the error says so and is one to retry."""
     path = tmp_path / "wanted.duckdb"
-    with held_open(path), pytest.raises(WarehouseError, match="Another program") as raised:
-        check_destination(pipeline_to(str(path)))
+    pipeline = pipeline_to(str(path))
+    refused = pytest.raises(WarehouseError, match="Another program")
+    with held_open(path), refused as raised, open_destination(pipeline):
+        pass
     assert raised.value.retryable
 
 
@@ -192,8 +197,8 @@ def test_unusable_destinations(
 ) -> None:
     """Each failure has its class, one line, a remedy, and never the password."""
     given = {f"destination__{name}__credentials": credentials} if credentials else {}
-    with pytest.raises(kind) as raised:
-        check_destination(pipeline_to(name, **given))
+    with pytest.raises(kind) as raised, open_destination(pipeline_to(name, **given)):
+        pass
     assert type(raised.value) is kind
     assert said in raised.value.message
     assert "\n" not in str(raised.value)
