@@ -75,7 +75,7 @@ def test_sweeps_of_a_few_calls_follow_a_run_that_records_changed_in(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """Changes that came after the last run make no such sweep; the run after them does."""
-    seed = SeedSpec(contacts=2_500, companies=1_500, deals=0, tickets=0, properties=12, archived=0)
+    seed = SeedSpec(contacts=1_300, companies=1_050, deals=0, tickets=0, properties=12, archived=0)
     portal.reset(seed)
     ids, firms = list(portal.records("contacts")), list(portal.records("companies"))
     objects, pairs = ("contacts", "companies"), f"{LINKS}companies/contacts/batch/read"
