@@ -14,6 +14,7 @@ from pipelines.console import (
     INTERRUPTED,
     Output,
     UsageError,
+    importing,
     misused,
     run,
     speak_utf8,
@@ -107,8 +108,9 @@ def sync(  # noqa: PLR0913 - one parameter an option
     names = names_of(objects)
 
     def work(collector: "RunCollector") -> "RunReport":
-        from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
-        from pipelines.sync import sync as run_sync  # noqa: PLC0415 - heavy
+        with importing():
+            from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
+            from pipelines.sync import sync as run_sync  # noqa: PLC0415 - heavy
 
         options = SyncOptions(
             names,

@@ -4,8 +4,7 @@ Source: HubSpot associations batch read (1,000 from-ids a call; pages per from-i
 without links is an error entry of a 207, which is the normal answer).
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -91,7 +90,7 @@ COLUMNS = ("from_id", "to_id", "type_id", "category", "label")
 """The columns of a link table, in the order of a `Link`."""
 
 
-def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, list[Link]]:
+def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, Sequence[Link]]:
     """Read all links of at most 1,000 records.
 
     Returns:
@@ -100,14 +99,14 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, list
     Raises:
         ContractError: an error entry that is not about a missing link or record.
     """
-    links: dict[str, list[Link]] = {id_: [] for id_ in ids}
+    links: dict[str, Sequence[Link]] = dict.fromkeys(ids, ())
     cursors: dict[str, str | None] = dict.fromkeys(ids)
     while cursors:
         following: dict[str, str | None] = {}
         for answer in _read_pages(client, pair, cursors):
             for result in answer.results or ():
                 from_id = str(result.source.id)
-                links.setdefault(from_id, []).extend(_links_of(from_id, result.to or ()))
+                links[from_id] = (*links.get(from_id, ()), *_links_of(from_id, result.to or ()))
                 after = result.paging.next.after if result.paging and result.paging.next else None
                 if after is not None:
                     following[from_id] = str(after)
@@ -152,20 +151,19 @@ def _links_of(from_id: str, ends: Iterable[_To]) -> list[Link]:
     ]
 
 
-def to_arrow(links: dict[str, list[Link]], *, mark_empty: bool) -> pa.Table:
+def to_arrow(links: Mapping[str, Sequence[Link]], *, mark_empty: bool) -> pa.Table:
     """Make rows of the links.
 
     Args:
         links: by from-id, as `read_links` returns them.
         mark_empty: add a marker row per id without links, so that its old links are replaced too.
     """
-    columns: defaultdict[int, list[object]] = defaultdict(list)
+    rows: list[tuple[object, ...]] = []
     for from_id, found in links.items():
-        rows: list[tuple[object, ...]] = [(*link, None) for link in dict.fromkeys(found)]
-        if not rows and mark_empty:
-            rows = [(from_id, "", 0, None, None, True)]
-        for row in rows:
-            for index, value in enumerate(row):
-                columns[index].append(value)
-    arrays = [pa.array(columns[index], field.type) for index, field in enumerate(SCHEMA)]
+        if found:
+            rows += [(*link, None) for link in dict.fromkeys(found)]
+        elif mark_empty:
+            rows.append((from_id, "", 0, None, None, True))
+    columns: Iterable[Sequence[object]] = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)

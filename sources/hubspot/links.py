@@ -6,7 +6,7 @@ a load the links of a record are handed on once: they replace what the warehouse
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from .reading import batches
 from .run import Items, Run, is_absent, wait
 from .state import SourceState
 
-Calls = list[tuple[Pair, list[str], Future[dict[str, list[Link]]]]]
+Calls = list[tuple[Pair, list[str], Future[dict[str, Sequence[Link]]]]]
 T = TypeVar("T")
 
 
@@ -42,7 +42,7 @@ class Links:
         """Calls of backfills in flight."""
         self._replace: dict[str, bool] = {}
         """By object table whether the links that a backfill brings replace older ones."""
-        self._latest: dict[str, dict[str, list[Link]]] = {}
+        self._latest: dict[str, dict[str, Sequence[Link]]] = {}
         """By link table what `read` was told last."""
         self._began_ms = to_ms(run.now()) - 2_000  # HubSpot's clock is known to the second
 
@@ -186,7 +186,7 @@ class Links:
 
     def drop(self, object_type: ObjectType, ids: Iterable[str]) -> Items:
         """Take away the links of records that are no longer there."""
-        gone = {id_: list[Link]() for id_ in ids}
+        gone = dict.fromkeys(ids, ())
         for pair in self.pairs if gone else ():
             if pair.source == object_type:
                 self._done.setdefault(pair.table, set()).update(gone)
@@ -199,7 +199,7 @@ class Links:
             for _, asked, call in self._submit(pair, part):
                 yield from self._take(pair, asked, call, replace=replace)
 
-    def hand_on(self, pair: Pair, links: dict[str, list[Link]], *, replace: bool) -> Items:
+    def hand_on(self, pair: Pair, links: Mapping[str, Sequence[Link]], *, replace: bool) -> Items:
         """Yield links as rows of their table."""
         rows = to_arrow(links, mark_empty=replace)
         outcome = self._run.outcome_of(pair.table)
@@ -212,8 +212,13 @@ class Links:
             yield dlt.mark.with_table_name(rows, pair.table)
 
     def _take(
-        self, pair: Pair, ids: Sequence[str], call: Future[dict[str, list[Link]]], *, replace: bool
-    ) -> Generator[Any, None, dict[str, list[Link]]]:
+        self,
+        pair: Pair,
+        ids: Sequence[str],
+        call: Future[dict[str, Sequence[Link]]],
+        *,
+        replace: bool,
+    ) -> Generator[Any, None, dict[str, Sequence[Link]]]:
         """Wait for the links of these ids, hand them on and return them."""
         links = yield from self._unless_refused(pair, call)
         if links is None:
@@ -227,7 +232,7 @@ class Links:
         yield from self.hand_on(pair, fresh, replace=replace)
         return links
 
-    def _differing(self, pair: Pair, links: dict[str, list[Link]]) -> dict[str, list[Link]]:
+    def _differing(self, pair: Pair, links: dict[str, Sequence[Link]]) -> dict[str, Sequence[Link]]:
         """Keep of these records those whose links the warehouse does not hold as they are."""
         if self._run.copy is None:
             return links

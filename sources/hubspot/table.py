@@ -84,9 +84,11 @@ def emit(
         records = _without_doubles(table, records)
     if not records:
         return
+    ids = [record.id for record in records]
     run, synced_at = table.run, table.run.now()
-    table.read_now.update({record.id: record.archived for record in records})
-    live = [record for record in records if not record.archived]
+    archived = dict.fromkeys([record.id for record in records if record.archived], True)
+    live = [record.id for record in records if not record.archived] if archived else ids
+    table.read_now.update(dict.fromkeys(live, False) | archived)
     batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=run.strip_nul)
     yield batch.rows
     if batch.rejects.num_rows:
@@ -101,10 +103,10 @@ def emit(
             deleted_at={old: at for old, (_, at) in gone.items() if at},
         )
         run.merged.add(table.name)
-    dead = [record.id for record in records if record.archived] + list(gone)
+    dead = [*archived, *gone]
     if dead:
         run.dead.add(table.name)
-    yield from (read_links or table.links.read)(table.object_type, [r.id for r in live])
+    yield from (read_links or table.links.read)(table.object_type, live)
     yield from table.links.drop(table.object_type, dead)
     table.read_now.update(dict.fromkeys(gone, True))
     table.outcome.rows += len(live)
@@ -125,20 +127,19 @@ def links_of_backfill(table: Table, work: dict[str, Any]) -> ReadLinks:
     return partial(table.links.queue, replace=work["anew"] or table.name in run.resumed)
 
 
-def _without_doubles(table: Table, records: Sequence[Record]) -> list[Record]:
+def _without_doubles(table: Table, records: Sequence[Record]) -> Sequence[Record]:
     """Keep the records that no row is there of, neither in the warehouse nor in this load.
 
     A live one that comes again is left to the next increment, which looks for changes since before
     the listing; an archived one is read by the next load, which merges.
     """
-    once = {record.id: record for record in reversed(records)}.values()
-    there = {*_in_the_way(table, [record.id for record in once if record.archived])}
+    ids = {record.id for record in records}
+    if len(ids) < len(records) or not table.read_now.keys().isdisjoint(ids):
+        first = {record.id: record for record in reversed(records)}.values()
+        records = [r for r in reversed(first) if r.archived or r.id not in table.read_now]
+    there = {*_in_the_way(table, [record.id for record in records if record.archived])}
     read_again(table, there)
-    return [
-        record
-        for record in reversed(once)
-        if record.id not in (there if record.archived else table.read_now)
-    ]
+    return [r for r in records if not (r.archived and r.id in there)] if there else records
 
 
 def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
@@ -163,9 +164,11 @@ def _new_merges(
 
     HubSpot does not tell when: it is the survivor's last change when the merge was first seen.
     """
-    survivors = {old: record for record in records for old in table.decoder.merged_ids(record)}
-    by_id = {record.id: record for record in records}
-    survivors |= {old: by_id[new] for old, new in merged.items() if new in by_id}
+    merging = [record for record in records if record.merged]
+    survivors = {old: record for record in merging for old in table.decoder.merged_ids(record)}
+    if merged:
+        by_id = {record.id: record for record in records}
+        survivors |= {old: by_id[new] for old, new in merged.items() if new in by_id}
     known: dict[str, tuple[str | None, datetime | None]] = {}
     if survivors and table.run.copy:
         columns = ("id", "_hs_merged_into", "_hs_deleted_at", "_hs_deletion")
@@ -198,10 +201,15 @@ def note_loaded(table: Table, records: Sequence[Record], *, read_at: datetime) -
     instant, and what is archived, for it may be restored.
     """
     latest = int((read_at - MARGIN).timestamp() * 1000)
-    instants = instants_ms([record for record in records if not record.archived])
     since = (table.state.watermark or table.run.now()) - table.run.lookback
+    floor = int(since.timestamp() * 1000)
+    instants = instants_ms([record for record in records if not record.archived])
+    recent = {id_: at for id_, at in instants.items() if at >= floor}
     table.state.note_recent(
-        {id_: at for id_, at in instants.items() if at < latest},
-        gone=[record.id for record in records if instants.get(record.id, latest) >= latest],
+        {id_: at for id_, at in recent.items() if at < latest},
+        gone=[
+            *(record.id for record in records if record.archived),
+            *(id_ for id_, at in recent.items() if at >= latest),
+        ],
         since=since,
     )
