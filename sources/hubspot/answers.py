@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -268,6 +269,7 @@ def _retry_after(answer: Answer, body: _Body) -> float | None:
     return max(0.0, (moment - (answer.date or datetime.now(UTC))).total_seconds())
 
 
+@lru_cache(maxsize=16)  # all answers of a second bear the same one
 def _http_date(text: str) -> datetime | None:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)

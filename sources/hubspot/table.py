@@ -202,14 +202,11 @@ def note_loaded(table: Table, records: Sequence[Record], *, read_at: datetime) -
     """
     latest = int((read_at - MARGIN).timestamp() * 1000)
     since = (table.state.watermark or table.run.now()) - table.run.lookback
-    floor = int(since.timestamp() * 1000)
-    instants = instants_ms([record for record in records if not record.archived])
-    recent = {id_: at for id_, at in instants.items() if at >= floor}
+    long_ago = (since - timedelta(days=2)).date().isoformat()  # whatever time zone a text is in
+    young = [r for r in records if r.archived or (r.updatedAt or "") >= long_ago]
+    instants = instants_ms([record for record in young if not record.archived])
     table.state.note_recent(
-        {id_: at for id_, at in recent.items() if at < latest},
-        gone=[
-            *(record.id for record in records if record.archived),
-            *(id_ for id_, at in recent.items() if at >= latest),
-        ],
+        {id_: at for id_, at in instants.items() if at < latest},
+        gone=[record.id for record in young if instants.get(record.id, latest) >= latest],
         since=since,
     )
