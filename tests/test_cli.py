@@ -369,7 +369,8 @@ def test_full_disk() -> None:
 
 def script(*words: str, stdout: Any = subprocess.PIPE) -> "subprocess.Popen[str]":
     """Start the console script as its own process."""
-    command = [sys.executable, "-c", PROGRAM, *words]
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", heed + PROGRAM, *words]  # a shell's background ignores it
     return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
