@@ -36,12 +36,16 @@ def portal(server: EmulatorServer) -> Portal:
     return server.portal
 
 
+def own_settings() -> list[str]:
+    """Name the settings of ours that the environment holds."""
+    return [name for name in os.environ if name.startswith(("SOURCES__", "DESTINATION__"))]
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings, or the working directory, of the machine it runs on."""
-    for name in os.environ:
-        if name.startswith(("SOURCES__", "DESTINATION__")):
-            monkeypatch.delenv(name)
+    for name in own_settings():
+        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
 

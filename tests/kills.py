@@ -6,7 +6,6 @@ any two. Two more runs must then bring the portal id by id, value by value and l
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -14,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import truth
-from conftest import WIDE, Warehouse
+from conftest import WIDE, Warehouse, own_settings
 from operations import Operation, perform
+from soak import tell
 
 from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.seed import SeedSpec
@@ -34,6 +33,8 @@ LINKS = {
     "contacts_to_deals": ("contacts", "deals"),
     "companies_to_deals": ("companies", "deals"),
 }
+NAMED = {"firstname": "Ada", "name": "Ada's", "dealname": "Ada's first"}
+"""A change of any kind of record; what a kind does not have is left out."""
 FAR = 10**6
 """Places of records, modulo the number of records."""
 
@@ -43,7 +44,7 @@ def change(portal: Portal, rng: random.Random) -> None:
     changes: list[Operation] = []
     for kind in OBJECTS:
         one, other, *more = (rng.randrange(FAR) for _ in range(8))
-        changes += [("update", kind, place, {"hs_object_source": "kills"}) for place in more]
+        changes += [("update", kind, place, NAMED) for place in more]
         changes += [("create", kind, {}), ("archive", kind, one), ("restore", kind, one)]
         changes += [("archive", kind, other), ("purge", kind, one), ("merge", kind, other, one)]
     for pair in range(3):
@@ -62,11 +63,6 @@ def run(folder: Path, *command: str, seconds: float | None = None) -> int:
         return process.wait()
 
 
-def tell(**members: Any) -> None:
-    """Print one JSON line."""
-    print(json.dumps(members), flush=True)
-
-
 def main() -> int:
     """Kill as the command line says; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,7 +72,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     rng = random.Random(chosen.seed)
-    for name in [n for n in os.environ if n.startswith(("SOURCES__", "DESTINATION__"))]:
+    for name in own_settings():
         del os.environ[name]
     small = chosen.contacts // 20
     spec = SeedSpec(

@@ -103,6 +103,12 @@ def test_sweeps_of_a_few_calls_follow_a_run_that_records_changed_in(
     sync()
     sync()
     assert swept[4:] == [True, True]
+    portal.update("contacts", ids[7], {"city": "New"})
+    portal.faults.add(path=f"{LIST}/batch/read", status=429, body={"policyName": "DAILY"})
+    sync()
+    portal.faults.clear()
+    sync()
+    assert swept[6:] == [False, True]  # a run that is cut short does not tell when it ended
     assert link_differences(portal, warehouse, PAIRS) == []
 
 

@@ -7,7 +7,7 @@ load goes on with the step it stands at.
 from collections.abc import Generator, Sequence
 from datetime import datetime
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from . import changes
@@ -56,21 +56,13 @@ def note_changes(
 
     Then something that leaves no trace may have changed, too, behind what that run had read.
     """
-    if not hits:
-        return
-    run.active.add(object_type.table)
-    began, ended = state.watermark, run.before_ended
-    instants = {hit.id: changes.modified_ms(hit, object_type) for hit in hits}
-    if (
-        not began
-        or not ended
-        or any(
-            at <= changes.to_ms(ended)
-            and (at >= changes.to_ms(began) or at > state.recent.get(id_, -1))
-            for id_, at in instants.items()
-        )
-    ):
-        run.overlapped.add(object_type.table)
+    began_ms = changes.to_ms(state.watermark) if state.watermark else 0
+    ended_ms = changes.to_ms(run.before_ended) if run.before_ended else inf
+    for hit in hits:
+        run.active.add(object_type.table)
+        at = changes.modified_ms(hit, object_type)
+        if at <= ended_ms and (at >= began_ms or at > state.recent.get(hit.id, -1)):
+            run.overlapped.add(object_type.table)
 
 
 def increment(table: Table, peek: changes.Peek) -> Items:

@@ -37,6 +37,7 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
     run.open_tables.add(object_type.table)
     with run.outcome(object_type.table) as outcome:
         source = SourceState(dlt.current.source_state())
+        source.worked_until = None  # until the sweep of links ends, after all tables
         state = source.table(object_type.table)
         if run.restart(object_type.table):
             state.begin_anew()

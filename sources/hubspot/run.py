@@ -27,7 +27,6 @@ from .loads import LoadBudget
 from .model import LIVE, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
 
 T = TypeVar("T")
-
 Items = Generator[Any, None, None]
 """Arrow tables for dlt, each marked for its own table; None while waiting."""
 
@@ -115,7 +114,7 @@ class Run:
     changed: set[str] = field(default_factory=set)
     """Tables in which this run found a change."""
     before_ended: datetime | None = None
-    """When the run before this one stopped reading."""
+    """When the run before this one stopped reading; None where it did not come to its end."""
     active: set[str] = field(default_factory=set)
     """Tables in which something changed lately: in this run, or within the lookback before it."""
     overlapped: set[str] = field(default_factory=set)
@@ -209,7 +208,8 @@ class Run:
         if portal_id not in {None, self.account.portal_id}:
             raise ConfigError(
                 f"The token is of portal {self.account.portal_id}, the dataset of {portal_id}.",
-                remedy="Set SOURCES__HUBSPOT__ACCESS_TOKEN to one of that portal's, or --dataset.",
+                remedy="Set SOURCES__HUBSPOT__ACCESS_TOKEN to a token of that portal, or choose "
+                "another --dataset for this one.",
             )
 
     def submit(self, call: Callable[[], T], lane: Lane = "interval") -> Future[T]:

@@ -208,11 +208,11 @@ class SourceState:
 
     @property
     def worked_until(self) -> datetime | None:
-        """When the last load of the run before stopped reading; later changes came after it."""
+        """When the run before stopped reading; None where it did not come to its end."""
         return to_instant(self._state.get("worked_until"))
 
     @worked_until.setter
-    def worked_until(self, at: datetime) -> None:
+    def worked_until(self, at: datetime | None) -> None:
         self._state["worked_until"] = to_text(at)
 
     def table(self, name: str) -> TableState:

@@ -84,10 +84,9 @@ def emit(
         records = _without_doubles(table, records)
     if not records:
         return
-    ids = [record.id for record in records]
     run, synced_at = table.run, table.run.now()
     archived = dict.fromkeys([record.id for record in records if record.archived], True)
-    live = [record.id for record in records if not record.archived] if archived else ids
+    live = [record.id for record in records if not record.archived]
     table.read_now.update(dict.fromkeys(live, False) | archived)
     batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=run.strip_nul)
     yield batch.rows
