@@ -378,7 +378,7 @@ def test_interrupt_ends_a_sync_with_130(fresh: Portal) -> None:
     """Ctrl-C ends a sync with 130 and one line, without a traceback."""
     fresh.settings.latency_ms = 400
     with script("sync", "--objects", OBJECTS) as process:
-        while not len(fresh.journal):
+        while not len(fresh.journal) and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+from caller import Caller
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
@@ -19,18 +20,8 @@ SPEC = SeedSpec(contacts=100, properties=5, archived=0.2)
 SINCE = 1_700_000_000_000
 
 
-class Api:
+class Api(Caller):
     """Calls of the emulator."""
-
-    def __init__(self, server: EmulatorServer) -> None:
-        self.portal: Portal = server.portal
-        self._server = server
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {server.token}"
-
-    def send(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """Send a request."""
-        return self._session.request(method, self._server.url + path, json=body)
 
     def control(self, name: str, body: Any) -> Any:
         """Use the control API, as clients in another process do."""
@@ -236,10 +227,10 @@ def test_connections_may_be_reset(api: Api) -> None:
     api.portal.faults.add(reset=True, times=2)
     with pytest.raises(requests.RequestException, match="reset by peer"):
         api.send("GET", CONTACTS)
-    host, _, port = api._server.url.removeprefix("http://").partition(":")
+    host, _, port = api.server.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port))) as raw:
         raw.sendall(f"GET {CONTACTS} HTTP/1.1\r\nHost: {host}\r\n"
-                    f"Authorization: Bearer {api._server.token}\r\n\r\n".encode())  # fmt: skip
+                    f"Authorization: Bearer {api.server.token}\r\n\r\n".encode())  # fmt: skip
         came = b"".join(_until_reset(raw))
     head, _, body = came.partition(b"\r\n\r\n")
     whole = int(head.lower().split(b"content-length: ")[1].split()[0])

@@ -4,34 +4,27 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
+from caller import Caller
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
 
 DATED, NUMBERED = "/crm/associations/2026-03", "/crm/v4/associations"
 SPEC = SeedSpec(contacts=900, properties=20)
 
 
-class Api:
+class Api(Caller):
     """Association calls; answers are (status, decoded body)."""
 
-    def __init__(self, server: EmulatorServer) -> None:
-        self.portal: Portal = server.portal
-        self._server = server
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {server.token}"
-
-    def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Send a request."""
-        answer = self._session.request(method, self._server.url + path, json=body)
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Send a request; return its status and what it says."""
+        answer = self.send(method, path, body)
         return answer.status_code, answer.json() if answer.content else None
 
     def read(self, pair: str, *inputs: Any, root: str = DATED) -> tuple[int, Any]:
         """Batch read the links of records given by id, or as whole inputs."""
         rows = [one if isinstance(one, dict) else {"id": one} for one in inputs]
-        return self.send("POST", f"{root}/{pair}/batch/read", {"inputs": rows})
+        return self.ask("POST", f"{root}/{pair}/batch/read", {"inputs": rows})
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +101,7 @@ def test_ids_are_numbers_in_one_version_and_text_in_the_other(api: Api) -> None:
 )
 def test_known_type_ids(api: Api, pair: str, base: int, primary: int | None) -> None:
     """The labels of a pair hold HubSpot's own type ids, the unlabelled one first."""
-    _, body = api.send("GET", f"{DATED}/{pair}/labels")
+    _, body = api.ask("GET", f"{DATED}/{pair}/labels")
     shown = {row["label"]: row["typeId"] for row in body["results"]}
     assert (body["results"][0]["typeId"], shown.get("Primary")) == (base, primary)
 
@@ -162,11 +155,11 @@ def test_inline_links_end_at_a_hundred(api: Api) -> None:
     """A listing includes 100 linked records of a type; the cursor continues per record."""
     crowded = next(iter(api.portal.records("companies")))
     path = f"/crm/objects/2026-03/companies/{crowded}"
-    _, row = api.send("GET", f"{path}?associations=contacts")
+    _, row = api.ask("GET", f"{path}?associations=contacts")
     inline = row["associations"]["contacts"]
     first = {one["id"] for one in inline["results"]}
     cursor = inline["paging"]["next"]["after"]
-    _, rest = api.send("GET", f"{path}/associations/contacts?after={cursor}")
+    _, rest = api.ask("GET", f"{path}/associations/contacts?after={cursor}")
     others = {one["toObjectId"] for one in rest["results"]}
     assert (len(first), len(others), first & others) == (100, 500, set())
 
@@ -184,7 +177,7 @@ def test_inline_links_end_at_a_hundred(api: Api) -> None:
 )
 def test_refusals(api: Api, path: str, body: dict[str, Any]) -> None:
     """A batch that breaks a rule gives 400 as a whole."""
-    assert api.send("POST", f"{DATED}/{path}", body)[0] == 400
+    assert api.ask("POST", f"{DATED}/{path}", body)[0] == 400
 
 
 def test_a_type_of_another_pair_is_refused(api: Api) -> None:
@@ -193,7 +186,7 @@ def test_a_type_of_another_pair_is_refused(api: Api) -> None:
     wrong = [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 3}]
     ends = {"from": {"id": one}, "to": {"id": firm}}
     path = f"{DATED}/contacts/companies/batch/create"
-    assert api.send("POST", path, {"inputs": [{**ends, "types": wrong}]})[0] == 400
+    assert api.ask("POST", path, {"inputs": [{**ends, "types": wrong}]})[0] == 400
 
 
 def test_archiving_links_answers_by_version(api: Api) -> None:
@@ -202,5 +195,5 @@ def test_archiving_links_answers_by_version(api: Api) -> None:
     body = {"inputs": [{"from": {"id": one}, "to": [{"id": firm}]}]}
     for root, status in ((NUMBERED, 204), (DATED, 200)):
         api.portal.associate("contacts", one, "companies", firm)
-        assert api.send("POST", f"{root}/contacts/companies/batch/archive", body)[0] == status
+        assert api.ask("POST", f"{root}/contacts/companies/batch/archive", body)[0] == status
         assert api.read("contacts/companies", one)[0] == 207

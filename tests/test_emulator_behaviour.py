@@ -4,28 +4,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
+from caller import Caller
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
 
 CONTACTS = "/crm/objects/2026-03/contacts"
 SPEC = SeedSpec(contacts=300, properties=60)
 
 
-class Api:
+class Api(Caller):
     """Calls of the emulator; answers are (status, decoded body)."""
-
-    def __init__(self, server: EmulatorServer) -> None:
-        self.portal: Portal = server.portal
-        self._server = server
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {server.token}"
-
-    def send(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
-        """Send a request."""
-        return self._session.request(method, self._server.url + path, json=body, **options)
 
     def get(self, path: str, **query: Any) -> tuple[int, Any]:
         """Read something."""

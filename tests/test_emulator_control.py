@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from caller import Caller
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
@@ -15,18 +16,8 @@ from sources.hubspot_emulator.store import Portal
 CONTACTS = "/crm/objects/2026-03/contacts"
 
 
-class Api:
+class Api(Caller):
     """Calls of the emulator."""
-
-    def __init__(self, server: EmulatorServer) -> None:
-        self.portal: Portal = server.portal
-        self._server = server
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {server.token}"
-
-    def send(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
-        """Send a request."""
-        return self._session.request(method, self._server.url + path, json=body, **options)
 
     def get(self, path: str = CONTACTS) -> requests.Response:
         """Read something."""

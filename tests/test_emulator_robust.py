@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import requests
+from caller import Caller
 
 from sources.hubspot_emulator.call import Route
 from sources.hubspot_emulator.routes import ROUTES
@@ -55,12 +56,9 @@ def _bodies(route: Route) -> Iterator[Any]:
 def test_malformed_bodies(running: EmulatorServer, route: Route) -> None:
     """No body makes the emulator answer 5xx."""
     running.portal.reset()
-    path = route.paths[-1].format(**NAMES)
-    with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {running.token}"
-        for body in _bodies(route):
-            answer = session.request(route.method, running.url + path, json=body)
-            assert answer.status_code < 500, body
+    path, caller = route.paths[-1].format(**NAMES), Caller(running)
+    for body in _bodies(route):
+        assert caller.send(route.method, path, body).status_code < 500, body
 
 
 def test_unreadable_json(running: EmulatorServer) -> None:

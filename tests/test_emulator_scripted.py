@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import requests
+from caller import Caller
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
 
 CONTACTS = "/crm/objects/2026-03/contacts"
 READ, SEARCH = f"{CONTACTS}/batch/read", f"{CONTACTS}/search"
@@ -19,18 +19,8 @@ AT = "2026-01-01T00:00:00.000Z"
 ADA, BOB, EVE = "101", "102", "103"
 
 
-class Api:
+class Api(Caller):
     """Calls of the emulator."""
-
-    def __init__(self, server: EmulatorServer) -> None:
-        self.portal: Portal = server.portal
-        self._server = server
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {server.token}"
-
-    def send(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """Send a request."""
-        return self._session.request(method, self._server.url + path, json=body)
 
     def perform(self, op: str, *args: Any, **kwargs: Any) -> Any:
         """Change the portal as clients in another process do."""

@@ -4,26 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
+from caller import Caller
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
 
 
-class Api:
+class Api(Caller):
     """Searches of contacts; answers are (status, decoded body)."""
-
-    def __init__(self, server: EmulatorServer) -> None:
-        self.portal: Portal = server.portal
-        self._server = server
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {server.token}"
 
     def search(self, type: str = "contacts", **body: Any) -> tuple[int, Any]:  # noqa: A002
         """Search one type."""
-        path = f"{self._server.url}/crm/objects/2026-03/{type}/search"
-        answer = self._session.post(path, json=body)
+        answer = self.send("POST", f"/crm/objects/2026-03/{type}/search", body)
         return answer.status_code, answer.json()
 
     def ids(self, *filters: tuple[Any, ...], **body: Any) -> list[str]:
