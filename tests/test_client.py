@@ -319,6 +319,32 @@ def test_wrong_address(server, portal, url, calls):
     assert made.client.meter.calls == calls
 
 
+def test_proxy_of_the_environment(server, portal, monkeypatch):
+    """Calls go through the proxy that the environment names, but for hosts that it excepts."""
+    monkeypatch.setenv("http_proxy", server.url)
+    away = Made(server, base_url="http://hubspot.invalid")
+    assert away.get(limit=1).results  # the emulator answers for the host that it is asked to call
+    monkeypatch.setenv("no_proxy", "hubspot.invalid")
+    with pytest.raises(UnavailableError, match="BASE_URL"):
+        Made(server, base_url="http://hubspot.invalid").get(limit=1)
+
+
+def test_base_url_with_a_path(server, portal):
+    """What a base URL has behind its host goes before the path of every call."""
+    made = Made(server, base_url=f"{server.url}/gateway")
+    with pytest.raises(NotFoundError):
+        made.get(limit=1)
+    assert portal.journal.find()[-1].path.startswith("/gateway/crm/")
+
+
+def test_certificates_of_the_environment(server, portal, monkeypatch, tmp_path):
+    """Certificates are those that the environment names."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    made = Made(server, base_url=server.url.replace("http:", "https:"))
+    with pytest.raises(ConfigError, match=r"none\.pem"):
+        made.get(limit=1)
+
+
 def test_refused_connection(server, portal):
     """A port where nobody listens (yet) is worth all attempts."""
     with socket.socket() as free:

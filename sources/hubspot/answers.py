@@ -186,7 +186,7 @@ def unreachable(
     """
     if isinstance(error, _BAD_URLS):
         raise ConfigError(f"{setting('base_url')} is no usable address.", remedy="Correct it.")
-    reason = str(getattr(error.args[0], "reason", error) if error.args else type(error).__name__)
+    reason = str(error) or type(error).__name__
     unknown, untrusted = "resolve" in reason, "CERTIFICATE_VERIFY_FAILED" in reason
     permanent = unknown or untrusted or "WRONG_VERSION_NUMBER" in reason
     remedy = "Check the network" + (f" and {setting('base_url')}." if permanent else ".")

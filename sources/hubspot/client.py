@@ -4,22 +4,22 @@ import copy
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from http.cookiejar import DefaultCookiePolicy
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from .answers import Answer, CallFailedError, failure, undecodable, unreachable
 from .auth import BearerAuth
 from .clock import PortalClock
 from .config import HubSpotConfig, check_config
+from .connection import Connections
 from .errors import DailyQuotaError
 from .limits import Budget, Limits
 from .meter import Meter
@@ -28,8 +28,6 @@ from .paths import budget_of, path_of
 T = TypeVar("T")
 Params = Mapping[str, str | int]
 
-USER_AGENT = "hubspot-elt"
-_CONNECT_SECONDS = 10.0
 _FIRST_WAIT_SECONDS = 0.5  # back-off: doubles with each attempt
 _LONGEST_BACK_OFF_SECONDS = 30.0
 
@@ -71,14 +69,12 @@ class Client:
         )
         self.meter = Meter()
         self._clock = clock
-        self._timeout = config.timeout_seconds
         self._auth = BearerAuth(config.access_token)
-        self._session = _session(config, self._auth)
-        base = requests.Request("GET", config.base_url)
-        self._template = self._session.prepare_request(base)
-        # proxies and certificates
-        self._transport = self._session.merge_environment_settings(
-            config.base_url, {}, stream=True, verify=None, cert=None
+        self._connections = Connections(
+            config.base_url,
+            self._auth,
+            size=2 * config.calls_in_flight,
+            timeout=config.timeout_seconds,
         )
         self._portal_clock = PortalClock(clock)
 
@@ -119,8 +115,7 @@ class Client:
             RateLimitedError: HubSpot still answers 429 after the last attempt.
             UnavailableError: no usable answer after the last attempt, or after `cancel`.
         """
-        url = self._url(path, params)
-        return self._read(_Call("GET", path, url, None, budget or budget_of(path)), decode)
+        return self._read(_Call("GET", path, params, None, budget or budget_of(path)), decode)
 
     def post(
         self,
@@ -132,8 +127,8 @@ class Client:
         budget: Budget | None = None,
     ) -> T:
         """Read one answer to a question in a JSON body; like `get`, and as safe to send again."""
-        content, url = msgspec.json.encode(body), self._url(path, params)
-        return self._read(_Call("POST", path, url, content, budget or budget_of(path)), decode)
+        content = msgspec.json.encode(body)
+        return self._read(_Call("POST", path, params, content, budget or budget_of(path)), decode)
 
     def portal_now(self) -> datetime | None:
         """Tell the time by HubSpot's clock, aware UTC; None before the first answer.
@@ -149,11 +144,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
-
-    def _url(self, path: str, params: Params | None) -> str:
-        query = urlencode(params or {}, safe=",:", quote_via=quote)
-        return f"{self.config.base_url}{path}{'?' if query else ''}{query}"
+        self._connections.close()
 
     def _read(self, call: "_Call", decode: Callable[[bytes], T]) -> T:
         """Attempt a call until it succeeds, fails for good or the patience ends."""
@@ -198,37 +189,23 @@ class Client:
         """Send a call within its budget and learn what the answer's headers tell."""
         slot = self.limits.acquire(call.budget)
         try:
-            response = self._session.send(
-                self._prepared(call),
-                timeout=(min(_CONNECT_SECONDS, self._timeout), self._timeout),
-                allow_redirects=False,  # the token goes to the base URL only
-                **self._transport,
-            )
-            body = response.raw.read(decode_content=True)  # in one piece, not by the 10 KB
+            status, headers, body = self._connections.send(call.method, call.target, call.content)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise unreachable(error, str(call)) from error
         finally:
             self.limits.release(slot)
             self.meter.add(calls=1, seconds=slot.answered_at - slot.sent_at)
-        answer = Answer(response.status_code, response.headers, self._redacted(response, body))
+        answer = Answer(status, headers, body)
+        if not answer.ok:  # HubSpot may echo the token
+            answer = replace(answer, body=self._redacted(body))
         self.limits.learn(call.budget, answer.headers, slot)
         if answer.date is not None:
             self._portal_clock.learn(answer.date, slot.answered_at)
-        if answer.status == requests.codes.too_many_requests:
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.meter.add(rate_limited=1)
         return answer
 
-    def _prepared(self, call: "_Call") -> requests.PreparedRequest:
-        """Make a request of a call; its URL is sent as it is, for requests takes long over it."""
-        request = self._template.copy()
-        request.method, request.url = call.method, call.url
-        request.prepare_body(call.content, None)
-        return request
-
-    def _redacted(self, response: requests.Response, body: bytes) -> bytes:
-        """Return the body; that of an error without the token, whatever HubSpot echoes."""
-        if response.ok:
-            return body
+    def _redacted(self, body: bytes) -> bytes:
         return self._auth.redacted(body.decode("utf-8", "replace")).encode()
 
 
@@ -238,27 +215,19 @@ class _Call:
 
     method: str
     path: str
-    url: str
+    params: Params | None
     content: bytes | None
     budget: Budget
 
+    @property
+    def target(self) -> str:
+        """The path with its query, as it is sent."""
+        if not self.params:
+            return self.path
+        return f"{self.path}?{urlencode(self.params, safe=',:', quote_via=quote)}"
+
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
-
-
-def _session(config: HubSpotConfig, auth: BearerAuth) -> requests.Session:
-    """Make a session that threads may share: no cookies, a connection for each call in flight."""
-    session = requests.Session()
-    session.auth = auth
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update(
-        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
-        | {"Content-Type": "application/json"}
-    )
-    adapter = HTTPAdapter(pool_maxsize=2 * config.calls_in_flight, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 def _failed(state: RetryCallState) -> CallFailedError:

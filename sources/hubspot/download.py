@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import requests
 from requests import PreparedRequest
 
-from .client import USER_AGENT
+from .connection import USER_AGENT
 
 _PIECE = 1 << 20
 _CONNECT_SECONDS = 10.0

@@ -1,0 +1,106 @@
+"""The connections to HubSpot's host: its proxy and certificates as requests finds them.
+
+A call goes to urllib3's pool at once: what requests does around each one (the URL taken apart
+three times, cookies, an answer object) takes as long as the call itself.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from .auth import BearerAuth
+from .errors import ConfigError
+
+USER_AGENT = "hubspot-elt"
+_CONNECT_SECONDS = 10.0
+
+
+class Connections:
+    """As many connections to one host as there are calls in flight; safe to share."""
+
+    def __init__(self, base_url: str, auth: BearerAuth, *, size: int, timeout: float) -> None:
+        """Read what the environment says of proxies and certificates; nothing is opened yet.
+
+        Args:
+            base_url: where every call goes, and the token with it.
+            auth: puts the token on a request.
+            size: connections kept open.
+            timeout: seconds that HubSpot may keep silent.
+        """
+        self._base_url = base_url
+        self._timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout), read=timeout)
+        self._adapter = HTTPAdapter(pool_maxsize=size, max_retries=0)
+        session = requests.Session()
+        session.auth = auth
+        session.headers.update(
+            {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": USER_AGENT}
+            | {"Content-Type": "application/json"}
+        )
+        self._request = session.prepare_request(requests.Request("GET", base_url))
+        self._headers = dict(self._request.headers)
+        self._way = session.merge_environment_settings(
+            base_url, {}, stream=None, verify=None, cert=None
+        )
+
+    def send(
+        self, method: str, target: str, content: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request once; the token goes nowhere else, for redirects are not followed.
+
+        Args:
+            method: of HTTP.
+            target: path and query, sent as they are.
+            content: the body.
+
+        Returns:
+            Status, headers (found in any case), and the body, unpacked.
+
+        Raises:
+            ConfigError: the certificates that the environment names are not there.
+            requests.RequestException: the address cannot be called at all.
+            urllib3.exceptions.HTTPError: no whole answer came.
+        """
+        answer = self._pool.urlopen(
+            method,
+            self._prefix + target,
+            body=content,
+            headers=self._headers,
+            timeout=self._timeout,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+        )
+        return answer.status, answer.headers, answer.data
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._adapter.close()
+
+    @cached_property
+    def _pool(self) -> urllib3.HTTPConnectionPool:
+        verify, cert, proxies = self._way["verify"], self._way["cert"], self._way["proxies"]
+        adapter: Any = self._adapter  # its types are less exact than what it returns
+        try:
+            pool: urllib3.HTTPConnectionPool = adapter.get_connection_with_tls_context(
+                self._request, verify, proxies=proxies, cert=cert
+            )
+            adapter.cert_verify(pool, self._base_url, verify, cert)
+        except requests.RequestException:  # an OSError too
+            raise
+        except OSError as error:
+            raise ConfigError(
+                f"The certificates cannot be read: {error}.",
+                remedy="Set REQUESTS_CA_BUNDLE to a file that is there, or to nothing.",
+            ) from error
+        return pool
+
+    @cached_property
+    def _prefix(self) -> str:
+        """What goes before a target: for a proxy of plain http the host as well."""
+        asked = self._adapter.request_url(self._request, self._way["proxies"])
+        return self._base_url if "://" in asked else urlsplit(self._base_url).path
