@@ -11,6 +11,7 @@ from dlt.extract import DltResource
 from pipelines.report import RunStatus
 from sources.hubspot import Run
 from sources.hubspot.model import TableOutcome
+from sources.hubspot.resources import make_resource
 from sources.hubspot.state import SourceState
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -54,9 +55,9 @@ def run_log(run: Run, command: str, started_at: datetime) -> DltResource:
     A load that fails takes its rows with it, so a row never claims what the warehouse lacks.
     """
     merge: Any = {"disposition": "merge", "strategy": "delete-insert"}
-    resource = dlt.resource(
+    resource = make_resource(
+        "_hs_runs",
         _rows(run, command, started_at),
-        name="_hs_runs",
         primary_key="run_id",
         write_disposition=merge,
     )

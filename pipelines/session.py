@@ -15,6 +15,7 @@ from destinations.warehouse import (
     make_destination,
     open_destination,
 )
+from pipelines.environment import quicken
 from pipelines.report import chain
 from pipelines.workdir import working_folder
 from sources.hubspot import Run, open_run
@@ -31,6 +32,7 @@ def opened(
     Raises:
         HubSpotError: settings, token, portal or destination fail, or another run is at work.
     """
+    quicken()
     with working_folder() as folder:
         pipeline = dlt.pipeline(
             "hubspot",

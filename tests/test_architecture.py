@@ -61,10 +61,10 @@ def test_modules_say_their_purpose_and_stay_small(path: Path) -> None:
 
 
 def test_http_happens_in_one_place() -> None:
-    """Only the client, its error reading and downloads without a token know the HTTP library."""
+    """Only connections, their errors' reading and downloads without a token know HTTP libraries."""
     users = {
         path.name
         for path in (ROOT / "sources/hubspot").glob("*.py")
         if any(name.split(".")[0] in {"requests", "urllib3", "httpx"} for name in imported(path))
     }
-    assert users <= {"client.py", "auth.py", "answers.py", "download.py"}
+    assert users <= {"connection.py", "auth.py", "answers.py", "download.py"}

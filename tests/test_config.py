@@ -1,7 +1,13 @@
 """Settings: where they come from, what is refused, and that the token stays hidden."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import EnvironProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+
+from pipelines.environment import Environment, quicken
 from sources.hubspot.auth import BearerAuth, checked_token, redact
 from sources.hubspot.config import HubSpotConfig, check_config, resolve_config
 from sources.hubspot.errors import ConfigError
@@ -147,3 +153,17 @@ def test_redact():
     """Every occurrence of the token is blotted out."""
     assert redact(f"a {TOKEN} b{TOKEN}", TOKEN) == "a *** b***"
     assert redact("a", None) == "a"
+
+
+def test_files_of_secrets_are_read_where_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has /run/secrets keeps dlt's way of looking there; others look no file up."""
+    context = Container()[PluggableRunContext]
+    for folder, kind in ((tmp_path, EnvironProvider), (tmp_path / "none", Environment)):
+        monkeypatch.setattr("pipelines.environment.SECRET_FILES", folder)
+        context.reload_providers()
+        quicken()
+        assert type(context.providers["Environment Variables"]) is kind
+    monkeypatch.setenv("SOURCES__HUBSPOT__TIMEOUT_SECONDS", "7")
+    assert resolve_config(access_token=TOKEN).timeout_seconds == 7

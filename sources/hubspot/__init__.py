@@ -22,6 +22,7 @@ from .config import HubSpotConfig, resolve_config
 from .link_sweeps import sweep_links
 from .links import Links
 from .model import ObjectType
+from .resources import make_resource
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
@@ -103,7 +104,7 @@ def _records(
     run: Run, kind: ObjectType, schemas: Schemas, links: Links, *, hard_delete: bool
 ) -> DltResource:
     """Make the resource of one object type, with the tables its records bring along."""
-    resource = dlt.resource(spine.object_rows(run, kind, schemas, links), name=kind.table)
+    resource = make_resource(kind.table, spine.object_rows(run, kind, schemas, links))
     # variants first: they begin as copies of what the resource itself has
     _with_links(resource, [p for p in links.pairs if kind in {p.source, p.target}])
     resource.apply_hints(
@@ -125,8 +126,7 @@ def _records(
 
 def _sweep(run: Run, links: Links) -> DltResource:
     rows = run.after_tables("links", sweep_links(run, links))
-    resource = dlt.resource(rows, name="links")
-    return _with_links(resource, links.pairs)
+    return _with_links(make_resource("links", rows), links.pairs)
 
 
 def _with_links(resource: DltResource, pairs: Sequence[Pair]) -> DltResource:
@@ -144,7 +144,7 @@ def _with_links(resource: DltResource, pairs: Sequence[Pair]) -> DltResource:
 
 def _whole(name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
-    resource = dlt.resource(rows, name=name)
+    resource = make_resource(name, rows)
     for table in reference_tables.TABLES[name]:
         scope = reference_tables.SCOPES.get(table)
         resource.apply_hints(

@@ -1,4 +1,4 @@
-"""The one place HTTP happens: send within the budgets, retry, turn failures into errors."""
+"""The one way to HubSpot: send within the budgets, retry, turn failures into errors."""
 
 import copy
 import random
@@ -11,15 +11,13 @@ from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-import requests
-import urllib3
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from .answers import Answer, CallFailedError, failure, undecodable, unreachable
 from .auth import BearerAuth
 from .clock import PortalClock
 from .config import HubSpotConfig, check_config
-from .connection import Connections
+from .connection import NO_ANSWER, Connections
 from .errors import DailyQuotaError
 from .limits import Budget, Limits
 from .meter import Meter
@@ -190,7 +188,7 @@ class Client:
         slot = self.limits.acquire(call.budget)
         try:
             status, headers, body = self._connections.send(call.method, call.target, call.content)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except NO_ANSWER as error:
             raise unreachable(error, str(call)) from error
         finally:
             self.limits.release(slot)

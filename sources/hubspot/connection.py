@@ -19,6 +19,9 @@ from .errors import ConfigError
 USER_AGENT = "hubspot-elt"
 _CONNECT_SECONDS = 10.0
 
+NO_ANSWER = (requests.RequestException, urllib3.exceptions.HTTPError)
+"""What `Connections.send` raises where no whole answer came."""
+
 
 class Connections:
     """As many connections to one host as there are calls in flight; safe to share."""
@@ -62,8 +65,7 @@ class Connections:
 
         Raises:
             ConfigError: the certificates that the environment names are not there.
-            requests.RequestException: the address cannot be called at all.
-            urllib3.exceptions.HTTPError: no whole answer came.
+            NO_ANSWER: the address cannot be called, or no whole answer came.
         """
         answer = self._pool.urlopen(
             method,
