@@ -31,7 +31,7 @@ class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class
         The copies share their connections, as the clients of one load do.
         """
         given = initial_config or self.spec()
-        key = (accept_partial, repr(sorted(given.items())), given.is_resolved())
+        key = accept_partial, repr(vars(given))
         if key not in self._resolved:
             self._resolved[key] = super().configuration(given, accept_partial)
         config = self._resolved[key].copy()
