@@ -15,7 +15,7 @@ from destinations.warehouse import (
     make_destination,
     open_destination,
 )
-from pipelines.environment import quicken
+from pipelines.quicker_dlt import quicken
 from pipelines.report import chain
 from pipelines.workdir import working_folder
 from sources.hubspot import Run, open_run

@@ -7,7 +7,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from pipelines.environment import Environment, quicken
+from pipelines.quicker_dlt import Environment, quicken
 from sources.hubspot.auth import BearerAuth, checked_token, redact
 from sources.hubspot.config import HubSpotConfig, check_config, resolve_config
 from sources.hubspot.errors import ConfigError
@@ -161,7 +161,7 @@ def test_files_of_secrets_are_read_where_there_are_any(
     """A machine that has /run/secrets keeps dlt's way of looking there; others look no file up."""
     context = Container()[PluggableRunContext]
     for folder, kind in ((tmp_path, EnvironProvider), (tmp_path / "none", Environment)):
-        monkeypatch.setattr("pipelines.environment.SECRET_FILES", folder)
+        monkeypatch.setattr("pipelines.quicker_dlt.SECRET_FILES", folder)
         context.reload_providers()
         quicken()
         assert type(context.providers["Environment Variables"]) is kind

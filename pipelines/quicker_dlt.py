@@ -1,18 +1,28 @@
-"""dlt's settings from environment variables, looked up with less ado."""
+"""What dlt works out hundreds of times a run, worked out once: a fifth of a small sync.
+
+Both stand-ins answer as dlt's own do, for its parts have no setting for either.
+"""
 
 import os
 from pathlib import Path
 from typing import Any
 
+from dlt.common import validation
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.typing import get_type_hints
 
 SECRET_FILES = Path("/run/secrets")
 
+_hints: dict[type, dict[str, Any]] = {}
+
 
 class Environment(EnvironProvider):
-    """Looks nowhere but into environment variables."""
+    """Settings from environment variables alone.
+
+    dlt finds out of each of them whether it is a secret, to look for a file of it.
+    """
 
     def get_value(
         self,
@@ -27,11 +37,15 @@ class Environment(EnvironProvider):
 
 
 def quicken() -> None:
-    """Let dlt look for secrets in files only where the machine has any.
-
-    dlt looks some thousand times a run, and works out each time whether what it looks for is a
-    secret: a tenth of a small sync.
-    """
+    """Let dlt remember the types of its schemas, and look for secrets in files only if any are."""
+    validation.get_type_hints = _type_hints  # type: ignore[assignment, attr-defined]
     providers = Container()[PluggableRunContext].providers
     if not SECRET_FILES.exists() and Environment().name in providers:
         providers[Environment().name] = Environment()
+
+
+def _type_hints(spec: type, globalns: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the types of a typed dictionary's members."""
+    if spec not in _hints:
+        _hints[spec] = get_type_hints(spec, globalns=globalns)
+    return _hints[spec]
