@@ -11,10 +11,10 @@ from dlt.common import validation
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from dlt.common.typing import get_type_hints
 
 SECRET_FILES = Path("/run/secrets")
 
+_get_type_hints: Any = validation.get_type_hints  # type: ignore[attr-defined]
 _hints: dict[type, dict[str, Any]] = {}
 
 
@@ -38,7 +38,7 @@ class Environment(EnvironProvider):
 
 def quicken() -> None:
     """Let dlt remember the types of its schemas, and look for secrets in files only if any are."""
-    validation.get_type_hints = _type_hints  # type: ignore[assignment, attr-defined]
+    validation.get_type_hints = _type_hints  # type: ignore[attr-defined]
     providers = Container()[PluggableRunContext].providers
     if not SECRET_FILES.exists() and Environment().name in providers:
         providers[Environment().name] = Environment()
@@ -47,5 +47,5 @@ def quicken() -> None:
 def _type_hints(spec: type, globalns: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the types of a typed dictionary's members."""
     if spec not in _hints:
-        _hints[spec] = get_type_hints(spec, globalns=globalns)
+        _hints[spec] = _get_type_hints(spec, globalns=globalns)
     return _hints[spec]
