@@ -15,7 +15,7 @@ from destinations.warehouse import (
     make_destination,
     open_destination,
 )
-from pipelines.quicker_dlt import quicken
+from pipelines.quicker_dlt import keep_schemas, quicken
 from pipelines.report import chain
 from pipelines.workdir import working_folder
 from sources.hubspot import Run, open_run
@@ -41,6 +41,7 @@ def opened(
             dataset_name=dataset,
             progress=collector,
         )
+        keep_schemas(pipeline)
         run = open_run(config)
         run.folder = str(folder)
         try:

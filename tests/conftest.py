@@ -1,6 +1,9 @@
 """Shared by all tests: an emulated portal on a real socket, and syncs of it into a real DuckDB."""
 
 import os
+
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # as the command line has it; read by an import
+
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
