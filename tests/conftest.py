@@ -13,6 +13,7 @@ import duckdb
 import pytest
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
+from pipelines.console import importing
 from pipelines.report import RunReport
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config
@@ -23,6 +24,13 @@ from sources.hubspot_emulator.store import Portal
 
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 CORE = ("contacts", "companies", "deals", "tickets")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_garbage() -> None:
+    """What is imported is no garbage, here as for the command line."""
+    with importing():
+        pass
 
 
 @pytest.fixture(scope="session")

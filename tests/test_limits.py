@@ -7,6 +7,7 @@ import json
 import random
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -68,9 +69,8 @@ class Wire:
     def most_in(self, window: float) -> int:
         """Return the highest number of arrivals in any rolling window."""
         times = sorted(self.arrivals)
-        return max(
-            sum(1 for later in times[i:] if later - first < window) for i, first in enumerate(times)
-        )
+        ends = (bisect_left(times, first + window) for first in times)
+        return max(end - at for at, end in enumerate(ends))
 
 
 def constant(there, back):
