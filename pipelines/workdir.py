@@ -7,24 +7,38 @@ a folder in use by the lock that its run holds, whatever process or container th
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 _PREFIX = "hubspot-elt-run-"
 _LOCK = "in-use.lock"
+_WORK = "dlt"
 
 
 @contextmanager
 def working_folder() -> Iterator[Path]:
     """Make an empty folder and hold it until the context ends."""
-    made = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
-    with made as name, FileLock(Path(name) / _LOCK):
-        _remove_left_ones(Path(name))
-        work = Path(name) / "dlt"
-        work.mkdir()
-        yield work
+    with ExitStack() as held:
+        own = _locked_folder(held)
+        _remove_left_ones(own)
+        yield own / _WORK
+
+
+def _locked_folder(held: ExitStack) -> Path:
+    """Make a folder with a lock in it.
+
+    Until it is locked it looks like one that was left, so another run that begins in the same
+    moment may take it away; then the next one is made.
+    """
+    while True:
+        made = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+        folder = Path(held.enter_context(made))
+        with suppress(FileNotFoundError):
+            held.enter_context(FileLock(folder / _LOCK))
+            (folder / _WORK).mkdir()
+            return folder
 
 
 def _remove_left_ones(own: Path) -> None:

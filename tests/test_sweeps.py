@@ -228,6 +228,18 @@ def test_folder_of_a_killed_run_is_taken_away(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_runs_that_begin_at_once_leave_each_other_their_folders(tmp_path: Path) -> None:
+    """No run takes a folder for one that was left while its run is about to lock it."""
+    begin = (
+        "from pipelines.workdir import working_folder\n"
+        "for _ in range(150):\n    with working_folder() as folder:\n        assert folder.exists()"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    runs = [subprocess.Popen([sys.executable, "-c", begin], env=environment) for _ in range(6)]
+    assert [run.wait() for run in runs] == [0] * 6
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_link_of_a_record_that_came_and_went(portal: Portal, warehouse: Warehouse) -> None:
     """A link to a record that was created during a run and purged before the next one goes."""
     people = [portal.create("contacts", {"firstname": f"No. {n}"}) for n in range(5)]
