@@ -225,6 +225,15 @@ def test_lasting_failure_ends_the_call(made, portal, fault, kind, calls):
     assert max(made.waits, default=0) <= 70
 
 
+def test_broken_connection_is_told_in_words(made, portal):
+    """What the network did is said once, in words, not as Python writes a tuple."""
+    portal.faults.add(disconnect=True)
+    with pytest.raises(UnavailableError) as caught:
+        made.get(limit=1)
+    assert "Connection broken: IncompleteRead(" in str(caught.value)
+    assert str(caught.value).count("IncompleteRead") == 1
+
+
 def test_message_carries_what_support_asks_for(made, portal):
     """An error names the call, the status, HubSpot's own words and the correlation id."""
     body = {"message": "Property values\nwere not valid", "correlationId": "c-1"}

@@ -186,13 +186,22 @@ def unreachable(
     """
     if isinstance(error, _BAD_URLS):
         raise ConfigError(f"{setting('base_url')} is no usable address.", remedy="Correct it.")
-    reason = str(error) or type(error).__name__
+    reason = _reason(error)
     unknown, untrusted = "resolve" in reason, "CERTIFICATE_VERIFY_FAILED" in reason
     permanent = unknown or untrusted or "WRONG_VERSION_NUMBER" in reason
     remedy = "Check the network" + (f" and {setting('base_url')}." if permanent else ".")
     found = " ".join(reason.split())[:_TEXT_LENGTH].rstrip(".")
     failed = UnavailableError(f"No whole answer to {call}: {found}.", remedy=remedy)
     return CallFailedError(failed, patience=(3 if unknown else 1) if permanent else None)
+
+
+def _reason(error: Exception) -> str:
+    """Tell what an error of the HTTP library says, and what it was made of unless it says that."""
+    told = ""
+    for part in map(str, error.args):
+        if part not in told:
+            told += f": {part}" if told else part.rstrip(".")
+    return told or type(error).__name__
 
 
 def _final(answer: Answer, body: _Body, call: str) -> ResponseError:
