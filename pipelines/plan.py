@@ -22,7 +22,7 @@ from sources.hubspot.catalog import (
     to_custom_types,
 )
 from sources.hubspot.drift import facts_of
-from sources.hubspot.errors import HubSpotError, ScopeMissingError
+from sources.hubspot.errors import HubSpotError, ScopeMissingError, is_absent
 from sources.hubspot.increment import note_changes
 from sources.hubspot.limits import Budget
 from sources.hubspot.link_sweeps import calls_of as link_calls_of
@@ -31,7 +31,6 @@ from sources.hubspot.model import ObjectType, WayIn
 from sources.hubspot.properties import read_definitions
 from sources.hubspot.reading import BATCH
 from sources.hubspot.reference import LABELS_MAX_AGE
-from sources.hubspot.run import is_absent
 from sources.hubspot.schemas import MAX_AGE
 from sources.hubspot.state import SourceState, TableState
 
@@ -138,7 +137,8 @@ def _whole(run: Run, kind: ObjectType, source: SourceState, *, fresh: bool) -> S
         step.pages = calls
         if _is_chosen(run, source, run.config.backfill, step):
             step.way_in, calls = "export", exports.CALLS
-    step.calls["interval"] = 1 + calls + 1  # definitions, pages, and one of archived records
+    sweeps = 2 if source.table(kind.table).watermark is None else 1  # of archived records, a page
+    step.calls["interval"] = 1 + calls + sweeps  # definitions are one
     return step
 
 

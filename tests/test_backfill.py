@@ -73,6 +73,30 @@ def test_records_that_go_while_they_are_listed(portal: Portal, warehouse: Wareho
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+@pytest.mark.parametrize("settings", [{}, {"load_rows": 200}, {"sweep_at_once_calls": 0}])
+def test_record_restored_before_the_archive_is_read(
+    portal: Portal, warehouse: Warehouse, settings: dict[str, int]
+) -> None:
+    """A record that no listing shows, for it leaves the bin in between, is found by its tombstone.
+
+    The number of live records is the same, for one is purged beside it.
+    """
+    portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
+    live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
+
+    def change(_: Portal) -> None:
+        portal.update("contacts", live[-1], {"city": "New"})
+        portal.restore("contacts", dead[0])
+        portal.purge("contacts", live[1])
+
+    portal.mutations.add(path=LISTED, nth=3, operations=change)
+    chosen = warehouse.with_settings(**settings)
+    chosen.sync("contacts")
+    chosen.sync("contacts")
+    assert warehouse.rows(DOUBLED) == []
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
 def test_run_that_ends_before_it_reads_again(portal: Portal, warehouse: Warehouse) -> None:
     """A record merged away after it was listed is in the state of that load, until it is read."""
     portal.reset(SeedSpec(contacts=300, properties=12))

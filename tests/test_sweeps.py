@@ -71,6 +71,26 @@ def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+def test_archive_is_swept_after_a_run_that_was_cut_short(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """However large it is, for what came and went in that time may leave the number as it was."""
+    portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
+    live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
+    careful = warehouse.with_settings(sweep_at_once_calls=0)
+    careful.sync("contacts")
+    portal.restore("contacts", dead[0])
+    portal.purge("contacts", live[1])
+    careful.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) != []
+    portal.faults.add(path=f"{LIST}/batch/read", status=429, body={"policyName": "DAILY"})
+    portal.update("contacts", live[2], {"city": "New"})
+    assert careful.sync("contacts").exit_code == 5
+    portal.faults.clear()
+    careful.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
 def test_sweeps_of_a_few_calls_follow_a_run_that_records_changed_in(
     portal: Portal, warehouse: Warehouse
 ) -> None:

@@ -28,8 +28,9 @@ def sweep_archived(
 ) -> Items:
     """List the archived records, where a sweep is due, and hand on what is new among them.
 
-    What the warehouse takes for archived and the listing does not hold was restored or purged;
-    it is read again by id. A load that is full ends the sweep; the next one goes on with it.
+    What the warehouse, or this run's last sweep, takes for archived and the listing does not hold
+    was restored or purged; it is read again by id. A load that is full ends the sweep; the next one
+    goes on with it.
 
     Args:
         table: whose records.
@@ -57,15 +58,21 @@ def sweep_archived(
     del known["ranges"]
     known["calls"] = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
-    yield from read_ids(table, [id_ for id_ in _dead(table, "archived") if id_ not in seen])
+    before = run.archived_before.pop(table.name, set()).union(_dead(table, "archived"))
+    run.archived_before[table.name] = seen
+    yield from read_ids(table, sorted(before - seen))
     sweeps.note(known, began)
 
 
 def is_due(
     run: Run, source: SourceState, state: TableState, table: str, *, at_once: bool = False
 ) -> bool:
-    """Tell whether the archived records are to be listed; see `sweeps.is_due`."""
-    hours = 0 if at_once else run.config.sweep_hours
+    """Tell whether the archived records are to be listed; see `sweeps.is_due`.
+
+    After a run that did not come to its end they are, however many: it may have been at work long.
+    """
+    was_cut_off = state.watermark is not None and run.before_ended is None
+    hours = 0 if at_once or was_cut_off else run.config.sweep_hours
     calls = calls_of(state)
     return sweeps.is_due(
         run, source, state.sweep("archive"), calls=calls, tables=[table], hours=hours

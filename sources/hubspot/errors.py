@@ -16,6 +16,7 @@
 Each class mixes in dlt's terminal or transient marker, so dlt and schedulers decide the same way.
 """
 
+from http import HTTPStatus
 from typing import ClassVar, Self
 
 from dlt.common.exceptions import TerminalException, TransientException
@@ -140,3 +141,9 @@ class VerificationError(HubSpotError, TerminalException):
 
     exit_code = 8
     name = "verification"
+
+
+def is_absent(error: HubSpotError) -> bool:
+    """Whether an error says that the portal, or the token, has no such thing to read."""
+    refused = isinstance(error, RequestRejectedError) and error.status == HTTPStatus.BAD_REQUEST
+    return refused or isinstance(error, ScopeMissingError | NotFoundError)

@@ -16,10 +16,10 @@ import dlt
 from .associations import BATCH, COLUMNS, Link, Pair, read_links, to_arrow
 from .changes import instant_ms, to_ms
 from .decoding import Record
-from .errors import HubSpotError, NotFoundError, ScopeMissingError
+from .errors import HubSpotError, NotFoundError, ScopeMissingError, is_absent
 from .model import ObjectType
 from .reading import batches
-from .run import Items, Run, is_absent, wait
+from .run import Items, Run, wait
 from .state import SourceState
 
 Calls = list[tuple[Pair, list[str], Future[dict[str, Sequence[Link]]]]]

@@ -16,11 +16,11 @@ import msgspec
 from .associations import Pair
 from .catalog import CustomSchema
 from .client import Client
-from .errors import ContractError, HubSpotError
+from .errors import ContractError, HubSpotError, is_absent
 from .links import Links
 from .model import Account, ObjectType, Page
 from .reference_tables import Row, to_rows
-from .run import Items, Run, is_absent, wait
+from .run import Items, Run, wait
 from .schemas import Schemas
 from .state import SourceState
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 from . import changes
@@ -20,8 +19,8 @@ from .errors import (
     DailyQuotaError,
     HubSpotError,
     NotFoundError,
-    RequestRejectedError,
     ScopeMissingError,
+    is_absent,
 )
 from .loads import LoadBudget
 from .model import LIVE, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
@@ -81,6 +80,8 @@ class Run:
     """Whether loads only read again what `repairs` and `late_links` name."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)
     """Ids that an unfinished sweep of a table's archive has seen."""
+    archived_before: dict[str, set[str]] = field(default_factory=dict)
+    """Ids that the sweep before it saw in this run."""
     resumed: set[str] = field(default_factory=set)
     """Tables whose listing an earlier run began."""
     late_links: dict[str, set[str]] = field(default_factory=dict)
@@ -277,12 +278,6 @@ class Run:
         final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)
         if final or isinstance(error, DailyQuotaError | ConfigError):
             self.stopped = error
-
-
-def is_absent(error: HubSpotError) -> bool:
-    """Whether an error says that the portal, or the token, has no such thing to read."""
-    refused = isinstance(error, RequestRejectedError) and error.status == HTTPStatus.BAD_REQUEST
-    return refused or isinstance(error, ScopeMissingError | NotFoundError)
 
 
 def wait(future: Future[T]) -> Generator[None, None, T]:

@@ -45,6 +45,8 @@ class Backfill(msgspec.Struct):
     rows: int = 0
     written: int | None = 0
     spare: float = 0
+    swept: bool = True
+    """Whether the archive was listed before the live records."""
     export: Export | None = None
     """None, where it is there at all: decided against."""
 

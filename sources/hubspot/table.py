@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import dlt
@@ -13,7 +13,7 @@ from .changes import instant_ms
 from .client import Client
 from .decoding import Record, RecordDecoder
 from .links import Links
-from .model import ObjectType, TableOutcome, TableSchema
+from .model import LIVE, ObjectType, TableOutcome, TableSchema
 from .records import instants_ms, to_batch, tombstones
 from .run import Items, Run
 from .state import SourceState, TableState
@@ -59,6 +59,13 @@ class Table:
     def appends(self) -> bool:
         """Whether this load's rows are added as they are, so that no id may come twice."""
         return self.name in self.run.appending
+
+    @cached_property
+    def tombstones(self) -> frozenset[str]:
+        """Ids that were tombstones in the warehouse before this load."""
+        where = f"NOT ({LIVE})"
+        rows = self.run.copy.values(self.name, ("id",), where) if self.run.copy else ()
+        return frozenset(id_ for part in rows for (id_,) in part)
 
     def leave_unfinished(self) -> None:
         """Say that another load has to go on with this table."""
@@ -130,15 +137,18 @@ def _without_doubles(table: Table, records: Sequence[Record]) -> Sequence[Record
     """Keep the records that no row is there of, neither in the warehouse nor in this load.
 
     A live one that comes again is left to the next increment, which looks for changes since before
-    the listing; an archived one is read by the next load, which merges.
+    the listing; one that was archived or restored meanwhile is read by the next load, which merges.
     """
     ids = {record.id for record in records}
+    moved = ids & table.tombstones
     if len(ids) < len(records) or not table.read_now.keys().isdisjoint(ids):
+        moved |= {id_ for id_ in ids if table.read_now.get(id_)}
         first = {record.id: record for record in reversed(records)}.values()
-        records = [r for r in reversed(first) if r.archived or r.id not in table.read_now]
-    there = {*_in_the_way(table, [record.id for record in records if record.archived])}
-    read_again(table, there)
-    return [r for r in records if not (r.archived and r.id in there)] if there else records
+        was_live = {id_ for id_ in ids if table.read_now.get(id_) is False}
+        records = [r for r in reversed(first) if r.archived or r.id not in was_live]
+    moved.update(_in_the_way(table, [record.id for record in records if record.archived]))
+    read_again(table, moved)
+    return [record for record in records if record.id not in moved] if moved else records
 
 
 def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
