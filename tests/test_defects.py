@@ -144,6 +144,18 @@ def test_archive_cut_short_is_listed_again(portal: Portal, warehouse: Warehouse)
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 
+def test_archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """A type whose archived records HubSpot does not list is loaded, and its outcome says so."""
+    portal.reset(SeedSpec(contacts=300, archived=0))
+    portal.faults.add(path=r"/contacts\?.*archived=true", status=400)
+    for city in ("Old", "New"):
+        portal.update("contacts", next(iter(portal.records("contacts"))), {"city": city})
+        report = warehouse.sync("contacts")
+        assert report.exit_code == 0
+        assert "does not list archived records" in (report.tables["contacts"].error or "")
+        assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
 def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
     """When a record was merged away does not change with what happens to its survivor."""
     portal.reset(SeedSpec(contacts=30, merges=0))

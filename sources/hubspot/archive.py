@@ -32,6 +32,8 @@ def sweep_archived(
     was restored or purged; it is read again by id. A load that is full ends the sweep; the next one
     goes on with it.
 
+    A first listing that is refused is no error: the outcome says that the type has no archive.
+
     Args:
         table: whose records.
         at_once: not to wait for a schedule, only for calls of the day that are left.
@@ -51,6 +53,12 @@ def sweep_archived(
     except NotKeysetError:
         known["ranges"] = None
         finished = yield from _list(table, known, seen)
+    except RequestRejectedError as error:
+        if seen or known.get("calls"):
+            raise
+        table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
+        del run.archived_seen[table.name], known["started_at"], known["ranges"]
+        return
     if not finished:
         table.leave_unfinished()
         return
@@ -110,20 +118,15 @@ def _list(
         spare=spare,
     )
     block: list[Record] = []
-    try:
-        for records in listing.pages():
-            seen.update(record.id for record in records or ())
-            block += [record for record in records or () if is_news(record)]
-            if records is None:
-                yield None
-            elif len(block) >= BLOCK:
-                yield from _hand_on(table, block)
-                if run.budget.spent():
-                    listing.drain()
-    except RequestRejectedError as error:
-        if seen or known.get("calls"):
-            raise
-        table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
+    for records in listing.pages():
+        seen.update(record.id for record in records or ())
+        block += [record for record in records or () if is_news(record)]
+        if records is None:
+            yield None
+        elif len(block) >= BLOCK:
+            yield from _hand_on(table, block)
+            if run.budget.spent():
+                listing.drain()
     yield from _hand_on(table, block)
     known["ranges"] = [asdict(range_) for range_ in listing.ranges]
     return not listing.ranges
