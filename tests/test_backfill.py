@@ -73,7 +73,7 @@ def test_records_that_go_while_they_are_listed(portal: Portal, warehouse: Wareho
     assert differences(portal, warehouse, CONTACTS) == []
 
 
-@pytest.mark.parametrize("settings", [{}, {"load_rows": 200}, {"sweep_at_once_calls": 0}])
+@pytest.mark.parametrize("settings", [{}, {"load_rows": 200, "sweep_at_once_calls": 0}])
 def test_record_restored_before_the_archive_is_read(
     portal: Portal, warehouse: Warehouse, settings: dict[str, int]
 ) -> None:
