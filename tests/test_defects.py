@@ -156,6 +156,19 @@ def test_archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
         assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 
+def test_search_that_says_nothing(portal: Portal, warehouse: Warehouse) -> None:
+    """An answer without records or their number is no sign that nothing changed."""
+    portal.reset(SeedSpec(contacts=30))
+    warehouse.sync("contacts")
+    portal.update("contacts", next(iter(portal.records("contacts"))), {"city": "New"})
+    portal.clock.advance(2 * HOUR_MS)
+    portal.faults.add(path="/contacts/search", status=200, body={"results": []})
+    assert warehouse.sync("contacts").exit_code == 4
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
 def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
     """When a record was merged away does not change with what happens to its survivor."""
     portal.reset(SeedSpec(contacts=30, merges=0))

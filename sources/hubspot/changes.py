@@ -43,6 +43,8 @@ class Peek:
     changed: list[Hit]
     complete: bool
     """Whether `changed` holds every record changed since the instant asked for."""
+    rows: int = 0
+    """How many records the answer names, changed or not."""
 
 
 decode_hits: Callable[[bytes], Page[Hit]] = msgspec.json.Decoder(Page[Hit], strict=False).decode
@@ -93,7 +95,7 @@ def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
     order = [modified_ms(hit, object_type) for hit in page.results]
     descending = all(a >= b for a, b in pairwise(order))
     complete = page.after is None or (descending and len(changed) < len(page.results))
-    return Peek(_total(page), changed, complete)
+    return Peek(_total(page), changed, complete, len(order))
 
 
 def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | None]:

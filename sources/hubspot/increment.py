@@ -14,7 +14,7 @@ from . import changes
 from .archive import sweep_archived
 from .backfill import backfill
 from .calculated import sweep_calculated
-from .errors import RequestRejectedError
+from .errors import ContractError, RequestRejectedError
 from .filling import fill_columns
 from .model import ObjectType
 from .pages import PAGE
@@ -40,6 +40,11 @@ def look(
         peek = changes.Peek(None, [], complete=False)
     run.totals[object_type.table] = peek.total
     live = run.live_count(object_type.table)
+    if live and peek.complete and peek.total is None and not peek.rows:
+        raise ContractError(
+            f"HubSpot's search for {object_type.table} names neither records nor their number.",
+            remedy="Run the sync again; what changed is read then. If it stays, report it.",
+        )
     if state.unexplained == [peek.total, live]:
         run.looked_into.add(object_type.table)
     state.unexplained = []  # once: the next run looks into it again
