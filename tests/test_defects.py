@@ -169,6 +169,18 @@ def test_search_that_says_nothing(portal: Portal, warehouse: Warehouse) -> None:
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 
+def test_definitions_that_are_gone_at_once(portal: Portal, warehouse: Warehouse) -> None:
+    """A type whose properties are all gone is not read without them: its table fails."""
+    portal.reset(SeedSpec(contacts=30))
+    warehouse.sync("contacts")
+    portal.update("contacts", next(iter(portal.records("contacts"))), {"city": "New"})
+    portal.faults.add(path="/properties/2026-03/contacts", status=200, body={"results": []})
+    assert warehouse.sync("contacts").exit_code == 4
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
 def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
     """When a record was merged away does not change with what happens to its survivor."""
     portal.reset(SeedSpec(contacts=30, merges=0))

@@ -11,6 +11,7 @@ import msgspec
 
 from . import changes
 from .drift import Facts, compare_facts, describe, facts_of
+from .errors import ContractError
 from .model import Column, ObjectType, TableSchema
 from .properties import Definition, pack, read_definitions, to_schema, unpack
 from .reading import batches
@@ -57,6 +58,11 @@ class Schemas:
         if table not in self._calls:
             self._calls[table] = self._submit(object_type)
         definitions = yield from wait(self._calls[table])
+        if known and not definitions:  # HubSpot's own properties never go
+            raise ContractError(
+                f"HubSpot names no property of {table}, which had {len(known)}.",
+                remedy="Run the sync again; nothing is lost. If it stays, report it.",
+            )
         schema = to_schema(table, definitions, known, _normalize())
         new = [column for column in schema.columns if column not in known]
         source.columns[table] = pack([*known, *new])
