@@ -14,7 +14,7 @@ from . import sweeps
 from .changes import instant_ms, to_ms
 from .decoding import Record
 from .errors import RequestRejectedError
-from .listing import Listing, Range
+from .listing import SPARE, Listing, Range
 from .model import Page
 from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
@@ -23,9 +23,7 @@ from .state import SourceState, TableState, to_instant, to_text
 from .table import BLOCK, Table, emit
 
 
-def sweep_archived(
-    table: Table, *, at_once: bool = False, last_id: int | None = None, spare: float = 0.0
-) -> Items:
+def sweep_archived(table: Table, *, at_once: bool = False, last_id: int | None = None) -> Items:
     """List the archived records, where a sweep is due, and hand on what is new among them.
 
     What the warehouse, or this run's last sweep, takes for archived and the listing does not hold
@@ -37,8 +35,8 @@ def sweep_archived(
     Args:
         table: whose records.
         at_once: not to wait for a schedule, only for calls of the day that are left.
-        last_id: the highest id known; with it several ranges of ids are listed at once.
-        spare: how many records may be read twice for that.
+        last_id: the highest id known; with it several ranges of ids of a large archive are listed
+            at once.
     """
     run, known = table.run, table.state.sweep("archive")
     if "started_at" not in known:
@@ -49,7 +47,7 @@ def sweep_archived(
         known["ranges"] = None
     seen = run.archived_seen.setdefault(table.name, set())
     try:
-        finished = yield from _list(table, known, seen, last_id, spare)
+        finished = yield from _list(table, known, seen, last_id)
     except NotKeysetError:
         known["ranges"] = None
         finished = yield from _list(table, known, seen)
@@ -98,7 +96,6 @@ def _list(
     known: dict[str, Any],
     seen: set[str],
     last_id: int | None = None,
-    spare: float = 0.0,
 ) -> Generator[Any, None, bool]:
     """List on from the state's ranges; tell whether the end was reached."""
     run = table.run
@@ -115,10 +112,11 @@ def _list(
         [Range(**range_) for range_ in known["ranges"] or [{}]],
         in_flight=run.config.calls_in_flight,
         last_id=last_id,
-        spare=spare,
+        spare=0,
     )
     block: list[Record] = []
     for records in listing.pages():
+        listing.spare += SPARE * len(records or ())  # how many there will be nobody tells
         seen.update(record.id for record in records or ())
         block += [record for record in records or () if is_news(record)]
         if records is None:

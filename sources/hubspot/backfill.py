@@ -15,7 +15,7 @@ from .archive import sweep_archived
 from .decoding import Record
 from .errors import HubSpotError, RequestRejectedError
 from .exports import read_export
-from .listing import Listing, Range
+from .listing import SPARE, Listing, Range
 from .model import Page
 from .pages import NotKeysetError, list_page, search_page
 from .rereading import read_left
@@ -28,7 +28,6 @@ T = TypeVar("T")
 WAYS = ("keyset", "search", "cursor")
 """How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
 shards by search and batch read; where search does not sort by id either, page after page."""
-SPARE = 0.015  # share of the records that may be read twice, so that shards can be even
 LISTED = 5_000  # records that become one Arrow table: what dlt writes at once
 
 
@@ -76,7 +75,7 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
     if run.on_expected and work["total"]:
         run.on_expected(table.name, work["total"])
     if not (work["anew"] or work.get("swept", True)):
-        yield from sweep_archived(table, at_once=True, **_shards(work))
+        yield from sweep_archived(table, at_once=True, last_id=_along_ids(work))
         if table.name in run.unfinished:
             return
         work["swept"] = True
@@ -136,7 +135,7 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     run.overlapped.add(table.name)
     is_large = archive.calls_of(state) > run.config.sweep_at_once_calls
     stirred = is_large and (yield from _stirred(table, work))
-    yield from sweep_archived(table, at_once=stirred, **_shards(work))
+    yield from sweep_archived(table, at_once=stirred, last_id=_along_ids(work))
     if table.name in run.unfinished:
         return
     started_at = to_instant(work["started_at"]) or run.now()
@@ -152,12 +151,9 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
         run.gaps[table.name] = started_at
 
 
-def _shards(work: dict[str, Any]) -> dict[str, Any]:
-    """Tell by what the archive is listed in several ranges at once, where that can be done."""
-    return {
-        "last_id": work["last_id"] if work["way"] == "keyset" else None,
-        "spare": work["spare"],
-    }
+def _along_ids(work: dict[str, Any]) -> int | None:
+    """Return the highest id, by which the archive is listed in ranges; None where it cannot be."""
+    return work["last_id"] if work["way"] == "keyset" else None
 
 
 def _stirred(table: Table, work: dict[str, Any]) -> Generator[None, None, bool]:
