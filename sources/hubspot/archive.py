@@ -23,7 +23,9 @@ from .state import SourceState, TableState, to_instant, to_text
 from .table import BLOCK, Table, emit
 
 
-def sweep_archived(table: Table, *, at_once: bool = False, last_id: int | None = None) -> Items:
+def sweep_archived(
+    table: Table, *, at_once: bool = False, last_id: int | None = None, spare: float = 0.0
+) -> Items:
     """List the archived records, where a sweep is due, and hand on what is new among them.
 
     What the warehouse, or this run's last sweep, takes for archived and the listing does not hold
@@ -35,8 +37,8 @@ def sweep_archived(table: Table, *, at_once: bool = False, last_id: int | None =
     Args:
         table: whose records.
         at_once: not to wait for a schedule, only for calls of the day that are left.
-        last_id: the highest id known; with it several ranges of ids of a large archive are listed
-            at once.
+        last_id: the highest id known; with it several ranges of ids are listed at once.
+        spare: how many records may be read twice for that, beside a share of the archived ones.
     """
     run, known = table.run, table.state.sweep("archive")
     if "started_at" not in known:
@@ -47,7 +49,7 @@ def sweep_archived(table: Table, *, at_once: bool = False, last_id: int | None =
         known["ranges"] = None
     seen = run.archived_seen.setdefault(table.name, set())
     try:
-        finished = yield from _list(table, known, seen, last_id)
+        finished = yield from _list(table, known, seen, last_id, spare)
     except NotKeysetError:
         known["ranges"] = None
         finished = yield from _list(table, known, seen)
@@ -96,6 +98,7 @@ def _list(
     known: dict[str, Any],
     seen: set[str],
     last_id: int | None = None,
+    spare: float = 0.0,
 ) -> Generator[Any, None, bool]:
     """List on from the state's ranges; tell whether the end was reached."""
     run = table.run
@@ -112,7 +115,7 @@ def _list(
         [Range(**range_) for range_ in known["ranges"] or [{}]],
         in_flight=run.config.calls_in_flight,
         last_id=last_id,
-        spare=0,
+        spare=spare,
     )
     block: list[Record] = []
     for records in listing.pages():

@@ -28,6 +28,7 @@ T = TypeVar("T")
 WAYS = ("keyset", "search", "cursor")
 """How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
 shards by search and batch read; where search does not sort by id either, page after page."""
+ARCHIVES_SHARE = 1 / 6  # of as many that may be read twice, besides, where the archive is listed
 LISTED = 5_000  # records that become one Arrow table: what dlt writes at once
 
 
@@ -75,7 +76,8 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
     if run.on_expected and work["total"]:
         run.on_expected(table.name, work["total"])
     if not (work["anew"] or work.get("swept", True)):
-        yield from sweep_archived(table, at_once=True, last_id=_along_ids(work))
+        spare = work["spare"] * ARCHIVES_SHARE
+        yield from sweep_archived(table, at_once=True, last_id=_along_ids(work), spare=spare)
         if table.name in run.unfinished:
             return
         work["swept"] = True
@@ -135,7 +137,7 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     run.overlapped.add(table.name)
     is_large = archive.calls_of(state) > run.config.sweep_at_once_calls
     stirred = is_large and (yield from _stirred(table, work))
-    yield from sweep_archived(table, at_once=stirred, last_id=_along_ids(work))
+    yield from sweep_archived(table, at_once=stirred, last_id=_along_ids(work), spare=work["spare"])
     if table.name in run.unfinished:
         return
     started_at = to_instant(work["started_at"]) or run.now()
