@@ -160,12 +160,25 @@ def test_every_version_of_the_paths(portal: Portal, warehouse: Warehouse, versio
 def test_plain_dlt_use(portal: Portal, warehouse: Warehouse) -> None:
     """The source works in a pipeline of one's own, and goes on where it stopped."""
     portal.reset(SeedSpec(contacts=150))
+    run_plainly(warehouse, times=2)
+    assert differences(portal, warehouse, CONTACTS | {"companies": "companies"}) == []
+    assert portal.journal.count(method="GET", path_contains="/objects/2026-03/contacts") <= 6
+
+
+def test_plain_dlt_use_waits_for_the_schedule(portal: Portal, warehouse: Warehouse) -> None:
+    """A large archive is not listed in every run, though no run knows how the last one ended."""
+    portal.reset(SeedSpec(contacts=150, properties=12))
+    run_plainly(warehouse.with_settings(sweep_at_once_calls=0), times=2)
+    listed = portal.journal.find(method="GET", path_contains="/objects/2026-03/contacts")
+    assert [request.query["archived"] for request in listed].count("true") == 1
+
+
+def run_plainly(warehouse: Warehouse, *, times: int) -> None:
+    """Run the source in a pipeline that knows nothing of ours."""
     pipeline = dlt.pipeline(
         "mine", destination=dlt.destinations.duckdb(str(warehouse.path)), dataset_name="hubspot"
     )
-    for _ in range(2):
+    for _ in range(times):
         run = open_run(warehouse.config)
         pipeline.run(hubspot(objects=["contacts", "companies"], run=run))
         run.close()
-    assert differences(portal, warehouse, CONTACTS | {"companies": "companies"}) == []
-    assert portal.journal.count(method="GET", path_contains="/objects/2026-03/contacts") <= 6

@@ -75,21 +75,25 @@ def test_unknown_object_is_refused_with_what_there_is(portal: Portal, warehouse:
         warehouse.sync("contcats")
 
 
-def test_damaged_state_is_refused_with_the_way_out(portal: Portal, warehouse: Warehouse) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"watermark": "yesterday"}, id="watermark"),
+        pytest.param({"backfill": {"started_at": "2026-11-24T00:00:00Z"}}, id="open backfill"),
+        pytest.param({"recent": ["1", "2"]}, id="loaded changes"),
+    ],
+)
+def test_damaged_state_is_refused_with_the_way_out(
+    portal: Portal, warehouse: Warehouse, damage: dict[str, Any]
+) -> None:
     """A state that nobody could have written stops the run; a full refresh mends it."""
     portal.reset(SeedSpec(contacts=20))
     warehouse.sync("contacts")
-    damages: list[dict[str, Any]] = [
-        {"watermark": "yesterday"},
-        {"watermark": None, "recent": ["1", "2"]},
-        {"recent": {}, "backfill": {"started_at": "2026-11-24T00:00:00Z"}},
-    ]
-    for damage in damages:
-        write_state(warehouse, damage)
-        report = warehouse.sync("contacts")
-        assert report.exit_code == 2
-        assert "damaged" in (report.error or "")
-        assert "--full-refresh" in report.remedy
+    write_state(warehouse, damage)
+    report = warehouse.sync("contacts")
+    assert report.exit_code == 2
+    assert "damaged" in (report.error or "")
+    assert "--full-refresh" in report.remedy
     report = warehouse.sync("contacts", full_refresh=True)
     assert report.exit_code == 0
     assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"

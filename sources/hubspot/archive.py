@@ -28,9 +28,9 @@ def sweep_archived(
 ) -> Items:
     """List the archived records, where a sweep is due, and hand on what is new among them.
 
-    What the warehouse, or this run's last sweep, takes for archived and the listing does not hold
-    was restored or purged; it is read again by id. A load that is full ends the sweep; the next one
-    goes on with it.
+    What the warehouse, or the sweep that began this backfill, takes for archived and the listing
+    does not hold was restored or purged; it is read again by id. A load that is full ends the
+    sweep; the next one goes on with it.
 
     A first listing that is refused is no error: the outcome says that the type has no archive.
 
@@ -67,7 +67,8 @@ def sweep_archived(
     known["calls"] = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
     before = run.archived_before.pop(table.name, set()).union(_dead(table, "archived"))
-    run.archived_before[table.name] = seen
+    if not table.state.work("backfill").get("swept", True):  # the sweep that ends it compares
+        run.archived_before[table.name] = seen
     yield from read_ids(table, sorted(before - seen))
     sweeps.note(known, began)
 
@@ -78,8 +79,9 @@ def is_due(
     """Tell whether the archived records are to be listed; see `sweeps.is_due`.
 
     After a run that did not come to its end they are, however many: it may have been at work long.
+    Without the warehouse nobody can tell that it did not.
     """
-    was_cut_off = state.watermark is not None and run.before_ended is None
+    was_cut_off = run.copy and state.watermark and run.before_ended is None
     hours = 0 if at_once or was_cut_off else run.config.sweep_hours
     calls = calls_of(state)
     return sweeps.is_due(

@@ -81,7 +81,7 @@ class Run:
     archived_seen: dict[str, set[str]] = field(default_factory=dict)
     """Ids that an unfinished sweep of a table's archive has seen."""
     archived_before: dict[str, set[str]] = field(default_factory=dict)
-    """Ids that the sweep before it saw in this run."""
+    """Ids that the sweep at the beginning of a table's first backfill has seen."""
     resumed: set[str] = field(default_factory=set)
     """Tables whose listing an earlier run began."""
     late_links: dict[str, set[str]] = field(default_factory=dict)
