@@ -24,7 +24,12 @@ from .table import BLOCK, Table, emit
 
 
 def sweep_archived(
-    table: Table, *, at_once: bool = False, last_id: int | None = None, spare: float = 0.0
+    table: Table,
+    *,
+    at_once: bool = False,
+    last_id: int | None = None,
+    expected: float = 0.0,
+    spare: float = 0.0,
 ) -> Items:
     """List the archived records, where a sweep is due, and hand on what is new among them.
 
@@ -38,9 +43,11 @@ def sweep_archived(
         table: whose records.
         at_once: not to wait for a schedule, only for calls of the day that are left.
         last_id: the highest id known; with it several ranges of ids are listed at once.
+        expected: about how many there are, where no sweep has told yet.
         spare: how many records may be read twice for that, beside a share of the archived ones.
     """
     run, known = table.run, table.state.sweep("archive")
+    expected = known.get("calls", 0) * PAGE or expected
     if "started_at" not in known:
         if not is_due(run, table.source, table.state, table.name, at_once=at_once):
             return
@@ -49,7 +56,7 @@ def sweep_archived(
         known["ranges"] = None
     seen = run.archived_seen.setdefault(table.name, set())
     try:
-        finished = yield from _list(table, known, seen, last_id, spare)
+        finished = yield from _list(table, known, seen, last_id, expected, spare)
     except NotKeysetError:
         known["ranges"] = None
         finished = yield from _list(table, known, seen)
@@ -100,6 +107,7 @@ def _list(
     known: dict[str, Any],
     seen: set[str],
     last_id: int | None = None,
+    expected: float = 0.0,
     spare: float = 0.0,
 ) -> Generator[Any, None, bool]:
     """List on from the state's ranges; tell whether the end was reached."""
@@ -117,12 +125,15 @@ def _list(
         [Range(**range_) for range_ in known["ranges"] or [{}]],
         in_flight=run.config.calls_in_flight,
         last_id=last_id,
+        expected=int(expected) - len(seen),
         spare=spare,
     )
     block: list[Record] = []
     for records in listing.pages():
-        listing.spare += SPARE * len(records or ())  # how many there will be nobody tells
+        listing.spare += SPARE * len(records or ())
         seen.update(record.id for record in records or ())
+        if listing.expected <= 0:  # how many are to come nobody tells: as many as have come
+            listing.expected = len(seen)
         block += [record for record in records or () if is_news(record)]
         if records is None:
             yield None

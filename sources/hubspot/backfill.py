@@ -29,6 +29,8 @@ WAYS = ("keyset", "search", "cursor")
 """How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
 shards by search and batch read; where search does not sort by id either, page after page."""
 ARCHIVES_SHARE = 1 / 6  # of as many that may be read twice, besides, where the archive is listed
+ARCHIVED = 0.1  # as many archived records as live ones, until they are listed
+DOUBLED = 0.1  # share of the records that may be read twice where shards go by search
 LISTED = 5_000  # records that become one Arrow table: what dlt writes at once
 
 
@@ -76,8 +78,13 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
     if run.on_expected and work["total"]:
         run.on_expected(table.name, work["total"])
     if not (work["anew"] or work.get("swept", True)):
-        spare = work["spare"] * ARCHIVES_SHARE
-        yield from sweep_archived(table, at_once=True, last_id=_along_ids(work), spare=spare)
+        yield from sweep_archived(
+            table,
+            at_once=True,
+            last_id=_along_ids(work),
+            expected=ARCHIVED * (work["total"] or 0),
+            spare=work["spare"] * ARCHIVES_SHARE,
+        )
         if table.name in run.unfinished:
             return
         work["swept"] = True
@@ -102,7 +109,7 @@ def _take_next_way(table: Table, work: dict[str, Any]) -> None:
         following = len(WAYS) - 1
     if table.outcome.rows or work["written"]:
         work["written"] = None
-    work.update(ranges=None, way=WAYS[following], rows=0)
+    work.update(ranges=None, way=WAYS[following], rows=0, spare=DOUBLED * (work["total"] or 0))
 
 
 def _with_links(table: Table, rows: Generator[Any, None, T]) -> Generator[Any, None, T]:
@@ -209,11 +216,11 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
         submit,
         ranges,
         in_flight=run.config.calls_in_flight,
-        last_id=work["last_id"],
-        sequential=work["way"] == "cursor",
+        last_id=None if work["way"] == "cursor" else work["last_id"],
+        expected=max(0, (work["total"] or 0) - work["rows"]),
         spare=work["spare"],
     )
-    pages = listing.pages(max(0, (work["total"] or 0) - work["rows"]))
+    pages = listing.pages()
     size = LISTED if run.budget.rows > LISTED else BLOCK
     block: list[Record] = []
     ending: HubSpotError | None = None

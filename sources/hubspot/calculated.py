@@ -37,17 +37,17 @@ def sweep_calculated(table: Table) -> Items:
         last_id = None
         if (table.state.total or 0) > WORTH * PAGE:  # else one call after the other will do
             _, last_id = yield from wait(run.extent(table.object_type))
-        known.update(ranges=None, last_id=last_id, sequential=False)
+        known.update(ranges=None, last_id=last_id)
     try:
         finished = yield from _list(table, run.copy, known)
     except NotKeysetError:
-        known.update(ranges=None, sequential=True)
+        known.update(ranges=None, last_id=None)
         finished = yield from _list(table, run.copy, known)
     if not finished:
         table.leave_unfinished()
         return
     began = to_instant(known.pop("started_at")) or run.now()
-    for name in ("ranges", "last_id", "sequential"):
+    for name in ("ranges", "last_id"):
         known.pop(name, None)
     sweeps.note(known, began)
 
@@ -75,7 +75,7 @@ def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, Non
         [Range(**range_) for range_ in saved],
         in_flight=run.config.calls_in_flight,
         last_id=known["last_id"],
-        sequential=known["sequential"],
+        expected=table.state.total or 0,
     )
     block: list[Record] = []
 
@@ -85,7 +85,7 @@ def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, Non
         yield from read_ids(table, [*differing, *missing])
         known["ranges"] = [asdict(range_) for range_ in listing.ranges]
 
-    for records in listing.pages(table.state.total or 0):
+    for records in listing.pages():
         block += [record for record in records or () if record.id not in table.read_now]
         if len(block) >= BLOCK:
             yield from check()

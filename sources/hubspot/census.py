@@ -139,12 +139,12 @@ def list_ids(
             lambda after: run.submit(partial(ask, after)),
             [Range()],
             in_flight=run.config.calls_in_flight,
-            last_id=last_id,
-            sequential=sequential,
+            last_id=None if sequential else last_id,
+            expected=total or 0,
         )
         block: list[Record] = []
         try:
-            for records in listing.pages(total or 0):
+            for records in listing.pages():
                 if records is None:
                     yield None
                     continue

@@ -62,7 +62,7 @@ class Listing:
         *,
         in_flight: int,
         last_id: int | None = None,
-        sequential: bool = False,
+        expected: int = 0,
         spare: float = inf,
     ) -> None:
         """Take up the ranges where an earlier load stopped; nothing is called yet.
@@ -71,77 +71,77 @@ class Listing:
             submit: starts the call for the page at a cursor.
             ranges: a single fresh `Range()` to begin.
             in_flight: calls to keep in flight.
-            last_id: the highest record id known; without it ranges are not divided.
-            sequential: follow the cursors only, whatever the ids are.
+            last_id: the highest record id known; without it only cursors are followed, whatever
+                the ids are.
+            expected: about how many records are left, which decides whether dividing pays.
             spare: how many records may be read twice because ranges are divided.
         """
+        self.expected = expected
         self.spare = spare
         self.ranges = list(ranges)
         self._submit = submit
         self._in_flight = in_flight
         self._last_id = last_id
-        self._sequential = sequential or last_id is None
+        self._sequential = last_id is None
         self._calls: dict[int, Future[Page[Record]]] = {}
         self._draining = False
         self._shards = 1
 
-    def pages(self, expected: int | None = None) -> Iterator[Sequence[Record] | None]:
+    def pages(self) -> Iterator[Sequence[Record] | None]:
         """Yield the records of each page as it arrives; None while waiting.
 
         Once a page is yielded, `ranges` no longer asks for it: take a checkpoint only after its
         records are handed on.
 
-        Args:
-            expected: about how many records are left, which decides whether dividing pays; where
-                nobody knows, as many as go on as densely as in the page read last.
-
         Raises:
             NotKeysetError: ids are not in order, or a cursor inside the ids is refused.
             ContractError: the same cursor came twice.
         """
-        self._shards = min(self._in_flight, max(FEWEST, (expected or 0) // (PAGE * SHARD)))
+        self._shards = min(self._in_flight, max(FEWEST, self.expected // (PAGE * SHARD)))
         while self.ranges and (self._calls or not self._draining):
             if not self._draining:
-                self._fill(expected)
+                self._fill()
             arrived = [r for r in self.ranges if id(r) in self._calls and self._calls[id(r)].done()]
             if not arrived:
                 yield None
             for range_ in arrived:
                 records = self._advance(range_, self._result(range_))
-                expected = None if expected is None else expected - len(records)
+                self.expected -= len(records)
                 yield records
 
     def drain(self) -> None:
         """Start no further call: `pages` ends with those in flight, `ranges` with what is left."""
         self._draining = True
 
-    def _fill(self, expected: int | None) -> None:
+    def _fill(self) -> None:
         """Keep the next call of every range in flight; divide ranges while calls are free."""
-        while len(self.ranges) < self._shards and self._divide(expected):
+        while len(self.ranges) < self._shards and self._divide():
             pass
         for range_ in self.ranges:
             if id(range_) not in self._calls and range_.beyond is None:
                 self._calls[id(range_)] = self._submit(range_.after)
 
-    def _divide(self, expected: int | None) -> bool:
-        """Cut the fullest range where half its records may be, if enough is left to pay for it.
+    def _divide(self) -> bool:
+        """Cut one shard off the fullest range, as large as what stays, if it is worth a call.
 
-        How full a range is nobody knows: it is taken to go on as densely as in its last page, and
-        the one that spans most to hold whatever the others do not. So a cluster is cut in two, and
-        the gap behind it is found by a call or two.
+        What stays is cut again while shards are free, so all come out even. How full a range is
+        nobody knows: it is taken to go on as densely as in its last page, and the one that spans
+        most to hold whatever the others do not. A gap is found by the shards that begin in it.
         """
         if self._sequential or self.spare < 1.5 * WASTE:
             return False
         sizes = {id(r): self._span(r) / r.stride for r in self.ranges}
-        if expected is not None:
-            widest = max(sizes, key=lambda key: sizes[key])
-            sizes[widest] = max(0.0, expected - (sum(sizes.values()) - sizes[widest]))
+        widest = max(sizes, key=lambda key: sizes[key])
+        sizes[widest] = max(0.0, self.expected - (sum(sizes.values()) - sizes[widest]))
         fit = [r for r in self.ranges if _is_under_way(r) and self._span(r) > PAGE]
         fullest = max(fit, key=lambda r: sizes[id(r)], default=None)
         if fullest is None or sizes[id(fullest)] <= PAGE * WORTH:
             return False
-        half = min(self._span(fullest), fullest.stride * sizes[id(fullest)]) / 2
-        middle = fullest.position + 1 + int(half)
+        share = sizes[id(fullest)] / sum(sizes[id(r)] for r in fit)
+        cuts = min(self._shards - len(self.ranges), self.spare // WASTE)
+        parts = 1 + max(1, round(cuts * share))
+        rest = min(self._span(fullest), fullest.stride * sizes[id(fullest)]) * (1 - 1 / parts)
+        middle = fullest.position + 1 + int(rest)
         before = middle - 1
         right = replace(fullest, start=middle, after=str(before), position=before, floor=before)
         fullest.end, fullest.settled, fullest.empty_from = middle, False, None
@@ -207,10 +207,8 @@ class Listing:
         left = next((r for r in self.ranges if r.end == right.start and not r.settled), None)
         if left is None:  # it met the end of the listing before
             return empty
-        if empty:
-            left.end, left.settled, left.empty_from = right.end, right.settled, right.start
-        else:
-            left.end, left.settled, left.empty_from = first, True, right.start
+        left.empty_from = left.empty_from or right.start
+        left.end, left.settled = (right.end, right.settled) if empty else (first, True)
         if left.beyond is not None and (left.end is None or left.beyond < left.end):
             left.beyond = None  # something lies in between: read on, from the same cursor
         elif left.beyond is not None and left.settled:

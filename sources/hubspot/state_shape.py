@@ -78,7 +78,6 @@ class Calculated(msgspec.Struct):
     started_at: datetime | None = None
     ranges: list[Range] | None = None
     last_id: int | None = None
-    sequential: bool = False
 
 
 class Owed(msgspec.Struct):
