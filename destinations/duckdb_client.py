@@ -32,6 +32,14 @@ class QualifyingSqlClient(DuckDbSqlClient):
     mean the database or the schema.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - dlt's signature
+        """Let DuckDB write large loads to its file at once, as is its default.
+
+        dlt lets it write up to a gigabyte to its log first, and all of it again at the end.
+        """
+        super().__init__(*args, **kwargs)
+        del self._global_config["checkpoint_threshold"]
+
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: FBT001, FBT002, ARG002 - dlt's signature
         """Return the database's name where it must be written, else None."""
         database = Path(str(self.credentials.database)).name.partition(".")[0]

@@ -131,6 +131,29 @@ def test_links_of_one_pair_that_fail(portal: Portal, warehouse: Warehouse) -> No
     assert link_differences(portal, warehouse, pairs) == []
 
 
+def test_change_in_the_instant_of_the_one_that_was_read(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """Two changes may bear one instant, and a listing may read a record in between."""
+    portal.reset(SeedSpec(contacts=300, archived=0, properties=12))
+    first = next(iter(portal.records("contacts")))
+
+    def change(_: Portal) -> None:
+        portal.clock.freeze(portal.clock.now_ms())
+        portal.update("contacts", first, {"city": "Read"})
+
+    def change_again(_: Portal) -> None:
+        portal.update("contacts", first, {"city": "Later"})
+        portal.clock.advance(10_000)
+
+    portal.mutations.add(when="before", path=LIST, nth=2, operations=change)
+    portal.mutations.add(when="before", path=LIST, nth=4, operations=change_again)
+    warehouse.sync("contacts")
+    assert warehouse.table("contacts")[first]["city"] == "Read"
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
 def test_backfill_costs_the_least_calls(portal: Portal, warehouse: Warehouse) -> None:
     """A page per 100 records and a call per 1,000 records and pair, within two per cent."""
     portal.reset(SeedSpec(contacts=6_400, companies=700, properties=12, deals=0, tickets=0))

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
-from conftest import Warehouse
+from conftest import WIDE, Warehouse
 from truth import differences, link_differences
 
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
 
+LIST = "/crm/objects/2026-03/contacts"
 OBJECTS = {"contacts": "contacts", "companies": "companies"}
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}
 
@@ -28,6 +30,38 @@ def test_backfill_in_several_loads(portal: Portal, warehouse: Warehouse) -> None
     assert loads >= 3
     assert differences(portal, warehouse, OBJECTS) == []
     assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_calls_go_on_while_a_load_is_written(portal: Portal, warehouse: Warehouse) -> None:
+    """Where HubSpot's limit is reached, pages for the next load are asked for before this one ends.
+
+    None of them is asked for twice, and what changes after it was read arrives with the next run.
+    """
+    portal.reset(SeedSpec(contacts=5_700, archived=0, properties=12, companies=0, deals=0))
+    portal.settings.limits = replace(WIDE, interval=68)
+    last = list(portal.records("contacts"))[-1]
+    small = warehouse.with_settings(load_rows=5_000, budget_share=1.0)
+    portal.mutations.add(
+        when="before",
+        path=LIST,
+        nth=57,
+        operations=lambda p: p.update("contacts", last, {"city": "New"}),
+    )
+    small.sync("contacts")
+    pages = [
+        r for r in portal.journal.find(path_contains=LIST) if r.query.get("archived") == "false"
+    ]
+    assert len(pages) <= 59
+    ended, rows = warehouse.rows(
+        "SELECT epoch_ms(ended), count(*) FROM contacts,"
+        " (SELECT min(inserted_at) AS ended FROM _dlt_loads)"
+        " WHERE _hs_synced_at < ended GROUP BY ALL"
+    )[0]
+    assert 5_000 <= rows < 5_700
+    assert sum(page.at_ms < ended for page in pages) > rows / 100
+    portal.settings.limits = WIDE
+    small.sync("contacts")
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -10,7 +10,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
+
 from . import archive, changes, sweeps
+from .ahead import MOST, Read, Start, read_ahead
 from .archive import sweep_archived
 from .decoding import Record
 from .errors import HubSpotError, RequestRejectedError
@@ -202,24 +205,9 @@ def _extent(table: Table) -> Generator[None, None, tuple[int | None, int | None]
 def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     """List until the load is full or the listing ends; tell whether it ended."""
     run = table.run
-    saved = [{}] if work["ranges"] is None else work["ranges"]
-    ranges = [Range(**range_) for range_ in saved]
-
     lane: Lane = "search" if work["way"] == "search" else "interval"
-    ask = search_page if work["way"] == "search" else list_page
-
-    def submit(after: str | None) -> Future[Page[Record]]:
-        call = partial(ask, table.client, table.object_type, table.decoder, after)
-        return run.submit(call, lane)
-
-    listing = Listing(
-        submit,
-        ranges,
-        in_flight=run.config.calls_in_flight,
-        last_id=None if work["way"] == "cursor" else work["last_id"],
-        expected=max(0, (work["total"] or 0) - work["rows"]),
-        spare=work["spare"],
-    )
+    start = partial(run.submit, lane=lane)
+    listing = _open(table, work, start)
     pages = listing.pages()
     size = LISTED if run.budget.rows > LISTED else BLOCK
     block: list[Record] = []
@@ -242,14 +230,50 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     yield from _hand_on(table, listing, block, work)
     if ending is not None:
         raise ending
+    if listing.ranges and not run.stopped and run.client.limits.is_reached("interval"):
+        most = MOST - sum(map(len, run.ahead.values()))
+        reader = _reader(table, work)
+        run.ahead[table.name] = read_ahead(reader, start, listing.ranges, most=most)
     return not listing.ranges
+
+
+def _open(table: Table, work: dict[str, Any], start: Start) -> Listing:
+    """Take up the listing where the load before left it, with the pages that are there already."""
+    run, read = table.run, _reader(table, work)
+    waiting = run.ahead.pop(table.name, {})
+
+    def submit(after: str | None) -> Future[Page[Record]]:
+        return waiting.pop(after, None) or start(partial(read, after))
+
+    saved = [{}] if work["ranges"] is None else work["ranges"]
+    return Listing(
+        submit,
+        [Range(**range_) for range_ in saved],
+        in_flight=run.config.calls_in_flight,
+        last_id=None if work["way"] == "cursor" else work["last_id"],
+        expected=max(0, (work["total"] or 0) - work["rows"]),
+        spare=work["spare"],
+    )
+
+
+def _reader(table: Table, work: dict[str, Any]) -> Read:
+    """Make what reads the page at a cursor and notes when it was asked for."""
+    run, ask = table.run, search_page if work["way"] == "search" else list_page
+
+    def read(after: str | None) -> Page[Record]:
+        began = run.now()
+        page = ask(table.client, table.object_type, table.decoder, after)
+        return msgspec.structs.replace(page, read_at=began)
+
+    return read
 
 
 def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
     """Empty a block of listed records into the load, then take a checkpoint."""
     table.run.listed_now.add(table.name)
     yield from emit(table, block, read_links=links_of_backfill(table, work))
-    note_loaded(table, block, read_at=table.run.now())
+    note_loaded(table, block, read_at=listing.read_at or table.run.now())
+    listing.read_at = None
     work["ranges"] = [asdict(range_) for range_ in listing.ranges]
     work["spare"] = listing.spare
     work["rows"] += len(block)

@@ -31,6 +31,7 @@ Budget = Literal["interval", "search", "associations"]
 
 RESET = "The count starts again at midnight in the portal's time zone"
 _REACHED = 0.925  # of the share, even if every answer is slow
+_NEAR = 0.8  # of what is allowed in a window
 _MARGIN_SECONDS = 0.01  # HubSpot's clock ticks in milliseconds
 _ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others waiting
 _LATE_CALLS = 100  # how many sent before a window may have arrived in it
@@ -168,6 +169,14 @@ class Limits:
                 if wait <= 0 and not self._cancelled.is_set():
                     return self._windows[budget].take(now)
             self.wait(max(wait, 0.001))
+
+    def is_reached(self, budget: Budget) -> bool:
+        """Tell whether the calls of the last window came near what is allowed."""
+        with self._lock:
+            window = self._windows[budget]
+            since = self._clock() - window.seconds
+            sent = sum(1 for slot in window.slots if slot.sent_at > since)
+            return not self._unlimited and sent > _NEAR * window.limit * window.share
 
     def release(self, slot: Slot) -> None:
         """Note that a call is answered, or will never be."""

@@ -8,6 +8,7 @@ that start at an arbitrary id, which HubSpot does not document, can cost calls b
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 from math import inf
 
@@ -78,6 +79,8 @@ class Listing:
         """
         self.expected = expected
         self.spare = spare
+        self.read_at: datetime | None = None
+        """When the oldest page yielded was asked for, since somebody last made it None."""
         self.ranges = list(ranges)
         self._submit = submit
         self._in_flight = in_flight
@@ -105,7 +108,10 @@ class Listing:
             if not arrived:
                 yield None
             for range_ in arrived:
-                records = self._advance(range_, self._result(range_))
+                page = self._result(range_)
+                records = self._advance(range_, page)
+                if page.read_at is not None:
+                    self.read_at = min(self.read_at or page.read_at, page.read_at)
                 self.expected -= len(records)
                 yield records
 

@@ -120,6 +120,8 @@ class Page(msgspec.Struct, Generic[R], frozen=True):
     paging: Paging | None = None
     total: int | None = None
     errors: list[BatchError] | None = None
+    read_at: datetime | None = None
+    """When it was asked for, by HubSpot's clock, where the reader notes it."""
 
     @property
     def after(self) -> str | None:

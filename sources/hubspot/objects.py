@@ -85,6 +85,7 @@ def _read(opening: Opening) -> Items:
         yield from take_census((yield from opening.table()), run.copy, listed_since)
     elif kind.table in run.repairs:
         ids = run.repairs.pop(kind.table)
+        run.ahead.pop(kind.table, None)  # older than what is read now
         table = yield from opening.table()
         outcome.way_in = "repair"
         yield from read_left(table, ids)

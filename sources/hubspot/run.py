@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from . import changes
+from .ahead import Calls
 from .client import Client
 from .config import HubSpotConfig
 from .errors import (
@@ -102,6 +103,8 @@ class Run:
     """Told what takes its time, for progress."""
     folder: str | None = None
     """Where downloads lie while they are read; the machine's place for such where None."""
+    ahead: dict[str, Calls] = field(default_factory=dict)
+    """Pages of the listing by table that the load before has asked for."""
     downloads: dict[str, Future[Any]] = field(default_factory=dict)
     """Exports by table, on their way or being read; load after load takes its rows of them."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
