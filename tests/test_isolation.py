@@ -7,6 +7,8 @@ import pytest
 from conftest import Warehouse
 from dlt.common.versioned_state import compress_state, decompress_state
 
+from pipelines.doctor import doctor
+from pipelines.sync import SyncOptions
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import AuthError, ConfigError, HubSpotError
 from sources.hubspot_emulator.seed import SeedSpec
@@ -80,6 +82,7 @@ def test_unknown_object_is_refused_with_what_there_is(portal: Portal, warehouse:
     [
         pytest.param({"watermark": "yesterday"}, id="watermark"),
         pytest.param({"backfill": {"started_at": "2026-11-24T00:00:00Z"}}, id="open backfill"),
+        pytest.param({"backfill": None}, id="no backfill"),
         pytest.param({"recent": ["1", "2"]}, id="loaded changes"),
     ],
 )
@@ -110,10 +113,11 @@ def test_unreadable_state_is_refused(portal: Portal, warehouse: Warehouse) -> No
 
 
 def test_damaged_cache_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
-    """Cached metadata that makes no sense is simply read again."""
+    """Cached metadata that makes no sense is simply read again, and no matter to the doctor."""
     portal.reset(SeedSpec(contacts=20))
     warehouse.sync("contacts")
     write_state(warehouse, {}, cache={"properties:contacts": {"read_at": 7}, "labels": "no"})
+    assert doctor(SyncOptions(), config=warehouse.config).exit_code == 0
     assert warehouse.sync("contacts").exit_code == 0
 
 

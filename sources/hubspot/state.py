@@ -5,6 +5,7 @@ same load, and any machine with the same destination goes on where the last load
 """
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from .state_shape import Columns, TableShape, check_shape
 
 RECENT_LIMIT = 20_000  # entries; beyond it records within the lookback are simply read again
 REFUSED_LIMIT = 1_000  # ids that HubSpot will not let us read; more of them is no accident
+T = TypeVar("T")
 
 
 def to_text(at: datetime | None) -> str | None:
@@ -25,9 +27,6 @@ def to_text(at: datetime | None) -> str | None:
 def to_instant(text: str | None) -> datetime | None:
     """Read an instant that `to_text` wrote."""
     return None if text is None else datetime.fromisoformat(text)
-
-
-T = TypeVar("T")
 
 
 class TableState:
@@ -97,7 +96,7 @@ class TableState:
 
     def work(self, way_in: str) -> dict[str, Any]:
         """Return the work that is open, empty where there is none."""
-        return dict(self._state.get(way_in, {}))
+        return dict(self._state.get(way_in) or {})
 
     def drop(self, way_in: str) -> None:
         """Forget such work: another way takes over."""
@@ -233,12 +232,12 @@ class SourceState:
         self._state.setdefault("cache", {})[name] = {"read_at": to_text(now), "value": value}
 
     def cache_ages(self, *, now: datetime) -> dict[str, float]:
-        """Age of each cached value in seconds."""
-        return {
-            name: (now - at).total_seconds()
-            for name, entry in self._state.get("cache", {}).items()
-            if (at := to_instant(entry["read_at"]))
-        }
+        """Age of each cached value in seconds; of a damaged one nobody can tell."""
+        ages: dict[str, float] = {}
+        for name, entry in self._state.get("cache", {}).items():
+            with suppress(TypeError, KeyError, ValueError):
+                ages[name] = (now - (to_instant(entry["read_at"]) or now)).total_seconds()
+        return ages
 
     def last(self, name: str) -> Any | None:  # noqa: ANN401
         """Return a cached value however old it is, or None where there is none."""

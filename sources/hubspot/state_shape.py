@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from .errors import ConfigError
 from .listing import Range
@@ -104,11 +105,11 @@ class TableShape(msgspec.Struct):
     anew: bool = False
     refused: list[str] = []
     unexplained: list[int] = []
-    archive: Archive | None = None
-    calculated: Calculated | None = None
+    archive: Archive | UnsetType = UNSET
+    calculated: Calculated | UnsetType = UNSET
     owed: list[Owed] = []
-    backfill: Backfill | None = None
-    increment: Increment | None = None
+    backfill: Backfill | UnsetType = UNSET
+    increment: Increment | UnsetType = UNSET
 
 
 Columns = dict[str, list[tuple[str, str, Kind, str, str]]]
