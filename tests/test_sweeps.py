@@ -132,6 +132,24 @@ def test_sweeps_of_a_few_calls_follow_a_run_that_records_changed_in(
     assert link_differences(portal, warehouse, PAIRS) == []
 
 
+def test_links_are_swept_in_every_run_where_no_hours_lie_between(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """A link that comes alone, when a first load has read its record, is in the next one."""
+    portal.reset(SeedSpec(contacts=80, companies=20))
+    contact, firm = list(portal.records("contacts"))[5], list(portal.records("companies"))[7]
+    portal.mutations.add(
+        when="after",
+        path=f"{LINKS}contacts/companies/batch/read",
+        operations=lambda p: p.associate("contacts", contact, "companies", firm),
+    )
+    always = warehouse.with_settings(sweep_at_once_calls=0, links_hours=0)
+    always.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, PAIRS) != []
+    always.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
 def test_small_sweeps_skip_every_other_idle_run(portal: Portal, warehouse: Warehouse) -> None:
     """An idle run costs one search a type, the next one sweeps: no two in a row miss a link."""
     portal.reset(SeedSpec(contacts=80, companies=20))

@@ -32,9 +32,10 @@ BACKFILLS = ("list", "export", "auto")
 _POSITIVE = (
     "load_minutes",
     "timeout_seconds",
-    "sweep_hours",
-    "links_hours",
     "export_wait_minutes",
+)
+_NUMBERS = dict.fromkeys(_POSITIVE, "a number above 0") | dict.fromkeys(
+    ("sweep_hours", "links_hours"), "a number, 0 for every run"
 )
 _SHARES = ("budget_share", "sweep_share", "purge_share")
 _VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")
@@ -139,9 +140,10 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
             raise _out_of_range(name, f"a whole number of at least {least}")
     if config.backfill not in BACKFILLS:
         raise _out_of_range("backfill", "list, export or auto")
-    for name in _POSITIVE:
-        if not _is_number(config[name]) or not 0 < config[name] < inf:
-            raise _out_of_range(name, "a number above 0")
+    for name, expected in _NUMBERS.items():
+        value = config[name]
+        if not _is_number(value) or not 0 <= value < inf or (not value and name in _POSITIVE):
+            raise _out_of_range(name, expected)
     return config
 
 
