@@ -38,7 +38,7 @@ class QualifyingSqlClient(DuckDbSqlClient):
         dlt lets it write up to a gigabyte to its log first, and all of it again at the end.
         """
         super().__init__(*args, **kwargs)
-        del self._global_config["checkpoint_threshold"]
+        self._global_config.pop("checkpoint_threshold", None)
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: FBT001, FBT002, ARG002 - dlt's signature
         """Return the database's name where it must be written, else None."""

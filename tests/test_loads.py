@@ -17,6 +17,8 @@ from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
 
 LIST = "/crm/objects/2026-03/contacts"
+HOUR_MS = 60 * 60_000
+CONTACTS = {"contacts": "contacts"}
 OBJECTS = {"contacts": "contacts", "companies": "companies"}
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}
 
@@ -32,15 +34,20 @@ def test_backfill_in_several_loads(portal: Portal, warehouse: Warehouse) -> None
     assert link_differences(portal, warehouse, PAIRS) == []
 
 
+def at_its_limit(portal: Portal, warehouse: Warehouse) -> Warehouse:
+    """Seed contacts for two loads of a backfill, and a limit that the first one comes near."""
+    portal.reset(SeedSpec(contacts=5_700, archived=0, properties=12, companies=0, deals=0))
+    portal.settings.limits = replace(WIDE, interval=70, interval_ms=100_000)
+    return warehouse.with_settings(load_rows=5_000, budget_share=1.0)
+
+
 def test_calls_go_on_while_a_load_is_written(portal: Portal, warehouse: Warehouse) -> None:
     """Where HubSpot's limit is reached, pages for the next load are asked for before this one ends.
 
     None of them is asked for twice, and what changes after it was read arrives with the next run.
     """
-    portal.reset(SeedSpec(contacts=5_700, archived=0, properties=12, companies=0, deals=0))
-    portal.settings.limits = replace(WIDE, interval=68)
+    small = at_its_limit(portal, warehouse)
     last = list(portal.records("contacts"))[-1]
-    small = warehouse.with_settings(load_rows=5_000, budget_share=1.0)
     portal.mutations.add(
         when="before",
         path=LIST,
@@ -51,7 +58,7 @@ def test_calls_go_on_while_a_load_is_written(portal: Portal, warehouse: Warehous
     pages = [
         r for r in portal.journal.find(path_contains=LIST) if r.query.get("archived") == "false"
     ]
-    assert len(pages) <= 59
+    assert len({page.query.get("after") for page in pages}) == len(pages) <= 59
     ended, rows = warehouse.rows(
         "SELECT epoch_ms(ended), count(*) FROM contacts,"
         " (SELECT min(inserted_at) AS ended FROM _dlt_loads)"
@@ -61,7 +68,26 @@ def test_calls_go_on_while_a_load_is_written(portal: Portal, warehouse: Warehous
     assert sum(page.at_ms < ended for page in pages) > rows / 100
     portal.settings.limits = WIDE
     small.sync("contacts")
-    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_property_that_comes_while_a_load_is_written(portal: Portal, warehouse: Warehouse) -> None:
+    """Pages that were read ahead without it put no value into the column of another property."""
+    small = at_its_limit(portal, warehouse)
+    portal.faults.add(path=LIST, nth=5, status=429, body={"policyName": "DAILY"})
+    assert small.sync("contacts").exit_code == 5
+    portal.settings.limits = replace(portal.settings.limits, interval=64)
+    portal.clock.advance(11.5 * HOUR_MS)
+
+    def change(_: Portal) -> None:
+        new = {"name": "a_first_one", "type": "string", "fieldType": "text"}
+        portal.create_property("contacts", new)
+        portal.clock.advance(HOUR_MS)  # definitions are read anew every 12 hours
+        portal.settings.limits = WIDE
+
+    portal.mutations.add(when="before", path=LIST, nth=54, operations=change)
+    small.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
 
 
 @pytest.mark.parametrize("seed", [1])

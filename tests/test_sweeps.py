@@ -150,6 +150,20 @@ def test_links_are_swept_in_every_run_where_no_hours_lie_between(
     assert link_differences(portal, warehouse, PAIRS) == []
 
 
+def test_archive_is_swept_in_every_run_where_no_hours_lie_between(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """One restored for one purged, which no number tells, is in the next run."""
+    portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
+    live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
+    always = warehouse.with_settings(sweep_at_once_calls=0, sweep_hours=0)
+    always.sync("contacts")
+    portal.restore("contacts", dead[0])
+    portal.purge("contacts", live[1])
+    always.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
 def test_small_sweeps_skip_every_other_idle_run(portal: Portal, warehouse: Warehouse) -> None:
     """An idle run costs one search a type, the next one sweeps: no two in a row miss a link."""
     portal.reset(SeedSpec(contacts=80, companies=20))

@@ -84,6 +84,21 @@ def test_duckdb_is_tuned_and_the_user_wins() -> None:
     assert found == [("3.0 GiB", 2, False)]
 
 
+def test_duckdb_writes_a_load_to_its_file_at_once(tmp_path: Path) -> None:
+    """Its log does not grow to a gigabyte before, unless the user says so."""
+    asked = "SELECT current_setting('checkpoint_threshold')"
+    with duckdb.connect() as plain:
+        usual = plain.execute(asked).fetchall()
+    name = str(tmp_path / "usual.duckdb")
+    with pipeline_to(name).sql_client() as client:
+        assert client.execute_sql(asked) == usual
+    other = str(tmp_path / "other.duckdb")
+    setting = '{"checkpoint_threshold": "2GiB"}'
+    settings = {"destination__duckdb__credentials__global_config": setting}
+    with pipeline_to(other, **settings).sql_client() as client:
+        assert client.execute_sql(asked) == [("2.0 GiB",)]
+
+
 def test_clients_share_a_file(tmp_path: Path) -> None:
     """DuckDB may refuse a file that is opened while another connection to it is closed."""
     pipeline = pipeline_to(str(tmp_path / "shared.duckdb"))

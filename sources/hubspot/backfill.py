@@ -206,8 +206,8 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     """List until the load is full or the listing ends; tell whether it ended."""
     run = table.run
     lane: Lane = "search" if work["way"] == "search" else "interval"
-    start = partial(run.submit, lane=lane)
-    listing = _open(table, work, start)
+    read, start = _reader(table, work), partial(run.submit, lane=lane)
+    listing = _open(table, work, read, start)
     pages = listing.pages()
     size = LISTED if run.budget.rows > LISTED else BLOCK
     block: list[Record] = []
@@ -231,16 +231,17 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     if ending is not None:
         raise ending
     if listing.ranges and not run.stopped and run.client.limits.is_reached("interval"):
-        most = MOST - sum(map(len, run.ahead.values()))
-        reader = _reader(table, work)
-        run.ahead[table.name] = read_ahead(reader, start, listing.ranges, most=most)
+        most = MOST - sum(len(calls) for _, calls in run.ahead.values())
+        calls = read_ahead(read, start, listing.ranges, most=most)
+        run.ahead[table.name] = table.decoder.properties, calls
     return not listing.ranges
 
 
-def _open(table: Table, work: dict[str, Any], start: Start) -> Listing:
+def _open(table: Table, work: dict[str, Any], read: Read, start: Start) -> Listing:
     """Take up the listing where the load before left it, with the pages that are there already."""
-    run, read = table.run, _reader(table, work)
-    waiting = run.ahead.pop(table.name, {})
+    properties, waiting = table.run.ahead.pop(table.name, ((), {}))
+    if properties != table.decoder.properties:  # their values would be in other places
+        waiting = {}
 
     def submit(after: str | None) -> Future[Page[Record]]:
         return waiting.pop(after, None) or start(partial(read, after))
@@ -249,7 +250,7 @@ def _open(table: Table, work: dict[str, Any], start: Start) -> Listing:
     return Listing(
         submit,
         [Range(**range_) for range_ in saved],
-        in_flight=run.config.calls_in_flight,
+        in_flight=table.run.config.calls_in_flight,
         last_id=None if work["way"] == "cursor" else work["last_id"],
         expected=max(0, (work["total"] or 0) - work["rows"]),
         spare=work["spare"],

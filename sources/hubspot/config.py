@@ -35,7 +35,7 @@ _POSITIVE = (
     "export_wait_minutes",
 )
 _NUMBERS = dict.fromkeys(_POSITIVE, "a number above 0") | dict.fromkeys(
-    ("sweep_hours", "links_hours"), "a number, 0 for every run"
+    ("sweep_hours", "links_hours"), "a number of 0 (every run) or more"
 )
 _SHARES = ("budget_share", "sweep_share", "purge_share")
 _VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")

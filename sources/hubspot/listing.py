@@ -144,7 +144,7 @@ class Listing:
         if fullest is None or sizes[id(fullest)] <= PAGE * WORTH:
             return False
         share = sizes[id(fullest)] / sum(sizes[id(r)] for r in fit)
-        cuts = min(self._shards - len(self.ranges), self.spare // WASTE)
+        cuts = min(self._shards - len(self.ranges), self.spare / WASTE)
         parts = 1 + max(1, round(cuts * share))
         rest = min(self._span(fullest), fullest.stride * sizes[id(fullest)]) * (1 - 1 / parts)
         middle = fullest.position + 1 + int(rest)

@@ -103,8 +103,8 @@ class Run:
     """Told what takes its time, for progress."""
     folder: str | None = None
     """Where downloads lie while they are read; the machine's place for such where None."""
-    ahead: dict[str, Calls] = field(default_factory=dict)
-    """Pages of the listing by table that the load before has asked for."""
+    ahead: dict[str, tuple[Sequence[str], Calls]] = field(default_factory=dict)
+    """Pages of the listing by table that the load before has asked for, and of which properties."""
     downloads: dict[str, Future[Any]] = field(default_factory=dict)
     """Exports by table, on their way or being read; load after load takes its rows of them."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
