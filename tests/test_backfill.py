@@ -15,6 +15,7 @@ LIST = "/crm/objects/2026-03/contacts"
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}
 LINKED = (("contacts", "contacts"), ("contacts", "companies"), ("companies", "companies"))
 LISTED = r"/contacts\?.*archived=false"
+BINNED = r"/contacts\?.*archived=true"
 DOUBLED = "SELECT id FROM contacts GROUP BY id HAVING count(*) > 1"
 
 
@@ -95,6 +96,42 @@ def test_record_restored_before_the_archive_is_read(
     chosen.sync("contacts")
     assert warehouse.rows(DOUBLED) == []
     assert differences(portal, warehouse, CONTACTS) == []
+
+
+@pytest.mark.parametrize(
+    ("contacts", "searches"), [(600, 2), (8_000, 20)], ids=["listed", "counted"]
+)
+def test_record_that_is_in_the_bin_only_while_it_is_listed(
+    portal: Portal, warehouse: Warehouse, contacts: int, searches: int
+) -> None:
+    """No listing shows it, nor a number, for one is purged beside it; the next run does.
+
+    One range of ids after the other is counted, of a small table all ids are listed.
+    """
+    alone = {"companies": 0, "deals": 0, "tickets": 0, "archived": 0.0}
+    portal.reset(SeedSpec(contacts=contacts, properties=12, **alone))
+    ids = list(portal.records("contacts"))
+    hidden, lost = ids[-1], ids[1]
+
+    def hide(_: Portal) -> None:
+        portal.update("contacts", ids[5], {"city": "New"})
+        portal.archive("contacts", hidden)
+
+    def show(_: Portal) -> None:
+        portal.restore("contacts", hidden)
+        portal.purge("contacts", lost)
+
+    portal.mutations.add(when="before", path=LISTED, nth=1, operations=hide)
+    portal.mutations.add(when="before", path=BINNED, nth=2, operations=show)
+    warehouse.sync("contacts")
+    assert hidden not in warehouse.table("contacts")
+    portal.journal.clear()
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
+    assert len(portal.journal.find(path_contains="/search")) == searches
+    portal.journal.clear()
+    warehouse.sync("contacts")
+    assert len(portal.journal.find(path_contains="/search")) == 1
 
 
 def test_run_that_ends_before_it_reads_again(portal: Portal, warehouse: Warehouse) -> None:

@@ -159,6 +159,7 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     sweeps.note(state.sweep("calculated"), started_at)
     state.finish("backfill", watermark=started_at, total=max(work["rows"], work["total"] or 0))
     run.backfilled[table.name] = started_at
+    state.sweep("census")["owed"] = True
     if work["anew"]:
         run.gaps[table.name] = started_at
 

@@ -5,12 +5,16 @@ range whose numbers agree is done with, and one whose numbers differ is cut in t
 missing or surplus records among a million is found with a few dozen calls. What is found this way
 is read by id, and only that decides what became of it.
 
+One missing and one surplus in the same range leave its number as it was. A first load during which
+records changed is followed by a census in many ranges, whatever the whole number is.
+
 Source: HubSpot CRM search (`total` may exceed 10,000; operators GT and LTE on `hs_object_id`).
 """
 
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -27,7 +31,7 @@ from .table import BLOCK, Table
 
 Part = tuple[int, int | None]
 """Ids above the first number, up to the second; to the end where that is None."""
-WHOLE: list[Part] = [(0, None)]
+MOST_PARTS = 100  # ranges that are counted where the whole number says nothing
 
 
 def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Items:
@@ -48,6 +52,7 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
         return
     held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
     suspects = yield from _suspects(table, held)
+    table.state.sweep("census").clear()
     yield from read_ids(table, suspects)
     counts = [table.run.totals.get(table.name) or 0, len(held)]
     if counts[0] != counts[1] and not table.run.vanished.get(table.name):
@@ -60,20 +65,32 @@ def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[s
     """List the ids that only one side holds, as far as search, or else a listing, can tell."""
     numbers = array("q", sorted(int(id_) for id_ in held if id_.isdigit()))
     odd = [id_ for id_ in held if not id_.isdigit()]
-    try:
-        found = yield from _count_apart(table, numbers)
-    except RequestRejectedError:  # no search by ranges of ids
-        found = None
+    pages, parts, found = len(held) // PAGE, 1, None
+    if "owed" in table.state.sweep("census"):
+        parts = max(table.run.config.sweep_at_once_calls, min(pages // 10, MOST_PARTS))
+    if parts == 1 or parts < pages:  # else listing costs no more
+        with suppress(RequestRejectedError):  # no search by ranges of ids
+            found = yield from _count_apart(table, numbers, parts)
     if found is None:
         listed = yield from list_ids(table.run, table.object_type)
         found = {*map(int, listed)} ^ {*numbers}
     return odd + [str(id_) for id_ in found]
 
 
-def _count_apart(table: Table, held: Sequence[int]) -> Generator[None, None, set[int] | None]:
-    """Cut ranges in two until those that differ are small; None where listing costs less."""
+def _count_apart(
+    table: Table, held: Sequence[int], first: int
+) -> Generator[None, None, set[int] | None]:
+    """Cut ranges in two until those that differ are small; None where listing costs less.
+
+    Args:
+        table: the table.
+        held: ids of its live rows, ascending.
+        first: ranges to begin with, all with as many rows.
+    """
     found: set[int] = set()
-    parts = WHOLE
+    totals: list[int | None] = []
+    bounds = [held[len(held) * part // first] for part in range(1, first)]
+    parts: list[Part] = list(zip([0, *bounds], [*bounds, None], strict=True))
     affordable = max(len(held) // PAGE, 1)
     while parts:
         affordable -= len(parts)
@@ -83,8 +100,10 @@ def _count_apart(table: Table, held: Sequence[int]) -> Generator[None, None, set
         calls = [table.run.submit(partial(count, *part), lane="search") for part in parts]
         pages = yield from wait_all(calls)
         differing: list[Part] = []
-        if parts == WHOLE:
-            table.run.totals[table.name] = pages[0].total
+        if not totals:  # the first ranges hold all there is
+            totals = [page.total for page in pages]
+            known = [total for total in totals if total is not None]
+            table.run.totals[table.name] = sum(known) if known == totals else None
         for (low, high), page in zip(parts, pages, strict=True):
             end = len(held) if high is None else bisect_right(held, high)
             mine = held[bisect_right(held, low) : end]

@@ -101,6 +101,10 @@ def increment(table: Table, peek: changes.Peek) -> Items:
         yield from sweep_calculated(table)
     if table.name in run.unfinished:
         return
+    if "owed" in state.sweep("census") and table.name in run.overlapped:
+        run.recounted.add(table.name)
+    else:
+        state.sweep("census").clear()
     started_at = to_instant(work["started_at"]) or run.now()
     state.finish("increment", watermark=started_at, total=peek.total)
     state.note_recent({}, since=started_at - run.lookback)

@@ -73,6 +73,8 @@ class Run:
     """Live records by table as HubSpot counted them in this run; None where it does not tell."""
     gaps: dict[str, datetime | None] = field(default_factory=dict)
     """Tables to be looked into by the next load, and when a complete new listing began, if so."""
+    recounted: set[str] = field(default_factory=set)
+    """Tables to be looked into whatever their numbers are, after a backfill beside changes."""
     looked_into: set[str] = field(default_factory=set)
     """Tables whose numbers differ as in the run before, for no record that it found."""
     repairs: dict[str, list[str]] = field(default_factory=dict)

@@ -107,7 +107,7 @@ class TableState:
         return way_in in self._state
 
     def sweep(self, name: str) -> dict[str, Any]:
-        """What is kept of a sweep of this table, `archive` or `calculated`; see `sweeps`."""
+        """What is kept of a sweep: `archive`, `calculated` (see `sweeps`) or `census`."""
         known: dict[str, Any] = self._state.setdefault(name, {})
         return known
 
