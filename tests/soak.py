@@ -87,7 +87,8 @@ class Soak:
         self.counts["examples"] += 1
         self.counts["syncs"] += names.count("sync") + 2
         self.counts["kills"] += names.count("kill")
-        self.counts["operations"] += len(names) - names.count("sync") - names.count("kill")
+        others = ("sync", "kill", "settings")
+        self.counts["operations"] += len(names) - sum(map(names.count, others))
         if time.monotonic() - self.told >= 60:
             self.told = time.monotonic()
             tell(minutes=round((self.told - self.began) / 60, 1), **self.counts)

@@ -63,7 +63,7 @@ FAILED = {0, 3, 4, 5, 6}
 START = "from pipelines.cli import main; main()"
 
 Step = tuple[Any, ...]
-"""An operation, `("sync", between, faults)`, or `("kill", after_ms)`."""
+"""An operation, `("sync", between, faults)`, `("kill", after_ms)`, or `("settings", settings)`."""
 
 
 class World:
@@ -80,7 +80,7 @@ class World:
             purge_share=1.0,
             max_attempts=2,
         )
-        self.warehouse = Warehouse(folder / "warehouse.duckdb", config)
+        self.usual = self.warehouse = Warehouse(folder / "warehouse.duckdb", config)
         self.held: dict[str, set[str]] = {table: set() for table in OBJECTS}
         self.failed: list[Exception] = []
 
@@ -91,6 +91,8 @@ class World:
                 self.sync(*step[1:])
             elif step[0] == "kill":
                 self.kill(*step[1:])
+            elif step[0] == "settings":
+                self.warehouse = self.usual.with_settings(**step[1])
             else:
                 perform(self.portal, [step])
 
@@ -168,11 +170,12 @@ class World:
             return set()
 
     def settle(self, *, later: bool) -> None:
-        """End all disturbances, let search catch up, and run two quiet syncs.
+        """End all disturbances, let search catch up, and run two quiet syncs with usual settings.
 
         Args:
             later: whether a day goes by first, so that everything on a schedule is due.
         """
+        self.warehouse = self.usual
         self.portal.settings.change({"anomalies": (), "search_lag_ms": 0})
         self.portal.clock.advance(DAY_MS + 60 * MINUTE_MS if later else LAG_MS + 5 * MINUTE_MS)
         self.sync()
@@ -280,14 +283,30 @@ SYNC = st.tuples(
     st.one_of(st.just([]), st.just([]), st.lists(FAULT, min_size=1, max_size=2)),
 )
 KILL = st.tuples(st.just("kill"), st.integers(0, 3000))
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "load_rows": st.sampled_from((5, 40)),
+        "calls_in_flight": st.just(1),
+        "sweep_at_once_calls": st.just(0),
+        "lookback_minutes": st.just(25),
+        "links_hours": st.just(0),
+    },
+)
+"""Of single syncs; what they leave to the two usual ones at the end must not be lost."""
 
 
 def steps(kills: int) -> st.SearchStrategy[list[Step]]:
     """Make histories: changes, then a sync or, so often in twenty, a kill, and so on."""
     end = st.integers(1, 20).flatmap(lambda die: SYNC if die <= 20 - kills else KILL)
-    part = st.tuples(st.lists(OPERATION, min_size=3, max_size=12), end)
+    chosen = st.one_of(st.just([]), SETTINGS.map(lambda one: [("settings", one)]))
+    part = st.tuples(st.lists(OPERATION, min_size=3, max_size=12), chosen, end)
     history = st.lists(part, min_size=2, max_size=4)
-    return history.map(lambda parts: [step for before, last in parts for step in (*before, last)])
+    return history.map(
+        lambda parts: [
+            step for changes, chosen, last in parts for step in (*changes, *chosen, last)
+        ]
+    )
 
 
 ENDINGS = st.sampled_from(("soon", "later"))
