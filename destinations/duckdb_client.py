@@ -14,6 +14,7 @@ from dlt.common.schema.utils import is_nested_table
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from pyarrow.parquet import ParquetFile
 
 from .duckdb_file import LITTLE_MEMORY
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MUCH_MEMORY_BYTES = 2 * 1024**3
 _MERGED_COLUMNS = 40  # from so many on a merge may need more than little memory
 _ADDED_COLUMNS = 300  # and adding rows
+_LONG_ROW_BYTES = 32 * 1024  # rows of which both may: DuckDB holds 2,048 of them at a time
 
 
 class QualifyingSqlClient(DuckDbSqlClient):
@@ -73,6 +75,15 @@ def _much_memory_mib() -> int:
     return min(_MUCH_MEMORY_BYTES, memory // 2) // 1024**2
 
 
+def _longest_row_bytes(file: str) -> float:
+    """Tell how long the rows are in that group of a Parquet file in which they are longest."""
+    if not file.endswith(".parquet"):
+        return 0
+    found = ParquetFile(file).metadata
+    groups = [found.row_group(at) for at in range(found.num_row_groups)]
+    return max((group.total_byte_size / group.num_rows for group in groups), default=0)
+
+
 class QualifyingClient(DuckDbClient):
     """dlt's client with the SQL client above."""
 
@@ -93,15 +104,18 @@ class QualifyingClient(DuckDbClient):
     def create_load_job(
         self,
         table: PreparedTableSchema,
+        file_path: str,
         *args: Any,  # noqa: ANN401 - handed on to dlt as they are
         **kwargs: Any,  # noqa: ANN401
     ) -> LoadJob:
         """Make a job; one that needs much memory gets it, unless the user set a limit."""
         merges = table.get("write_disposition") == "merge"
         most = _MERGED_COLUMNS if merges else _ADDED_COLUMNS
-        if self._may_take_more and len(table["columns"]) > most:
+        if self._may_take_more and (
+            len(table["columns"]) > most or _longest_row_bytes(file_path) > _LONG_ROW_BYTES
+        ):
             _NEED_MUCH.add(str(self.config.credentials.database))
-        return super().create_load_job(table, *args, **kwargs)
+        return super().create_load_job(table, file_path, *args, **kwargs)
 
     def prepare_load_table(self, table_name: str) -> PreparedTableSchema:
         """Return a copy of what dlt prepared before, as long as the table has not changed.

@@ -11,7 +11,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 if TYPE_CHECKING:
     from .duckdb_client import QualifyingClient
 
-LITTLE_MEMORY = "240MiB"
+LITTLE_MEMORY = "200MiB"
 
 
 class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class

@@ -91,7 +91,13 @@ def _in_temporary_folder(client: JobClientBase, what: str) -> Iterator[None]:
             raise ConfigError(f"The folder {folder} belongs to another user.", remedy=remedy)
     except OSError as error:
         raise _no_lock(folder, error, remedy) from None
-    place = (what, client.config.fingerprint(), str(getattr(client.config, "bucket_url", "")))
+    query = getattr(getattr(client.config, "credentials", None), "query", None) or {}
+    place = (
+        what,
+        client.config.fingerprint(),
+        str(getattr(client.config, "bucket_url", "")),
+        *(str(query.get(name, "")) for name in ("host", "port")),  # of a server behind a socket
+    )
     key = hashlib.sha256("\n".join(place).encode()).hexdigest()[:24]
     with _file_lock(folder / f"{key}.lock", what, remedy):
         yield

@@ -22,6 +22,7 @@ from sources.hubspot.table import REJECTS
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
 ASKED = 500  # ids that one statement names
 CHAIN = 20  # merges after merges that are followed
+KEPT_STATES = 100  # as dlt keeps in file storage; in databases it keeps all
 
 Client = SqlClientBase[Any]
 
@@ -53,6 +54,8 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> bool:
             _drop_strays(client, run, tidy, pairs, source_state(pipeline))
         if REJECTS in tables:
             _withdraw_rejects(client, (run.changed | tidy) & tables)
+        if pipeline.default_schema.state_table_name in tables:
+            _drop_old_states(client, pipeline)
     return bool(vanished)
 
 
@@ -169,6 +172,16 @@ def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
             f" AND record._hs_synced_at > {rejects}.seen_at)",
             table,
         )
+
+
+def _drop_old_states(client: Client, pipeline: Pipeline) -> None:
+    """Take away all states but the last ones, for every load adds one."""
+    name = client.make_qualified_table_name(pipeline.default_schema.state_table_name)
+    client.execute_sql(
+        f"DELETE FROM {name} WHERE pipeline_name = %s AND version <= %s",  # noqa: S608
+        pipeline.pipeline_name,
+        pipeline.state["_state_version"] - KEPT_STATES,
+    )
 
 
 def _marks(values: list[str]) -> str:

@@ -22,6 +22,9 @@ from sources.hubspot import Run, open_run
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError
 
+BUFFER = "data_writer.buffer_max_items"
+BUFFERED_ROWS = 200  # tables come as large as memory allows: dlt need not wait for 5,000 rows
+
 
 @contextmanager
 def opened(
@@ -33,6 +36,8 @@ def opened(
         HubSpotError: settings, token, portal or destination fail, or another run is at work.
     """
     quicken()
+    if dlt.config.get(BUFFER) is None:
+        dlt.config[BUFFER] = BUFFERED_ROWS
     with working_folder() as folder:
         pipeline = dlt.pipeline(
             "hubspot",

@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 
+import dlt
+import pyarrow as pa
 import pytest
 from conftest import WIDE, Warehouse
 from truth import differences, link_differences
 
+from sources.hubspot import hubspot, open_run
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
@@ -32,6 +36,26 @@ def test_backfill_in_several_loads(portal: Portal, warehouse: Warehouse) -> None
     assert loads >= 3
     assert differences(portal, warehouse, OBJECTS) == []
     assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_long_texts_are_handed_on_in_small_tables(portal: Portal, warehouse: Warehouse) -> None:
+    """However long texts are, few of them are held at a time."""
+    portal.create_property("contacts", {"name": "body", "type": "string", "fieldType": "textarea"})
+    for number in range(700):
+        portal.create("contacts", {"body": f"{number}{'x' * 60_000}"})
+    sizes: list[int] = []
+
+    def measure(rows: pa.Table) -> pa.Table:
+        sizes.append(rows.nbytes)
+        return rows
+
+    with closing(open_run(warehouse.config)) as run:
+        pipeline = dlt.pipeline("mine", destination=dlt.destinations.duckdb(str(warehouse.path)))
+        source = hubspot(["contacts"], run=run).with_resources("contacts")
+        source.resources["contacts"].add_map(measure)
+        pipeline.extract(source)
+    assert sum(sizes) > 40 * 10**6
+    assert max(sizes) < 30 * 10**6
 
 
 def at_its_limit(portal: Portal, warehouse: Warehouse) -> Warehouse:

@@ -1,6 +1,7 @@
 """Two runs never write one dataset at a time, and a killed one stands in nobody's way."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,3 +144,15 @@ def test_postgres_excludes_other_machines(
         with opened("postgres"):
             pass
     assert not list(tmp_path.glob("hubspot-elt-*/*.lock")) or os.name == "nt"
+
+
+def test_servers_behind_other_sockets(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two servers that only their sockets tell apart, one's run does not hold up the other's."""
+    another = re.sub(r"host=[^&]*", "host=/nowhere", server_uri)
+    assert another != server_uri
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server_uri)
+    with opened("postgres"):
+        monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", another)
+        with pytest.raises(WarehouseError) as refused, opened("postgres"):
+            pass
+    assert "Another run" not in str(refused.value)

@@ -16,6 +16,7 @@ from test_isolation import write_state
 from test_lock import elsewhere
 from truth import differences, link_differences
 
+from pipelines import purge
 from pipelines.cli import main
 from pipelines.report import RunReport
 from pipelines.state import reset, rewind, show
@@ -71,6 +72,22 @@ def right(portal: Portal, warehouse: Warehouse) -> bool:
     found = differences(portal, warehouse, OBJECTS) + link_differences(portal, warehouse, PAIRS)
     assert found == []
     return True
+
+
+def test_old_states_go(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the last states of loads stay, and the next run goes on from the newest."""
+    monkeypatch.setattr(purge, "KEPT_STATES", 2)
+    portal.reset(SeedSpec(contacts=2, properties=5))
+    for _ in range(3):
+        warehouse.sync("contacts")
+        portal.create("contacts", {})
+    versions = [one for (one,) in warehouse.rows("SELECT version FROM _dlt_pipeline_state")]
+    assert len(versions) == 2
+    assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+    assert warehouse.rows("SELECT min(version) FROM _dlt_pipeline_state") == [(max(versions),)]
 
 
 def test_show_tells_what_the_state_holds(synced: Portal, warehouse: Warehouse) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from .decoding import Record
+from .decoding import Record, size_of
 from .listing import Range
 from .model import Page
 
 MOST = 56  # pages of all tables that wait for the next load; what three seconds allow
+LARGE = 1024**2  # bytes of a page behind which no other one is read
 
 Read = Callable[[str | None], Page[Record]]
 Start = Callable[[Callable[[], Page[Record]]], Future[Page[Record]]]
@@ -26,7 +27,8 @@ def read_ahead(read: Read, start: Start, ranges: Sequence[Range], *, most: int) 
         most: pages.
 
     Returns:
-        The calls begun. Each begins the one for the page that follows before it ends.
+        The calls begun. Each begins the one for the page that follows before it ends, unless it is
+        large.
     """
     calls: Calls = {}
 
@@ -36,7 +38,8 @@ def read_ahead(read: Read, start: Start, ranges: Sequence[Range], *, most: int) 
 
     def follow(after: str | None, end: int | None, pages: int) -> Page[Record]:
         page = read(after)
-        if page.after not in {None, after} and (end is None or _is_before(page.after, end)):
+        is_last = page.after in {None, after} or not (end is None or _is_before(page.after, end))
+        if not is_last and size_of(page.results) < LARGE:
             begin(page.after, end, pages - 1)
         return page
 

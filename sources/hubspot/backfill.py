@@ -15,7 +15,7 @@ import msgspec
 from . import archive, changes, sweeps
 from .ahead import MOST, Read, Start, read_ahead
 from .archive import sweep_archived
-from .decoding import Record
+from .decoding import Record, size_of
 from .errors import HubSpotError, RequestRejectedError
 from .exports import read_export
 from .listing import SPARE, Listing, Range
@@ -34,7 +34,8 @@ shards by search and batch read; where search does not sort by id either, page a
 ARCHIVES_SHARE = 1 / 6  # of as many that may be read twice, besides, where the archive is listed
 ARCHIVED = 0.1  # as many archived records as live ones, until they are listed
 DOUBLED = 0.1  # share of the records that may be read twice where shards go by search
-LISTED = 5_000  # records that become one Arrow table: what dlt writes at once
+LISTED = 5_000  # records that become one Arrow table, a group of rows in Parquet
+LISTED_BYTES = 16 * 1024**2  # of their values, where texts are long
 
 
 def backfill(table: Table) -> Items:
@@ -212,6 +213,7 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
     pages = listing.pages()
     size = LISTED if run.budget.rows > LISTED else BLOCK
     block: list[Record] = []
+    held = 0
     ending: HubSpotError | None = None
     while ending is None:
         try:
@@ -222,8 +224,10 @@ def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
             ending = error
             continue
         block.extend(records or ())
-        if len(block) >= size:
+        held += size_of(records or ())
+        if len(block) >= size or held >= LISTED_BYTES:
             yield from _hand_on(table, listing, block, work)
+            held = 0
             if run.budget.spent():
                 listing.drain()
         elif records is None:

@@ -62,6 +62,11 @@ class Record(msgspec.Struct, gc=False):
     row: int
 
 
+def size_of(page: Sequence[Record]) -> int:
+    """Tell how many bytes the values of records of one page take."""
+    return page[0].values.texts.nbytes if page else 0
+
+
 class RecordDecoder:
     """Decodes answers that hold records of one table; safe to share between threads.
 
