@@ -99,7 +99,7 @@ def test_record_restored_before_the_archive_is_read(
 
 
 @pytest.mark.parametrize(
-    ("contacts", "searches"), [(600, 2), (8_000, 20)], ids=["listed", "counted"]
+    ("contacts", "searches"), [(600, 2), (2_000, 10)], ids=["listed", "counted"]
 )
 def test_record_that_is_in_the_bin_only_while_it_is_listed(
     portal: Portal, warehouse: Warehouse, contacts: int, searches: int
