@@ -4,13 +4,16 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Future
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sources.hubspot.ahead import read_ahead
+from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.errors import ContractError, RequestRejectedError
 from sources.hubspot.listing import Listing, Range
-from sources.hubspot.model import Next, Page, Paging
+from sources.hubspot.model import Column, Next, Page, Paging, TableSchema
 from sources.hubspot.pages import NotKeysetError
 
 
@@ -269,3 +272,25 @@ def test_repeated_cursor_is_an_error_and_not_a_loop() -> None:
     portal.answer = lambda _after: Page([Row(1)], Paging(Next("7")))
     with pytest.raises(ContractError, match="again and again"):
         read(portal, Listing(portal.submit, [Range()], in_flight=1))
+
+
+@pytest.mark.parametrize(("characters", "pages"), [(10, 7), (2 * 1024**2, 1)])
+def test_large_pages_are_not_read_ahead(characters: int, pages: int) -> None:
+    """Small pages for the next load are read one after the other, large ones one by one."""
+    column = Column("body", "body", "text", "string")
+    decoder, asked = RecordDecoder(TableSchema("notes", (column,))), []
+
+    def read_page(after: str | None) -> Page:
+        asked.append(after)
+        following = str(int(after or 0) + 1)
+        record = {"id": following, "properties": {"body": "x" * characters}}
+        answer = {"results": [record], "paging": {"next": {"after": following}}}
+        return decoder.page(msgspec.json.encode(answer))
+
+    def start(call: Callable[[], Page]) -> Future:
+        future: Future = Future()
+        future.set_result(call())
+        return future
+
+    calls = read_ahead(read_page, start, [Range()], most=7)
+    assert len(calls) == len(asked) == pages
