@@ -111,7 +111,7 @@ def test_memory_grows_for_what_needs_it(tmp_path: Path) -> None:
     wide = [{"id": 1} | {f"c{number}": number for number in range(60)}]
     most = "SELECT current_setting('memory_limit')"
     for name, setting, disposition, expected in (
-        ("added", None, "append", "240.0 MiB"),
+        ("added", None, "append", "200.0 MiB"),
         ("merged", None, "merge", "2.0 GiB"),
         ("limited", '{"memory_limit": "300MiB"}', "merge", "300.0 MiB"),
     ):
