@@ -118,6 +118,7 @@ def test_record_that_is_in_the_bin_only_while_it_is_listed(
         portal.archive("contacts", hidden)
 
     def show(_: Portal) -> None:
+        portal.clock.advance(5_000)
         portal.restore("contacts", hidden)
         portal.purge("contacts", lost)
 

@@ -4,6 +4,9 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+BEHIND = timedelta(seconds=1)
+"""How far HubSpot's clock may be ahead of what is known of it."""
+
 
 class PortalClock:
     """What time it is at HubSpot; shared by the threads of a run."""

@@ -5,7 +5,7 @@ load goes on with the step it stands at.
 """
 
 from collections.abc import Generator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from math import ceil, inf
 from typing import Any
@@ -14,6 +14,7 @@ from . import changes
 from .archive import sweep_archived
 from .backfill import backfill
 from .calculated import sweep_calculated
+from .clock import BEHIND
 from .errors import ContractError, RequestRejectedError
 from .filling import fill_columns
 from .model import ObjectType
@@ -63,11 +64,14 @@ def note_changes(
     """
     began_ms = changes.to_ms(state.watermark) if state.watermark else 0
     ended_ms = changes.to_ms(run.before_ended) if run.before_ended else inf
+    surely_ms = ended_ms - BEHIND / timedelta(milliseconds=1)
     for hit in hits:
         run.active.add(object_type.table)
         at = changes.modified_ms(hit, object_type)
         if at <= ended_ms and (at >= began_ms or at > state.recent.get(hit.id, -1)):
             run.overlapped.add(object_type.table)
+            if at <= surely_ms:
+                run.stirred.add(object_type.table)
 
 
 def increment(table: Table, peek: changes.Peek) -> Items:
@@ -101,7 +105,7 @@ def increment(table: Table, peek: changes.Peek) -> Items:
         yield from sweep_calculated(table)
     if table.name in run.unfinished:
         return
-    if "owed" in state.sweep("census") and table.name in run.overlapped:
+    if "owed" in state.sweep("census") and table.name in run.stirred:
         run.recounted.add(table.name)
     else:
         state.sweep("census").clear()

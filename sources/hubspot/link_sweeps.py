@@ -5,7 +5,6 @@ It runs when every object type is done, so that what it reads is not older than 
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,13 +12,12 @@ import dlt
 
 from . import sweeps
 from .associations import BATCH, Link, Pair, read_links
+from .clock import BEHIND
 from .links import Links, is_one_way
 from .model import LIVE, Copy
 from .reading import batches
 from .run import Items, Run, wait
 from .state import SourceState
-
-CLOCK = timedelta(seconds=1)  # that HubSpot's clock may be ahead of what we know of it
 
 
 def sweep_links(run: Run, links: Links) -> Items:
@@ -40,7 +38,7 @@ def sweep_links(run: Run, links: Links) -> Items:
         if pair.table in run.refused_pairs | run.swept_links or not _has_ends(source, pair):
             continue
         yield from _take_turn(run, links, pair, source, run.copy)
-    source.worked_until = run.now() + CLOCK
+    source.worked_until = run.now() + BEHIND
 
 
 def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:

@@ -125,6 +125,8 @@ class Run:
     """Tables in which something changed lately: in this run, or within the lookback before it."""
     overlapped: set[str] = field(default_factory=set)
     """Of these, where a record changed while the run before was at work, or numbers disagree."""
+    stirred: set[str] = field(default_factory=set)
+    """Of these, where one changed without a doubt while that run was at work."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     appending: set[str] = field(default_factory=set)
