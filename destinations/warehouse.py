@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +145,18 @@ def _open_duckdb_file(path: Path) -> Iterator[None]:
             remedy=f"Make it writable, or set {credentials_setting('duckdb')} to another file.",
         )
     with duckdb.connect(str(path)) as connection:
+        _remove_spilled(path)
         connection.execute(f"BEGIN; CREATE TABLE {_PROBE} (x INT); ROLLBACK")
         yield
+
+
+def _remove_spilled(path: Path) -> None:
+    """Take away what DuckDB had put aside when a run was killed: nobody else has the file open."""
+    folder = path.with_name(f"{path.name}.tmp")
+    with suppress(OSError):
+        for left in folder.glob("duckdb_temp_*"):
+            left.unlink()
+        folder.rmdir()
 
 
 def _check_folder(folder: Path) -> None:

@@ -133,6 +133,19 @@ def test_check_leaves_a_file_as_it_is(tmp_path: Path) -> None:
         assert len(connection.execute("SHOW ALL TABLES").fetchall()) == 1
 
 
+def test_what_a_killed_run_put_aside_goes(tmp_path: Path) -> None:
+    """What DuckDB wrote to disk for lack of memory is taken away; nothing else beside the file."""
+    for name, kept in (("wanted.duckdb", []), ("another.duckdb", ["mine.txt"])):
+        path, folder = tmp_path / name, tmp_path / f"{name}.tmp"
+        duckdb.connect(str(path)).close()
+        folder.mkdir()
+        for file in ("duckdb_temp_storage_DEFAULT-0.tmp", *kept):
+            (folder / file).write_text("left")
+        with open_destination(pipeline_to(str(path))):
+            assert [file.name for file in folder.glob("*")] == kept
+        assert folder.exists() == bool(kept)
+
+
 def no_database(folder: Path) -> Path:
     """Make a file that DuckDB never wrote."""
     path = folder / "notes.txt.duckdb"
