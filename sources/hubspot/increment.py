@@ -70,8 +70,8 @@ def note_changes(
         at = changes.modified_ms(hit, object_type)
         if at <= ended_ms and (at >= began_ms or at > state.recent.get(hit.id, -1)):
             run.overlapped.add(object_type.table)
-            if at <= surely_ms:
-                run.stirred.add(object_type.table)
+            if at <= surely_ms and "owed" in state.sweep("census"):
+                run.recounted.add(object_type.table)
 
 
 def increment(table: Table, peek: changes.Peek) -> Items:
@@ -105,9 +105,7 @@ def increment(table: Table, peek: changes.Peek) -> Items:
         yield from sweep_calculated(table)
     if table.name in run.unfinished:
         return
-    if "owed" in state.sweep("census") and table.name in run.stirred:
-        run.recounted.add(table.name)
-    else:
+    if table.name not in run.recounted:
         state.sweep("census").clear()
     started_at = to_instant(work["started_at"]) or run.now()
     state.finish("increment", watermark=started_at, total=peek.total)

@@ -74,7 +74,7 @@ class Run:
     gaps: dict[str, datetime | None] = field(default_factory=dict)
     """Tables to be looked into by the next load, and when a complete new listing began, if so."""
     recounted: set[str] = field(default_factory=set)
-    """Tables to be looked into whatever their numbers are, after a backfill beside changes."""
+    """Tables to be looked into whatever their numbers are: records changed beside a backfill."""
     looked_into: set[str] = field(default_factory=set)
     """Tables whose numbers differ as in the run before, for no record that it found."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
@@ -125,8 +125,6 @@ class Run:
     """Tables in which something changed lately: in this run, or within the lookback before it."""
     overlapped: set[str] = field(default_factory=set)
     """Of these, where a record changed while the run before was at work, or numbers disagree."""
-    stirred: set[str] = field(default_factory=set)
-    """Of these, where one changed without a doubt while that run was at work."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     appending: set[str] = field(default_factory=set)
