@@ -81,7 +81,7 @@ def _longest_row_bytes(file: str) -> float:
         return 0
     found = ParquetFile(file).metadata
     groups = [found.row_group(at) for at in range(found.num_row_groups)]
-    return max((group.total_byte_size / group.num_rows for group in groups), default=0)
+    return max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=0)
 
 
 class QualifyingClient(DuckDbClient):

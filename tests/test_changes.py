@@ -176,7 +176,10 @@ def test_plain_dlt_use_waits_for_the_schedule(portal: Portal, warehouse: Warehou
 def run_plainly(warehouse: Warehouse, *, times: int) -> None:
     """Run the source in a pipeline that knows nothing of ours."""
     pipeline = dlt.pipeline(
-        "mine", destination=dlt.destinations.duckdb(str(warehouse.path)), dataset_name="hubspot"
+        "mine",
+        pipelines_dir="state",
+        destination=dlt.destinations.duckdb(str(warehouse.path)),
+        dataset_name="hubspot",
     )
     for _ in range(times):
         run = open_run(warehouse.config)

@@ -50,7 +50,11 @@ def test_long_texts_are_handed_on_in_small_tables(portal: Portal, warehouse: War
         return rows
 
     with closing(open_run(warehouse.config)) as run:
-        pipeline = dlt.pipeline("mine", destination=dlt.destinations.duckdb(str(warehouse.path)))
+        pipeline = dlt.pipeline(
+            "mine",
+            pipelines_dir="state",
+            destination=dlt.destinations.duckdb(str(warehouse.path)),
+        )
         source = hubspot(["contacts"], run=run).with_resources("contacts")
         source.resources["contacts"].add_map(measure)
         pipeline.extract(source)

@@ -71,16 +71,22 @@ def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+def loaded_and_swapped(portal: Portal, warehouse: Warehouse) -> list[str]:
+    """Load contacts, then restore one and purge another, which no number tells; return live ids."""
+    portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
+    live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
+    warehouse.sync("contacts")
+    portal.restore("contacts", dead[0])
+    portal.purge("contacts", live[1])
+    return live
+
+
 def test_archive_is_swept_after_a_run_that_was_cut_short(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """However large it is, for what came and went in that time may leave the number as it was."""
-    portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
-    live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
     careful = warehouse.with_settings(sweep_at_once_calls=0)
-    careful.sync("contacts")
-    portal.restore("contacts", dead[0])
-    portal.purge("contacts", live[1])
+    live = loaded_and_swapped(portal, careful)
     careful.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) != []
     portal.faults.add(path=f"{LIST}/batch/read", status=429, body={"policyName": "DAILY"})
@@ -154,12 +160,8 @@ def test_archive_is_swept_in_every_run_where_no_hours_lie_between(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """One restored for one purged, which no number tells, is in the next run."""
-    portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
-    live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
     always = warehouse.with_settings(sweep_at_once_calls=0, sweep_hours=0)
-    always.sync("contacts")
-    portal.restore("contacts", dead[0])
-    portal.purge("contacts", live[1])
+    loaded_and_swapped(portal, always)
     always.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []
 

@@ -300,6 +300,16 @@ def test_merge_of_arrow_tables(tmp_path: Path, file: str) -> None:
     assert name == [("Zoë 🙂\n7",)]
 
 
+def test_table_without_rows(tmp_path: Path) -> None:
+    """A table that is replaced by nothing is empty."""
+    pipeline = pipeline_to(str(tmp_path / "wanted.duckdb"))
+    people = pa.table({"id": ["1"]})
+    for rows in (people, people.slice(1)):
+        pipeline.run([rows], table_name="people", write_disposition="replace")
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT count(*) FROM people") == [(0,)]
+
+
 def test_rows_of_long_texts(tmp_path: Path) -> None:
     """Rows that take more than DuckDB's usual memory, as mails do, are merged."""
     pipeline = pipeline_to(str(tmp_path / "wanted.duckdb"))

@@ -93,8 +93,6 @@ def _read(opening: Opening) -> Items:
             table.leave_unfinished()
     elif state.watermark is None or state.working("backfill") or not kind.searchable:
         fresh = state.watermark is None
-        if kind.searchable and not state.working("backfill"):
-            run.extent(kind)  # is on its way while the definitions are
         table = yield from opening.table()
         outcome.way_in = "backfill" if fresh else "listing"
         yield from backfill(table)
