@@ -9,7 +9,7 @@ import pyarrow as pa
 from dlt.extract import DltResource
 
 from pipelines.report import RunStatus
-from sources.hubspot import Run
+from sources.hubspot import MERGE, Run
 from sources.hubspot.model import TableOutcome
 from sources.hubspot.resources import make_resource
 from sources.hubspot.state import SourceState
@@ -54,17 +54,17 @@ def run_log(run: Run, command: str, started_at: datetime) -> DltResource:
 
     A load that fails takes its rows with it, so a row never claims what the warehouse lacks.
     """
-    merge: Any = {"disposition": "merge", "strategy": "delete-insert"}
+    mode: Any = "append" if run.first_load else MERGE
     resource = make_resource(
         "_hs_runs",
         _rows(run, command, started_at),
         primary_key="run_id",
-        write_disposition=merge,
+        write_disposition=mode,
     )
     resource.apply_hints(
         table_name="_hs_run_tables",
         primary_key=("run_id", "table_name"),
-        write_disposition=merge,
+        write_disposition=mode,
         create_table_variant=True,
     )
     return resource

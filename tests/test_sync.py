@@ -5,6 +5,7 @@ from datetime import timedelta
 from conftest import Warehouse
 from truth import differences, link_differences
 
+from sources.hubspot.reference_tables import KEYS
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
 
@@ -37,6 +38,22 @@ def test_first_sync_is_complete(portal: Portal, warehouse: Warehouse) -> None:
     assert (report.status, report.exit_code) == ("ok", 0)
     assert differences(portal, warehouse, OBJECTS) == []
     assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_first_load_merges_nothing(portal: Portal, warehouse: Warehouse) -> None:
+    """The first load of a dataset goes into its tables at once, and brings every row once."""
+    seeded(portal, contacts=400)
+    warehouse.sync(*OBJECTS)
+    schemas = {name for (name,) in warehouse.rows("SELECT schema_name FROM duckdb_schemas()")}
+    assert "hubspot" in schemas
+    assert "hubspot_staging" not in schemas
+    for table in PAIRS:
+        assert warehouse.rows(f"SELECT * FROM {table} WHERE _hs_no_links IS NOT NULL") == []
+    keys = KEYS | {"_hs_rejected_values": ("table_name", "id", "property")}
+    for table, key in keys.items():
+        count = f"SELECT count(*), count(DISTINCT ({', '.join(key)})) FROM {table}"
+        ((rows, distinct),) = warehouse.rows(count)
+        assert rows == distinct > 0, table
 
 
 def test_idle_sync_costs_one_search_per_object_type(portal: Portal, warehouse: Warehouse) -> None:

@@ -31,6 +31,7 @@ from .table import REJECTS
 __all__ = ["HubSpotConfig", "Run", "hubspot", "open_run"]
 
 MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
+VERSIONS = "_dlt_version"  # holds a row before any table of a dataset does
 
 
 def open_run(config: HubSpotConfig | None = None, **settings: Any) -> Run:  # noqa: ANN401
@@ -83,21 +84,22 @@ def hubspot(
     schemas = Schemas(run, loaded)
     run.hard_delete = hard_delete
     run.begin_load([kind.table for kind in catalog])
+    run.fresh = _is_fresh(run)
 
     if run.first_load:
         run.tidy, run.before_ended = {*state.cleanup}, state.worked_until
-        yield _whole("account", reference.account(run, run.account))
-        yield _whole("object_types", reference.object_types(run, catalog, custom))
-        yield _whole("owners", reference.owners(run))
-        yield _whole("pipelines", reference.pipelines(run, loaded))
+        yield _whole(run, "account", reference.account(run, run.account))
+        yield _whole(run, "object_types", reference.object_types(run, catalog, custom))
+        yield _whole(run, "owners", reference.owners(run))
+        yield _whole(run, "pipelines", reference.pipelines(run, loaded))
     for kind in loaded:
         if run.wants(kind.table):
             yield _records(run, kind, schemas, links, hard_delete=hard_delete)
     yield _sweep(run, links)
     definitions = reference.properties(run, schemas)
-    yield _whole("properties", run.after_tables("properties", definitions, last_load=False))
+    yield _whole(run, "properties", run.after_tables("properties", definitions, last_load=False))
     labels = reference.association_labels(run, links)
-    yield _whole("association_labels", run.after_tables("association_labels", labels))
+    yield _whole(run, "association_labels", run.after_tables("association_labels", labels))
 
 
 def _records(
@@ -106,43 +108,44 @@ def _records(
     """Make the resource of one object type, with the tables its records bring along."""
     resource = make_resource(kind.table, spine.object_rows(run, kind, schemas, links))
     # variants first: they begin as copies of what the resource itself has
-    _with_links(resource, [p for p in links.pairs if kind in {p.source, p.target}])
+    _with_links(resource, run, [p for p in links.pairs if kind in {p.source, p.target}])
     resource.apply_hints(
         table_name=REJECTS,
         primary_key=("table_name", "id", "property"),
-        columns={"seen_at": {"dedup_sort": "desc"}},
-        write_disposition=MERGE,
         create_table_variant=True,
+        **_merging(run, seen_at={"dedup_sort": "desc"}),
     )
     if appends(run, SourceState(dlt.current.source_state()).table(kind.table), kind.table):
         run.appending.add(kind.table)
         return resource.apply_hints(primary_key="id", write_disposition="append")
-    columns: dict[str, Any] = {
-        "_hs_synced_at": {"dedup_sort": "desc"},
-        "_hs_deleted_at": {"hard_delete": hard_delete},  # said each time, for dlt remembers it
-    }
-    return resource.apply_hints(primary_key="id", write_disposition=MERGE, columns=columns)
+    return resource.apply_hints(
+        primary_key="id",
+        **_merging(
+            run,
+            _hs_synced_at={"dedup_sort": "desc"},
+            _hs_deleted_at={"hard_delete": hard_delete},  # said each time, for dlt remembers it
+        ),
+    )
 
 
 def _sweep(run: Run, links: Links) -> DltResource:
     rows = run.after_tables("links", sweep_links(run, links))
-    return _with_links(make_resource("links", rows), links.pairs)
+    return _with_links(make_resource("links", rows), run, links.pairs)
 
 
-def _with_links(resource: DltResource, pairs: Sequence[Pair]) -> DltResource:
+def _with_links(resource: DltResource, run: Run, pairs: Sequence[Pair]) -> DltResource:
     """Let a resource yield links too; those of a record replace its older ones."""
     for pair in pairs:
         resource.apply_hints(
             table_name=pair.table,
             merge_key="from_id",
-            write_disposition=MERGE,
-            columns={"_hs_no_links": {"hard_delete": True}},
             create_table_variant=True,
+            **_merging(run, _hs_no_links={"hard_delete": True}),
         )
     return resource
 
 
-def _whole(name: str, rows: Items) -> DltResource:
+def _whole(run: Run, name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
     resource = make_resource(name, rows)
     for table in reference_tables.TABLES[name]:
@@ -151,7 +154,20 @@ def _whole(name: str, rows: Items) -> DltResource:
             table_name=table,
             primary_key=None if scope else reference_tables.KEYS[table],
             merge_key=scope,
-            write_disposition=MERGE if scope else "replace",
             create_table_variant=True,
+            **(_merging(run) if scope else {"write_disposition": "replace"}),
         )
     return resource
+
+
+def _merging(run: Run, **columns: Any) -> dict[str, Any]:  # noqa: ANN401 - dlt's hints
+    """Return the hints by which rows take the place of older ones, where there may be any."""
+    if run.fresh:
+        return {"write_disposition": "append"}
+    return {"write_disposition": MERGE, "columns": columns}
+
+
+def _is_fresh(run: Run) -> bool:
+    """Tell whether a load brings the first rows of a dataset, each of them once."""
+    merges = run.full_refresh or run.hard_delete or not run.first_load
+    return run.copy is not None and not merges and run.copy.size(VERSIONS) == 0

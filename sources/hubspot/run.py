@@ -127,6 +127,8 @@ class Run:
     """Of these, where a record changed while the run before was at work, or numbers disagree."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
+    fresh: bool = False
+    """Whether this load brings the first rows of the dataset, so that none replaces another."""
     appending: set[str] = field(default_factory=set)
     """Tables whose rows this load adds without a merge."""
     begun_now: set[str] = field(default_factory=set)
