@@ -26,6 +26,11 @@ WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 CORE = ("contacts", "companies", "deals", "tickets")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests come first, so that the workers, which share the rest, end together."""
+    items.sort(key=lambda item: item.path.stem != "test_stateful")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_garbage() -> None:
     """What is imported is no garbage, here as for the command line."""

@@ -74,7 +74,7 @@ class Run:
     gaps: dict[str, datetime | None] = field(default_factory=dict)
     """Tables to be looked into by the next load, and when a complete new listing began, if so."""
     recounted: set[str] = field(default_factory=set)
-    """Tables to be looked into whatever their numbers are: records changed beside a backfill."""
+    """Tables to be looked into whatever their numbers: records changed beside a backfill."""
     looked_into: set[str] = field(default_factory=set)
     """Tables whose numbers differ as in the run before, for no record that it found."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
@@ -165,11 +165,9 @@ class Run:
 
     def live_count(self, table: str) -> int | None:
         """Count the live rows of a table before this load; None where nobody can tell."""
-        if self.copy is None:
-            return None
-        if self._live is None:
+        if self._live is None and self.copy is not None:
             self._live = dict(self.copy.counts(self._tables, LIVE))
-        return self._live.get(table, 0)
+        return None if self._live is None else self._live.get(table, 0)
 
     def restart(self, table: str) -> bool:
         """Tell, once a run and table, whether what the state says of it is to be forgotten."""
