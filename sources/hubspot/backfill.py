@@ -18,11 +18,12 @@ from .archive import sweep_archived
 from .decoding import Record, size_of
 from .errors import HubSpotError, RequestRejectedError
 from .exports import read_export
-from .listing import SPARE, Listing, Range
+from .listing import SPARE, Listing, Range, shards_of
 from .model import Page
 from .pages import NotKeysetError, list_page, search_page
 from .rereading import read_left
 from .run import Items, Lane, Run, wait
+from .shards import ask_division
 from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
 
@@ -251,15 +252,28 @@ def _open(table: Table, work: dict[str, Any], read: Read, start: Start) -> Listi
     def submit(after: str | None) -> Future[Page[Record]]:
         return waiting.pop(after, None) or start(partial(read, after))
 
-    saved = [{}] if work["ranges"] is None else work["ranges"]
-    return Listing(
+    saved, run = work["ranges"], table.run
+    last_id = None if work["way"] == "cursor" else work["last_id"]
+    listing = Listing(
         submit,
-        [Range(**range_) for range_ in saved],
-        in_flight=table.run.config.calls_in_flight,
-        last_id=None if work["way"] == "cursor" else work["last_id"],
+        [Range(**range_) for range_ in ([{}] if saved is None else saved)],
+        in_flight=run.config.calls_in_flight,
+        last_id=last_id,
         expected=max(0, (work["total"] or 0) - work["rows"]),
         spare=work["spare"],
     )
+    if saved is None and last_id is not None and work["total"]:
+        ask = partial(
+            ask_division,
+            table.client,
+            table.object_type,
+            work["total"],
+            last_id,
+            shards=shards_of(work["total"], run.config.calls_in_flight),
+            spare=work["spare"],
+        )
+        listing.division = run.submit(ask, lane="search")
+    return listing
 
 
 def _reader(table: Table, work: dict[str, Any]) -> Read:

@@ -22,10 +22,12 @@ WORTH = 12  # pages that a range should have left to be worth the call that divi
 
 SHARD = 75  # pages for each of the ranges that are read at the same time
 FEWEST = 8  # ranges at the same time, however few pages there are
-SPARE = 0.015  # share of the records that may be read twice, so that shards can be even
+SPARE = 0.0125  # share of the records that may be read twice, so that shards can be even
 WASTE = PAGE / 2  # records that are read twice, about, where a range ends in mid-page
 
 Submit = Callable[[str | None], Future[Page[Record]]]
+Division = tuple[Sequence[int], float]
+"""First ids of ranges to divide a listing into, and how many records less may be read twice."""
 
 
 @dataclass(slots=True)
@@ -81,6 +83,8 @@ class Listing:
         self.spare = spare
         self.read_at: datetime | None = None
         """When the oldest page yielded was asked for, since somebody last made it None."""
+        self.division: Future[Division] | None = None
+        """Where to divide a fresh listing; until that is found it is read in sequence."""
         self.ranges = list(ranges)
         self._submit = submit
         self._in_flight = in_flight
@@ -100,7 +104,7 @@ class Listing:
             NotKeysetError: ids are not in order, or a cursor inside the ids is refused.
             ContractError: the same cursor came twice.
         """
-        self._shards = min(self._in_flight, max(FEWEST, self.expected // (PAGE * SHARD)))
+        self._shards = shards_of(self.expected, self._in_flight)
         while self.ranges and (self._calls or not self._draining):
             if not self._draining:
                 self._fill()
@@ -121,8 +125,12 @@ class Listing:
 
     def _fill(self) -> None:
         """Keep the next call of every range in flight; divide ranges while calls are free."""
-        while len(self.ranges) < self._shards and self._divide():
-            pass
+        if self.division is None:
+            while len(self.ranges) < self._shards and self._divide():
+                pass
+        elif self.division.done() and _is_under_way(self.ranges[0]):
+            self._divide_at(*self.division.result())
+            self.division = None
         for range_ in self.ranges:
             if id(range_) not in self._calls and range_.beyond is None:
                 self._calls[id(range_)] = self._submit(range_.after)
@@ -147,13 +155,23 @@ class Listing:
         cuts = min(self._shards - len(self.ranges), self.spare / WASTE)
         parts = 1 + max(1, round(cuts * share))
         rest = min(self._span(fullest), fullest.stride * sizes[id(fullest)]) * (1 - 1 / parts)
-        middle = fullest.position + 1 + int(rest)
-        before = middle - 1
-        right = replace(fullest, start=middle, after=str(before), position=before, floor=before)
-        fullest.end, fullest.settled, fullest.empty_from = middle, False, None
-        self.ranges.insert(self.ranges.index(fullest) + 1, right)
-        self.spare -= WASTE
+        self._cut(fullest, fullest.position + 1 + int(rest))
         return True
+
+    def _divide_at(self, borders: Sequence[int], cost: float) -> None:
+        """Cut the only range at ids that somebody has found."""
+        self.spare -= cost
+        for border in borders:
+            if border > self.ranges[-1].position + PAGE:
+                self._cut(self.ranges[-1], border)
+
+    def _cut(self, left: Range, middle: int) -> None:
+        """Begin another range at an id."""
+        before = middle - 1
+        right = replace(left, start=middle, after=str(before), position=before, floor=before)
+        left.end, left.settled, left.empty_from = middle, False, None
+        self.ranges.insert(self.ranges.index(left) + 1, right)
+        self.spare -= WASTE
 
     def _span(self, range_: Range) -> int:
         """Count the ids that may still be unread in a range."""
@@ -232,6 +250,11 @@ class Listing:
         else:
             range_.repeats = range_.repeats + 1 if after == range_.after else 0
             range_.after = after
+
+
+def shards_of(expected: int, in_flight: int) -> int:
+    """Tell how many ranges of so many records are read at the same time."""
+    return min(in_flight, max(FEWEST, expected // (PAGE * SHARD)))
 
 
 def _started(range_: Range) -> bool:
