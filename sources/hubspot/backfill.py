@@ -18,7 +18,7 @@ from .archive import sweep_archived
 from .decoding import Record, size_of
 from .errors import HubSpotError, RequestRejectedError
 from .exports import read_export
-from .listing import SPARE, Listing, Range, shards_of
+from .listing import SPARE, Division, Listing, Range, shards_of
 from .model import Page
 from .pages import NotKeysetError, list_page, search_page
 from .rereading import read_left
@@ -28,6 +28,7 @@ from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
 
 T = TypeVar("T")
+Asked = Future[Division] | None
 
 WAYS = ("keyset", "search", "cursor")
 """How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
@@ -82,6 +83,7 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
     run = table.run
     if run.on_expected and work["total"]:
         run.on_expected(table.name, work["total"])
+    division = _ask_division(table, work) if run.config.backfill == "list" else None
     if not (work["anew"] or work.get("swept", True)):
         yield from sweep_archived(
             table,
@@ -96,7 +98,8 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
     finished = yield from _with_links(table, read_export(table, work))
     while finished is None:
         try:
-            finished = yield from _with_links(table, _list(table, work))
+            division = division or _ask_division(table, work)
+            finished = yield from _with_links(table, _list(table, work, division))
         except NotKeysetError:
             _take_next_way(table, work)
             if table.appends and work["written"] is None:
@@ -205,12 +208,23 @@ def _extent(table: Table) -> Generator[None, None, tuple[int | None, int | None]
         return None, None
 
 
-def _list(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
+def _ask_division(table: Table, work: dict[str, Any]) -> Asked:
+    """Begin to find out where to divide a listing that nothing was read of."""
+    total, last_id, run = work["total"], work["last_id"], table.run
+    if work["ranges"] is not None or work["way"] != WAYS[0] or not total or last_id is None:
+        return None
+    ask = partial(ask_division, table.client, table.object_type, total, last_id)
+    shards = shards_of(total, run.config.calls_in_flight)
+    return run.submit(partial(ask, shards=shards, spare=work["spare"]), lane="search")
+
+
+def _list(table: Table, work: dict[str, Any], division: Asked) -> Generator[Any, None, bool]:
     """List until the load is full or the listing ends; tell whether it ended."""
     run = table.run
     lane: Lane = "search" if work["way"] == "search" else "interval"
     read, start = _reader(table, work), partial(run.submit, lane=lane)
     listing = _open(table, work, read, start)
+    listing.division = division if work["way"] == WAYS[0] else None
     pages = listing.pages()
     size = LISTED if run.budget.rows > LISTED else BLOCK
     block: list[Record] = []
@@ -252,28 +266,14 @@ def _open(table: Table, work: dict[str, Any], read: Read, start: Start) -> Listi
     def submit(after: str | None) -> Future[Page[Record]]:
         return waiting.pop(after, None) or start(partial(read, after))
 
-    saved, run = work["ranges"], table.run
-    last_id = None if work["way"] == "cursor" else work["last_id"]
-    listing = Listing(
+    return Listing(
         submit,
-        [Range(**range_) for range_ in ([{}] if saved is None else saved)],
-        in_flight=run.config.calls_in_flight,
-        last_id=last_id,
+        [Range(**range_) for range_ in ([{}] if work["ranges"] is None else work["ranges"])],
+        in_flight=table.run.config.calls_in_flight,
+        last_id=None if work["way"] == WAYS[-1] else work["last_id"],
         expected=max(0, (work["total"] or 0) - work["rows"]),
         spare=work["spare"],
     )
-    if saved is None and last_id is not None and work["total"]:
-        ask = partial(
-            ask_division,
-            table.client,
-            table.object_type,
-            work["total"],
-            last_id,
-            shards=shards_of(work["total"], run.config.calls_in_flight),
-            spare=work["spare"],
-        )
-        listing.division = run.submit(ask, lane="search")
-    return listing
 
 
 def _reader(table: Table, work: dict[str, Any]) -> Read:

@@ -80,8 +80,8 @@ def divide(count: Count, total: int, last_id: int, *, shards: int, spare: float)
     Returns:
         First ids of all ranges but the first, ascending, and the records that it cost to ask.
     """
-    questions = int(ASKED * spare / PAGE)
     shards = min(shards, total // (PAGE * WORTH))
+    questions = min(int(ASKED * spare / PAGE), shards)
     if shards <= 1 or not questions:
         return [], 0
     parts = [_part(count(0, last_id), total, last_id)]
