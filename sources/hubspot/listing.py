@@ -22,7 +22,7 @@ WORTH = 12  # pages that a range should have left to be worth the call that divi
 
 SHARD = 75  # pages for each of the ranges that are read at the same time
 FEWEST = 8  # ranges at the same time, however few pages there are
-SPARE = 0.0125  # share of the records that may be read twice, so that shards can be even
+SPARE = 0.015  # share of the records that may be read twice, so that shards can be even
 WASTE = PAGE / 2  # records that are read twice, about, where a range ends in mid-page
 
 Submit = Callable[[str | None], Future[Page[Record]]]
