@@ -11,7 +11,7 @@ from functools import partial
 
 from .changes import Hit, in_range
 from .client import Client
-from .errors import RequestRejectedError
+from .errors import HubSpotError
 from .listing import WASTE, WORTH, Division
 from .model import ObjectType, Page
 from .pages import PAGE
@@ -42,7 +42,7 @@ class Part:
     @property
     def span(self) -> int:
         """How many ids there are."""
-        return self.last + 1 - self.start
+        return max(1, self.last + 1 - self.start)
 
     @property
     def is_even(self) -> bool:
@@ -59,11 +59,11 @@ def ask_division(
     shards: int,
     spare: float,
 ) -> Division:
-    """Ask HubSpot where to divide a listing; see `divide`. Nowhere, if it refuses to count."""
+    """Ask HubSpot where to divide a listing; see `divide`. Nowhere, if it does not answer."""
     count = partial(in_range, client, object_type)
     try:
         return divide(count, total, last_id, shards=shards, spare=spare)
-    except RequestRejectedError:  # then it is divided by what is seen of it
+    except HubSpotError:  # the listing meets what is grave itself, else it is divided as it goes
         return [], 0
 
 
@@ -101,7 +101,8 @@ def divide(count: Count, total: int, last_id: int, *, shards: int, spare: float)
 
 def _part(page: Page[Hit], records: int, last: int) -> Part:
     """Make a part of what a search has found up to an id."""
-    ids = [int(hit.id) for hit in page.results if hit.id.isdigit()] or [last]
+    told = [int(hit.id) for hit in page.results if hit.id.isdigit()]
+    ids = [id_ for id_ in told if id_ <= last] or [last]
     stride = (max(ids) - min(ids)) / max(1, len(ids) - 1)
     return Part(min(ids), last, records, max(1.0, stride))
 
