@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import duckdb
 from conftest import Warehouse
 from truth import differences, link_differences
 
@@ -54,6 +55,20 @@ def test_first_load_merges_nothing(portal: Portal, warehouse: Warehouse) -> None
         count = f"SELECT count(*), count(DISTINCT ({', '.join(key)})) FROM {table}"
         ((rows, distinct),) = warehouse.rows(count)
         assert rows == distinct > 0, table
+
+
+def test_rows_that_no_state_tells_of_are_replaced(portal: Portal, warehouse: Warehouse) -> None:
+    """Where dlt's own tables were emptied, the next sync reads all anew and doubles nothing."""
+    seeded(portal, contacts=100)
+    warehouse.sync("contacts", "companies")
+    with duckdb.connect(str(warehouse.path)) as connection:
+        for table in ("_dlt_version", "_dlt_pipeline_state", "_dlt_loads"):
+            connection.execute(f"DELETE FROM hubspot.{table}")
+    assert warehouse.sync("contacts", "companies").exit_code == 0
+    both = {table: table for table in ("contacts", "companies")}
+    assert warehouse.rows("SELECT id FROM contacts GROUP BY id HAVING count(*) > 1") == []
+    assert differences(portal, warehouse, both) == []
+    assert link_differences(portal, warehouse, {"contacts_to_companies": tuple(both)}) == []
 
 
 def test_idle_sync_costs_one_search_per_object_type(portal: Portal, warehouse: Warehouse) -> None:

@@ -84,7 +84,7 @@ def hubspot(
     schemas = Schemas(run, loaded)
     run.hard_delete = hard_delete
     run.begin_load([kind.table for kind in catalog])
-    run.fresh = _is_fresh(run)
+    run.fresh = _is_fresh(run, state, loaded)
 
     if run.first_load:
         run.tidy, run.before_ended = {*state.cleanup}, state.worked_until
@@ -167,7 +167,9 @@ def _merging(run: Run, **columns: Any) -> dict[str, Any]:  # noqa: ANN401 - dlt'
     return {"write_disposition": MERGE, "columns": columns}
 
 
-def _is_fresh(run: Run) -> bool:
+def _is_fresh(run: Run, state: SourceState, loaded: Sequence[ObjectType]) -> bool:
     """Tell whether a load brings the first rows of a dataset, each of them once."""
     merges = run.full_refresh or run.hard_delete or not run.first_load
-    return run.copy is not None and not merges and run.copy.size(VERSIONS) == 0
+    if run.copy is None or merges or state.portal_id is not None:
+        return False
+    return not any(run.copy.size(table) for table in (VERSIONS, *(kind.table for kind in loaded)))

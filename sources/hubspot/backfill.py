@@ -75,7 +75,7 @@ def appends(run: Run, state: TableState, table: str) -> bool:
     if state.working("refused"):  # ids that a load left; their rows may be there
         return False
     written: int | None = work.get("written", 0)
-    return run.fresh or run.copy.size(table) == written
+    return run.copy.size(table) == written
 
 
 def _read_all(table: Table, work: dict[str, Any]) -> Items:
