@@ -52,7 +52,9 @@ RUN_TABLES: pa.Schema = pa.schema(
 def run_log(run: Run, command: str, started_at: datetime) -> DltResource:
     """Make the resource that ends every load of a run with the run's rows as they stand.
 
-    A load that fails takes its rows with it, so a row never claims what the warehouse lacks.
+    A load is not one transaction: where it fails or is killed in the middle, its rows may be there
+    and claim what did not arrive. The state is not, so the next run brings it. In a run's first
+    load no row of the run can be there yet, so they are added without a merge.
     """
     mode: Any = "append" if run.first_load else MERGE
     resource = make_resource(

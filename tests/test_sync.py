@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import duckdb
+import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
@@ -57,16 +58,23 @@ def test_first_load_merges_nothing(portal: Portal, warehouse: Warehouse) -> None
         assert rows == distinct > 0, table
 
 
-def test_rows_that_no_state_tells_of_are_replaced(portal: Portal, warehouse: Warehouse) -> None:
-    """Where dlt's own tables were emptied, the next sync reads all anew and doubles nothing."""
+@pytest.mark.parametrize(
+    "emptied", [("_dlt_version",), ("contacts", "companies")], ids=["by_hand", "by_a_kill"]
+)
+def test_rows_that_no_state_tells_of_are_replaced(
+    portal: Portal, warehouse: Warehouse, emptied: tuple[str, ...]
+) -> None:
+    """Where dlt's tables were emptied, or a first load was killed, nothing is doubled."""
     seeded(portal, contacts=100)
     warehouse.sync("contacts", "companies")
     with duckdb.connect(str(warehouse.path)) as connection:
-        for table in ("_dlt_version", "_dlt_pipeline_state", "_dlt_loads"):
+        for table in ("_dlt_pipeline_state", "_dlt_loads", *emptied):
             connection.execute(f"DELETE FROM hubspot.{table}")
     assert warehouse.sync("contacts", "companies").exit_code == 0
     both = {table: table for table in ("contacts", "companies")}
-    assert warehouse.rows("SELECT id FROM contacts GROUP BY id HAVING count(*) > 1") == []
+    for table, key in {"contacts": ("id",), "properties": KEYS["properties"]}.items():
+        doubled = f"SELECT 1 FROM {table} GROUP BY {', '.join(key)} HAVING count(*) > 1"
+        assert warehouse.rows(doubled) == [], table
     assert differences(portal, warehouse, both) == []
     assert link_differences(portal, warehouse, {"contacts_to_companies": tuple(both)}) == []
 

@@ -28,7 +28,7 @@ from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
 
 T = TypeVar("T")
-Asked = Future[Division] | None
+Asked = Future[Division] | None  # None where nothing is to be divided
 
 WAYS = ("keyset", "search", "cursor")
 """How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
