@@ -74,6 +74,22 @@ def test_records_that_go_while_they_are_listed(portal: Portal, warehouse: Wareho
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+def test_change_that_bears_an_earlier_instant(portal: Portal, warehouse: Warehouse) -> None:
+    """A change during a listing, stamped some seconds before it was to be seen, is found."""
+    portal.reset(SeedSpec(contacts=300, properties=12, companies=0, deals=0, tickets=0))
+    ids = list(portal.records("contacts"))
+
+    def change(_: Portal) -> None:
+        stamp = portal.clock.now_ms() - 8_000
+        portal.update("contacts", ids[3], {"city": "New"}, at=stamp)
+
+    portal.mutations.add(path=LIST, nth=3, operations=change)
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS)
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
 @pytest.mark.parametrize("settings", [{}, {"load_rows": 200, "sweep_at_once_calls": 0}])
 def test_record_restored_before_the_archive_is_read(
     portal: Portal, warehouse: Warehouse, settings: dict[str, int]

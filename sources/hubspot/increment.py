@@ -26,13 +26,17 @@ from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table
 from .walking import next_hits
 
+STAMPED_BEFORE = timedelta(seconds=10)
+"""How long a change may bear its instant before it is seen; whole seconds are within it."""
+
 
 def look(
     run: Run, object_type: ObjectType, state: TableState
 ) -> Generator[None, None, changes.Peek]:
     """Ask once what changed since the watermark and how many records live: an idle run's call."""
     since = (state.watermark or run.now()) - run.lookback
-    since = max(since, state.listed_at or since)
+    if state.listed_at:
+        since = max(since, state.listed_at - STAMPED_BEFORE)
     state.begin("increment", started_at=to_text(run.now()), since=to_text(since), after_id="0")
     call = partial(changes.newest, run.client_for(object_type.table), object_type, since)
     try:
