@@ -80,7 +80,7 @@ def test_change_that_bears_an_earlier_instant(portal: Portal, warehouse: Warehou
     ids = list(portal.records("contacts"))
 
     def change(_: Portal) -> None:
-        stamp = portal.clock.now_ms() - 8_000
+        stamp = portal.clock.now_ms() - 2_500
         portal.update("contacts", ids[3], {"city": "New"}, at=stamp)
 
     portal.mutations.add(path=LIST, nth=3, operations=change)

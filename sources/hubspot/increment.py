@@ -26,7 +26,7 @@ from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table
 from .walking import next_hits
 
-STAMPED_BEFORE = timedelta(seconds=10)
+STAMPED_BEFORE = timedelta(seconds=3)
 """How long a change may bear its instant before it is seen; whole seconds are within it."""
 
 
