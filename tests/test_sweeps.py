@@ -71,6 +71,29 @@ def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+@pytest.mark.parametrize("settings", [{}, {"sweep_at_once_calls": 0}], ids=["small", "large"])
+def test_columns_that_tombstones_lack(
+    portal: Portal, warehouse: Warehouse, settings: dict[str, int]
+) -> None:
+    """A column that is new, or of another type, is filled for archived records as well."""
+    portal.reset(SeedSpec(contacts=50, archived=0.1, deals=0, tickets=0, properties=12))
+    dead = list(portal.records("contacts", archived=True))
+    text = {"type": "string", "fieldType": "text"}
+    portal.create_property("contacts", text | {"name": "size"})
+    portal.set_calculated("contacts", dead[0], {"size": "12"})
+    careful = warehouse.with_settings(**settings)
+    careful.sync("contacts")
+    portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
+    portal.create_property("contacts", text | {"name": "tint"})
+    portal.set_calculated("contacts", dead[1], {"tint": "red"})
+    careful.sync("contacts", refresh_schema=True)
+    filled = "SELECT id, size_number, tint FROM contacts WHERE tint = 'red' OR size_number = 12"
+    assert {*warehouse.rows(filled)} == {(dead[0], 12, None), (dead[1], None, "red")}
+    portal.set_calculated("contacts", dead[1], {"tint": "blue"})
+    careful.sync("contacts", full_refresh=True)
+    assert warehouse.table("contacts")[dead[1]]["tint"] == "blue"
+
+
 def loaded_and_swapped(portal: Portal, warehouse: Warehouse) -> list[str]:
     """Load contacts, then restore one and purge another, which no number tells; return live ids."""
     portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))

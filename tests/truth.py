@@ -32,6 +32,8 @@ def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -
         rejected = _rejected(warehouse, table)
         for id_ in truth.keys() & live.keys():
             found += _record(table, truth[id_], live[id_], columns, rejected)
+        for id_ in archived.keys() & dead:
+            found += _record(table, archived[id_], rows[id_], columns, rejected)
     return sorted(found)
 
 

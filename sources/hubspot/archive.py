@@ -89,11 +89,16 @@ def is_due(
     Without the warehouse nobody can tell that it did not.
     """
     was_cut_off = run.copy and state.watermark and run.before_ended is None
-    hours = 0 if at_once or was_cut_off else run.config.sweep_hours
+    known = state.sweep("archive")
+    hours = 0 if at_once or was_cut_off or _came_since(known) else run.config.sweep_hours
     calls = calls_of(state)
-    return sweeps.is_due(
-        run, source, state.sweep("archive"), calls=calls, tables=[table], hours=hours
-    )
+    return sweeps.is_due(run, source, known, calls=calls, tables=[table], hours=hours)
+
+
+def _came_since(known: dict[str, Any]) -> bool:
+    """Tell whether columns came to the table since the last whole sweep of it began."""
+    came, swept = to_instant(known.get("columns_at")), to_instant(known.get("swept_at"))
+    return came is not None and swept is not None and came >= swept
 
 
 def calls_of(state: TableState) -> int:
@@ -147,12 +152,14 @@ def _list(
 
 
 def _news(table: Table, known: dict[str, Any]) -> Callable[[Record], bool]:
-    """Make the test whether an archived record is new to the warehouse.
+    """Make the test whether an archived record is new to the warehouse, or its values may be.
 
     Where the warehouse keeps no tombstones, it is the date that tells.
     """
     run, floor = table.run, to_instant(known.get("swept_at"))
     archived, merged = _archived(table), set(_dead(table, "merged"))
+    if not table.appends and archived and (floor is None or _came_since(known)):
+        archived.clear()  # a table read anew, or columns that its tombstones lack
 
     def is_news(record: Record) -> bool:
         at = instant_ms(record.archivedAt)

@@ -19,24 +19,28 @@ def compare(
     schema: TableSchema,
     records: Sequence[Record],
     own: Sequence[str] = (),
+    *,
+    archived: bool = False,
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Compare records with the live rows of their table.
+    """Compare records with the live rows of their table, or archived ones with its tombstones.
 
     Args:
         run: the run.
         copy: the warehouse.
         schema: the property columns that are compared; those that the records were decoded by.
-        records: live ones.
+        records: all live, or all archived.
         own: columns of ours that are compared too, such as `_hs_updated_at`.
+        archived: which of both.
 
     Returns:
-        The columns that differ, by id, and the ids that the table has no live row of.
+        The columns that differ, by id, and the ids that the table has no such row of.
     """
     columns = [*(column.name for column in schema.columns), *own]
     batch = to_batch(records, schema, synced_at=run.now(), strip_nul=run.strip_nul)
     theirs = _rows(batch.rows, columns)
     found = copy.rows(schema.table, ("id", "_hs_deleted_at", *columns), list(theirs))
-    ours = {row[0]: [_plain(value) for value in row[2:]] for row in found if row[1] is None}
+    held = [row for row in found if (row[1] is not None) is archived]
+    ours = {row[0]: [_plain(value) for value in row[2:]] for row in held}
     differing = {
         id_: [
             name

@@ -70,17 +70,28 @@ class Schemas:
         facts = describe(schema.columns, definitions)
         source.cache(_cache_name(table), msgspec.to_builtins(facts), now=self._run.now())
         self._run.schema_changes += compare_facts(table, before, facts, known)
-        if before is not None and object_type.searchable:
-            self._owe(source.table(table), before, facts, known)
+        if before is not None:
+            self._owe(object_type, source.table(table), before, facts, known)
         self.read[table], self.columns[table] = definitions, _current([*known, *new], facts)
         self._run.refreshed.add(table)
         self.since[table] = source.note_columns(table, new, at=self._run.now())
         return _schema(table, [*known, *new], facts)
 
-    def _owe(self, state: TableState, before: Facts, facts: Facts, known: Sequence[Column]) -> None:
+    def _owe(
+        self,
+        object_type: ObjectType,
+        state: TableState,
+        before: Facts,
+        facts: Facts,
+        known: Sequence[Column],
+    ) -> None:
         """Owe the columns that came since the definitions were last read."""
         old = {column.name for column in known}
         came = [(name, fact.property) for name, fact in facts.items() if name not in before]
+        if came:
+            state.sweep("archive")["columns_at"] = to_text(self._run.now())
+        if not object_type.searchable:
+            return  # each run lists it whole
         for part in batches(came, changes.GROUPS):
             state.owed.append(
                 {

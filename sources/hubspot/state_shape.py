@@ -69,6 +69,8 @@ class Archive(msgspec.Struct):
     calls: int = 0
     ranges: list[Range] | None = None
     started_at: datetime | None = None
+    columns_at: datetime | None = None
+    """When columns last came, which the tombstones of an older sweep lack."""
 
 
 class Calculated(msgspec.Struct):

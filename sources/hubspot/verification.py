@@ -90,7 +90,7 @@ class Verification:
         suspects |= listed.keys() ^ held.keys()
         suspects |= {id_ for id_ in both if instant_ms(listed[id_]) != held[id_]}
         if self.tombstones:
-            suspects |= yield from self._differently_dead(kind, schema)
+            both |= yield from self._dead(kind, schema, suspects, check)
         chosen = sorted(both - suspects)
         chosen = random.sample(chosen, min(max(self.sample, 0), len(chosen)))
         check.compared += len(chosen)
@@ -121,8 +121,11 @@ class Verification:
         for part in batches(ids, JUDGED):
             numbers = [id_ for id_ in part if id_.isdigit()]  # no other id is HubSpot's
             live = yield from self._read(kind, schema, numbers)
-            gone = yield from self._read(kind, schema, live.missing, archived=True)
+            kept = _kept(schema)
+            gone = yield from self._read(kind, kept, live.missing, archived=True)
             differing, _ = compare(self.run, self.copy, schema, live.records, OWN)
+            dead, _ = compare(self.run, self.copy, kept, gone.records, archived=True)
+            differing |= dead
             rows: defaultdict[str, list[tuple[str, str | None]]] = defaultdict(list)
             columns = ("id", "_hs_deletion", "_hs_merged_into", "_hs_deleted_at")
             for id_, deletion, into, at in self.copy.rows(kind.table, columns, part):
@@ -147,25 +150,39 @@ class Verification:
         return held, doubled
 
     def _look(
-        self, schema: TableSchema, suspects: set[str], check: Check, records: Sequence[Record]
+        self,
+        schema: TableSchema,
+        suspects: set[str],
+        check: Check,
+        records: Sequence[Record],
+        *,
+        archived: bool = False,
     ) -> None:
         """Compare every value of a page of records."""
-        differing, _ = compare(self.run, self.copy, schema, records)
+        differing, _ = compare(self.run, self.copy, schema, records, archived=archived)
         suspects.update(differing)
         check.compared += len(records)
 
-    def _differently_dead(
-        self, kind: ObjectType, schema: TableSchema
+    def _dead(
+        self, kind: ObjectType, schema: TableSchema, suspects: set[str], check: Check
     ) -> Generator[None, None, set[str]]:
-        """Name the ids that portal and warehouse do not both take for archived, or merged."""
+        """Tell the ids that both portal and warehouse take for archived.
+
+        Suspects are those that only one does, or that are not merged alike; and where every value
+        is compared, those of which one differs.
+        """
         columns, dead = ("id", "_hs_deletion", "_hs_merged_into"), "_hs_deleted_at IS NOT NULL"
         rows = [row for part in self.copy.values(kind.table, columns, dead) for row in part]
         merged = {id_: into for id_, deletion, into in rows if deletion == "merged"}
         archived = {id_ for id_, deletion, _ in rows if deletion == "archived"}
-        suspects: set[str] = set()
+        both: set[str] = set()
+        whole, kept = self.sample < 0, _kept(schema)
+        look = partial(self._look, kept, suspects, check, archived=True) if whole else None
+        decoder = RecordDecoder(kept) if whole else None
         try:
-            listed = yield from list_ids(self.run, kind, archived=True)
+            listed = yield from list_ids(self.run, kind, decoder, archived=True, look=look)
             suspects |= (listed.keys() - merged) ^ archived
+            both = listed.keys() & archived
         except RequestRejectedError:  # an object type without an archive
             pass
         try:
@@ -173,7 +190,7 @@ class Verification:
             suspects |= {id_ for id_, into in told.items() if merged.get(id_) != into}
         except RequestRejectedError:  # no search by this property
             pass
-        return suspects
+        return both
 
     def _merged(
         self, kind: ObjectType, schema: TableSchema
@@ -244,8 +261,13 @@ class Verification:
         if not self.tombstones or (fate[0] == "purged" and ("archived", None) not in rows):
             return None
         if fate in rows:
-            return None
+            return "wrong" if any(differing) else None
         return "wrong" if rows else "missing"
+
+
+def _kept(schema: TableSchema) -> TableSchema:
+    """Return the columns that a tombstone keeps: all but those that change without a trace."""
+    return sub_schema(schema, [one for one in schema.columns if one not in schema.calculated])
 
 
 def read_usage(client: Client) -> dict[str, int]:
