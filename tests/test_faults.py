@@ -250,6 +250,17 @@ def test_listing_that_comes_back_short(
     assert apart(portal, warehouse, "contacts") == []
 
 
+def test_search_that_tells_no_number(portal: Portal, warehouse: Warehouse) -> None:
+    """A run that cannot count the records says that no purge is found."""
+    first = seeded(portal)["contacts"][0]
+    warehouse.sync("contacts")
+    body = {"results": [{"id": first, "properties": {"lastmodifieddate": "2020-01-01T00:00:00Z"}}]}
+    portal.faults.add(path="/contacts/search", status=200, body=body)
+    report = warehouse.sync("contacts")
+    assert report.exit_code == 0
+    assert any("no number of records" in warning for warning in report.warnings)
+
+
 def test_most_of_a_table_disappears(portal: Portal, warehouse: Warehouse) -> None:
     """Where most of a table is gone the run stops with its name, and touches nothing of it.
 

@@ -50,6 +50,11 @@ def look(
             f"HubSpot's search for {object_type.table} names neither records nor their number.",
             remedy="Run the sync again; what changed is read then. If it stays, report it.",
         )
+    if peek.total is None:
+        run.outcome_of(object_type.table).error = (
+            f"HubSpot's search for {object_type.table} tells no number of records, so those that "
+            "were purged are found by `hubspot-elt verify` alone."
+        )
     if state.unexplained == [peek.total, live]:
         run.looked_into.add(object_type.table)
     state.unexplained = []  # once: the next run looks into it again
