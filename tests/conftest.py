@@ -23,6 +23,7 @@ from sources.hubspot_emulator.settings import Limits
 from sources.hubspot_emulator.store import Portal
 
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
+UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing
 CORE = ("contacts", "companies", "deals", "tickets")
 
 
@@ -62,6 +63,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings, or the working directory, of the machine it runs on."""
     for name in own_settings():
         monkeypatch.delenv(name)
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", UNPACKED)
     monkeypatch.chdir(tmp_path)
 
 
