@@ -71,6 +71,27 @@ def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+def test_what_changed_beside_records_of_another_table(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """Links and calculated values of tables at rest are right a run after one of a busy portal."""
+    portal.reset(SeedSpec(contacts=60, companies=20, tickets=0, properties=12))
+    firm, deal = next((a, b) for a, b, *_ in portal.associations("companies", "deals"))
+
+    def change(_: Portal) -> None:
+        portal.update("contacts", next(iter(portal.records("contacts"))), {"city": "New"})
+        portal.dissociate("companies", firm, "deals", deal)
+        portal.set_calculated("companies", firm, {"num_associated_contacts": "77"})
+
+    portal.mutations.add(path=f"{LINKS}deals/deals/batch/read", nth=1, operations=change)
+    objects = ("contacts", "companies", "deals")
+    warehouse.sync(*objects)
+    warehouse.sync(*objects)
+    assert differences(portal, warehouse, {table: table for table in objects}) == []
+    ends = {"companies_to_deals": ("companies", "deals")}
+    assert link_differences(portal, warehouse, ends) == []
+
+
 @pytest.mark.parametrize("settings", [{}, {"sweep_at_once_calls": 0}], ids=["small", "large"])
 def test_columns_that_tombstones_lack(
     portal: Portal, warehouse: Warehouse, settings: dict[str, int]

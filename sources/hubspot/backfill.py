@@ -22,10 +22,11 @@ from .listing import SPARE, Division, Listing, Range, shards_of
 from .model import Page
 from .pages import NotKeysetError, list_page, search_page
 from .rereading import read_left
-from .run import Items, Lane, Run, wait
+from .run import Items, Lane, Run
 from .shards import ask_division
 from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
+from .waiting import wait
 
 T = TypeVar("T")
 Asked = Future[Division] | None  # None where nothing is to be divided
@@ -192,10 +193,9 @@ def _total(table: Table) -> Generator[None, None, int | None]:
     """Ask how many records live now."""
     call = partial(changes.extent, table.client, table.object_type)
     try:
-        total, _ = yield from wait(table.run.submit(call, lane="search"))
+        return (yield from wait(table.run.submit(call, lane="search")))[0]
     except RequestRejectedError:
         return None
-    return total
 
 
 def _extent(table: Table) -> Generator[None, None, tuple[int | None, int | None]]:

@@ -16,9 +16,10 @@ from .listing import WORTH, Listing, Range
 from .model import Copy
 from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
-from .run import Items, Run, wait
+from .run import Items, Run
 from .state import SourceState, TableState, to_instant, to_text
 from .table import BLOCK, Table
+from .waiting import wait
 
 
 def sweep_calculated(table: Table) -> Items:

@@ -26,8 +26,9 @@ from .listing import Listing, Range
 from .model import LIVE, Copy, ObjectType, TableSchema
 from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
-from .run import Items, Run, wait, wait_all
+from .run import Items, Run
 from .table import BLOCK, Table
+from .waiting import wait, wait_all
 
 Part = tuple[int, int | None]
 """Ids above the first number, up to the second; to the end where that is None."""

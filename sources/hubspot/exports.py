@@ -18,9 +18,10 @@ from typing import Any
 from .errors import RateLimitedError, RequestRejectedError, ScopeMissingError
 from .export_fetch import ExportUnusableError, Opened, fetch, start
 from .pages import PAGE, URL_PROPERTIES
-from .run import Run, wait
+from .run import Run
 from .state import SourceState, to_instant, to_text
 from .table import Table, emit, links_of_backfill, note_loaded
+from .waiting import wait
 
 PER_DAY = 30  # exports in 24 hours, whoever starts them
 CALLS = 8  # of an export, about: its start, its status, its count, two batch reads of the sample

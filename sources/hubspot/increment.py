@@ -21,9 +21,10 @@ from .model import ObjectType
 from .pages import PAGE
 from .reading import BATCH
 from .rereading import read_ids, read_left
-from .run import Items, Run, wait
+from .run import Items, Run
 from .state import TableState, to_instant, to_text
 from .table import BLOCK, Table
+from .waiting import wait, wait_until
 from .walking import next_hits
 
 STAMPED_BEFORE = timedelta(seconds=3)
@@ -39,10 +40,13 @@ def look(
         since = max(since, state.listed_at - STAMPED_BEFORE)
     state.begin("increment", started_at=to_text(run.now()), since=to_text(since), after_id="0")
     call = partial(changes.newest, run.client_for(object_type.table), object_type, since)
+    run.looking.add(object_type.table)
     try:
         peek = yield from wait(run.submit(call, lane="search"))
     except RequestRejectedError:  # no search without a filter: walk the changes, count nothing
         peek = changes.Peek(None, [], complete=False)
+    finally:
+        run.looking.discard(object_type.table)
     run.totals[object_type.table] = peek.total
     live = run.live_count(object_type.table)
     if live and peek.complete and peek.total is None and not peek.rows:
@@ -79,6 +83,7 @@ def note_changes(
         at = changes.modified_ms(hit, object_type)
         if at <= ended_ms and (at >= began_ms or at > state.recent.get(hit.id, -1)):
             run.overlapped.add(object_type.table)
+            run.was_beside = True
             if at <= surely_ms and "owed" in state.sweep("census"):
                 run.recounted.add(object_type.table)
 
@@ -109,6 +114,8 @@ def increment(table: Table, peek: changes.Peek) -> Items:
         return
     if not _explains(table, peek.total):
         run.overlapped.add(table.name)
+    if run.copy is not None:  # else a table may be read alone, and nothing else is swept
+        yield from wait_until(lambda: not run.looking)
     yield from sweep_archived(table)
     if table.name not in run.unfinished:
         yield from sweep_calculated(table)

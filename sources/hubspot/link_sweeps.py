@@ -16,8 +16,9 @@ from .clock import BEHIND
 from .links import Links, is_one_way
 from .model import LIVE, Copy
 from .reading import batches
-from .run import Items, Run, wait
+from .run import Items, Run
 from .state import SourceState
+from .waiting import wait
 
 
 def sweep_links(run: Run, links: Links) -> Items:

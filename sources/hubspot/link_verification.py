@@ -7,8 +7,9 @@ from functools import partial
 from .associations import BATCH, COLUMNS, Link, Pair, read_links
 from .model import LIVE, Copy
 from .reading import batches
-from .run import Run, wait_all
+from .run import Run
 from .verification import Check, Verification
+from .waiting import wait_all
 
 AT_ONCE = 8 * BATCH  # ids whose links are asked for at the same time
 

@@ -19,8 +19,9 @@ from .decoding import Record
 from .errors import HubSpotError, NotFoundError, ScopeMissingError, is_absent
 from .model import ObjectType
 from .reading import batches
-from .run import Items, Run, wait
+from .run import Items, Run
 from .state import SourceState
+from .waiting import wait
 
 Calls = list[tuple[Pair, list[str], Future[dict[str, Sequence[Link]]]]]
 T = TypeVar("T")

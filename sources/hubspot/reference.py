@@ -20,9 +20,10 @@ from .errors import ContractError, HubSpotError, is_absent
 from .links import Links
 from .model import Account, ObjectType, Page
 from .reference_tables import Row, to_rows
-from .run import Items, Run, wait
+from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
+from .waiting import wait
 
 LABELS_MAX_AGE = timedelta(hours=12)
 _decode_page = msgspec.json.Decoder(Page[dict[str, Any]]).decode

@@ -5,8 +5,9 @@ from functools import partial
 
 from .errors import HubSpotError, RequestRejectedError
 from .reading import Found, batches, read_batch
-from .run import Items, wait
+from .run import Items
 from .table import BLOCK, Table, emit, note_loaded
+from .waiting import wait
 
 
 def read_ids(table: Table, ids: Sequence[str]) -> Items:

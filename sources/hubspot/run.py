@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from .errors import (
 )
 from .loads import LoadBudget
 from .model import LIVE, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
+from .waiting import wait_until
 
 T = TypeVar("T")
 Items = Generator[Any, None, None]
@@ -125,6 +126,10 @@ class Run:
     """Tables in which something changed lately: in this run, or within the lookback before it."""
     overlapped: set[str] = field(default_factory=set)
     """Of these, where a record changed while the run before was at work, or numbers disagree."""
+    looking: set[str] = field(default_factory=set)
+    """Tables of which it is not known yet what changed."""
+    was_beside: bool = False
+    """Whether a record of any table is known to have changed while the run before was at work."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     fresh: bool = False
@@ -183,8 +188,7 @@ class Run:
         """Run a resource when all object tables are done: of the last load, or of each."""
         self.open_tails.add(name)
         try:
-            while self.open_tables:
-                yield None
+            yield from wait_until(lambda: not self.open_tables)
             if not last_load or not (self.stopped or self.unfinished):
                 yield from rows
         finally:
@@ -283,18 +287,3 @@ class Run:
         final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)
         if final or isinstance(error, DailyQuotaError | ConfigError):
             self.stopped = error
-
-
-def wait(future: Future[T]) -> Generator[None, None, T]:
-    """Yield None until a call in flight is done, so that other tables go on; return its result."""
-    while not future.done():
-        yield None
-    return future.result()
-
-
-def wait_all(futures: Iterable[Future[T]]) -> Generator[None, None, list[T]]:
-    """Wait for several calls in flight; return their results in order."""
-    calls = list(futures)
-    while not all(call.done() for call in calls):
-        yield None
-    return [call.result() for call in calls]

@@ -15,8 +15,9 @@ from .errors import ContractError
 from .model import Column, ObjectType, TableSchema
 from .properties import Definition, pack, read_definitions, to_schema, unpack
 from .reading import batches
-from .run import Run, wait
+from .run import Run
 from .state import SourceState, TableState, to_text
+from .waiting import wait
 
 MAX_AGE = timedelta(hours=12)
 

@@ -2,9 +2,10 @@
 
 HubSpot keeps no feed of these. A sweep of a single call is made in every run as long as anything
 changes. One of a few calls is made in a run after one during which a record changed, for something
-else may have changed behind what that run had read. Where nothing does, every other run makes both,
-so that of any two runs in a row at least one does. A larger one is made on a schedule, out of the
-share of the day's calls that is set aside for it.
+else may have changed behind what that run had read; of tables whose own records did not, out of the
+share of the day's calls that is set aside for sweeps. Where nothing does, every other run makes
+both, so that of any two runs in a row at least one does. A larger one is made on a schedule, out of
+the same share.
 """
 
 from collections.abc import Collection
@@ -39,7 +40,9 @@ def is_due(
     if calls <= run.config.sweep_at_once_calls:
         stirred = run.active if calls <= 1 else run.overlapped
         is_settled = known.pop("settled", False)
-        return not is_settled or not hours or not stirred.isdisjoint(tables)
+        if not is_settled or not hours or not stirred.isdisjoint(tables):
+            return True
+        return run.was_beside and _spend(run, source, calls)
     last = to_instant(known.get("swept_at"))
     if last is not None and run.now() - last < timedelta(hours=hours):
         return False

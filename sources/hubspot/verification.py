@@ -23,7 +23,8 @@ from .decoding import Record, RecordDecoder
 from .errors import HubSpotError, RequestRejectedError
 from .model import LIVE, Copy, ObjectType, TableSchema
 from .reading import Found, batches, read_batch
-from .run import Run, wait, wait_all
+from .run import Run
+from .waiting import wait, wait_all
 from .walking import next_hits
 
 KINDS = ("missing", "extra", "stale", "wrong")

@@ -7,7 +7,8 @@ from functools import partial
 from .changes import Hit, modified_ms
 from .errors import ContractError
 from .model import ObjectType, Page
-from .run import Run, wait
+from .run import Run
+from .waiting import wait
 
 EMPTY_PAGES = 50  # in a row, before it is no accident
 
