@@ -136,7 +136,8 @@ def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
             older = f"{LIVE} AND _hs_synced_at < %s"
             if since and not copy.counts([table], older, since)[table]:
                 del run.gaps[table]  # the new listing brought every row there is
-        fresh = known.keys() - compared - run.gaps.keys() - (run.looked_into - run.recounted)
+        settled = run.looked_into - run.recounted - run.overlapped
+        fresh = known.keys() - compared - run.gaps.keys() - settled
         counts = copy.counts(sorted(fresh), LIVE)
     for table, live in counts.items():
         if live != known[table] or table in run.recounted:

@@ -85,6 +85,7 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
         f"UPDATE contacts SET _hs_updated_at = '2020-01-01 00:00:00Z' WHERE id = '{ids[3]}'",
         f"UPDATE contacts SET firstname = 'Nobody' WHERE id = '{ids[4]}'",
         f"UPDATE contacts SET firstname = 'Nobody' WHERE id = '{dead[1]}'",
+        f"UPDATE contacts SET _hs_deleted_at = '2020-01-01 00:00:00Z' WHERE id = '{dead[2]}'",
         f"DELETE FROM contacts WHERE {one.format('merged')}",
         f"DELETE FROM contacts WHERE {one.format('archived')}",
     )
@@ -92,7 +93,7 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
     row = results(report)["contacts"]
     assert report.exit_code == 8
     assert {*row["ids"]["extra"]} == {"999", "odd", ids[2]}
-    assert (row["ids"]["stale"], {*row["ids"]["wrong"]}) == ([ids[3]], {ids[4], dead[1]})
+    assert (row["ids"]["stale"], {*row["ids"]["wrong"]}) == ([ids[3]], {ids[4], *dead[1:3]})
     assert ids[0] in row["ids"]["missing"]
     assert len(row["ids"]["missing"]) == 3
     kept = synced.rows("SELECT ids, result FROM _hs_verifications WHERE table_name = 'contacts'")
@@ -100,7 +101,7 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
     repaired = compare(synced, repair=True)
     assert repaired.exit_code == 0
     assert results(repaired)["contacts"]["result"] == "repaired"
-    assert results(repaired)["contacts"]["repaired"] == 9
+    assert results(repaired)["contacts"]["repaired"] == 10
     assert compare(synced).exit_code == 0
     assert differences(portal, synced, OBJECTS) == []
     doubled = "SELECT id FROM contacts GROUP BY id HAVING count(*) > 1"

@@ -125,7 +125,7 @@ class Verification:
             kept = _kept(schema)
             gone = yield from self._read(kind, kept, live.missing, archived=True)
             differing, _ = compare(self.run, self.copy, schema, live.records, OWN)
-            dead, _ = compare(self.run, self.copy, kept, gone.records, archived=True)
+            dead, _ = self._compare_dead(kept, gone.records)
             differing |= dead
             rows: defaultdict[str, list[tuple[str, str | None]]] = defaultdict(list)
             columns = ("id", "_hs_deletion", "_hs_merged_into", "_hs_deleted_at")
@@ -151,18 +151,23 @@ class Verification:
         return held, doubled
 
     def _look(
-        self,
-        schema: TableSchema,
-        suspects: set[str],
-        check: Check,
-        records: Sequence[Record],
-        *,
-        archived: bool = False,
+        self, schema: TableSchema, suspects: set[str], check: Check, records: Sequence[Record]
     ) -> None:
-        """Compare every value of a page of records."""
-        differing, _ = compare(self.run, self.copy, schema, records, archived=archived)
+        """Compare every value of a page of records, all live or all archived."""
+        if any(record.archived for record in records):
+            differing, _ = self._compare_dead(schema, records)
+        else:
+            differing, _ = compare(self.run, self.copy, schema, records)
         suspects.update(differing)
         check.compared += len(records)
+
+    def _compare_dead(
+        self, schema: TableSchema, records: Sequence[Record]
+    ) -> tuple[dict[str, list[str]], list[str]]:
+        """Compare archived records with their tombstones; the date where HubSpot tells it."""
+        dated = all(record.archivedAt for record in records)
+        own = (*OWN, "_hs_deleted_at") if dated else OWN
+        return compare(self.run, self.copy, schema, records, own, archived=True)
 
     def _dead(
         self, kind: ObjectType, schema: TableSchema, suspects: set[str], check: Check
@@ -178,7 +183,7 @@ class Verification:
         archived = {id_ for id_, deletion, _ in rows if deletion == "archived"}
         both: set[str] = set()
         whole, kept = self.sample < 0, _kept(schema)
-        look = partial(self._look, kept, suspects, check, archived=True) if whole else None
+        look = partial(self._look, kept, suspects, check) if whole else None
         decoder = RecordDecoder(kept) if whole else None
         try:
             listed = yield from list_ids(self.run, kind, decoder, archived=True, look=look)
@@ -254,15 +259,13 @@ class Verification:
         living = sum(deletion == "live" for deletion, _ in rows)
         if living > int(fate[0] == "live"):
             return "extra"
-        if fate[0] == "live":
-            if not living:
-                return "missing"
+        if fate in rows:
             columns = set(differing)
             return "stale" if "_hs_updated_at" in columns else "wrong" if columns else None
+        if fate[0] == "live":
+            return "missing"
         if not self.tombstones or (fate[0] == "purged" and ("archived", None) not in rows):
             return None
-        if fate in rows:
-            return "wrong" if any(differing) else None
         return "wrong" if rows else "missing"
 
 
