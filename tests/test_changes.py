@@ -72,6 +72,27 @@ def test_loaded_changes_are_not_read_again(portal: Portal, warehouse: Warehouse)
     assert portal.journal.count(path_contains="/objects/2026-03/contacts/batch/read") == 0
 
 
+def test_more_loaded_changes_than_are_remembered(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a change of most records the runs after it read nothing again; a late one is read."""
+    monkeypatch.setattr("sources.hubspot.state.RECENT_LIMIT", 5)
+    portal.reset(SeedSpec(contacts=60))
+    warehouse.sync("contacts")
+    ids = list(portal.records("contacts"))
+    for id_ in ids[:20]:
+        portal.update("contacts", id_, {"firstname": "Once"})
+    late = portal.clock.now_ms() + 1
+    portal.clock.advance(5_000)
+    assert warehouse.sync("contacts").tables["contacts"].rows == 20
+    for _ in range(2):
+        portal.clock.advance(5 * 60_000)
+        assert warehouse.sync("contacts").tables["contacts"].rows == 0
+    portal.update("contacts", ids[3], {"firstname": "Twice"}, at=late)
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
 def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Warehouse) -> None:
     """An archived record leaves no change behind; the number of live records tells of it."""
     portal.reset(SeedSpec(contacts=80, companies=30))

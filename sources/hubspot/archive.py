@@ -92,7 +92,8 @@ def is_due(
     known = state.sweep("archive")
     hours = 0 if at_once or was_cut_off or _came_since(known) else run.config.sweep_hours
     calls = calls_of(state)
-    return sweeps.is_due(run, source, known, calls=calls, tables=[table], hours=hours)
+    pace = sweeps.Pace(hours)
+    return sweeps.is_due(run, source, known, calls=calls, tables=[table], pace=pace)
 
 
 def _came_since(known: dict[str, Any]) -> bool:

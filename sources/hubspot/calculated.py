@@ -60,9 +60,9 @@ def calls_of(state: TableState) -> int:
 
 def is_due(run: Run, source: SourceState, state: TableState, table: str) -> bool:
     """Tell whether the calculated values are to be read again; see `sweeps.is_due`."""
-    known, hours = state.sweep("calculated"), run.config.sweep_hours
+    known, pace = state.sweep("calculated"), sweeps.Pace(run.config.sweep_hours)
     calls = calls_of(state)
-    return sweeps.is_due(run, source, known, calls=calls, tables=[table], hours=hours)
+    return sweeps.is_due(run, source, known, calls=calls, tables=[table], pace=pace)
 
 
 def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, None, bool]:

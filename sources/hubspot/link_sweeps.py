@@ -90,7 +90,7 @@ def is_due(run: Run, source: SourceState, pair: Pair) -> bool:
         source.links(pair.table),
         calls=calls_of(source, pair),
         tables={pair.source.table, pair.target.table},
-        hours=run.config.links_hours,
+        pace=sweeps.Pace(run.config.links_hours, at_rest=1),
     )
 
 

@@ -34,12 +34,12 @@ def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iter
     state = SourceState(dlt.current.source_state())
     name = f"{table}:{scope}" if scope else table
     digest = hashlib.sha256(msgspec.json.encode(rows, order="deterministic")).hexdigest()
-    if state.unchanged(name, digest):
+    if state.digests.get(name) == digest:
         return
     run.outcome_of(table).rows += len(rows)
     if rows or not scope:
         yield dlt.mark.with_table_name(to_rows(table, rows), table)
-    state.note_digest(name, digest)
+    state.digests[name] = digest
 
 
 def account(run: Run, details: Account) -> Items:

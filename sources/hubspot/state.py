@@ -7,16 +7,16 @@ same load, and any machine with the same destination goes on where the last load
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import pendulum
 
 from .model import Column
 from .state_shape import Columns, TableShape, check_shape
 
-RECENT_LIMIT = 20_000  # entries; beyond it records within the lookback are simply read again
+RECENT_LIMIT = 20_000  # entries; of older ones the warehouse tells whether they are loaded as is
 REFUSED_LIMIT = 1_000  # ids that HubSpot will not let us read; more of them is no accident
-T = TypeVar("T")
+STARTS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
 
 
 def to_text(at: datetime | None) -> str | None:
@@ -80,7 +80,8 @@ class TableState:
         }
         for id_ in gone:
             recent.pop(id_, None)
-        self._state["recent"] = recent if len(recent) <= RECENT_LIMIT else {}
+        newest = sorted(recent.items(), key=lambda one: one[1])[-RECENT_LIMIT:]
+        self._state["recent"] = dict(newest)
 
     def begin(self, way_in: str, **fields: object) -> dict[str, Any]:
         """Open, or go on with, the work that ends with a new watermark."""
@@ -93,6 +94,12 @@ class TableState:
         self._state.pop("anew", None)
         self._state["watermark"] = to_text(watermark)
         self._state["total"] = total
+        self._state["starts"] = [*self._state.get("starts", ()), to_text(watermark)][-STARTS_LIMIT:]
+
+    @property
+    def starts(self) -> list[datetime]:
+        """When the last works that were finished began, in order."""
+        return [datetime.fromisoformat(text) for text in self._state.get("starts", ())]
 
     def work(self, way_in: str) -> dict[str, Any]:
         """Return the work that is open, empty where there is none."""
@@ -170,7 +177,7 @@ class TableState:
 
     def rewind(self, to: datetime) -> None:
         """Take the watermark back to `to`: the next run reads again what changed since then."""
-        for name in ("recent", "listed_at", "increment"):
+        for name in ("recent", "starts", "listed_at", "increment"):
             self._state.pop(name, None)
         self._state["watermark"] = to_text(to)
 
@@ -219,13 +226,9 @@ class SourceState:
         return TableState(self._state.setdefault("resources", {}).setdefault(name, {}))
 
     def cached(self, name: str, *, now: datetime, max_age: timedelta) -> Any | None:  # noqa: ANN401
-        """Return a cached value, or None where there is none or it is older than `max_age`."""
-        entry = self._state.get("cache", {}).get(name)
-        try:
-            fresh = now - (to_instant(entry["read_at"]) or now) < max_age
-        except (TypeError, KeyError, ValueError):  # never read, or damaged: it is read again
-            return None
-        return entry["value"] if fresh else None
+        """Return a cached value; None where there is none, or a damaged one, or it is older."""
+        age = self.cache_ages(now=now).get(name)
+        return self.last(name) if age is not None and age < max_age.total_seconds() else None
 
     def cache(self, name: str, value: object, *, now: datetime) -> None:
         """Cache JSON, with the time it was read."""
@@ -269,13 +272,11 @@ class SourceState:
         """Whether the links of a pair were read before."""
         return pair in self._state.get("links", {})
 
-    def unchanged(self, name: str, digest: str) -> bool:
-        """Whether a reference table still has the content it was last loaded with."""
-        return bool(self._state.get("digests", {}).get(name) == digest)
-
-    def note_digest(self, name: str, digest: str) -> None:
-        """Remember the content of a reference table."""
-        self._state.setdefault("digests", {})[name] = digest
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the content that each reference table was last loaded with."""
+        digests: dict[str, str] = self._state.setdefault("digests", {})
+        return digests
 
     @property
     def cleanup(self) -> list[str]:

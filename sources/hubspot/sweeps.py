@@ -4,18 +4,28 @@ HubSpot keeps no feed of these. A sweep of a single call is made in every run as
 changes. One of a few calls is made in a run after one during which a record changed, for something
 else may have changed behind what that run had read; of tables whose own records did not, out of the
 share of the day's calls that is set aside for sweeps. Where nothing does, every other run makes
-both, so that of any two runs in a row at least one does. A larger one is made on a schedule, out of
-the same share.
+both, so that of any two runs in a row at least one does; of links only those of a single call. All
+others are made on a schedule, out of the same share.
 """
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 from .run import Run
 from .state import SourceState, to_instant, to_text
 
 DAILY_CALLS = 250_000  # HubSpot's smallest daily limit, until a header tells the real one
+
+
+class Pace(NamedTuple):
+    """How often sweeps of one kind are made where nothing calls for one."""
+
+    hours: float
+    """Between two larger ones; 0 where they are not to wait."""
+    at_rest: float = inf
+    """The most calls of one that is made in every other run instead."""
 
 
 def is_due(
@@ -25,7 +35,7 @@ def is_due(
     *,
     calls: int,
     tables: Collection[str],
-    hours: float,
+    pace: Pace,
 ) -> bool:
     """Tell whether a sweep is to be made now; a larger one is paid for by being due.
 
@@ -35,16 +45,19 @@ def is_due(
         known: what the state keeps of this sweep, as `note` left it.
         calls: what it costs.
         tables: whose records it is about.
-        hours: between two larger sweeps; 0 where it is not to wait.
+        pace: how often sweeps of this kind are made where nothing calls for one.
     """
     if calls <= run.config.sweep_at_once_calls:
         stirred = run.active if calls <= 1 else run.overlapped
         is_settled = known.pop("settled", False)
-        if not is_settled or not hours or not stirred.isdisjoint(tables):
+        if not pace.hours or not stirred.isdisjoint(tables):
             return True
-        return run.was_beside and _spend(run, source, calls)
+        if run.was_beside and _spend(run, source, calls):
+            return True
+        if calls <= pace.at_rest:
+            return not is_settled
     last = to_instant(known.get("swept_at"))
-    if last is not None and run.now() - last < timedelta(hours=hours):
+    if last is not None and run.now() - last < timedelta(hours=pace.hours):
         return False
     return _spend(run, source, calls)
 
