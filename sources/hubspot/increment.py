@@ -84,7 +84,8 @@ def note_changes(
         at = changes.modified_ms(hit, object_type)
         if at <= ended_ms and (at >= began_ms or at > state.recent.get(hit.id, -1)):
             run.overlapped.add(object_type.table)
-            run.was_beside = True
+            run.may_be_beside = True
+            run.was_beside |= at <= surely_ms
             if at <= surely_ms and "owed" in state.sweep("census"):
                 run.recounted.add(object_type.table)
 

@@ -130,6 +130,8 @@ class Run:
     """Tables of which it is not known yet what changed."""
     was_beside: bool = False
     """Whether a record of any table is known to have changed while the run before was at work."""
+    may_be_beside: bool = False
+    """Whether one may have: HubSpot's clock is known to the second."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     fresh: bool = False

@@ -49,10 +49,11 @@ def is_due(
     """
     if calls <= run.config.sweep_at_once_calls:
         stirred = run.active if calls <= 1 else run.overlapped
+        beside = run.may_be_beside if calls <= 1 else run.was_beside
         is_settled = known.pop("settled", False)
         if not pace.hours or not stirred.isdisjoint(tables):
             return True
-        if run.was_beside and _spend(run, source, calls):
+        if beside and _spend(run, source, calls):
             return True
         if calls <= pace.at_rest:
             return not is_settled
