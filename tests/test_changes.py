@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import dlt
+import duckdb
 import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
@@ -91,6 +92,25 @@ def test_more_loaded_changes_than_are_remembered(
     portal.update("contacts", ids[3], {"firstname": "Twice"}, at=late)
     warehouse.sync("contacts")
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
+    """A row that arrived without what belongs to it is not taken for loaded as it is."""
+    portal.reset(SeedSpec(contacts=60))
+    one = next(iter(portal.records("contacts")))
+    warehouse.sync("contacts")
+    portal.clock.advance(10 * 60_000)
+    warehouse.sync("contacts")
+    portal.update("contacts", one, {"firstname": "Late"}, at=portal.clock.now_ms() - 5 * 60_000)
+    portal.clock.advance(60_000)
+    updated = portal.records("contacts")[one]["updatedAt"]
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(
+            "UPDATE hubspot.contacts SET firstname = 'Late', _hs_updated_at = ?::TIMESTAMPTZ,"
+            " _hs_synced_at = to_timestamp(?) WHERE id = ?",
+            [updated, portal.clock.now_ms() / 1000, one],
+        )
+    assert warehouse.sync("contacts").tables["contacts"].rows == 1
 
 
 def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Warehouse) -> None:

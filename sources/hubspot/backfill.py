@@ -163,7 +163,7 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     if not work["export"]:  # what an export may have left out, search still owes
         state.note_listing(started_at)
     sweeps.note(state.sweep("calculated"), started_at)
-    state.finish("backfill", watermark=started_at, total=max(work["rows"], work["total"] or 0))
+    state.finish("backfill", started_at, run.now(), total=max(work["rows"], work["total"] or 0))
     run.backfilled[table.name] = started_at
     state.sweep("census")["owed"] = True
     if work["anew"]:

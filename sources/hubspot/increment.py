@@ -4,7 +4,6 @@ Every step is a function of the state, so a load that is full ends after any of 
 load goes on with the step it stands at.
 """
 
-from bisect import bisect_right
 from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -126,7 +125,7 @@ def increment(table: Table, peek: changes.Peek) -> Items:
     if table.name not in run.recounted:
         state.sweep("census").clear()
     started_at = to_instant(work["started_at"]) or run.now()
-    state.finish("increment", watermark=started_at, total=peek.total)
+    state.finish("increment", started_at, run.now(), total=peek.total)
     state.note_recent({}, since=started_at - run.lookback)
 
 
@@ -184,32 +183,37 @@ def _costs_more_than_listing(changed: int | None, live: int | None, *, known: in
 
 def _read_hits(table: Table, hits: Sequence[changes.Hit]) -> Items:
     """Read the records that search found, but for those loaded already as they are."""
-    note_changes(table.run, table.object_type, table.state, hits)
     loaded, at = table.state.recent, {}
     for hit in hits:
         modified = changes.modified_ms(hit, table.object_type)
         if modified > loaded.get(hit.id, -1):
             at[hit.id] = modified
     as_they_are = _loaded_before(table, at)
+    others = [hit for hit in hits if hit.id not in as_they_are]
+    note_changes(table.run, table.object_type, table.state, others)
     yield from read_ids(table, [id_ for id_ in at if id_ not in as_they_are])
 
 
 def _loaded_before(table: Table, at: Mapping[str, int]) -> set[str]:
     """Tell which records, by id with their last-modified (ms), the warehouse has as they are.
 
-    These changed before a run began that brought their rows, or before an earlier one. A row that
-    was read just after the change does not count, for another change may bear the same instant.
+    These changed before work began that was finished and brought their rows. A row that was read
+    just after the change does not count, for another change may bear the same instant; nor does
+    one of a run that was killed, for what belongs to it may not have arrived.
     """
-    copy, starts = table.run.copy, [changes.to_ms(began) for began in table.state.starts]
-    if copy is None or not starts:
+    copy, works = table.run.copy, table.state.works
+    if copy is None or not works:
         return set()
-    lag = STAMPED_BEFORE // timedelta(milliseconds=1)
+    floors = [changes.to_ms(began - STAMPED_BEFORE) for began, _ in works]
     columns = ("id", "_hs_updated_at", "_hs_synced_at", "_hs_deleted_at")
-    asked = [id_ for id_, changed in at.items() if changed < starts[-1] - lag]
+    asked = [id_ for id_, changed in at.items() if changed < floors[-1]]
     loaded = set()
     for id_, updated_at, synced_at, deleted_at in copy.rows(table.name, columns, asked):
-        before = bisect_right(starts, changes.to_ms(synced_at))
         is_same = updated_at is not None and changes.to_ms(updated_at) == at[id_]
-        if deleted_at is None and is_same and before and at[id_] < starts[before - 1] - lag:
-            loaded.add(id_)
+        if deleted_at is None and is_same:
+            loaded |= {
+                id_
+                for floor, (began, ended) in zip(floors, works, strict=True)
+                if at[id_] < floor and began <= synced_at <= ended
+            }
     return loaded

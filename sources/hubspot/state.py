@@ -16,7 +16,7 @@ from .state_shape import Columns, TableShape, check_shape
 
 RECENT_LIMIT = 20_000  # entries; of older ones the warehouse tells whether they are loaded as is
 REFUSED_LIMIT = 1_000  # ids that HubSpot will not let us read; more of them is no accident
-STARTS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
+WORKS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
 
 
 def to_text(at: datetime | None) -> str | None:
@@ -80,26 +80,26 @@ class TableState:
         }
         for id_ in gone:
             recent.pop(id_, None)
-        newest = sorted(recent.items(), key=lambda one: one[1])[-RECENT_LIMIT:]
-        self._state["recent"] = dict(newest)
+        self._state["recent"] = dict(sorted(recent.items(), key=lambda at: at[1])[-RECENT_LIMIT:])
 
     def begin(self, way_in: str, **fields: object) -> dict[str, Any]:
         """Open, or go on with, the work that ends with a new watermark."""
         work: dict[str, Any] = self._state.setdefault(way_in, dict(fields))
         return work
 
-    def finish(self, way_in: str, *, watermark: datetime, total: int | None) -> None:
+    def finish(self, way_in: str, watermark: datetime, ended: datetime, total: int | None) -> None:
         """Close the work: the promise of the watermark holds from the load that carries this."""
         self._state.pop(way_in, None)
         self._state.pop("anew", None)
         self._state["watermark"] = to_text(watermark)
         self._state["total"] = total
-        self._state["starts"] = [*self._state.get("starts", ()), to_text(watermark)][-STARTS_LIMIT:]
+        work = [to_text(watermark), to_text(ended)]
+        self._state["works"] = [*self._state.get("works", ()), work][-WORKS_LIMIT:]
 
     @property
-    def starts(self) -> list[datetime]:
-        """When the last works that were finished began, in order."""
-        return [datetime.fromisoformat(text) for text in self._state.get("starts", ())]
+    def works(self) -> list[list[datetime]]:
+        """When each of the last works that were finished began and ended, in order."""
+        return [[*map(datetime.fromisoformat, work)] for work in self._state.get("works", ())]
 
     def work(self, way_in: str) -> dict[str, Any]:
         """Return the work that is open, empty where there is none."""
@@ -177,7 +177,7 @@ class TableState:
 
     def rewind(self, to: datetime) -> None:
         """Take the watermark back to `to`: the next run reads again what changed since then."""
-        for name in ("recent", "starts", "listed_at", "increment"):
+        for name in ("recent", "works", "listed_at", "increment"):
             self._state.pop(name, None)
         self._state["watermark"] = to_text(to)
 

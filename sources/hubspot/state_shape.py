@@ -103,7 +103,7 @@ class TableShape(msgspec.Struct):
     watermark: datetime | None = None
     total: int | None = None
     recent: dict[str, int] = {}
-    starts: list[datetime] = []
+    works: list[tuple[datetime, datetime]] = []
     listed_at: datetime | None = None
     anew: bool = False
     refused: list[str] = []
