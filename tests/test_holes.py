@@ -316,6 +316,54 @@ def test_properties_that_change(portal: Portal, warehouse: Warehouse) -> None:
     assert warehouse.rows("SELECT label FROM properties WHERE name = 'tint'") == [("Hue",)]
 
 
+@pytest.mark.parametrize("loaded", [0, 1], ids=["first", "later"])
+def test_property_that_was_archived_while_records_were_read(
+    portal: Portal, warehouse: Warehouse, loaded: int
+) -> None:
+    """H13: what was read while a property was archived gets its values once it is back.
+
+    The next run finds it, though the definitions before and after are the same, and reads the
+    records that lack a value they should have, and no others.
+    """
+    text = {"type": "string", "fieldType": "text"}
+    for name in ("tint", "hue"):
+        portal.create_property("contacts", text | {"name": name})
+    ids = [portal.create("contacts", {"tint": "red"}) for _ in range(230)]
+    portal.archive("contacts", ids.pop())
+    portal.clock.advance(2 * HOUR_MS)
+    for _ in range(loaded):
+        warehouse.sync("contacts")
+    for id_ in ids[:120] if loaded else ():
+        portal.update("contacts", id_, {"city": "Elsewhere"})
+    portal.clock.advance(MINUTE_MS)
+
+    def archive(portal: Portal) -> None:
+        portal.archive_property("contacts", "tint")
+
+    def restore(portal: Portal) -> None:
+        portal.create_property("contacts", text | {"name": "tint"})
+
+    reading = r"/objects/.*/contacts/batch/read" if loaded else LISTING
+    portal.mutations.add(path=reading, nth=1, when="before", operations=archive)
+    portal.mutations.add(path=reading, nth=2, when="before", operations=restore)
+    reports = [warehouse.sync("contacts")]
+    lacking = [id_ for id_, row in warehouse.table("contacts").items() if row["tint"] is None]
+    assert {*ids} & {*lacking}
+    portal.mutations.clear()
+    portal.journal.clear()
+    reports.append(warehouse.sync("contacts"))
+    assert apart(portal, warehouse, "contacts") == []
+    assert 0 < records_read(portal) <= 150
+    sections = [one for report in reports for one in report.sections]
+    changes = [row for one in sections if one.name == "schema_changes" for row in one.rows]
+    assert [row[1:3] for row in changes] == [("tint", "returned")]
+    portal.clock.advance(2 * HOUR_MS)
+    for _ in range(2):
+        portal.journal.clear()
+        warehouse.sync("contacts")
+    assert portal.journal.count(path_contains="/contacts/search") == 1
+
+
 def test_calculated_property(portal: Portal, warehouse: Warehouse) -> None:
     """A calculated value, which changes without its record, is right a day later."""
     firms = seeded(portal)["companies"]

@@ -6,7 +6,7 @@ escapes that are no character, is decoded slowly and mended, and the record reme
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from .model import Page, TableSchema
+from .unnamed import Unnamed, named_in
 
 MERGED_IDS = "hs_merged_object_ids"
 _MENDED = "_hs_mended"  # HubSpot sends no such member
@@ -72,11 +73,13 @@ class RecordDecoder:
 
     Args:
         schema: the table; the values of its properties are decoded, whatever else there is.
+        unnamed: takes the properties that pages do not name; see `unnamed`.
     """
 
-    def __init__(self, schema: TableSchema) -> None:
+    def __init__(self, schema: TableSchema, unnamed: set[str] | None = None) -> None:
         """Prepare for properties in the schema's order; the first page tells HubSpot's."""
         self.properties = schema.properties
+        self._unnamed = Unnamed({*schema.properties}, set() if unnamed is None else unnamed)
         self._members = {
             name: f"\x7fp{index}" if _UNFIT_NAME.search(name) else name
             for index, name in enumerate(self.properties)
@@ -103,18 +106,27 @@ class RecordDecoder:
             page = self._shape.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._decode_slowly(body)
-        if not self._learned and page.results:
-            self._learn(body)
+        if page.results:
+            if not self._learned:
+                self._learn(body)
+            self._unnamed.look(body, self._empty(page.results[0].values))
         return page
 
     def _learn(self, body: bytes) -> None:
         """Take over HubSpot's order of properties: in order they are found at once."""
         self._learned = True
-        first = msgspec.json.decode(body, type=_FirstRecords).results[0].properties
+        first = named_in(body)[0]
         named = [name for name in first if name in self._members]
         order = (*named, *(name for name in self.properties if name not in first))
         if order != self._shape.order:
             self._shape = _Shape(self.properties, {name: self._members[name] for name in order})
+
+    def _empty(self, values: Values) -> Iterator[str]:
+        """Tell the properties that no record of a page has a value of."""
+        if values.texts.null_count:
+            for index, name in enumerate(self.properties):
+                if values.of(index).null_count == values.size:
+                    yield name
 
     def merged_ids(self, record: Record) -> list[str]:
         """List the ids that were merged into a record, never its own."""
@@ -157,14 +169,6 @@ class RecordDecoder:
             name: text.replace(_NO_ESCAPE, "\\").encode("utf-8", "backslashreplace").decode()
             for name, text in broken.items()
         }
-
-
-class _Properties(msgspec.Struct):
-    properties: dict[str, msgspec.Raw] = {}  # only the names are looked at
-
-
-class _FirstRecords(msgspec.Struct):
-    results: list[_Properties]
 
 
 class _Shape:

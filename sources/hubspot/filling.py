@@ -76,8 +76,9 @@ def _fill(table: Table, owed: dict[str, Any]) -> Generator[Any, None, bool]:
 
 
 def _unfilled(table: Table, owed: dict[str, Any], ids: list[str]) -> list[str]:
-    """Leave out, when looking once more, the records whose columns all have a value by now."""
-    if not owed.get("again_at") or table.run.copy is None:
+    """Leave out the records whose columns all have a value, where that is none from before."""
+    has_old_values = owed["returned"] and not owed.get("again_at")
+    if has_old_values or table.run.copy is None:
         return ids
     rows = table.run.copy.rows(table.name, ("id", *owed["columns"]), ids)
     filled = {row[0] for row in rows if None not in row}

@@ -46,6 +46,7 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
         try:
             yield from _read(Opening(run, object_type, schemas, links, source, outcome))
         finally:
+            schemas.doubt(object_type, state)
             outcome.watermark_after = state.watermark
 
 
@@ -68,7 +69,7 @@ class Opening:
             run=self.run,
             object_type=kind,
             schema=schema,
-            decoder=RecordDecoder(schema),
+            decoder=RecordDecoder(schema, self.run.unnamed.setdefault(kind.table, set())),
             source=self.source,
             state=self.source.table(kind.table),
             outcome=self.outcome,

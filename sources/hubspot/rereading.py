@@ -29,11 +29,11 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
 
 def read_left(table: Table, ids: Sequence[str] = ()) -> Items:
     """Read these ids, and those that earlier loads left or were refused; none is forgotten."""
-    ids = list(dict.fromkeys([*ids, *table.state.take_refused()]))
+    ids = list(dict.fromkeys([*ids, *table.state.take("refused")]))
     try:
         yield from read_ids(table, ids)
     except HubSpotError:
-        table.state.note_refused(ids)
+        table.state.keep("refused", ids)
         raise
 
 
@@ -48,7 +48,7 @@ def _read_block(table: Table, ids: Sequence[str]) -> Items:
     for part in parts:
         for id_, message in part.refused.items():
             table.outcome.error = f"HubSpot refuses to read record {id_}: {message}"
-        table.state.note_refused(part.refused)
+        table.state.keep("refused", part.refused)
     if again.missing:
         table.run.vanished.setdefault(table.name, set()).update(again.missing)
     yield from emit(table, list(records.values()), merged=merged)

@@ -12,7 +12,7 @@ import msgspec
 from . import changes
 from .drift import Facts, compare_facts, describe, facts_of
 from .errors import ContractError
-from .model import Column, ObjectType, TableSchema
+from .model import Column, ObjectType, SchemaChange, TableSchema
 from .properties import Definition, pack, read_definitions, to_schema, unpack
 from .reading import batches
 from .run import Run
@@ -78,6 +78,18 @@ class Schemas:
         self.since[table] = source.note_columns(table, new, at=self._run.now())
         return _schema(table, [*known, *new], facts)
 
+    def doubt(self, object_type: ObjectType, state: TableState) -> None:
+        """Have definitions read anew where records no longer named a property.
+
+        It is archived, or was while they were read; then they lack their values of it.
+        """
+        unnamed = self._run.unnamed.get(object_type.table, set())
+        names = [unnamed.pop() for _ in range(len(unnamed))]
+        if names:
+            state.keep("doubted", names)
+            self._calls.pop(object_type.table, None)
+            self._run.refreshed.discard(object_type.table)
+
     def _owe(
         self,
         object_type: ObjectType,
@@ -89,16 +101,21 @@ class Schemas:
         """Owe the columns that came since the definitions were last read."""
         old = {column.name for column in known}
         came = [(name, fact.property) for name, fact in facts.items() if name not in before]
-        if came:
+        doubted = _doubted(state, before, facts)
+        self._run.schema_changes += [
+            SchemaChange(object_type.table, name, "returned", column, None, facts[column].type)
+            for column, name in doubted
+        ]
+        if came or doubted:
             state.sweep("archive")["columns_at"] = to_text(self._run.now())
         if not object_type.searchable:
             return  # each run lists it whole
-        for part in batches(came, changes.GROUPS):
+        for part in batches([*came, *doubted], changes.GROUPS):
             state.owed.append(
                 {
                     "properties": [name for _, name in part],
                     "columns": [column for column, _ in part],
-                    "returned": [column for column, _ in part if column in old],
+                    "returned": [c for c, _ in part if c in old and c not in before],
                     "began_at": to_text(self._run.now()),
                     "after_id": "0",
                     "searched": "",
@@ -106,7 +123,8 @@ class Schemas:
             )
 
     def _cached(self, table: str, source: SourceState) -> Facts | None:
-        if self._run.refresh_schema and table not in self._run.refreshed:
+        renews = self._run.refresh_schema and table not in self._run.refreshed
+        if renews or source.table(table).working("doubted"):
             return None
         value = source.cached(_cache_name(table), now=self._run.now(), max_age=MAX_AGE)
         return facts_of(value)
@@ -121,6 +139,16 @@ class Schemas:
     def _submit(self, object_type: ObjectType) -> Future[list[Definition]]:
         client, sensitive = self._run.client_for("properties"), self._run.config.sensitive
         return self._run.submit(partial(read_definitions, client, object_type, sensitive=sensitive))
+
+
+def _doubted(state: TableState, before: Facts, facts: Facts) -> list[tuple[str, str]]:
+    """Take the columns whose properties were there before and after answers that lack them."""
+    names = {*state.take("doubted")}.difference(*(owed["properties"] for owed in state.owed))
+    return [
+        (column, fact.property)
+        for column, fact in facts.items()
+        if fact.property in names and column in before
+    ]
 
 
 def _cache_name(table: str) -> str:

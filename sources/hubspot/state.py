@@ -15,7 +15,7 @@ from .model import Column
 from .state_shape import Columns, TableShape, check_shape
 
 RECENT_LIMIT = 20_000  # entries; of older ones the warehouse tells whether they are loaded as is
-REFUSED_LIMIT = 1_000  # ids that HubSpot will not let us read; more of them is no accident
+KEPT_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
 WORKS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
 
 
@@ -124,16 +124,16 @@ class TableState:
         owed: list[dict[str, Any]] = self._state.setdefault("owed", [])
         return owed
 
-    def take_refused(self) -> list[str]:
-        """Return, and forget, the ids that HubSpot refused to read or that a load left."""
-        refused: list[str] = self._state.pop("refused", [])
-        return refused
+    def keep(self, name: str, items: Iterable[str]) -> None:
+        """Add to what the next load has to do: ids that are `refused`, properties `doubted`."""
+        kept = dict.fromkeys([*self._state.get(name, ()), *items])
+        if kept:
+            self._state[name] = list(kept)[-KEPT_LIMIT:]
 
-    def note_refused(self, ids: Iterable[str]) -> None:
-        """Remember ids that HubSpot refuses to read now; the next run asks again."""
-        refused = [*self._state.get("refused", ()), *ids]
-        if refused:
-            self._state["refused"] = list(dict.fromkeys(refused))[-REFUSED_LIMIT:]
+    def take(self, name: str) -> list[str]:
+        """Return, and forget, what was kept for the next load."""
+        kept: list[str] = self._state.pop(name, [])
+        return kept
 
     def forget(self, ids: Iterable[str]) -> bool:
         """Take ids out of everything that is remembered of records; whether there was any."""

@@ -107,6 +107,9 @@ class TableShape(msgspec.Struct):
     listed_at: datetime | None = None
     anew: bool = False
     refused: list[str] = []
+    """Ids that HubSpot refused to read, or that a load left to the next."""
+    doubted: list[str] = []
+    """Properties that records did not name; their definitions are read anew."""
     unexplained: list[int] = []
     archive: Archive | UnsetType = UNSET
     calculated: Calculated | UnsetType = UNSET

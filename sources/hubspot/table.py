@@ -161,7 +161,7 @@ def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
 def read_again(table: Table, ids: Iterable[str]) -> None:
     """Leave records to the next load, which reads them by id, or else to the next run."""
     if ids := list(ids):
-        table.state.note_refused(ids)
+        table.state.keep("refused", ids)
         table.run.repairs.setdefault(table.name, []).extend(ids)
         table.leave_unfinished()
 
