@@ -58,14 +58,17 @@ def test_plan_of_a_first_sync(portal: Portal, warehouse: Warehouse) -> None:
 
 
 def test_plan_of_an_idle_sync(portal: Portal, warehouse: Warehouse) -> None:
-    """Where nothing changed, one search a table is foretold, and metadata."""
+    """Where nothing changed, one search a table is foretold, a call a small pair, and metadata."""
     portal.reset(SeedSpec(seed=3, contacts=50, properties=5))
     warehouse.sync()
     report = planned(warehouse)
     foretold = rows(report)
     ways = {t: (r["way_in"], r["rows"], r["calls"]) for t, r in foretold.items() if t in CORE}
     assert ways == dict.fromkeys(CORE, ("increment", 0, 1))
-    assert foretold.keys() - set(CORE) == {"reference tables"}
+    pairs = foretold.keys() - set(CORE) - {"reference tables"}
+    assert {foretold[pair]["calls"] for pair in pairs} == {1}
+    done = warehouse.sync()
+    assert pairs == {table for table, told in done.tables.items() if told.calls and "_to_" in table}
 
 
 def test_plan_of_an_increment(portal: Portal, warehouse: Warehouse) -> None:

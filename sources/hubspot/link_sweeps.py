@@ -5,6 +5,7 @@ It runs when every object type is done, so that what it reads is not older than 
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,9 @@ from .model import LIVE, Copy
 from .reading import batches
 from .run import Items, Run
 from .state import SourceState
-from .waiting import wait
+from .waiting import together, wait
+
+TOGETHER = 8  # pairs that are swept at the same time
 
 
 def sweep_links(run: Run, links: Links) -> Items:
@@ -35,10 +38,12 @@ def sweep_links(run: Run, links: Links) -> Items:
     for pair in links.pairs:
         if not source.knows_links(pair.table):
             source.links(pair.table)["owed"] = "must"
-    for pair in sorted(links.pairs, key=lambda pair: _urgency(source.links(pair.table))):
-        if pair.table in run.refused_pairs | run.swept_links or not _has_ends(source, pair):
-            continue
-        yield from _take_turn(run, links, pair, source, run.copy)
+    turns = [
+        _take_turn(run, links, pair, source, run.copy)
+        for pair in sorted(links.pairs, key=lambda pair: _urgency(source.links(pair.table)))
+        if pair.table not in run.refused_pairs | run.swept_links and _has_ends(source, pair)
+    ]
+    yield from together(turns, most=TOGETHER)
     source.worked_until = run.now() + BEHIND
 
 
@@ -56,7 +61,7 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
         return
     run.swept_links.add(pair.table)
     if not forced and read_now:
-        sweeps.note(known, run.now())
+        _note(run, pair, known, run.now())
     elif forced or is_due(run, source, pair):
         yield from _sweep(run, links, pair, source, copy)
 
@@ -69,7 +74,13 @@ def _read_late(run: Run, links: Links, pair: Pair, known: dict[str, Any], copy: 
         held = copy.counts([pair.table], "1 = 1")[pair.table]
         yield from links.reread(pair, links.late[pair.table], replace=bool(held))
         known.pop("owed", None)
-        sweeps.note(known, began)
+        _note(run, pair, known, began, held=held)
+
+
+def _note(run: Run, pair: Pair, known: dict[str, Any], at: datetime, *, held: int = 0) -> None:
+    """Remember that all links of a pair were read, and whether there are any."""
+    sweeps.note(known, at)
+    known["empty"] = not (held or run.outcome_of(pair.table).rows)
 
 
 def _urgency(known: dict[str, Any]) -> tuple[bool, str]:
@@ -84,13 +95,15 @@ def _has_ends(source: SourceState, pair: Pair) -> bool:
 
 def is_due(run: Run, source: SourceState, pair: Pair) -> bool:
     """Tell whether the links of a pair are to be read again; see `sweeps.is_due`."""
+    known = source.links(pair.table)
+    always = 0 if known.get("empty") else 1  # pairs of which few portals have a link are many
     return sweeps.is_due(
         run,
         source,
-        source.links(pair.table),
+        known,
         calls=calls_of(source, pair),
         tables={pair.source.table, pair.target.table},
-        pace=sweeps.Pace(run.config.links_hours, at_rest=1),
+        pace=sweeps.Pace(run.config.links_hours, at_rest=1, always=always),
     )
 
 
@@ -120,7 +133,7 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
             yield from _sweep_backwards(run, links, pair, copy)
         run.linked.add(pair.table)
         known.pop("owed", None)
-        sweeps.note(known, began)
+        _note(run, pair, known, began, held=held)
 
 
 def _reread_differing(run: Run, links: Links, pair: Pair, copy: Copy) -> Generator[Any, None, int]:

@@ -264,7 +264,7 @@ class SourceState:
         return since
 
     def links(self, pair: str) -> dict[str, Any]:
-        """What is kept of a pair's links: `owed` where a sweep must come first; see `sweeps`."""
+        """What is kept of a pair's links: if a sweep is `owed`, if the last found none."""
         known: dict[str, Any] = self._state.setdefault("links", {}).setdefault(pair, {})
         return known
 

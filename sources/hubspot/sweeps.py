@@ -4,8 +4,9 @@ HubSpot keeps no feed of these. A sweep of a single call is made in every run as
 changes. One of a few calls is made in a run after one during which a record changed, for something
 else may have changed behind what that run had read; of tables whose own records did not, out of the
 share of the day's calls that is set aside for sweeps. Where nothing does, every other run makes
-both, so that of any two runs in a row at least one does; of links only those of a single call. All
-others are made on a schedule, out of the same share.
+both, so that of any two runs in a row at least one does. Links, of which nothing else tells, are
+swept in every run where that takes a single call, and else only in one after a change. All others
+are made on a schedule, out of the same share.
 """
 
 from collections.abc import Collection
@@ -26,6 +27,8 @@ class Pace(NamedTuple):
     """Between two larger ones; 0 where they are not to wait."""
     at_rest: float = inf
     """The most calls of one that is made in every other run instead."""
+    always: float = 0
+    """The most calls of one that is made in every run, while the day's share lasts."""
 
 
 def is_due(
@@ -53,7 +56,7 @@ def is_due(
         is_settled = known.pop("settled", False)
         if not pace.hours or not stirred.isdisjoint(tables):
             return True
-        if beside and _spend(run, source, calls):
+        if (beside or calls <= pace.always) and _spend(run, source, calls):
             return True
         if calls <= pace.at_rest:
             return not is_settled

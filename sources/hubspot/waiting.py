@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -26,3 +27,21 @@ def wait_until(ready: Callable[[], bool]) -> Generator[None, None, None]:
     """Wait for something that other tables do."""
     while not ready():
         yield None
+
+
+def together(
+    works: Iterable[Generator[Any, None, None]], *, most: int
+) -> Generator[Any, None, None]:
+    """Go on with several works in turn, `most` at a time, so that none waits for another's call.
+
+    They are begun in order, and what they yield is handed on as it comes.
+    """
+    waiting = iter(works)
+    begun = list(islice(waiting, most))
+    while begun:
+        for work in list(begun):
+            try:
+                yield next(work)
+            except StopIteration:
+                begun.remove(work)
+                begun += islice(waiting, 1)
