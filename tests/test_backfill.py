@@ -114,20 +114,53 @@ def test_record_restored_before_the_archive_is_read(
     assert differences(portal, warehouse, CONTACTS) == []
 
 
+@pytest.mark.parametrize("hard_delete", [False, True], ids=["tombstones", "no_tombstones"])
+def test_record_that_is_in_the_bin_while_an_interrupted_backfill_passes_it(
+    portal: Portal, warehouse: Warehouse, *, hard_delete: bool
+) -> None:
+    """Each run that takes up a backfill looks into the bin, so what it passes by is known.
+
+    The number of live records is the same, for one is purged beside it.
+    """
+    portal.reset(SeedSpec(contacts=900, properties=12, archived=0.0, companies=0, deals=0))
+    live = list(portal.records("contacts"))
+    hidden, lost = live[300], live[295]
+    one = warehouse.with_settings(calls_in_flight=1)
+    no_more = {"path": LISTED, "status": 429, "body": {"policyName": "DAILY"}}
+
+    def run(pages: int) -> None:
+        portal.faults.clear()
+        portal.faults.add(nth=range(pages + 1, 99), **no_more)
+        assert one.sync("contacts", hard_delete=hard_delete).exit_code == 5
+
+    run(2)
+    portal.archive("contacts", hidden)
+    run(4)
+    portal.restore("contacts", hidden)
+    portal.purge("contacts", lost)
+    portal.faults.clear()
+    for _ in range(2):
+        one.sync("contacts", hard_delete=hard_delete)
+    assert warehouse.rows(DOUBLED) == []
+    assert {id_ for (id_,) in warehouse.rows("SELECT id FROM contacts")} == {*live} - {lost} or (
+        differences(portal, warehouse, CONTACTS) == []
+    )
+
+
 @pytest.mark.parametrize(
-    ("contacts", "searches"), [(600, 2), (2_000, 10)], ids=["listed", "counted"]
+    ("contacts", "searches"), [(150, 2), (600, 4), (2_000, 11)], ids=["one", "some", "many"]
 )
 def test_record_that_is_in_the_bin_only_while_it_is_listed(
     portal: Portal, warehouse: Warehouse, contacts: int, searches: int
 ) -> None:
     """No listing shows it, nor a number, for one is purged beside it; the next run does.
 
-    One range of ids after the other is counted, of a small table all ids are listed.
+    One range of 200 ids after the other is searched, so that no two can make up for each other.
     """
     alone = {"companies": 0, "deals": 0, "tickets": 0, "archived": 0.0}
     portal.reset(SeedSpec(contacts=contacts, properties=12, **alone))
     ids = list(portal.records("contacts"))
-    hidden, lost = ids[-1], ids[1]
+    hidden, lost = ids[-1], ids[-2]
 
     def hide(_: Portal) -> None:
         portal.update("contacts", ids[5], {"city": "New"})

@@ -73,9 +73,12 @@ def sweep_archived(
     del known["ranges"]
     known["calls"] = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
-    before = run.archived_before.pop(table.name, set()).union(_dead(table, "archived"))
+    before = {*_dead(table, "archived"), *table.state.take("binned")}
+    before |= run.archived_before.pop(table.name, set())
     if not table.state.work("backfill").get("swept", True):  # the sweep that ends it compares
         run.archived_before[table.name] = seen
+        if run.hard_delete:  # no tombstone tells the run that goes on after a kill
+            table.state.keep("binned", seen)
     yield from read_ids(table, sorted(before - seen))
     sweeps.note(known, began)
 

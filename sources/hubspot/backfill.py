@@ -53,6 +53,7 @@ def backfill(table: Table) -> Items:
     elif work.get("run_id") != run.run_id:  # an earlier run's part may be stale
         run.changed.add(table.name)
         run.resumed.add(table.name)
+        work["swept"] = False
     work["run_id"] = run.run_id
     before = table.outcome.rows + table.outcome.tombstones
     try:
@@ -157,9 +158,10 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     if table.name in run.unfinished:
         return
     started_at = to_instant(work["started_at"]) or run.now()
-    agreed = work["rows"] == work["total"]
     if table.object_type.searchable:  # numbers that differ are asked for once more
-        run.totals[table.name] = work["total"] if agreed else (yield from _total(table))
+        agreed = work["rows"] == work["total"]
+        total = work["total"] if agreed else (yield from _extent(table, again=True))[0]
+        run.totals[table.name] = total
     if not work["export"]:  # what an export may have left out, search still owes
         state.note_listing(started_at)
     sweeps.note(state.sweep("calculated"), started_at)
@@ -189,21 +191,14 @@ def _stirred(table: Table, work: dict[str, Any]) -> Generator[None, None, bool]:
     return bool(peek.changed) or peek.total != work["total"]
 
 
-def _total(table: Table) -> Generator[None, None, int | None]:
-    """Ask how many records live now."""
-    call = partial(changes.extent, table.client, table.object_type)
-    try:
-        return (yield from wait(table.run.submit(call, lane="search")))[0]
-    except RequestRejectedError:
-        return None
-
-
-def _extent(table: Table) -> Generator[None, None, tuple[int | None, int | None]]:
+def _extent(
+    table: Table, *, again: bool = False
+) -> Generator[None, None, tuple[int | None, int | None]]:
     """Ask how much there is; listing works without the answer, only with one call in flight."""
     if not table.object_type.searchable:
         return None, None
     try:
-        return (yield from wait(table.run.extent(table.object_type)))
+        return (yield from wait(table.run.extent(table.object_type, again=again)))
     except RequestRejectedError:
         return None, None
 

@@ -236,10 +236,12 @@ class Run:
             self._clients[table] = self.client.for_table(table)
         return self._clients[table]
 
-    def extent(self, object_type: ObjectType) -> Future[tuple[int | None, int | None]]:
-        """Ask, once a run, for the number of live records of a type and the highest id."""
+    def extent(
+        self, object_type: ObjectType, *, again: bool = False
+    ) -> Future[tuple[int | None, int | None]]:
+        """Ask, once a run or again, for the number of live records of a type and the highest id."""
         table = object_type.table
-        if table not in self._extents:
+        if again or table not in self._extents:
             call = partial(changes.extent, self.client_for(table), object_type)
             self._extents[table] = self.submit(call, lane="search")
         return self._extents[table]

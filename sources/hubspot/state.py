@@ -125,7 +125,7 @@ class TableState:
         return owed
 
     def keep(self, name: str, items: Iterable[str]) -> None:
-        """Add to what the next load has to do: ids that are `refused`, properties `doubted`."""
+        """Add to what is left to a later load: ids `refused` or `binned`, properties `doubted`."""
         kept = dict.fromkeys([*self._state.get(name, ()), *items])
         if kept:
             self._state[name] = list(kept)[-KEPT_LIMIT:]

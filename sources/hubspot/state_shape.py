@@ -108,6 +108,8 @@ class TableShape(msgspec.Struct):
     anew: bool = False
     refused: list[str] = []
     """Ids that HubSpot refused to read, or that a load left to the next."""
+    binned: list[str] = []
+    """Ids that were archived when an open backfill looked, where no tombstone tells."""
     doubted: list[str] = []
     """Properties that records did not name; their definitions are read anew."""
     unexplained: list[int] = []
