@@ -108,11 +108,16 @@ def is_due(run: Run, source: SourceState, pair: Pair) -> bool:
 
 
 def calls_of(source: SourceState, pair: Pair) -> int:
-    """Tell how many calls a sweep of a pair takes, more where single records have many links."""
+    """Tell how many calls a sweep of a pair takes, more where single records have many links.
+
+    Thousands of links that read otherwise from the other side are read from their own side as well.
+    """
+    known = source.links(pair.table)
     ends = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
-    if source.links(pair.table).get("told_by"):
-        del ends[source.links(pair.table)["told_by"] == "source"]
-    return -(-min(ends) // BATCH)
+    if known.get("told_by"):
+        del ends[known["told_by"] == "source"]
+    differing: int = known.get("differing", 0)
+    return -(-min(ends) // BATCH) + differing // BATCH
 
 
 def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
@@ -121,7 +126,8 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
         held = copy.counts([pair.table], "1 = 1")[pair.table]
         sides = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
         if sides[1] < sides[0] and held and "told_by" not in known:
-            told = yield from _reread_differing(run, links, pair, copy)
+            told, differed = yield from _reread_differing(run, links, pair, copy)
+            known["differing"] = differed
             if not told:
                 known["told_by"] = "source"
         elif not is_one_way(source, pair):
@@ -136,18 +142,22 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
         _note(run, pair, known, began, held=held)
 
 
-def _reread_differing(run: Run, links: Links, pair: Pair, copy: Copy) -> Generator[Any, None, int]:
+def _reread_differing(
+    run: Run, links: Links, pair: Pair, copy: Copy
+) -> Generator[Any, None, tuple[int, int]]:
     """Read all links from the target's side, the smaller one, and those that differ from theirs.
 
-    Returns how many links HubSpot told.
+    Returns how many links HubSpot told, and of how many sources links differed.
     """
-    told = 0
+    told, differed = 0, 0
     for ids in copy.values(pair.target.table, ("id",), LIVE):
         for part in batches([id_ for (id_,) in ids], BATCH):
             theirs = yield from _read_backwards(run, pair, part)
             told += len(theirs)
-            yield from links.reread(pair, sorted(links.differing(pair, theirs, part)))
-    return told
+            differing = links.differing(pair, theirs, part)
+            differed += len(differing)
+            yield from links.reread(pair, sorted(differing))
+    return told, differed
 
 
 def _has_links_backwards(run: Run, pair: Pair, copy: Copy) -> Generator[None, None, bool]:
