@@ -20,7 +20,7 @@ from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
 from .run import Items, Run
 from .state import SourceState, TableState, to_instant, to_text
-from .table import BLOCK, Table, emit
+from .table import BLOCK, Table, emit, read_again
 
 
 def sweep_archived(
@@ -73,14 +73,23 @@ def sweep_archived(
     del known["ranges"]
     known["calls"] = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
-    before = {*_dead(table, "archived"), *table.state.take("binned")}
-    before |= run.archived_before.pop(table.name, set())
-    if not table.state.work("backfill").get("swept", True):  # the sweep that ends it compares
+    if table.state.work("backfill").get("swept", True):
+        yield from _read_missing(table, seen)
+    else:  # the sweep that ends the backfill compares: what is restored ahead of it is listed
         run.archived_before[table.name] = seen
         if run.hard_delete:  # no tombstone tells the run that goes on after a kill
             table.state.keep("binned", seen)
-    yield from read_ids(table, sorted(before - seen))
     sweeps.note(known, began)
+
+
+def _read_missing(table: Table, seen: set[str]) -> Items:
+    """Read what was archived before and is not listed any more: restored, or purged."""
+    before = {*_dead(table, "archived"), *table.state.take("binned")}
+    before |= table.run.archived_before.pop(table.name, set())
+    if table.appends:  # rows of them may be there
+        read_again(table, sorted(before - seen))
+    else:
+        yield from read_ids(table, sorted(before - seen))
 
 
 def is_due(

@@ -96,7 +96,7 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
         )
         if table.name in run.unfinished:
             return
-        work["swept"] = True
+    work["swept"] = True
     finished = yield from _with_links(table, read_export(table, work))
     while finished is None:
         try:
