@@ -8,6 +8,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
@@ -44,6 +45,18 @@ def test_purged_and_restored_records_are_found_by_counting(
     assert [request.query["archived"] for request in listed] == ["true"]
     assert portal.journal.count(path_contains=f"{LIST}/search") < 30
     assert warehouse.table("contacts")[gone]["_hs_deletion"] == "purged"
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_row_that_is_there_twice(portal: Portal, warehouse: Warehouse) -> None:
+    """A second row of a record, whoever wrote it, goes with the next run."""
+    portal.reset(SeedSpec(contacts=300, properties=12))
+    warehouse.sync("contacts")
+    with duckdb.connect(str(warehouse.path)) as connection:
+        rows = "FROM hubspot.contacts WHERE _hs_deletion IS NULL LIMIT 2"
+        connection.execute(f"INSERT INTO hubspot.contacts {rows}")
+    warehouse.sync("contacts")
+    assert warehouse.rows("SELECT id FROM contacts GROUP BY id HAVING count(*) > 1") == []
     assert differences(portal, warehouse, CONTACTS) == []
 
 

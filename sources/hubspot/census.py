@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 
 from . import changes
 from .archive import sweep_archived
@@ -64,7 +65,10 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
 
 
 def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[str]]:
-    """List the ids that only one side holds, as far as search, or else a listing, can tell."""
+    """List the ids that only one side holds, as far as search, or else a listing, can tell.
+
+    Those that two rows are there of as well: reading them leaves one.
+    """
     numbers = array("q", sorted(int(id_) for id_ in held if id_.isdigit()))
     odd = [id_ for id_ in held if not id_.isdigit()]
     pages, parts, found = len(held) // PAGE, 1, None
@@ -76,7 +80,8 @@ def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[s
     if found is None:
         listed = yield from list_ids(table.run, table.object_type)
         found = {*map(int, listed)} ^ {*numbers}
-    return odd + [str(id_) for id_ in found]
+    twice = {one for one, next_ in pairwise(numbers) if one == next_}
+    return odd + [str(id_) for id_ in found | twice]
 
 
 def _count_apart(
