@@ -33,8 +33,8 @@ def _locked_folder(held: ExitStack) -> Path:
     moment may take it away; then the next one is made.
     """
     while True:
-        made = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
-        folder = Path(held.enter_context(made))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        held.callback(_remove, folder)
         with suppress(FileNotFoundError):
             held.enter_context(FileLock(folder / _LOCK))
             (folder / _WORK).mkdir()
@@ -45,7 +45,20 @@ def _remove_left_ones(own: Path) -> None:
     """Take away the folders of runs that were killed."""
     for folder in own.parent.glob(f"{_PREFIX}*"):
         held = folder / _LOCK
-        if folder == own or not held.exists():
+        if folder == own:
+            continue
+        if not held.exists():  # killed at its first or its last moment, and empty
+            with suppress(OSError):
+                folder.rmdir()
             continue
         with suppress(Timeout, OSError, RuntimeError), FileLock(held, blocking=False):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Take a folder away, its lock at last: what a kill leaves of it is known as left."""
+    shutil.rmtree(folder / _WORK, ignore_errors=True)
+    with suppress(OSError):
+        (folder / _LOCK).unlink()
+    with suppress(OSError):
+        folder.rmdir()

@@ -394,6 +394,7 @@ def test_folder_of_a_killed_run_is_taken_away(
         assert left.exists()
     process.send_signal(signal.SIGKILL)
     process.wait()
+    (tmp_path / "hubspot-elt-run-killed-at-its-first-moment").mkdir()
     with working_folder() as folder:
         assert not left.exists()
         assert folder.exists()
