@@ -141,6 +141,8 @@ def _without_doubles(table: Table, records: Sequence[Record]) -> Sequence[Record
     """
     ids = {record.id for record in records}
     moved = ids & table.tombstones
+    if table.name in table.run.resumed:  # what another run left, none can be sure of
+        moved |= _held(table, ids)
     if len(ids) < len(records) or not table.read_now.keys().isdisjoint(ids):
         moved |= {id_ for id_ in ids if table.read_now.get(id_)}
         first = {record.id: record for record in reversed(records)}.values()
@@ -153,9 +155,14 @@ def _without_doubles(table: Table, records: Sequence[Record]) -> Sequence[Record
 
 def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
     """List the ids that a row is there of, in the warehouse or in this load."""
-    copy = table.run.copy
-    held = {id_ for (id_,) in copy.rows(table.name, ("id",), ids)} if copy else ()
+    held = _held(table, ids)
     return [id_ for id_ in ids if id_ in held or id_ in table.read_now]
+
+
+def _held(table: Table, ids: Iterable[str]) -> set[str]:
+    """Tell of which ids the warehouse has a row."""
+    copy = table.run.copy
+    return {id_ for (id_,) in copy.rows(table.name, ("id",), list(ids))} if copy else set()
 
 
 def read_again(table: Table, ids: Iterable[str]) -> None:
