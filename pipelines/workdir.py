@@ -6,6 +6,7 @@ a folder in use by the lock that its run holds, whatever process or container th
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 _PREFIX = "hubspot-elt-run-"
 _LOCK = "in-use.lock"
 _WORK = "dlt"
+_FIRST_SECONDS = 10  # within which a run has locked its folder
 
 
 @contextmanager
@@ -47,9 +49,10 @@ def _remove_left_ones(own: Path) -> None:
         held = folder / _LOCK
         if folder == own:
             continue
-        if not held.exists():  # killed at its first or its last moment, and empty
+        if not held.exists():  # a run at its first moment, or killed at its first or last one
             with suppress(OSError):
-                folder.rmdir()
+                if time.time() - folder.stat().st_mtime > _FIRST_SECONDS:
+                    folder.rmdir()
             continue
         with suppress(Timeout, OSError, RuntimeError), FileLock(held, blocking=False):
             _remove(folder)

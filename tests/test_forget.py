@@ -136,6 +136,17 @@ def test_nothing_is_left(portal: Portal, warehouse: Warehouse) -> None:
     assert mentions(connect, survivor, EMAIL) == set()
 
 
+def test_archived_record_without_a_tombstone(portal: Portal, warehouse: Warehouse) -> None:
+    """Where tombstones are not kept, the state remembers who is archived; it forgets them, too."""
+    portal.reset(SeedSpec(contacts=25, properties=12))
+    portal.archive("contacts", portal.create("contacts", {"email": EMAIL}, id=ID))
+    warehouse.sync("contacts", hard_delete=True)
+    connect = partial(duckdb.connect, str(warehouse.path))
+    assert "hubspot._dlt_pipeline_state.state" in mentions(connect, ID)
+    assert forget("contacts", ID).exit_code == 0
+    assert mentions(connect, ID) == set()
+
+
 def test_nothing_is_left_in_postgres(
     portal: Portal, postgres: test_postgres.Postgres, server_uri: str
 ) -> None:

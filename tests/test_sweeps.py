@@ -152,11 +152,11 @@ def test_columns_that_tombstones_lack(
     assert warehouse.table("contacts")[dead[1]]["tint"] == "blue"
 
 
-def loaded_and_swapped(portal: Portal, warehouse: Warehouse) -> list[str]:
+def loaded_and_swapped(portal: Portal, warehouse: Warehouse, **options: bool) -> list[str]:
     """Load contacts, then restore one and purge another, which no number tells; return live ids."""
     portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
     live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
-    warehouse.sync("contacts")
+    warehouse.sync("contacts", **options)
     portal.restore("contacts", dead[0])
     portal.purge("contacts", live[1])
     return live
@@ -240,14 +240,20 @@ def test_links_are_swept_in_every_run_where_no_hours_lie_between(
     assert link_differences(portal, warehouse, PAIRS) == []
 
 
+@pytest.mark.parametrize("hard_delete", [False, True], ids=["tombstones", "no_tombstones"])
 def test_archive_is_swept_in_every_run_where_no_hours_lie_between(
-    portal: Portal, warehouse: Warehouse
+    portal: Portal, warehouse: Warehouse, *, hard_delete: bool
 ) -> None:
     """One restored for one purged, which no number tells, is in the next run."""
     always = warehouse.with_settings(sweep_at_once_calls=0, sweep_hours=0)
-    loaded_and_swapped(portal, always)
-    always.sync("contacts")
-    assert differences(portal, warehouse, CONTACTS) == []
+    loaded_and_swapped(portal, always, hard_delete=hard_delete)
+    portal.faults.add(path=f"{LIST}/batch/read", nth=1, status=429, body={"policyName": "DAILY"})
+    assert always.sync("contacts", hard_delete=hard_delete).exit_code == 5
+    always.sync("contacts", hard_delete=hard_delete)
+    rows = warehouse.table("contacts")
+    assert {id_ for id_, row in rows.items() if not row["_hs_deletion"]} == {
+        *portal.records("contacts")
+    }
 
 
 def test_what_an_idle_run_sweeps(portal: Portal, warehouse: Warehouse) -> None:
@@ -394,7 +400,9 @@ def test_folder_of_a_killed_run_is_taken_away(
         assert left.exists()
     process.send_signal(signal.SIGKILL)
     process.wait()
-    (tmp_path / "hubspot-elt-run-killed-at-its-first-moment").mkdir()
+    first = tmp_path / "hubspot-elt-run-killed-at-its-first-moment"
+    first.mkdir()
+    os.utime(first, (0, 0))
     with working_folder() as folder:
         assert not left.exists()
         assert folder.exists()

@@ -19,7 +19,7 @@ from .model import Page
 from .pages import PAGE, NotKeysetError, list_page
 from .rereading import read_ids
 from .run import Items, Run
-from .state import SourceState, TableState, to_instant, to_text
+from .state import KEPT_LIMIT, SourceState, TableState, to_instant, to_text
 from .table import BLOCK, Table, emit, read_again
 
 
@@ -73,23 +73,26 @@ def sweep_archived(
     del known["ranges"]
     known["calls"] = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
+    earlier: set[str] = set()
     if table.state.work("backfill").get("swept", True):
-        yield from _read_missing(table, seen)
+        yield from _read_missing(table, seen, known)
     else:  # the sweep that ends the backfill compares: what is restored ahead of it is listed
         run.archived_before[table.name] = seen
-        if run.hard_delete:  # no tombstone tells the run that goes on after a kill
-            table.state.keep("binned", seen)
+        earlier.update(known.get("seen", ()))
+    if run.hard_delete:  # no tombstone tells the next sweep
+        known["seen"] = sorted(seen | earlier)[-KEPT_LIMIT:]
     sweeps.note(known, began)
 
 
-def _read_missing(table: Table, seen: set[str]) -> Items:
+def _read_missing(table: Table, seen: set[str], known: dict[str, Any]) -> Items:
     """Read what was archived before and is not listed any more: restored, or purged."""
-    before = {*_dead(table, "archived"), *table.state.take("binned")}
+    before = {*_dead(table, "archived"), *known.get("seen", ())}
     before |= table.run.archived_before.pop(table.name, set())
     if table.appends:  # rows of them may be there
         read_again(table, sorted(before - seen))
     else:
         yield from read_ids(table, sorted(before - seen))
+    known.pop("seen", None)
 
 
 def is_due(

@@ -125,7 +125,7 @@ class TableState:
         return owed
 
     def keep(self, name: str, items: Iterable[str]) -> None:
-        """Add to what is left to a later load: ids `refused` or `binned`, properties `doubted`."""
+        """Add to what is left to a later load: ids that are `refused`, properties `doubted`."""
         kept = dict.fromkeys([*self._state.get(name, ()), *items])
         if kept:
             self._state[name] = list(kept)[-KEPT_LIMIT:]
@@ -137,13 +137,13 @@ class TableState:
 
     def forget(self, ids: Iterable[str]) -> bool:
         """Take ids out of everything that is remembered of records; whether there was any."""
-        found = False
-        for id_ in ids:
-            found |= self.recent.pop(id_, None) is not None
-            while id_ in self._state.get("refused", ()):
-                self._state["refused"].remove(id_)
-                found = True
-        return found
+        gone = {*ids}
+        found: list[object] = [self.recent.pop(id_) for id_ in gone & self.recent.keys()]
+        for part, name in ((self._state, "refused"), (self._state.get("archive", {}), "seen")):
+            kept = part.get(name, [])
+            found += gone.intersection(kept)
+            kept[:] = [id_ for id_ in kept if id_ not in gone]
+        return bool(found)
 
     @property
     def unexplained(self) -> list[int]:

@@ -71,6 +71,8 @@ class Archive(msgspec.Struct):
     started_at: datetime | None = None
     columns_at: datetime | None = None
     """When columns last came, which the tombstones of an older sweep lack."""
+    seen: list[str] = []
+    """Ids that were archived at the last sweep, where no tombstone tells."""
 
 
 class Calculated(msgspec.Struct):
@@ -108,8 +110,6 @@ class TableShape(msgspec.Struct):
     anew: bool = False
     refused: list[str] = []
     """Ids that HubSpot refused to read, or that a load left to the next."""
-    binned: list[str] = []
-    """Ids that were archived when an open backfill looked, where no tombstone tells."""
     doubted: list[str] = []
     """Properties that records did not name; their definitions are read anew."""
     unexplained: list[int] = []
