@@ -91,7 +91,7 @@ def test_more_loaded_changes_than_are_remembered(
         assert warehouse.sync("contacts").tables["contacts"].rows == 0
     portal.update("contacts", ids[3], {"firstname": "Twice"}, at=late)
     warehouse.sync("contacts")
-    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+    assert differences(portal, warehouse, CONTACTS) == []
 
 
 def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
@@ -226,3 +226,25 @@ def run_plainly(warehouse: Warehouse, *, times: int) -> None:
         run = open_run(warehouse.config)
         pipeline.run(hubspot(objects=["contacts", "companies"], run=run))
         run.close()
+
+
+@pytest.mark.parametrize("purged", [0, 1], ids=["alone", "beside_one_purged"])
+def test_edit_of_a_record_that_was_in_the_bin_when_it_was_searched_for(
+    portal: Portal, warehouse: Warehouse, purged: int
+) -> None:
+    """A record edited, archived, and restored behind the search that lacked it, gets the edit."""
+    portal.reset(SeedSpec(contacts=120, properties=12, companies=0, deals=0, tickets=0))
+    one, *others = list(portal.records("contacts"))[5:10]
+    warehouse.sync("contacts")
+    warehouse.sync("contacts")
+    portal.update("contacts", one, {"city": "New"})
+    portal.archive("contacts", one)
+    for other in others[:purged]:
+        portal.purge("contacts", other)
+    portal.clock.advance(DAY_MS // 16)  # longer than the lookback
+    portal.mutations.add(
+        path="/contacts/search", nth=1, operations=lambda p: p.restore("contacts", one)
+    )
+    for _ in range(2):
+        warehouse.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []

@@ -85,3 +85,30 @@ def test_chosen_pair_is_read_in_its_direction(portal: Portal, warehouse: Warehou
     pairs = {"leads_to_contacts": ("leads", "contacts")}
     assert link_differences(portal, warehouse, pairs) == []
     assert warehouse.rows("SELECT count(*) > 0 FROM leads_to_contacts") == [(True,)]
+
+
+def test_links_of_a_table_that_was_archived_whole(portal: Portal, warehouse: Warehouse) -> None:
+    """Where all records of a table come back from the bin, their links come with them."""
+    objects = ("contacts", "companies")
+    pairs = {f"{a}_to_{b}": (a, b) for a, b in (objects, objects[1:] * 2, objects[:1] * 2)}
+    portal.reset(SeedSpec(contacts=60, companies=20, properties=12))
+    for kind in objects:
+        one, *others = list(portal.records(kind))[:6]
+        for other in others:
+            portal.associate(kind, one, kind, other)
+    warehouse.sync(*objects)
+    ids = {kind: list(portal.records(kind)) for kind in objects}
+    lone = warehouse.with_settings(purge_share=1.0)
+    for kind in objects:
+        for id_ in ids[kind]:
+            portal.archive(kind, id_)
+    for _ in range(2):
+        lone.sync(*objects)
+    assert link_differences(portal, warehouse, pairs) == []
+    for kind in objects:
+        for id_ in ids[kind]:
+            portal.restore(kind, id_)
+    for _ in range(2):
+        lone.sync(*objects)
+    assert warehouse.rows("SELECT count(*) FROM companies_to_companies")[0][0] > 4
+    assert link_differences(portal, warehouse, pairs) == []

@@ -54,12 +54,15 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
         yield from read_ids(table, suspects)
         return
     held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
+    before = table.outcome.watermark_before
+    if before and table.run.totals.get(table.name) not in {None, len(held)}:
+        table.state.rewind(before, known=True)  # search lacked records that may be back by now
     suspects = yield from _suspects(table, held)
     table.state.sweep("census").clear()
     yield from read_ids(table, suspects)
     counts = [table.run.totals.get(table.name) or 0, len(held)]
     if counts[0] != counts[1] and not table.run.vanished.get(table.name):
-        table.state.unexplained = counts  # search has not caught up
+        table.state.keep("unexplained", counts)  # search has not caught up
     if suspects:  # besides, as many may be restored as archived, which no number tells
         yield from sweep_archived(table, at_once=True)
 

@@ -59,9 +59,8 @@ def look(
             f"HubSpot's search for {object_type.table} tells no number of records, so those that "
             "were purged are found by `hubspot-elt verify` alone."
         )
-    if state.unexplained == [peek.total, live]:
+    if state.take("unexplained") == [peek.total, live]:  # once: the next run looks into it again
         run.looked_into.add(object_type.table)
-    state.unexplained = []  # once: the next run looks into it again
     if live != peek.total or not peek.complete:
         run.active.add(object_type.table)
     note_changes(run, object_type, state, peek.changed)

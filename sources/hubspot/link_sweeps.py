@@ -56,7 +56,8 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
     ends = {pair.source.table, pair.target.table}
     read_now = pair.source.table in run.backfilled  # record by record
     forced = run.sweep_links or "owed" in known or (bool(ends & {*run.backfilled}) != read_now)
-    if forced and ends & run.listed_now:
+    are_back = run.first_load and any(run.live_count(end) == 0 for end in ends)
+    if forced and (are_back or ends & run.listed_now):
         run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
         return
     run.swept_links.add(pair.table)

@@ -272,7 +272,9 @@ class Links:
 
     def _is_empty(self, target: ObjectType) -> Generator[None, None, bool]:
         """Tell whether no record of a type exists, or none that the token may read."""
-        known = SourceState(dlt.current.source_state()).table(target.table).total
+        known = self._run.totals.get(target.table)
+        if known is None:
+            known = SourceState(dlt.current.source_state()).table(target.table).total
         if known is not None:
             return known == 0
         if not target.searchable:

@@ -124,15 +124,18 @@ class TableState:
         owed: list[dict[str, Any]] = self._state.setdefault("owed", [])
         return owed
 
-    def keep(self, name: str, items: Iterable[str]) -> None:
-        """Add to what is left to a later load: ids that are `refused`, properties `doubted`."""
+    def keep(self, name: str, items: Iterable[Any]) -> None:
+        """Add to what is left to a later load or run: `refused`, `doubted`, `unexplained`.
+
+        The shape of the state says what they are.
+        """
         kept = dict.fromkeys([*self._state.get(name, ()), *items])
         if kept:
             self._state[name] = list(kept)[-KEPT_LIMIT:]
 
-    def take(self, name: str) -> list[str]:
-        """Return, and forget, what was kept for the next load."""
-        kept: list[str] = self._state.pop(name, [])
+    def take(self, name: str) -> list[Any]:
+        """Return, and forget, what was kept."""
+        kept: list[Any] = self._state.pop(name, [])
         return kept
 
     def forget(self, ids: Iterable[str]) -> bool:
@@ -144,18 +147,6 @@ class TableState:
             found += gone.intersection(kept)
             kept[:] = [id_ for id_ in kept if id_ not in gone]
         return bool(found)
-
-    @property
-    def unexplained(self) -> list[int]:
-        """Live records of the portal and of the table that differed last time, for no reason.
-
-        Such as of an index that lags; empty where nothing was looked into.
-        """
-        return list(self._state.get("unexplained", ()))
-
-    @unexplained.setter
-    def unexplained(self, counts: Sequence[int]) -> None:
-        self._state["unexplained"] = list(counts)
 
     @property
     def anew(self) -> bool:
@@ -175,9 +166,12 @@ class TableState:
         """Remember a full listing of the live records."""
         self._state["listed_at"] = to_text(at)
 
-    def rewind(self, to: datetime) -> None:
-        """Take the watermark back to `to`: the next run reads again what changed since then."""
-        for name in ("recent", "works", "listed_at", "increment"):
+    def rewind(self, to: datetime, *, known: bool = False) -> None:
+        """Take the watermark back to `to`: the next run searches again what changed since then.
+
+        It reads that again, too, unless it is `known` which of it is loaded as it is.
+        """
+        for name in () if known else ("recent", "works", "listed_at", "increment"):
             self._state.pop(name, None)
         self._state["watermark"] = to_text(to)
 

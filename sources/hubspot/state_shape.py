@@ -113,6 +113,7 @@ class TableShape(msgspec.Struct):
     doubted: list[str] = []
     """Properties that records did not name; their definitions are read anew."""
     unexplained: list[int] = []
+    """Live records of the portal and of the table that differed last time, for no reason found."""
     archive: Archive | UnsetType = UNSET
     calculated: Calculated | UnsetType = UNSET
     owed: list[Owed] = []
