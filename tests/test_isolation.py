@@ -5,10 +5,11 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.versioned_state import compress_state, decompress_state
 
 from pipelines.doctor import doctor
-from pipelines.sync import SyncOptions
+from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import AuthError, ConfigError, HubSpotError
 from sources.hubspot_emulator.seed import SeedSpec
@@ -134,3 +135,38 @@ def write_state(warehouse: Warehouse, table: dict[str, Any], **source: Any) -> N
             f"UPDATE hubspot._dlt_pipeline_state SET state = ? WHERE version = ({newest})",
             [compress_state(state)],
         )
+
+
+def test_types_that_a_token_may_not_read_are_asked_for_once_an_hour(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """A run of all types tells of them without a call; one that names them asks, and reads them.
+
+    So does a run of all types an hour later.
+    """
+    portal.reset(SeedSpec(contacts=20, properties=12))
+    scopes = {"crm.objects.contacts.read", "crm.schemas.contacts.read", "tickets"}
+    portal.settings.tokens["emulator-token"] = Token(scopes=frozenset(scopes))
+    everything = SyncOptions()
+
+    def refused() -> tuple[int, str | None]:
+        portal.journal.clear()
+        report = sync(everything, collector=NULL_COLLECTOR, config=warehouse.config)
+        assert report.exit_code == 0
+        return portal.journal.count(status=403), report.tables["deals"].error
+
+    often, told = refused()
+    assert often > 20
+    seldom, told_again = refused()
+    assert seldom < 6  # reference tables
+    assert told
+    assert (told_again or "").startswith(told.rstrip("."))
+    assert "--refresh-schema" in (told_again or "")
+    portal.settings.tokens["emulator-token"] = Token()
+    warehouse.sync("deals")
+    assert warehouse.table("deals").keys() >= portal.records("deals").keys()
+    assert refused()[0] == 0
+    assert "companies" not in {name for (name,) in warehouse.rows("SHOW TABLES")}
+    portal.clock.advance(3_700_000)
+    assert refused() == (0, None)
+    assert warehouse.table("companies").keys() >= portal.records("companies").keys()

@@ -22,6 +22,7 @@ from .config import HubSpotConfig, resolve_config
 from .link_sweeps import sweep_links
 from .links import Links
 from .model import ObjectType
+from .refusals import remembered
 from .resources import make_resource
 from .run import Items, Run
 from .schemas import Schemas
@@ -82,7 +83,7 @@ def hubspot(
     run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in links.pairs}
     loaded = select_types(chosen, only)
     schemas = Schemas(run, loaded)
-    run.hard_delete = hard_delete
+    run.hard_delete, run.chosen = hard_delete, bool(objects)
     run.begin_load([kind.table for kind in catalog])
     run.fresh = _is_fresh(run, state, loaded)
 
@@ -91,7 +92,8 @@ def hubspot(
         yield _whole(run, "account", reference.account(run, run.account))
         yield _whole(run, "object_types", reference.object_types(run, catalog, custom))
         yield _whole(run, "owners", reference.owners(run))
-        yield _whole(run, "pipelines", reference.pipelines(run, loaded))
+        known = [kind for kind in loaded if not remembered(run, state, kind.table)]
+        yield _whole(run, "pipelines", reference.pipelines(run, known))
     for kind in loaded:
         if run.wants(kind.table):
             yield _records(run, kind, schemas, links, hard_delete=hard_delete)

@@ -45,6 +45,8 @@ class Run:
     budget: LoadBudget = field(default_factory=LoadBudget)
     report_errors: bool = False
     """Whether an error of one table is an outcome, and the rest goes on; else it is raised."""
+    chosen: bool = False
+    """Whether the tables were chosen by name, instead of all there are."""
     refresh_schema: bool = False
     full_refresh: bool = False
     """Whether every table is read anew, once."""

@@ -9,9 +9,9 @@ from functools import partial
 import dlt
 import msgspec
 
-from . import changes
+from . import changes, refusals
 from .drift import Facts, compare_facts, describe, facts_of
-from .errors import ContractError
+from .errors import ContractError, HubSpotError
 from .model import Column, ObjectType, SchemaChange, TableSchema
 from .properties import Definition, pack, read_definitions, to_schema, unpack
 from .reading import batches
@@ -55,10 +55,17 @@ class Schemas:
         facts = None if anew and table not in self._run.refreshed else self._cached(table, source)
         if facts is not None:
             return _schema(table, known, facts)
+        if error := refusals.remembered(self._run, source, table):
+            raise error
         self._prefetch(source)
         if table not in self._calls:
             self._calls[table] = self._submit(object_type)
-        definitions = yield from wait(self._calls[table])
+        try:
+            definitions = yield from wait(self._calls[table])
+        except HubSpotError as error:
+            if not known:  # a table that was loaded goes stale: it is asked for by every run
+                refusals.remember(self._run, source, table, error)
+            raise
         if known and not definitions:  # HubSpot's own properties never go
             raise ContractError(
                 f"HubSpot names no property of {table}, which had {len(known)}.",
@@ -133,7 +140,9 @@ class Schemas:
         """Start reading the definitions of every type whose cache is too old, once."""
         for object_type in self._types:
             table = object_type.table
-            if table not in self._calls and self._cached(table, source) is None:
+            if table in self._calls or refusals.remembered(self._run, source, table):
+                continue
+            if self._cached(table, source) is None:
                 self._calls[table] = self._submit(object_type)
 
     def _submit(self, object_type: ObjectType) -> Future[list[Definition]]:
