@@ -364,6 +364,33 @@ def test_property_that_was_archived_while_records_were_read(
     assert portal.journal.count(path_contains="/contacts/search") == 1
 
 
+def test_values_that_are_left_out(portal: Portal, warehouse: Warehouse) -> None:
+    """Where records leave out dozens of properties at once, nothing is searched for."""
+    names = [f"size_{number}" for number in range(25)]
+    text = {"type": "string", "fieldType": "text"}
+    for name in names:
+        portal.create_property("contacts", text | {"name": name})
+    portal.create("contacts", {})
+    portal.clock.advance(2 * HOUR_MS)
+
+    def leave_out(portal: Portal) -> None:
+        for name in names:
+            portal.archive_property("contacts", name)
+
+    def put_in(portal: Portal) -> None:
+        for name in names:
+            portal.create_property("contacts", text | {"name": name})
+
+    portal.mutations.add(path=LISTING, nth=1, when="before", operations=leave_out)
+    portal.mutations.add(path=LISTING, nth=1, operations=put_in)
+    warehouse.sync("contacts")
+    portal.mutations.clear()
+    portal.journal.clear()
+    report = warehouse.sync("contacts")
+    assert [one.name for one in report.sections] == []
+    assert portal.journal.count(path_contains="/search") == 1
+
+
 def test_calculated_property(portal: Portal, warehouse: Warehouse) -> None:
     """A calculated value, which changes without its record, is right a day later."""
     firms = seeded(portal)["companies"]

@@ -20,6 +20,7 @@ from .state import SourceState, TableState, to_text
 from .waiting import wait
 
 MAX_AGE = timedelta(hours=12)
+MOST_DOUBTED = 20  # properties at once; a search finds the records that have a value of five
 
 
 class Schemas:
@@ -88,11 +89,12 @@ class Schemas:
     def doubt(self, object_type: ObjectType, state: TableState) -> None:
         """Have definitions read anew where records no longer named a property.
 
-        It is archived, or was while they were read; then they lack their values of it.
+        It is archived, or was while they were read; then they lack their values of it. Many at once
+        are none: there, HubSpot leaves out what has no value.
         """
         unnamed = self._run.unnamed.get(object_type.table, set())
         names = [unnamed.pop() for _ in range(len(unnamed))]
-        if names:
+        if 0 < len(names) <= MOST_DOUBTED:
             state.keep("doubted", names)
             self._calls.pop(object_type.table, None)
             self._run.refreshed.discard(object_type.table)
