@@ -364,6 +364,27 @@ def test_property_that_was_archived_while_records_were_read(
     assert portal.journal.count(path_contains="/contacts/search") == 1
 
 
+def test_property_that_comes_while_a_table_is_first_listed(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """H13: one that was archived when the definitions were read has its values a run later."""
+    text = {"type": "string", "fieldType": "text"}
+    portal.create_property("contacts", text | {"name": "tint"})
+    for _ in range(130):
+        portal.create("contacts", {"tint": "red"})
+    portal.archive_property("contacts", "tint")
+    portal.clock.advance(2 * HOUR_MS)
+    portal.mutations.add(
+        path=LISTING,
+        nth=1,
+        operations=lambda p: p.create_property("contacts", text | {"name": "tint"}),
+    )
+    for _ in range(2):
+        warehouse.sync("contacts")
+    assert apart(portal, warehouse, "contacts") == []
+    assert warehouse.rows("SELECT count(tint) FROM contacts") == [(130,)]
+
+
 def test_values_that_are_left_out(portal: Portal, warehouse: Warehouse) -> None:
     """Where records leave out dozens of properties at once, nothing is searched for."""
     names = [f"size_{number}" for number in range(25)]

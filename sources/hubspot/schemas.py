@@ -86,6 +86,16 @@ class Schemas:
         self.since[table] = source.note_columns(table, new, at=self._run.now())
         return _schema(table, [*known, *new], facts)
 
+    def renew(self, object_type: ObjectType, source: SourceState) -> Generator[None, None, None]:
+        """Read definitions again that this run has read: a property may have come meanwhile."""
+        self._forget(object_type)
+        yield from self.of(object_type, source, anew=True)
+
+    def _forget(self, object_type: ObjectType) -> None:
+        """Forget what this run has read of a type."""
+        self._calls.pop(object_type.table, None)
+        self._run.refreshed.discard(object_type.table)
+
     def doubt(self, object_type: ObjectType, state: TableState) -> None:
         """Have definitions read anew where records no longer named a property.
 
@@ -96,8 +106,7 @@ class Schemas:
         names = [unnamed.pop() for _ in range(len(unnamed))]
         if 0 < len(names) <= MOST_DOUBTED:
             state.keep("doubted", names)
-            self._calls.pop(object_type.table, None)
-            self._run.refreshed.discard(object_type.table)
+            self._forget(object_type)
 
     def _owe(
         self,
