@@ -37,7 +37,7 @@ def _locked_folder(held: ExitStack) -> Path:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         held.callback(_remove, folder)
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, FileExistsError):  # it went, or went and came, meanwhile
             held.enter_context(FileLock(folder / _LOCK))
             (folder / _WORK).mkdir()
             return folder

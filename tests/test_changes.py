@@ -6,8 +6,11 @@ import dlt
 import duckdb
 import pytest
 from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
+from pipelines.copy import WarehouseCopy
+from pipelines.session import opened
 from sources.hubspot import hubspot, open_run
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
@@ -248,3 +251,42 @@ def test_edit_of_a_record_that_was_in_the_bin_when_it_was_searched_for(
     for _ in range(2):
         warehouse.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_run_that_dies_before_it_looks_why_a_number_differs(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """The load that moves the watermark on does not move it past an edit that search lacked."""
+    portal.reset(SeedSpec(contacts=120, properties=12, companies=0, deals=0, tickets=0))
+    one = list(portal.records("contacts"))[5]
+    warehouse.sync("contacts")
+    portal.update("contacts", one, {"city": "New"})
+    portal.archive("contacts", one)
+    portal.clock.advance(DAY_MS // 16)
+    portal.mutations.add(
+        path="/contacts/search", nth=1, operations=lambda p: p.restore("contacts", one)
+    )
+    with opened("duckdb", "hubspot", NULL_COLLECTOR, warehouse.config) as (pipeline, run):
+        run.report_errors = True
+        with WarehouseCopy(pipeline) as run.copy:
+            pipeline.run(hubspot(["contacts"], run=run))  # its first load, and no more
+    warehouse.sync("contacts")
+    assert differences(portal, warehouse, CONTACTS) == []
+
+
+def test_watermark_moves_on_where_the_number_is_never_right(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """A search that always tells another number keeps the watermark a run behind, no more."""
+    portal.reset(SeedSpec(contacts=30, properties=12, companies=0, deals=0, tickets=0))
+    warehouse.sync("contacts")
+    wrong = {"total": 31, "results": []}
+    portal.faults.add(path="/contacts/search", status=200, body=wrong)
+    began = []
+    for _ in range(4):
+        began.append(portal.clock.now_ms())
+        report = warehouse.sync("contacts")
+        portal.clock.advance(DAY_MS)
+    told = report.tables["contacts"].watermark_after
+    assert told is not None
+    assert began[-2] - 2_000 <= told.timestamp() * 1000 < began[-1]

@@ -54,9 +54,6 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
         yield from read_ids(table, suspects)
         return
     held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
-    before = table.outcome.watermark_before
-    if before and table.run.totals.get(table.name) not in {None, len(held)}:
-        table.state.rewind(before, known=True)  # search lacked records that may be back by now
     suspects = yield from _suspects(table, held)
     table.state.sweep("census").clear()
     yield from read_ids(table, suspects)

@@ -92,6 +92,8 @@ def increment(table: Table, peek: changes.Peek) -> Items:
     """Read what changed since the watermark, then look where something disappeared unseen.
 
     The new watermark is the beginning of the search for changes, taken when all steps are done.
+    Where search told another number than the table holds by then, it is the one before: a record
+    that search lacked may be back, and nothing else tells of an edit from before it went.
     """
     run, state = table.run, table.state
     work = state.begin("increment")
@@ -112,7 +114,8 @@ def increment(table: Table, peek: changes.Peek) -> Items:
     if state.anew or run.budget.spent():
         table.leave_unfinished()
         return
-    if not _explains(table, peek.total):
+    is_explained = _explains(table, peek.total)
+    if not is_explained:
         run.overlapped.add(table.name)
     if run.copy is not None:  # else a table may be read alone, and nothing else is swept
         yield from wait_until(lambda: not run.looking)
@@ -121,11 +124,22 @@ def increment(table: Table, peek: changes.Peek) -> Items:
         yield from sweep_calculated(table)
     if table.name in run.unfinished:
         return
+    _finish(
+        table, peek.total, to_instant(work["started_at"]) or run.now(), is_explained=is_explained
+    )
+
+
+def _finish(table: Table, total: int | None, started_at: datetime, *, is_explained: bool) -> None:
+    """Set the watermark; where the number is not explained by now, that of the run before."""
+    run, state = table.run, table.state
     if table.name not in run.recounted:
         state.sweep("census").clear()
-    started_at = to_instant(work["started_at"]) or run.now()
-    state.finish("increment", started_at, run.now(), total=peek.total)
-    state.note_recent({}, since=started_at - run.lookback)
+    before = state.works[-1][0] if state.works else state.watermark
+    state.finish("increment", started_at, run.now(), total=total)
+    can_tell = run.copy is not None and total is not None
+    if before and can_tell and not (is_explained or _explains(table, total)):
+        state.rewind(before, known=True)
+    state.note_recent({}, since=(state.watermark or started_at) - run.lookback)
 
 
 def _explains(table: Table, total: int | None) -> bool:

@@ -88,6 +88,7 @@ class Schemas:
 
     def renew(self, object_type: ObjectType, source: SourceState) -> Generator[None, None, None]:
         """Read definitions again that this run has read: a property may have come meanwhile."""
+        self.doubt(object_type, source.table(object_type.table))
         self._forget(object_type)
         yield from self.of(object_type, source, anew=True)
 
