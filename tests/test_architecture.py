@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "sources/hubspot_emulator": set(),
 }
 """Our packages that each package may import by their full names; itself it imports relatively."""
-MOST_LINES = {"module": 300, "function": 45}
+MOST_LINES = {"module": 450, "function": 45}  # purpose cuts modules; this only catches the worst
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 
 
