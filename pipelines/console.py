@@ -116,7 +116,7 @@ def _mask(report: "RunReport", token: str) -> None:
         report.error = _masked(report.error, token)
     report.warnings = [_masked(warning, token) for warning in report.warnings]
     for outcome in report.tables.values():
-        outcome.error = _masked(outcome.error, token) if outcome.error else None
+        outcome.messages = [_masked(message, token) for message in outcome.messages]
 
 
 def _masked(text: str, token: str) -> str:

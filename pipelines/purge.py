@@ -42,7 +42,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> bool:
         except ContractError as error:
             outcome = run.outcome_of(table)
             outcome.status, outcome.exit_code = "failed", error.exit_code
-            outcome.error = str(error)
+            outcome.note(str(error))
     tidy, run.tidy = run.tidy, set()
     with pipeline.sql_client() as client:
         tables = {*pipeline.default_schema.tables}

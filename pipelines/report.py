@@ -154,6 +154,7 @@ def _table(outcome: TableOutcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "watermark": outcome.watermark_after,
         "error": outcome.error,
+        "messages": outcome.messages,
     }
 
 

@@ -164,9 +164,9 @@ def _report(
     if run.schema_changes:
         report.sections.append(schema_changes(run.schema_changes))
     report.warnings = [
-        f"{outcome.table_name}: {outcome.error}"
+        f"{outcome.table_name}: {message}"
         for outcome in run.outcomes.values()
-        if outcome.error
+        for message in outcome.messages
     ]
     return report
 

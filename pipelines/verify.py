@@ -248,7 +248,7 @@ def _record(
         if result.left:
             outcome = run.outcome_of(result.table)
             outcome.status, outcome.exit_code = "failed", VerificationError.exit_code
-            outcome.error = f"{len(result.left):,} differ between portal and warehouse"
+            outcome.note(f"{len(result.left):,} differ between portal and warehouse.")
     run.unfinished = set()
     source = _source(run, scope)
     source.resources.add(run_log(run, command, as_of))

@@ -251,14 +251,19 @@ def test_listing_that_comes_back_short(
 
 
 def test_search_that_tells_no_number(portal: Portal, warehouse: Warehouse) -> None:
-    """A run that cannot count the records says that no purge is found."""
+    """A run that cannot count the records says that no purge is found, beside all else it met."""
     first = seeded(portal)["contacts"][0]
+    portal.faults.add(path=r"/contacts\?.*archived=true", status=400)
     warehouse.sync("contacts")
     body = {"results": [{"id": first, "properties": {"lastmodifieddate": "2020-01-01T00:00:00Z"}}]}
     portal.faults.add(path="/contacts/search", status=200, body=body)
     report = warehouse.sync("contacts")
-    assert report.exit_code == 0
-    assert any("no number of records" in warning for warning in report.warnings)
+    outcome = report.tables["contacts"]
+    assert (report.exit_code, outcome.status, len(outcome.messages)) == (0, "ok", 2)
+    said = warehouse.rows("SELECT error FROM _hs_run_tables ORDER BY length(error) DESC")[0][0]
+    for message in ("no number of records", "does not list archived records"):
+        assert message in said
+        assert any(message in warning for warning in report.warnings)
 
 
 def test_most_of_a_table_disappears(portal: Portal, warehouse: Warehouse) -> None:

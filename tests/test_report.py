@@ -7,9 +7,11 @@ from decimal import Decimal
 
 import duckdb
 import pytest
+import typer
 from dlt.common.exceptions import SignalReceivedException
 from dlt.extract.exceptions import ResourceExtractionError
 
+from pipelines import console
 from pipelines.render import render, to_cell, to_plain
 from pipelines.report import RunReport, Section, report_of, to_json
 from sources.hubspot import errors
@@ -114,6 +116,29 @@ def test_json_tells_tables_totals_and_result() -> None:
     )
     assert told["tables"]["b"]["rows"] == 3
     assert told["result"] == {"runs": [{"n": 1, "text": "x"}]}
+
+
+def test_all_messages_of_a_table_are_kept() -> None:
+    """Notes and errors of a table add up, each once; the text in `--json` holds them all."""
+    outcome = TableOutcome("deals")
+    assert outcome.error is None
+    for text in ("One.", "Two.", "One."):
+        outcome.note(text)
+    told = to_json(RunReport("sync", tables={"deals": outcome}))["tables"]["deals"]
+    assert (told["messages"], told["error"]) == (["One.", "Two."], "One. Two.")
+    assert (told["status"], outcome.exit_code) == ("ok", 0)
+
+
+def test_no_message_of_a_table_shows_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line blots the token out of every message of every table."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", "unusual-token")
+    report = RunReport("sync", tables={"deals": TableOutcome("deals")})
+    report.tables["deals"].note("First unusual-token.")
+    report.tables["deals"].note("Second unusual-token.")
+    with pytest.raises(typer.Exit):
+        console.run("sync", lambda _: report, console.Output(quiet=True))
+    assert len(report.tables["deals"].messages) == 2
+    assert "unusual-token" not in str(to_json(report))
 
 
 def spoken(report: RunReport, form: str) -> tuple[str, str]:

@@ -63,7 +63,7 @@ def sweep_archived(
     except RequestRejectedError as error:
         if seen or known.get("calls"):
             raise
-        table.outcome.error = f"HubSpot does not list archived records of it: {error.message}"
+        table.outcome.note(f"HubSpot does not list archived records of it: {error.message}")
         del run.archived_seen[table.name], known["started_at"], known["ranges"]
         return
     if not finished:

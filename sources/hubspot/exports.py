@@ -172,4 +172,4 @@ def _give_up(table: Table, work: dict[str, Any], reason: str) -> bool | None:
 
 
 def _say_why(table: Table, reason: str) -> None:
-    table.outcome.error = f"Listed, not exported: {reason.rstrip('.')}."
+    table.outcome.note(f"Listed, not exported: {reason.rstrip('.')}.")

@@ -32,9 +32,7 @@ def fill_columns(table: Table) -> Items:
         try:
             finished = yield from _clear(table, owed) if owed["searched"] else _fill(table, owed)
         except RequestRejectedError as error:
-            table.outcome.error = (
-                f"HubSpot does not search by {owed['properties']}: {error.message}"
-            )
+            table.outcome.note(f"HubSpot does not search by {owed['properties']}: {error.message}")
             table.state.begin_anew()
             break
         if finished:

@@ -55,7 +55,7 @@ def look(
             remedy="Run the sync again; what changed is read then. If it stays, report it.",
         )
     if peek.total is None:
-        run.outcome_of(object_type.table).error = (
+        run.outcome_of(object_type.table).note(
             f"HubSpot's search for {object_type.table} tells no number of records, so those that "
             "were purged are found by `hubspot-elt verify` alone."
         )

@@ -255,7 +255,8 @@ class Links:
                 raise
             self._run.refused_pairs.add(pair.table)
             outcome = self._run.outcome_of(pair.table)
-            outcome.status, outcome.error = "skipped", str(error)
+            outcome.status = "skipped"
+            outcome.note(str(error))
             return None
 
     def _submit(self, pair: Pair, ids: Sequence[str]) -> Calls:

@@ -1,7 +1,7 @@
 """The nouns: object types, columns, pages and outcomes, as plain data."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -145,8 +145,19 @@ class TableOutcome:
     seconds: float = 0.0
     watermark_before: datetime | None = None
     watermark_after: datetime | None = None
-    error: str | None = None
+    messages: list[str] = field(default_factory=list)
+    """Notes and errors, in the order in which they came; a note alone is no failure."""
     exit_code: int = 0
+
+    @property
+    def error(self) -> str | None:
+        """All messages as one text, None where there are none."""
+        return " ".join(self.messages) or None
+
+    def note(self, text: str) -> None:
+        """Keep a message beside those that are there already, each text once."""
+        if text not in self.messages:
+            self.messages.append(text)
 
 
 LIVE = "_hs_deleted_at IS NULL"

@@ -2,12 +2,15 @@
 
 from collections.abc import Generator, Sequence
 from functools import partial
+from itertools import islice
 
 from .errors import HubSpotError, RequestRejectedError
 from .reading import Found, batches, read_batch
 from .run import Items
 from .table import BLOCK, Table, emit, note_loaded
 from .waiting import wait
+
+MOST_NAMED = 5  # refused records that a block of ids names, so that the report stays readable
 
 
 def read_ids(table: Table, ids: Sequence[str]) -> Items:
@@ -46,8 +49,10 @@ def _read_block(table: Table, ids: Sequence[str]) -> Items:
     records = {record.id: record for part in parts for record in part.records}
     merged = {old: new for part in parts for old, new in part.merged.items()}
     for part in parts:
-        for id_, message in part.refused.items():
-            table.outcome.error = f"HubSpot refuses to read record {id_}: {message}"
+        for id_, message in islice(part.refused.items(), MOST_NAMED):
+            table.outcome.note(f"HubSpot refuses to read record {id_}: {message}")
+        if (more := len(part.refused) - MOST_NAMED) > 0:
+            table.outcome.note(f"HubSpot refuses to read {more:,} more records.")
         table.state.keep("refused", part.refused)
     if again.missing:
         table.run.vanished.setdefault(table.name, set()).update(again.missing)

@@ -278,15 +278,15 @@ class Run:
         try:
             yield outcome
         except HubSpotError as error:
-            self._note(outcome, error)
+            self._fail(outcome, error)
             if not self.report_errors:
                 raise
         finally:
             outcome.seconds += time.monotonic() - began
             self.open_tables.discard(table)
 
-    def _note(self, outcome: TableOutcome, error: HubSpotError) -> None:
-        outcome.error = str(error)
+    def _fail(self, outcome: TableOutcome, error: HubSpotError) -> None:
+        outcome.note(str(error))
         unknown_type = is_absent(error) and outcome.way_in == "none"
         absent = unknown_type or isinstance(error, ScopeMissingError | NotFoundError)
         absent = absent and outcome.watermark_before is None  # what was lost goes stale: it fails
