@@ -99,8 +99,10 @@ def _row(run: Run, result: Result, as_of: datetime) -> dict[str, Any]:
     }
 
 
-def tell(report: RunReport, results: Sequence[Result], expected: int, calls: int) -> None:
-    """Add the comparison to a report; whatever differs is its end."""
+def tell(
+    report: RunReport, results: Sequence[Result], expected: int, calls: int, *, repaired: bool
+) -> None:
+    """Add the comparison to a report; whatever differs, after a repair still, is its error."""
     rows, brief = [], []
     for result in results:
         check = result.check
@@ -129,13 +131,22 @@ def tell(report: RunReport, results: Sequence[Result], expected: int, calls: int
     if failed := [result.error for result in results if result.error]:
         report.fail(failed[0])
     elif left := [result for result in results if result.left]:
-        report.fail(_difference(left))
+        report.fail(_difference(left, repaired=repaired))
 
 
-def _difference(left: Sequence[Result]) -> VerificationError:
+def _difference(left: Sequence[Result], *, repaired: bool) -> VerificationError:
     count = sum(len(result.left) for result in left)
+    differ = "still differ, though they were read again" if repaired else "differ"
+    remedy = "hubspot-elt verify --repair reads exactly these again."
+    if repaired:
+        tables = ",".join(result.table for result in left)
+        remedy = (
+            "If the portal is being edited, verify again when it is quiet. Else run hubspot-elt"
+            f" state reset --table {tables}, then hubspot-elt sync: it reads these tables whole."
+            f" The ids are in {TABLE}."
+        )
     return VerificationError(
-        f"{count:,} records or ends of links differ between portal and warehouse:"
+        f"{count:,} records or ends of links between portal and warehouse {differ}:"
         f" {', '.join(f'{result.table} {len(result.left):,}' for result in left)}.",
-        remedy="hubspot-elt verify --repair reads exactly these again.",
+        remedy=remedy,
     )

@@ -144,7 +144,8 @@ def compare(
                 results[name].error, results[name].left = again.error, again.left
                 results[name].calls += again.calls
     _record(pipeline, run, scope, results, report.command, as_of)
-    tell(report, list(results.values()), expected, run.client.meter.calls - before)
+    calls = run.client.meter.calls - before
+    tell(report, list(results.values()), expected, calls, repaired=options.repair)
 
 
 def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
@@ -190,8 +191,11 @@ def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Resul
     """Begin the checks of what was repaired."""
     checks: dict[str, Generator[None, None, Check]] = {}
     for name, result in results.items():
-        if result.left and name in scope.pairs:
-            checks[name] = differing_links(judge.run, judge.copy, scope.pairs[name], result.left)
+        pair = scope.pairs.get(name)
+        if result.left and pair and is_one_way(scope.state, pair):
+            checks[name] = check_links(judge, pair, one_way=True)
+        elif result.left and pair:
+            checks[name] = differing_links(judge, pair, result.left)
         elif result.left:
             schema = stored_schema(name, scope.state)
             checks[name] = judge.check_ids(scope.kinds[name], schema, result.left)

@@ -130,6 +130,56 @@ def test_damaged_links_are_found_and_repaired(portal: Portal, synced: Warehouse)
     assert link_differences(portal, synced, PAIRS) == []
 
 
+def test_links_to_archived_records_are_no_difference(portal: Portal, warehouse: Warehouse) -> None:
+    """Where HubSpot names archived ends, verify leaves their links out, as a sync does."""
+    portal.reset(SeedSpec(contacts=60, companies=20, archived=0))
+    portal.settings.archived_ends = True
+    contact, firm = next((a, b) for a, b, *_ in portal.associations("contacts", "companies"))
+    portal.archive("companies", firm)
+    warehouse.sync(*OBJECTS)
+    assert warehouse.rows(f"SELECT * FROM {LINKS} WHERE to_id = '{firm}'") == []
+    assert compare(warehouse).exit_code == 0
+    damage(warehouse, twin(LINKS, f"to_id <> '{firm}'", f"'{contact}' AS from_id"))
+    assert compare(warehouse, repair=True).exit_code == 0
+    assert link_differences(portal, warehouse, PAIRS) == []
+
+
+def test_repair_that_changed_nothing_does_not_advise_itself(
+    portal: Portal, synced: Warehouse
+) -> None:
+    """What differs after a repair as well comes with what to do instead of one more repair."""
+    contact, firm = next((a, b) for a, b, *_ in portal.associations("contacts", "companies"))
+    damage(synced, f"DELETE FROM {LINKS} WHERE from_id = '{contact}'")
+    report = compare(synced)
+    assert "verify --repair" in str(report.remedy)
+    repair = 3  # after the check and its second look
+    portal.mutations.add(
+        when="after",
+        path="/associations/2026-03/contacts/companies/batch/read",
+        nth=repair,
+        operations=lambda p: p.dissociate("contacts", contact, "companies", firm),
+    )
+    report = compare(synced, repair=True)
+    assert report.exit_code == 8
+    assert "verify --repair" not in str(report.remedy)
+    assert f"state reset --table {LINKS}" in str(report.remedy)
+
+
+def test_links_that_one_side_tells_are_repaired(portal: Portal, warehouse: Warehouse) -> None:
+    """Links that HubSpot shows from their target only are read from there by a repair, too."""
+    portal.reset(SeedSpec(contacts=60, companies=20, archived=0))
+    portal.settings.one_way = [("contacts", "companies")]
+    warehouse.sync(*OBJECTS)
+    warehouse.sync(*OBJECTS, links=True)
+    every = f"SELECT from_id, to_id, type_id, label FROM {LINKS} ORDER BY ALL"
+    links = warehouse.rows(every)
+    damage(warehouse, f"DELETE FROM {LINKS} WHERE from_id IN (SELECT min(from_id) FROM {LINKS})")
+    report = compare(warehouse, repair=True)
+    assert (report.exit_code, results(report)[LINKS]["result"]) == (0, "repaired")
+    assert len(links) > 50
+    assert warehouse.rows(every) == links
+
+
 def test_changes_since_the_sync_are_stale_until_repaired(portal: Portal, synced: Warehouse) -> None:
     """What changed in the portal after the last sync is told, by kind, and repaired."""
     ids = sorted(portal.records("contacts"))

@@ -32,7 +32,11 @@ def sweep_links(run: Run, links: Links) -> Items:
     """
     source = SourceState(dlt.current.source_state())
     for pair in links.pairs:
-        yield from links.reread(pair, sorted(run.late_links.pop(pair.table, ())))
+        late = sorted(run.late_links.pop(pair.table, ()))
+        if late and run.copy and is_one_way(source, pair):
+            yield from _sweep_backwards(run, links, pair, run.copy)
+        else:
+            yield from links.reread(pair, late)
     if run.copy is None or run.repairing:
         return
     for pair in links.pairs:

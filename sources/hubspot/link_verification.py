@@ -18,7 +18,8 @@ def check_links(judge: Verification, pair: Pair, *, one_way: bool) -> Generator[
     """Compare all links of a pair with its table.
 
     Links bear no date. So a difference counts only if a second look at the portal says the same,
-    and if neither of its records changed meanwhile.
+    and if neither of its records changed meanwhile. As for a sync, a link exists only where both
+    of its records are live.
 
     Args:
         judge: what all checks have in common.
@@ -34,24 +35,36 @@ def check_links(judge: Verification, pair: Pair, *, one_way: bool) -> Generator[
     check.portal = len(links)
     doubtful = _ends(links ^ rows.keys(), one_way=one_way)
     again = yield from _links(run, pair, doubtful, one_way=one_way)
-    differing = ((links & again) - rows.keys()) | (rows.keys() - links - again)
-    fresh = yield from judge.changed(pair.source, (link[0] for link in differing))
-    later = yield from judge.changed(pair.target, (link[1] for link in differing))
-    sure = {link for link in differing if link[0] not in fresh and link[1] not in later}
-    _tell(check, sure & links, sure - links, _doubled(rows))
+    missing, extra = yield from _certain(
+        judge, pair, (links & again) - rows.keys(), rows.keys() - links - again
+    )
+    _tell(check, missing, extra, _doubled(rows))
     return check
 
 
 def differing_links(
-    run: Run, copy: Copy, pair: Pair, from_ids: Sequence[str]
+    judge: Verification, pair: Pair, from_ids: Sequence[str]
 ) -> Generator[None, None, Check]:
     """Compare the links of some records again, after they were repaired."""
     check = Check(pair.table)
-    found = copy.rows(pair.table, COLUMNS, from_ids, key="from_id")
+    found = judge.copy.rows(pair.table, COLUMNS, from_ids, key="from_id")
     rows: Counter[Link] = Counter(found)
-    links = yield from _links(run, pair, from_ids, one_way=False)
-    _tell(check, links - rows.keys(), rows.keys() - links, _doubled(rows))
+    links = yield from _links(judge.run, pair, from_ids, one_way=False)
+    missing, extra = yield from _certain(judge, pair, links - rows.keys(), rows.keys() - links)
+    _tell(check, missing, extra, _doubled(rows))
     return check
+
+
+def _certain(
+    judge: Verification, pair: Pair, missing: set[Link], extra: set[Link]
+) -> Generator[None, None, tuple[set[Link], set[Link]]]:
+    """Keep the differences between records that did not change; a missing link joins live ones."""
+    differing = missing | extra
+    sources = yield from judge.fates(pair.source, (link[0] for link in differing))
+    targets = yield from judge.fates(pair.target, (link[1] for link in differing))
+    known = {link for link in differing if link[0] in sources and link[1] in targets}
+    live = {link for link in known if sources[link[0]] == targets[link[1]] == ("live", None)}
+    return missing & live, extra & known
 
 
 def _rows(copy: Copy, pair: Pair) -> Counter[Link]:

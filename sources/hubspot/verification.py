@@ -106,14 +106,13 @@ class Verification:
         yield from self.judge(kind, schema, ids, check)
         return check
 
-    def changed(self, kind: ObjectType, ids: Iterable[str]) -> Generator[None, None, set[str]]:
-        """Tell which records changed, were archived or merged at or after `as_of`."""
-        wanted = sorted({id_ for id_ in ids if id_.isdigit()})
+    def fates(self, kind: ObjectType, ids: Iterable[str]) -> Generator[None, None, dict[str, Fate]]:
+        """Read what became of records; those that changed at or after `as_of` are left out."""
+        wanted = sorted({*ids})
         bare = TableSchema(kind.table, ())
-        live = yield from self._read(kind, bare, wanted)
+        live = yield from self._read(kind, bare, [id_ for id_ in wanted if id_.isdigit()])
         gone = yield from self._read(kind, bare, live.missing, archived=True)
-        unchanged = self._fates(wanted, live, gone).keys()
-        return {*wanted} - unchanged
+        return self._fates(wanted, live, gone)
 
     def judge(
         self, kind: ObjectType, schema: TableSchema, ids: Iterable[str], check: Check

@@ -24,14 +24,17 @@ def sorted_links(
 ) -> list[tuple[int, tuple[int, ...]]]:
     """Return one record's links to live records, ascending, those past the cursor `after`.
 
-    In a direction that `one_way` names there are none.
+    In a direction that `one_way` names there are none; `archived_ends` adds archived records.
     """
     if _is_closed(call, source[0].type, target.type):
         return []
     targets = call.portal.links.targets(source[0].type, target.type, source[1])
     last = _decode(after) if after else -1
+    shown = (False, True) if call.portal.settings.archived_ends else (False,)
     return [
-        (other, targets[other]) for other in sorted(targets) if other > last and target.has(other)
+        (other, targets[other])
+        for other in sorted(targets)
+        if other > last and any(target.has(other, archived=one) for one in shown)
     ]
 
 

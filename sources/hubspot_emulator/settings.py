@@ -46,6 +46,7 @@ class Settings:
     answer. `retry_after`: whether a 429 says how long to wait. `journal_limit`: requests kept, 0
     for none. `link_version`: the API version that `paging.next.link` names. `anomalies`: names
     out of `ANOMALIES`. `one_way`: pairs of types, from and to, whose links cannot be read.
+    `archived_ends`: whether links name archived records, too.
     `exports_per_day`: in 24 hours. `export_polls`: status calls before an export ends.
     `export_end`: the status it ends with. `export_rows_per_file`, `export_zip_bytes`: beyond
     which there are several files, and a zip. `export_minutes`: instants without their seconds.
@@ -62,6 +63,7 @@ class Settings:
     tokens: dict[str, Token] = field(default_factory=lambda: {DEFAULT_TOKEN: Token()})
     anomalies: Collection[str] = frozenset()
     one_way: Collection[tuple[str, str]] = ()
+    archived_ends: bool = False
     exports_per_day: int = 30
     export_polls: int = 0
     export_end: str = "COMPLETE"
