@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from destinations.readers import open_reader
 from pipelines.progress import RunCollector
-from pipelines.query import open_reader
 from pipelines.report import RunReport, Section
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config

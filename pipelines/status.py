@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipelines.query import Reader, open_reader
+from destinations.readers import Reader, open_reader
 from pipelines.report import RunReport, Section
 from sources.hubspot.errors import ConfigError
 

