@@ -70,6 +70,22 @@ def test_pair_with_an_empty_end_costs_no_call(portal: Portal, warehouse: Warehou
     assert asked == 0
 
 
+def test_run_of_one_table_reads_its_own_pairs_only(portal: Portal, warehouse: Warehouse) -> None:
+    """A run that loads one of several tables sweeps, and pays for, pairs of that table alone."""
+    portal.reset(SeedSpec(contacts=60, companies=20, properties=12))
+    warehouse.sync()
+    firm, deal = (next(iter(portal.records(kind))) for kind in ("companies", "deals"))
+    portal.associate("companies", firm, "deals", deal)
+    portal.journal.clear()
+    warehouse.sync(only=("contacts",))
+    asked = [call.path for call in portal.journal.find(path_contains="/associations/2026-03/")]
+    assert len(asked) == 4  # contacts with contacts, companies, deals and tickets
+    assert all("/contacts/" in path for path in asked)
+    warehouse.sync(only=("deals",))
+    pairs = {"companies_to_deals": ("companies", "deals")}
+    assert link_differences(portal, warehouse, pairs) == []
+
+
 @pytest.mark.parametrize("text", ["leads", "leads:deals:quotes", "leads:nothing"])
 def test_pair_that_is_none_is_refused(text: str) -> None:
     """A pair that is not two known object types is refused before anything is read."""

@@ -64,7 +64,7 @@ def hubspot(
         objects: table names to read, and to link with each other; every type that the token may
             read where None.
         only: of these, the ones to load now; a scheduler's task takes one, and its links to the
-            others come along.
+            others come along. Links between others are neither read nor swept.
         run: the run these resources belong to; a new one from dlt's settings where None.
         hard_delete: remove deleted records instead of keeping them with `_hs_deleted_at`.
 
@@ -79,9 +79,10 @@ def hubspot(
     custom = read_custom_schemas(run.client)
     catalog = (*STANDARD, *to_custom_types(custom, normalize))
     chosen = select_types(catalog, objects)
-    links = Links(run, select_pairs(chosen, run.config.pairs))
-    run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in links.pairs}
     loaded = select_types(chosen, only)
+    pairs = [Pair(*ends) for ends in select_pairs(chosen, run.config.pairs)]
+    run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in pairs}
+    links = Links(run, [pair for pair in pairs if pair.source in loaded or pair.target in loaded])
     schemas = Schemas(run, loaded)
     run.hard_delete, run.chosen = hard_delete, bool(objects)
     run.begin_load([kind.table for kind in catalog])

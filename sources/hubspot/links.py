@@ -30,10 +30,10 @@ T = TypeVar("T")
 class Links:
     """The pairs of a run, and which from-ids this load has already read."""
 
-    def __init__(self, run: Run, pairs: Sequence[tuple[ObjectType, ObjectType]]) -> None:
+    def __init__(self, run: Run, pairs: Sequence[Pair]) -> None:
         """Remember the pairs; nothing is called yet."""
         self._run = run
-        self.pairs = [Pair(source, target) for source, target in pairs]
+        self.pairs = pairs
         self._done: dict[str, set[str]] = {}
         self._queued: defaultdict[str, list[str]] = defaultdict(list)
         """From-ids of a backfill, by link table, that wait for a call to be full."""
