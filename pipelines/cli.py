@@ -34,6 +34,7 @@ from pipelines.options import (
     RefreshSchema,
     Target,
     Verify,
+    Wide,
     filled,
     names_of,
 )
@@ -77,7 +78,9 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 @app.command()
-def demo(*, json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+def demo(
+    *, json: Json = False, wide: Wide = False, quiet: Quiet = False, debug: Debug = False
+) -> None:
     """Sync an emulated portal into hubspot_demo.duckdb, twice; needs no account."""
 
     def work(collector: "RunCollector") -> "RunReport":
@@ -85,7 +88,7 @@ def demo(*, json: Json = False, quiet: Quiet = False, debug: Debug = False) -> N
 
         return run_demo(collector=collector)
 
-    run("demo", work, Output(json, quiet, debug))
+    run("demo", work, Output(json, quiet, debug, wide=wide))
 
 
 @app.command()
@@ -101,6 +104,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
     links: Links = False,
     verify: Verify = False,
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -125,7 +129,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
         )
         return run_sync(options, collector=collector)
 
-    run("sync", work, Output(json, quiet, debug), destination, dataset)
+    run("sync", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @app.command()
@@ -137,6 +141,7 @@ def plan(  # noqa: PLR0913 - one parameter an option
     full_refresh: FullRefresh = False,
     backfill: BackfillWay = None,
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -152,7 +157,7 @@ def plan(  # noqa: PLR0913 - one parameter an option
         )
         return run_plan(options)
 
-    run("plan", work, Output(json, quiet, debug), destination, dataset)
+    run("plan", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @app.command()
@@ -167,6 +172,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
     ] = 2_000,
     full: Annotated[bool, typer.Option("--full", help="Compare every value.")] = False,
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -181,16 +187,17 @@ def verify(  # noqa: PLR0913 - one parameter an option
         options = VerifyOptions(names, destination, dataset, repair=repair, sample=every)
         return run_verify(options, collector=collector)
 
-    run("verify", work, Output(json, quiet, debug), destination, dataset)
+    run("verify", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @app.command()
-def doctor(
+def doctor(  # noqa: PLR0913 - one parameter an option
     *,
     objects: Objects = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -203,7 +210,7 @@ def doctor(
 
         return run_doctor(SyncOptions(names, destination, dataset))
 
-    run("doctor", work, Output(json, quiet, debug), destination, dataset)
+    run("doctor", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @app.command()
@@ -212,6 +219,7 @@ def status(
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -222,7 +230,7 @@ def status(
 
         return run_status(destination=destination, dataset=dataset)
 
-    run("status", work, Output(json, quiet, debug), destination, dataset)
+    run("status", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @app.command()
@@ -234,6 +242,7 @@ def query(
     ] = Format.TABLE,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
+    wide: Wide = False,
     debug: Debug = False,
 ) -> None:
     """Run SQL on the dataset, read-only: table names need no schema."""
@@ -243,7 +252,7 @@ def query(
 
         return run_query(sql, destination=destination, dataset=dataset, form=format_.value)
 
-    run("query", work, Output(debug=debug), destination, dataset)
+    run("query", work, Output(debug=debug, wide=wide), destination, dataset)
 
 
 @app.command()
@@ -258,6 +267,7 @@ def forget(  # noqa: PLR0913 - one parameter an option
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -268,7 +278,7 @@ def forget(  # noqa: PLR0913 - one parameter an option
 
         return run_forget(object_name, record_id, destination=destination, dataset=dataset)
 
-    run("forget", work, Output(json, quiet, debug), destination, dataset)
+    run("forget", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @app.command()

@@ -35,6 +35,7 @@ class Output:
     json: bool = False
     quiet: bool = False
     debug: bool = False
+    wide: bool = False
 
     @property
     def form(self) -> Literal["text", "json", "quiet"]:
@@ -71,6 +72,7 @@ def run(
 ) -> None:
     """Do a command's work, render its report and exit with its code."""
     with importing():
+        from pipelines.layout import screen_of  # noqa: PLC0415 - heavy
         from pipelines.progress import make_collector  # noqa: PLC0415 - heavy
         from pipelines.render import render  # noqa: PLC0415 - heavy
         from pipelines.report import report_of  # noqa: PLC0415 - heavy
@@ -87,7 +89,8 @@ def run(
     if output.debug and report.cause:
         sys.stderr.write(_masked("".join(traceback.format_exception(report.cause)), token))
     _mask(report, token)
-    render(report, output.form, stdout=sys.stdout, stderr=sys.stderr)
+    screen = screen_of(sys.stdout, wide=output.wide)
+    render(report, output.form, stdout=sys.stdout, stderr=sys.stderr, screen=screen)
     sys.stdout.flush()
     raise typer.Exit(report.exit_code)
 

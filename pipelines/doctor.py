@@ -67,7 +67,7 @@ def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunR
         findings += _portal(config or resolve_config(), options, report)
     findings += _guarded("destination", lambda: _destination(options, report.portal_id))
     rows = [(f.check, f.level, f.text, f.remedy) for f in findings]
-    report.sections.append(Section("checks", COLUMNS, rows))
+    report.sections.append(Section("checks", COLUMNS, rows, below=("remedy",)))
     codes = [f.exit_code for f in findings if f.exit_code]
     if codes:
         report.status, report.exit_code = "failed", min(codes)

@@ -54,6 +54,9 @@ Dataset = Annotated[
     str, typer.Option(metavar="NAME", help="Schema that holds the tables.", callback=filled)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="Show all columns, also where they do not fit the screen.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read everything anew.")]

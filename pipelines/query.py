@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from destinations.readers import open_reader
-from pipelines.render import instant_text, to_plain, value_json
+from pipelines.layout import instant_text
+from pipelines.render import to_plain, value_json
 from pipelines.report import RunReport, Section
 
 Format = Literal["table", "csv", "json"]
@@ -38,7 +39,7 @@ def query(
     else:
         rows = answer.rows[:_MOST_ROWS]
         report.sections.append(
-            Section("rows", _distinct(answer.columns), rows, widest=_WIDEST_CELL)
+            Section("rows", _distinct(answer.columns), rows, widest=_WIDEST_CELL, verbatim=True)
         )
         if len(answer.rows) > _MOST_ROWS:
             report.warnings.append(

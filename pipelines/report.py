@@ -30,6 +30,12 @@ class Section:
     """The rows that people see; all of them where None."""
     widest: int | None = None
     """Characters of a cell that people see; all of them where None."""
+    droppable: Sequence[str] = ()
+    """Columns that leave a screen that is too narrow for all, the first one first."""
+    below: Sequence[str] = ()
+    """Columns of sentences, which people see under their row."""
+    verbatim: bool = False
+    """Whether every column and value is shown as it is, also one that says nothing."""
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.console import Output, run
-from pipelines.options import Dataset, Debug, Json, Quiet, Target
+from pipelines.options import Dataset, Debug, Json, Quiet, Target, Wide
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
@@ -27,6 +27,7 @@ def show(
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -37,7 +38,7 @@ def show(
 
         return run_show(destination=destination, dataset=dataset)
 
-    run("state show", work, Output(json, quiet, debug), destination, dataset)
+    run("state show", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @state.command()
@@ -48,6 +49,7 @@ def rewind(  # noqa: PLR0913 - one parameter an option
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -58,16 +60,17 @@ def rewind(  # noqa: PLR0913 - one parameter an option
 
         return run_rewind(table or [], to, destination=destination, dataset=dataset)
 
-    run("state rewind", work, Output(json, quiet, debug), destination, dataset)
+    run("state rewind", work, Output(json, quiet, debug, wide=wide), destination, dataset)
 
 
 @state.command()
-def reset(
+def reset(  # noqa: PLR0913 - one parameter an option
     *,
     table: Tables = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     json: Json = False,
+    wide: Wide = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -78,4 +81,4 @@ def reset(
 
         return run_reset(table or [], destination=destination, dataset=dataset)
 
-    run("state reset", work, Output(json, quiet, debug), destination, dataset)
+    run("state reset", work, Output(json, quiet, debug, wide=wide), destination, dataset)

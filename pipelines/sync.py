@@ -175,4 +175,10 @@ def schema_changes(changes: Sequence[SchemaChange]) -> Section:
     """Tell what became of properties since their definitions were last read."""
     columns = ("table", "property", "change", "column", "before", "after")
     rows = [tuple(getattr(change, name) for name in columns) for change in changes]
-    return Section("schema_changes", columns, rows, title="What changed in the properties")
+    return Section(
+        "schema_changes",
+        columns,
+        rows,
+        "What changed in the properties",
+        droppable=("column", "before", "after"),
+    )

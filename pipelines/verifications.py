@@ -22,6 +22,7 @@ COLUMNS = (
     *("table", "result", "portal", "counted", "used", "warehouse"),
     *(*KINDS, "compared", "repaired", "calls", "ids"),
 )
+LESS_THAN_RESULTS = ("calls", "used", "counted", "compared", "repaired", "warehouse", "portal")
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 SCHEMA: pa.Schema = pa.schema(
     [
@@ -122,7 +123,17 @@ def tell(
         if check.portal or check.warehouse or result.verdict != "equal":
             brief.append((*row, " ".join(check.ids[:SHOWN_IDS])))
     title = f"Portal and warehouse, compared with {calls:,} calls (about {expected:,} expected)"
-    report.sections.append(Section("verification", COLUMNS, rows, title, brief))
+    report.sections.append(
+        Section(
+            "verification",
+            COLUMNS,
+            rows,
+            title,
+            brief,
+            droppable=LESS_THAN_RESULTS,
+            below=("ids",),
+        )
+    )
     report.warnings += [f"{r.table}: {r.error}" for r in results if r.error]
     for result in results:
         if result.check.columns:

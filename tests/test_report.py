@@ -12,7 +12,8 @@ from dlt.common.exceptions import SignalReceivedException
 from dlt.extract.exceptions import ResourceExtractionError
 
 from pipelines import console
-from pipelines.render import render, to_cell, to_plain
+from pipelines.layout import to_cell
+from pipelines.render import render, to_plain
 from pipelines.report import RunReport, Section, report_of, to_json
 from sources.hubspot import errors
 from sources.hubspot.model import TableOutcome

@@ -76,7 +76,7 @@ def test_freshness_survives_a_failure(database: duckdb.DuckDBPyConnection) -> No
     database.close()
     line = told(status(destination=FILE))["contacts"]
     assert line["fresh_at"] == NOW - timedelta(hours=26)
-    assert (line["age"], line["rows"]) == ("26 h", 2)
+    assert (line["age"], line["live"], line["deleted"]) == ("26 h ago", 2, 0)
     assert (line["last_status"], line["error"]) == ("failed", "HubSpot answered 500")
 
 
@@ -85,8 +85,22 @@ def test_tables_that_do_not_exist_yet(database: duckdb.DuckDBPyConnection) -> No
     note(database, "good", 1, contacts=None, carts=None)
     database.close()
     report = status(destination=FILE)
-    assert told(report)["carts"]["rows"] is None
+    assert told(report)["carts"]["live"] is None
     assert report.sections[1].title == "Tables (1 empty ones not shown)"
+
+
+def test_deleted_rows_are_counted_apart(database: duckdb.DuckDBPyConnection) -> None:
+    """Rows with `_hs_deleted_at` are deleted ones; a table without that column has none."""
+    database.execute(
+        "CREATE TABLE deals AS SELECT 1 AS id, NULL::TIMESTAMPTZ AS _hs_deleted_at"
+        " UNION ALL SELECT 2, now() UNION ALL SELECT 3, now()"
+    )
+    note(database, "good", 1, contacts=None, deals=None, carts=None)
+    database.close()
+    lines = told(status(destination=FILE))
+    assert [(line["live"], line["deleted"]) for line in lines.values()] == [
+        *((None, None), (2, 0), (1, 2))
+    ]
 
 
 def test_dataset_without_runs(tmp_path: Path) -> None:
@@ -102,10 +116,10 @@ def test_dataset_without_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("span", "text"),
     [
-        pytest.param(timedelta(seconds=-5), "0 min", id="clock behind"),
-        pytest.param(timedelta(minutes=119), "119 min", id="minutes"),
-        pytest.param(timedelta(hours=47), "47 h", id="hours"),
-        pytest.param(timedelta(days=3), "3 days", id="days"),
+        pytest.param(timedelta(seconds=-5), "now", id="clock behind"),
+        pytest.param(timedelta(minutes=119), "119 min ago", id="minutes"),
+        pytest.param(timedelta(hours=47), "47 h ago", id="hours"),
+        pytest.param(timedelta(days=3), "3 days ago", id="days"),
     ],
 )
 def test_ages(span: timedelta, text: str) -> None:
