@@ -1,9 +1,15 @@
 """Links: every page, type, category and label of each, and today's only."""
 
 import pytest
-from conftest import Warehouse
-from truth import link_differences
+from conftest import CORE, Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
+from truth import link_differences, tables
 
+from pipelines.forget import forget
+from pipelines.plan import plan
+from pipelines.status import status
+from pipelines.sync import SyncOptions
+from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.associations import Pair, read_links
 from sources.hubspot.catalog import STANDARD, select_pairs
 from sources.hubspot.client import Client
@@ -84,6 +90,30 @@ def test_run_of_one_table_reads_its_own_pairs_only(portal: Portal, warehouse: Wa
     warehouse.sync(only=("deals",))
     pairs = {"companies_to_deals": ("companies", "deals")}
     assert link_differences(portal, warehouse, pairs) == []
+
+
+def test_link_tables_come_with_their_first_link(portal: Portal, warehouse: Warehouse) -> None:
+    """A pair without a link has no table, which troubles no command; its first link makes it."""
+    portal.reset(SeedSpec(contacts=20, companies=10, tickets=5, properties=12, merges=0))
+    warehouse.sync()
+    linked = {table for table in tables(warehouse) if "_to_" in table}
+    assert "contacts_to_contacts" not in linked
+    for table in linked:
+        assert warehouse.rows(f"SELECT count(*) > 0 FROM {table}") == [(True,)]
+    one, other, gone = list(portal.records("contacts"))[:3]
+    assert (
+        verify(VerifyOptions(CORE), collector=NULL_COLLECTOR, config=warehouse.config).exit_code
+        == 0
+    )
+    assert status().exit_code == forget("contacts", gone).exit_code == 0
+    assert plan(SyncOptions(CORE), config=warehouse.config).exit_code == 0
+    portal.archive("contacts", gone)
+    portal.associate("contacts", one, "contacts", other)
+    warehouse.sync(links=True)
+    pairs = {"contacts_to_contacts": ("contacts", "contacts")}
+    assert warehouse.rows("SELECT count(*) FROM contacts_to_contacts") == [(2,)]
+    assert link_differences(portal, warehouse, pairs) == []
+    assert {table for table in tables(warehouse) if "_to_" in table} == linked | {*pairs}
 
 
 @pytest.mark.parametrize("text", ["leads", "leads:deals:quotes", "leads:nothing"])

@@ -5,7 +5,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 from conftest import Warehouse
-from truth import differences, link_differences
+from truth import differences, link_differences, tables
 
 from sources.hubspot.reference_tables import KEYS
 from sources.hubspot_emulator.seed import SeedSpec
@@ -49,7 +49,7 @@ def test_first_load_merges_nothing(portal: Portal, warehouse: Warehouse) -> None
     schemas = {name for (name,) in warehouse.rows("SELECT schema_name FROM duckdb_schemas()")}
     assert "hubspot" in schemas
     assert "hubspot_staging" not in schemas
-    for table in PAIRS:
+    for table in PAIRS.keys() & tables(warehouse):
         assert warehouse.rows(f"SELECT * FROM {table} WHERE _hs_no_links IS NOT NULL") == []
     keys = KEYS | {"_hs_rejected_values": ("table_name", "id", "property")}
     for table, key in keys.items():

@@ -201,14 +201,15 @@ class Links:
                 yield from self._take(pair, asked, call, replace=replace)
 
     def hand_on(self, pair: Pair, links: Mapping[str, Sequence[Link]], *, replace: bool) -> Items:
-        """Yield links as rows of their table, which a dataset has even if it is empty."""
-        rows = to_arrow(links, mark_empty=replace and not self._run.fresh)
+        """Yield links as rows of their table, which is made with its first link."""
+        held = dlt.current.source_schema().tables.get(pair.table, {}).get("columns")
+        rows = to_arrow(links, mark_empty=replace and bool(held) and not self._run.fresh)
         outcome = self._run.outcome_of(pair.table)
         if outcome.way_in != "backfill":  # tombstones of a backfill only take links away
             outcome.way_in = "increment" if replace else "backfill"
         outcome.rows += sum(map(len, links.values()))
         self._run.budget.take(rows.num_rows)
-        if rows.num_rows or (self._run.fresh and pair.table not in self._run.linked):
+        if rows.num_rows:
             self._run.linked.add(pair.table)
             yield dlt.mark.with_table_name(rows, pair.table)
 
