@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from pipelines.console import (
     INTERRUPTED,
     Output,
     UsageError,
+    agreed,
     importing,
     misused,
     run,
@@ -24,19 +26,21 @@ from pipelines.options import (
     BackfillWay,
     Dataset,
     Debug,
-    Format,
+    DryRun,
     FullRefresh,
     HardDelete,
-    Json,
     Links,
     Objects,
-    Quiet,
     RefreshSchema,
+    RowsFormat,
     Target,
     Verify,
+    Version,
     Wide,
+    Yes,
     filled,
     names_of,
+    speaking,
 )
 from pipelines.state_cli import state
 
@@ -49,11 +53,16 @@ app = typer.Typer(
     help="Copy a HubSpot portal into a warehouse: complete, current and fast.",
     epilog="Exit codes: 0 done, 1 a bug of ours, 2 settings, 3 token, 4 refused by HubSpot, "
     "5 daily quota, 6 try again later, 8 portal and warehouse differ, 130 interrupted.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # drawing boxes takes longer to import than all the rest
 )
 app.add_typer(state)
+
+
+@app.callback()
+def program(*, version: Version = False) -> None:
+    """Options of the program itself."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -78,9 +87,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 @app.command()
-def demo(
-    *, json: Json = False, wide: Wide = False, quiet: Quiet = False, debug: Debug = False
-) -> None:
+@speaking
+def demo(*, output: Output) -> None:
     """Sync an emulated portal into hubspot_demo.duckdb, twice; needs no account."""
 
     def work(collector: "RunCollector") -> "RunReport":
@@ -88,10 +96,11 @@ def demo(
 
         return run_demo(collector=collector)
 
-    run("demo", work, Output(json, quiet, debug, wide=wide))
+    run("demo", work, output)
 
 
 @app.command()
+@speaking
 def sync(  # noqa: PLR0913 - one parameter an option
     *,
     objects: Objects = None,
@@ -103,10 +112,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
     refresh_schema: RefreshSchema = False,
     links: Links = False,
     verify: Verify = False,
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Copy what is new, changed and deleted in the portal into the warehouse."""
     names = names_of(objects)
@@ -129,21 +135,19 @@ def sync(  # noqa: PLR0913 - one parameter an option
         )
         return run_sync(options, collector=collector)
 
-    run("sync", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("sync", work, output, destination, dataset)
 
 
 @app.command()
-def plan(  # noqa: PLR0913 - one parameter an option
+@speaking
+def plan(
     *,
     objects: Objects = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     full_refresh: FullRefresh = False,
     backfill: BackfillWay = None,
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Tell what a sync would do: per table the way in, rows, calls and minutes."""
     names = names_of(objects)
@@ -157,10 +161,11 @@ def plan(  # noqa: PLR0913 - one parameter an option
         )
         return run_plan(options)
 
-    run("plan", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("plan", work, output, destination, dataset)
 
 
 @app.command()
+@speaking
 def verify(  # noqa: PLR0913 - one parameter an option
     *,
     objects: Objects = None,
@@ -171,10 +176,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
         int, typer.Option(min=0, help="Records of a table whose values are compared.")
     ] = 2_000,
     full: Annotated[bool, typer.Option("--full", help="Compare every value.")] = False,
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Compare the portal with the warehouse, id by id, and repair what differs."""
     names = names_of(objects)
@@ -187,19 +189,17 @@ def verify(  # noqa: PLR0913 - one parameter an option
         options = VerifyOptions(names, destination, dataset, repair=repair, sample=every)
         return run_verify(options, collector=collector)
 
-    run("verify", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("verify", work, output, destination, dataset)
 
 
 @app.command()
-def doctor(  # noqa: PLR0913 - one parameter an option
+@speaking
+def doctor(
     *,
     objects: Objects = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Check settings, token, scopes, quota and destination, with a remedy for each fault."""
     names = names_of(objects)
@@ -210,18 +210,16 @@ def doctor(  # noqa: PLR0913 - one parameter an option
 
         return run_doctor(SyncOptions(names, destination, dataset))
 
-    run("doctor", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("doctor", work, output, destination, dataset)
 
 
 @app.command()
+@speaking
 def status(
     *,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Show the last runs, and how fresh each table in the warehouse is."""
 
@@ -230,32 +228,35 @@ def status(
 
         return run_status(destination=destination, dataset=dataset)
 
-    run("status", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("status", work, output, destination, dataset)
 
 
 @app.command()
-def query(
+def query(  # noqa: PLR0913 - one parameter an option
     sql: Annotated[str, typer.Argument(metavar="SQL", help="A statement that reads.")],
     *,
     format_: Annotated[
-        Format, typer.Option("--format", help="How to print the rows.")
-    ] = Format.TABLE,
+        RowsFormat, typer.Option("--format", help="How to print the rows.")
+    ] = RowsFormat.TABLE,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     wide: Wide = False,
     debug: Debug = False,
 ) -> None:
     """Run SQL on the dataset, read-only: table names need no schema."""
+    form = RowsFormat.JSON if json else format_
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.query import query as run_query  # noqa: PLC0415 - heavy
 
-        return run_query(sql, destination=destination, dataset=dataset, form=format_.value)
+        return run_query(sql, destination=destination, dataset=dataset, form=form.value)
 
     run("query", work, Output(debug=debug, wide=wide), destination, dataset)
 
 
 @app.command()
+@speaking
 def forget(  # noqa: PLR0913 - one parameter an option
     object_name: Annotated[
         str, typer.Argument(metavar="OBJECT", help="A table, such as contacts.", callback=filled)
@@ -266,19 +267,23 @@ def forget(  # noqa: PLR0913 - one parameter an option
     *,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    output: Output,
 ) -> None:
-    """Erase one record from every table of the dataset, for good."""
+    """Erase one record from every table of the dataset, for good; asks first on a terminal."""
 
-    def work(_: "RunCollector") -> "RunReport":
+    def work(collector: "RunCollector") -> "RunReport":
         from pipelines.forget import forget as run_forget  # noqa: PLC0415 - heavy
 
-        return run_forget(object_name, record_id, destination=destination, dataset=dataset)
+        erase = partial(run_forget, object_name, record_id, destination=destination)
+        if not (dry_run or yes) and sys.stdin.isatty():
+            preview = erase(dataset=dataset, dry_run=True)
+            if not agreed(preview, collector):
+                return preview
+        return erase(dataset=dataset, dry_run=dry_run)
 
-    run("forget", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("forget", work, output, destination, dataset)
 
 
 @app.command()

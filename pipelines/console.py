@@ -2,12 +2,14 @@
 
 import gc
 import io
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import typer
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 """What wrong options raise; some releases of typer have it from click, some bring their own."""
+
+CALLS = "hubspot_elt.calls"
+"""The log to which the client writes a line per call."""
 
 USAGE_ERROR = 2
 UNSPOKEN = 6  # run again when there is room
@@ -34,6 +39,7 @@ class Output:
 
     json: bool = False
     quiet: bool = False
+    verbose: bool = False
     debug: bool = False
     wide: bool = False
 
@@ -81,7 +87,8 @@ def run(
     collector, token = make_collector(output.progress), ""
     try:
         token = _token()
-        report = work(collector)
+        with _calls_shown(collector, token) if output.verbose else nullcontext():
+            report = work(collector)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place for all of them
         report = report_of(error, command, **where)
     finally:
@@ -93,6 +100,36 @@ def run(
     render(report, output.form, stdout=sys.stdout, stderr=sys.stderr, screen=screen)
     sys.stdout.flush()
     raise typer.Exit(report.exit_code)
+
+
+@contextmanager
+def _calls_shown(collector: "RunCollector", token: str) -> Iterator[None]:
+    """Show a line for each call of HubSpot, until the context ends."""
+    from pipelines.dlt_log import LogHandler  # noqa: PLC0415 - heavy
+
+    calls = logging.getLogger(CALLS)
+    shown = LogHandler(lambda _, line: collector.log("call", _masked(line, token)), logging.DEBUG)
+    calls.addHandler(shown)
+    calls.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        calls.setLevel(logging.NOTSET)
+        calls.removeHandler(shown)
+
+
+def agreed(preview: "RunReport", collector: "RunCollector") -> bool:
+    """Show what a command would do and ask a person; a refusal is noted in the preview."""
+    from pipelines.render import render  # noqa: PLC0415 - heavy
+
+    if not any(section.rows for section in preview.sections):
+        return False  # there is nothing to agree to
+    collector.close()  # nothing may write across the question
+    render(preview, "text", stdout=sys.stderr, stderr=sys.stderr)
+    if typer.confirm("Erase all of this for good?", err=True):
+        return True
+    preview.sections, preview.warnings = [], ["Nothing was erased."]
+    return False
 
 
 def _token() -> str:
@@ -134,7 +171,7 @@ def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's 
     """Tell in one line what is wrong with the options; as an object where JSON was asked for."""
     message = " ".join(error.format_message().replace("Value error, ", "").split())
     message = message.rstrip(".") + "."
-    if "--json" not in words:
+    if not {"--json", "--format=json"} & {*words} and ("--format", "json") not in pairwise(words):
         sys.stderr.write(f"error: {message} See hubspot-elt --help.\n")
         return USAGE_ERROR
     from pipelines.render import render  # noqa: PLC0415 - heavy

@@ -27,8 +27,10 @@ class Dataset:
     """The columns of each table that is there."""
     qualified: Mapping[str, str]
     """The name of each table in SQL."""
+    rehearsing: bool = False
+    """Whether to count only, and to change nothing."""
     erased: list[Erased] = field(default_factory=list)
-    """What was done so far."""
+    """What was done so far, or would be."""
 
     def ask(self, sql: str, *args: object) -> list[Sequence[Any]]:
         """Run a statement and return its rows."""
@@ -39,7 +41,8 @@ class Dataset:
         name = self.qualified[table]
         found = self.ask(f"SELECT count(*) FROM {name} WHERE {where}", *args)[0][0]  # noqa: S608
         if found:
-            self.ask(f"DELETE FROM {name} WHERE {where}", *args)  # noqa: S608
+            if not self.rehearsing:
+                self.ask(f"DELETE FROM {name} WHERE {where}", *args)  # noqa: S608
             self.erased.append((self.name, table, int(found), DELETED))
 
     def rewrite(
@@ -52,17 +55,22 @@ class Dataset:
         for text, count in self.ask(sql, *args):
             if (changed := change(text)) != text:
                 sql = f"UPDATE {name} SET {column} = %s WHERE {column} = %s AND {where}"  # noqa: S608
-                self.ask(sql, changed, text, *args)
+                if not self.rehearsing:
+                    self.ask(sql, changed, text, *args)
                 rows += int(count)
         if rows:
             self.erased.append((self.name, table, rows, TAKEN_OUT))
 
 
 @contextmanager
-def open_datasets(pipeline: Pipeline) -> Iterator[list[Dataset]]:
+def open_datasets(pipeline: Pipeline, *, rehearsing: bool = False) -> Iterator[list[Dataset]]:
     """Open the dataset and, where it is there, dlt's staging dataset.
 
     The staging dataset keeps the rows that were merged last until the next load.
+
+    Args:
+        pipeline: of the dataset.
+        rehearsing: whether what is erased is only counted.
 
     Raises:
         ConfigError: they are kept in no SQL database.
@@ -82,7 +90,7 @@ def open_datasets(pipeline: Pipeline) -> Iterator[list[Dataset]]:
                     there = {name: told for name, told in job.get_storage_tables(tables) if told}
                     columns = {name: {*map(str.casefold, told)} for name, told in there.items()}
                     names = {name: client.make_qualified_table_name(name) for name in there}
-                    found.append(Dataset(client.dataset_name, client, columns, names))
+                    found.append(Dataset(client.dataset_name, client, columns, names, rehearsing))
         yield found
 
 

@@ -31,13 +31,21 @@ _CHAIN = 20  # merges after merges that are followed
 
 
 def forget(
-    object_name: str, record_id: str, *, destination: str = "duckdb", dataset: str = "hubspot"
+    object_name: str,
+    record_id: str,
+    *,
+    destination: str = "duckdb",
+    dataset: str = "hubspot",
+    dry_run: bool = False,
 ) -> RunReport:
     """Erase a record from the dataset, from dlt's staging dataset and from the stored states.
 
     Args:
         object_name: its table, or a custom object's bare name.
-        record_id: HubSpot's id of it; one that nothing is known of is no error.
+        record_id: HubSpot's id of it; one that nothing is known of is a warning.
+        destination: name of the destination.
+        dataset: that the tables are in.
+        dry_run: whether to report only what would be erased.
 
     Raises:
         ConfigError: there is no such table, or the destination cannot run SQL.
@@ -47,7 +55,7 @@ def forget(
     with changing_pipeline(destination, dataset) as pipeline:
         objects = _object_tables(pipeline, dataset)
         table = choose([object_name], objects, what="OBJECT")[0]
-        with open_datasets(pipeline) as datasets:
+        with open_datasets(pipeline, rehearsing=dry_run) as datasets:
             ids, survivors = _family(datasets, table, record_id)
             for one in datasets:
                 _erase_links(one, table, ids, objects)
@@ -56,11 +64,12 @@ def forget(
             for one in datasets:
                 if table in one.tables:
                     one.delete(table, f"id IN ({marks(ids)})", *ids)
-            if is_duckdb(pipeline):
+            if is_duckdb(pipeline) and not dry_run:
                 datasets[0].ask("CHECKPOINT")  # the freed blocks are used again
             erased = [row for one in datasets for row in one.erased]
-    report.sections = [_told(f"{table} {record_id}", dataset, table, erased + states)]
-    report.warnings = list(_warnings(table, record_id, survivors))
+    rows, record = erased + states, f"{table} {record_id}"
+    report.sections = [_told(record, dataset, table, rows, dry_run=dry_run)]
+    report.warnings = list(_warnings(record, dataset, survivors, found=bool(rows)))
     return report
 
 
@@ -170,7 +179,7 @@ def _forget_state(
     def edit(source: SourceState) -> None:
         _cut(source, table, ids)
 
-    if _cut(source_state(pipeline), table, ids):
+    if not dataset.rehearsing and _cut(source_state(pipeline), table, ids):
         commit(pipeline, edit)
     name, rows = dataset.qualified[PIPELINE_STATE_TABLE_NAME], 0
     for (load_id,) in dataset.ask(f"SELECT DISTINCT _dlt_load_id FROM {name}"):  # noqa: S608
@@ -186,7 +195,8 @@ def _forget_state(
                     f"UPDATE {name} SET state = %s, version_hash = %s"  # noqa: S608
                     " WHERE _dlt_load_id = %s AND state = %s"
                 )
-                dataset.ask(sql, compress_state(state), hash_, load_id, text)
+                if not dataset.rehearsing:
+                    dataset.ask(sql, compress_state(state), hash_, load_id, text)
                 rows += 1
     return [(dataset.name, PIPELINE_STATE_TABLE_NAME, rows, TAKEN_OUT)] if rows else []
 
@@ -196,23 +206,28 @@ def _cut(source: SourceState, table: str, ids: Sequence[str]) -> bool:
     return source.table(table).forget(ids)
 
 
-def _told(record: str, dataset: str, table: str, rows: Sequence[Erased]) -> Section:
+def _told(
+    record: str, dataset: str, table: str, rows: Sequence[Erased], *, dry_run: bool
+) -> Section:
     if rows:
-        return Section("erased", COLUMNS, rows, title=f"Erased: {record}")
+        title = f"Would be erased: {record}" if dry_run else f"Erased: {record}"
+        return Section("erased", COLUMNS, rows, title=title)
     nothing = [(dataset, table, 0, DELETED)]
     return Section("erased", COLUMNS, [], f"Nothing of {record} is in dataset {dataset}", nothing)
 
 
-def _warnings(table: str, record_id: str, survivors: Sequence[str]) -> Iterator[str]:
+def _warnings(record: str, dataset: str, survivors: Sequence[str], *, found: bool) -> Iterator[str]:
+    if not found:
+        yield (
+            f"{record} was not found in dataset {dataset}; check the table, the id and --dataset"
+            " before you tell anybody that the record is erased."
+        )
     if survivors:
         yield (
-            f"{table} {record_id} was merged into {', '.join(survivors)}, which is kept; forget"
-            " that too if it is the same person's."
+            f"{record} was merged into {', '.join(survivors)}, which is kept; forget that too if"
+            " it is the same person's."
         )
-    yield (
-        f"HubSpot has to delete {table} {record_id} for good as well, else a later sync may bring"
-        " it back."
-    )
+    yield (f"HubSpot has to delete {record} for good as well, else a later sync may bring it back.")
     yield (
         "Not reached are backups, texts and properties of other records that name this one, such"
         " as notes and emails, and what the database keeps of it in freed blocks until it uses"

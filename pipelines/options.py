@@ -1,9 +1,15 @@
-"""Options of the commands, as typer reads them."""
+"""Options of the commands, as typer reads them; those of how a command speaks stand once."""
 
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from functools import wraps
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
+
+from pipelines.console import Output
 
 
 def filled(name: str) -> str:
@@ -30,6 +36,13 @@ class Backfill(StrEnum):
 
 
 class Format(StrEnum):
+    """How a command prints its result."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class RowsFormat(StrEnum):
     """How `query` prints rows."""
 
     TABLE = "table"
@@ -37,6 +50,17 @@ class Format(StrEnum):
     JSON = "json"
 
 
+def tell_version(*, wanted: bool) -> None:
+    """Print the version and exit, where it is asked for."""
+    if wanted:
+        typer.echo(f"hubspot-elt {version('hubspot-elt')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", help="Show the version.", callback=tell_version, is_eager=True),
+]
 BackfillWay = Annotated[
     Backfill | None,
     typer.Option(
@@ -53,12 +77,6 @@ Target = Annotated[
 Dataset = Annotated[
     str, typer.Option(metavar="NAME", help="Schema that holds the tables.", callback=filled)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Wide = Annotated[
-    bool, typer.Option("--wide", help="Show all columns, also where they do not fit the screen.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read everything anew.")]
 HardDelete = Annotated[
     bool, typer.Option("--hard-delete", help="Remove deleted records instead of marking them.")
@@ -70,3 +88,42 @@ Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal 
 RefreshSchema = Annotated[
     bool, typer.Option("--refresh-schema", help="Read the property definitions anew.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before anything is erased.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be erased, no more.")]
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Form = Annotated[Format, typer.Option("--format", help="How to print the result.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show every column, whatever the width.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print a line per call of HubSpot.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+SPEAKING: dict[str, tuple[Any, Any]] = {
+    "json": (Json, False),
+    "format": (Form, Format.TEXT),
+    "wide": (Wide, False),
+    "quiet": (Quiet, False),
+    "verbose": (Verbose, False),
+    "debug": (Debug, False),
+}
+"""Options of every command that reports: their types and defaults."""
+
+
+def speaking(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of how it speaks, handed on as its parameter `output`."""
+    known = inspect.signature(command).parameters.values()
+    given = [one for one in known if one.name != "output"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in SPEAKING.items()
+    ]
+
+    @wraps(command)
+    def speak(*args: Any, **options: Any) -> None:  # noqa: ANN401 - whatever the command takes
+        spoken = {name: options.pop(name) for name in SPEAKING}
+        spoken["json"] = spoken.pop("format") is Format.JSON or spoken["json"]
+        command(*args, output=Output(**spoken), **options)
+
+    signature = inspect.Signature([*given, *added])
+    speak.__dict__["__signature__"] = signature
+    speak.__annotations__ = {one.name: one.annotation for one in (*given, *added)}
+    return speak

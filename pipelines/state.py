@@ -19,7 +19,9 @@ from pipelines.report import RunReport, Section
 from pipelines.status import to_age
 from pipelines.stored import exists, source_state, stored_pipeline
 from pipelines.workdir import working_folder
+from sources.hubspot.catalog import STANDARD
 from sources.hubspot.errors import ConfigError
+from sources.hubspot.naming import did_you_mean, find
 from sources.hubspot.state import SourceState
 from sources.hubspot.state_shape import TableShape
 
@@ -159,7 +161,7 @@ def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:
 def choose(
     names: Sequence[str], known: Sequence[str], *, what: str, also: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Return the tables that a person names, custom objects' by their bare name too.
+    """Return the tables that a person names, in any case; also by type id or by bare name.
 
     Args:
         names: as they were given, some of them perhaps as a list with commas.
@@ -174,16 +176,23 @@ def choose(
     remedy = f"Known are: {', '.join(sorted(known))}."
     if not given:
         raise ConfigError(f"No table is named with {what}.", remedy=remedy)
-    aliases = {table.removeprefix("custom_"): table for table in known}
-    aliases |= {table: table for table in known}
-    if strangers := [name for name in given if name not in aliases]:
+    aliases = {table.removeprefix("custom_").casefold(): table for table in known}
+    aliases |= {
+        kind.type_id: kind.table for kind in STANDARD if kind.type_id and kind.table in known
+    }
+    aliases |= {table.casefold(): table for table in known}
+    tables, strangers = find(given, aliases)
+    if strangers:
         if also and set(strangers) <= also.keys():
             raise ConfigError(
                 f"{', '.join(strangers)}: links have no watermark.",
                 remedy="hubspot-elt state reset has them read again.",
             )
-        raise ConfigError(f"Unknown table: {', '.join(strangers)}.", remedy=remedy)
-    return list(dict.fromkeys(aliases[name] for name in given))
+        raise ConfigError(
+            f"Unknown table: {', '.join(strangers)}.",
+            remedy=did_you_mean(strangers, known) + remedy,
+        )
+    return tables
 
 
 def to_instant(text: str) -> datetime:

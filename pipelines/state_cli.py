@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.console import Output, run
-from pipelines.options import Dataset, Debug, Json, Quiet, Target, Wide
+from pipelines.options import Dataset, Target, speaking
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
@@ -22,14 +22,12 @@ Tables = Annotated[
 
 
 @state.command()
+@speaking
 def show(
     *,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Show watermarks, open work, sweeps and caches, as the warehouse keeps them."""
 
@@ -38,20 +36,18 @@ def show(
 
         return run_show(destination=destination, dataset=dataset)
 
-    run("state show", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("state show", work, output, destination, dataset)
 
 
 @state.command()
-def rewind(  # noqa: PLR0913 - one parameter an option
+@speaking
+def rewind(
     *,
     to: Annotated[str, typer.Option(metavar="INSTANT", help="A date or ISO instant, in UTC.")],
     table: Tables = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Take watermarks back: the next sync reads again what changed since an instant."""
 
@@ -60,19 +56,17 @@ def rewind(  # noqa: PLR0913 - one parameter an option
 
         return run_rewind(table or [], to, destination=destination, dataset=dataset)
 
-    run("state rewind", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("state rewind", work, output, destination, dataset)
 
 
 @state.command()
-def reset(  # noqa: PLR0913 - one parameter an option
+@speaking
+def reset(
     *,
     table: Tables = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
-    json: Json = False,
-    wide: Wide = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    output: Output,
 ) -> None:
     """Forget what is known of tables: the next sync reads them whole and compares."""
 
@@ -81,4 +75,4 @@ def reset(  # noqa: PLR0913 - one parameter an option
 
         return run_reset(table or [], destination=destination, dataset=dataset)
 
-    run("state reset", work, Output(json, quiet, debug, wide=wide), destination, dataset)
+    run("state reset", work, output, destination, dataset)

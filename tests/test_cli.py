@@ -401,3 +401,55 @@ def test_emulate_prints_the_settings_and_serves() -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert len(answer.json()["results"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--version"], "hubspot-elt 0."),
+        (["-h"], "Commands:"),
+        (["sync", "-h"], "--full-refresh"),
+        (["state", "rewind", "-h"], "--to"),
+        (["--show-completion", "bash"], "complete"),
+    ],
+)
+def test_what_a_program_answers_about_itself(words: list[str], expected: str) -> None:
+    """Version, help in its short form and completion are there without any setting."""
+    said = cli(*words)
+    assert (said.code, said.err) == (0, "")
+    assert expected in said.out
+
+
+def test_a_misspelt_command_names_the_right_one() -> None:
+    """A command or option that is nearly right is answered with the one that was meant."""
+    assert "'sync'" in cli("synk").err
+    assert "--objects" in cli("sync", "--objets", "contacts").err
+
+
+def test_json_has_two_spellings(synced: Path) -> None:
+    """`--format json` is `--json`, for results, for rows and for wrong options."""
+    first, second = cli("status", "--format", "json"), cli("status", "--json")
+    assert first.json["result"]["tables"][0].keys() == second.json["result"]["tables"][0].keys()
+    sql = "select count(*) as n from contacts"
+    assert cli("query", sql, "--json") == cli("query", sql, "--format", "json")
+    assert cli("sync", "--objets", "x", "--format", "json").json["exit_code"] == 2
+
+
+def test_verbose_prints_a_line_per_call(synced: Path) -> None:
+    """With --verbose every call is a line on stderr that names it and what came back."""
+    said = cli("doctor", "--verbose", "--objects", "contacts")
+    lines = [line for line in said.err.splitlines() if line.startswith("call: ")]
+    assert len(lines) >= 2  # the account and a page of contacts
+    assert any(line.startswith("call: GET /account-info/") and " 200, " in line for line in lines)
+    assert os.environ["SOURCES__HUBSPOT__ACCESS_TOKEN"] not in said.err
+
+
+def test_names_of_tables_are_taken_in_any_case(synced: Path) -> None:
+    """A table goes by its name or type id in any case; a misspelt one names the right one."""
+    said = cli("sync", "--objects", "CONTACTS,0-2", "--json")
+    assert {"contacts", "companies"} <= said.json["tables"].keys()
+    said = cli("sync", "--objects", "contakts", "--json")
+    assert said.json["exit_code"] == 2
+    assert "Did you mean contacts?" in said.json["error"]["remedy"]
+    said = cli("state", "reset", "--table", "Contakts", "--json")
+    assert "Did you mean contacts?" in said.json["error"]["remedy"]

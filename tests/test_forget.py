@@ -1,5 +1,6 @@
 """A person who asks to be forgotten is nowhere any more: in no table, staging or state of ours."""
 
+import io
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ from conftest import Warehouse
 from dlt.common.versioned_state import decompress_state
 
 from destinations.lock import exclusive
+from pipelines.cli import main
 from pipelines.forget import forget, without
 from pipelines.report import RunReport
 from pipelines.stored import stored_pipeline
@@ -26,7 +28,7 @@ from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
 
-server_uri, postgres = test_postgres.server_uri, test_postgres.postgres
+postgres = test_postgres.postgres
 
 ID, OTHER = "987650001", "987650002"
 EMAIL = "ada.lovelace@forget.example"
@@ -213,6 +215,48 @@ def test_reference_data_stays(warehouse: Warehouse, survivor: str) -> None:
     count = warehouse.rows("SELECT count(*) FROM pipelines WHERE id = '5'")
     forget("deals", "5")
     assert warehouse.rows("SELECT count(*) FROM pipelines WHERE id = '5'") == count != [(0,)]
+
+
+def test_a_dry_run_shows_and_keeps_all(warehouse: Warehouse, survivor: str) -> None:
+    """A dry run counts the very rows that are erased afterwards, and changes none."""
+    before = mentions(partial(duckdb.connect, str(warehouse.path)), survivor, EMAIL)
+    shown = forget("contacts", survivor, dry_run=True)
+    assert mentions(partial(duckdb.connect, str(warehouse.path)), survivor, EMAIL) == before
+    assert "Would be erased" in shown.sections[0].title
+    tables = {name for name in erased(shown) if "_dlt" not in name[1]}
+    assert {
+        name for name in erased(forget("contacts", survivor)) if "_dlt" not in name[1]
+    } == tables
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n\n", True), ("y\n", False)])
+def test_a_terminal_is_asked(
+    warehouse: Warehouse,
+    survivor: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    answer: str,
+    left: bool,
+) -> None:
+    """On a terminal nothing is erased before a person has seen what goes and said yes."""
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin", terminal)
+    with pytest.raises(SystemExit) as ended:
+        main(["forget", "contacts", survivor])
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert f"Would be erased: contacts {survivor}" in said.err
+    assert ("Nothing was erased" in said.err) is left
+    assert (survivor in warehouse.table("contacts")) is left
+
+
+def test_what_is_not_found_is_a_warning(warehouse: Warehouse, survivor: str) -> None:
+    """An id that nothing is known of may be misspelt, so nobody is told that it is erased."""
+    report = forget("contacts", "404404404")
+    assert erased(report) == {}
+    assert "contacts 404404404 was not found in dataset hubspot" in report.warnings[0]
 
 
 def test_unknown_table(warehouse: Warehouse, survivor: str) -> None:

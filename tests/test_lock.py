@@ -10,15 +10,12 @@ from pathlib import Path
 
 import dlt
 import pytest
-import test_postgres
 from conftest import Warehouse
 
 from destinations.lock import exclusive
 from destinations.warehouse import make_destination
 from sources.hubspot.errors import ConfigError, WarehouseError
 from sources.hubspot_emulator.store import Portal
-
-server_uri = test_postgres.server_uri
 
 HOLDER = """
 import sys

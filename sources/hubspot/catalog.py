@@ -12,6 +12,7 @@ import msgspec
 from .client import Client
 from .errors import ConfigError, NotFoundError, ScopeMissingError
 from .model import ObjectType
+from .naming import did_you_mean, find
 
 STANDARD: tuple[ObjectType, ...] = (
     ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate", links=True),
@@ -101,24 +102,27 @@ def to_custom_types(
 def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> list[ObjectType]:
     """Keep the object types a user names: by table name, type id, or a custom object's bare name.
 
+    Names are taken in any case.
+
     Raises:
         ConfigError: a name that the catalog does not hold; the message lists what it does.
     """
     if not names:
         return list(catalog)
-    by_name = {alias: kind for kind in reversed(catalog) for alias in _aliases(kind)}
-    unknown = [name for name in names if name not in by_name]
+    aliases = {alias: kind.table for kind in reversed(catalog) for alias in _aliases(kind)}
+    chosen, unknown = find(names, aliases)
     if unknown:
+        known = [kind.table for kind in catalog]
         raise ConfigError(
             f"Unknown object type: {', '.join(unknown)}.",
-            remedy="Known in this portal: " + ", ".join(kind.table for kind in catalog) + ".",
+            remedy=f"{did_you_mean(unknown, known)}Known in this portal: {', '.join(known)}.",
         )
-    chosen = {by_name[name].table for name in names}
     return [kind for kind in catalog if kind.table in chosen]
 
 
-def _aliases(kind: ObjectType) -> tuple[str, ...]:
-    return (kind.table.removeprefix("custom_"), kind.path, kind.type_id or kind.path, kind.table)
+def _aliases(kind: ObjectType) -> list[str]:
+    bare = kind.table.removeprefix("custom_")
+    return [name.casefold() for name in (bare, kind.path, kind.type_id or bare, kind.table)]
 
 
 def select_pairs(

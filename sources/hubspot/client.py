@@ -1,6 +1,7 @@
 """The one way to HubSpot: send within the budgets, retry, turn failures into errors."""
 
 import copy
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,9 @@ from .paths import budget_of, path_of
 
 T = TypeVar("T")
 Params = Mapping[str, str | int]
+
+CALLS = logging.getLogger("hubspot_elt.calls")
+"""A line at level DEBUG for each call: method, target, what came back and when; no secret."""
 
 _FIRST_WAIT_SECONDS = 0.5  # back-off: doubles with each attempt
 _LONGEST_BACK_OFF_SECONDS = 30.0
@@ -189,10 +193,13 @@ class Client:
         try:
             status, headers, body = self._connections.send(call.method, call.target, call.content)
         except NO_ANSWER as error:
+            CALLS.debug("%s %s: %s", call.method, call.target, type(error).__name__)
             raise unreachable(error, str(call)) from error
         finally:
             self.limits.release(slot)
             self.meter.add(calls=1, seconds=slot.answered_at - slot.sent_at)
+        took_ms = (slot.answered_at - slot.sent_at) * 1000
+        CALLS.debug("%s %s: %d, %d B, %d ms", call.method, call.target, status, len(body), took_ms)
         answer = Answer(status, headers, body)
         if not answer.ok:  # HubSpot may echo the token
             answer = replace(answer, body=self._redacted(body))
