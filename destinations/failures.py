@@ -7,8 +7,15 @@ from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigurationException,
 )
-from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.destination.exceptions import (
+    DestinationException,
+    DestinationLoadingViaStagingNotSupported,
+    DestinationNoStagingMode,
+    UnknownDestinationModule,
+)
 from dlt.common.exceptions import MissingDependencyException
+from dlt.common.normalizers.naming.exceptions import InvalidNamingType, UnknownNamingModule
+from dlt.common.schema.exceptions import TableIdentifiersFrozen
 from dlt.destinations.impl.duckdb.exceptions import InvalidInMemoryDuckdbCredentials
 
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
@@ -22,6 +29,7 @@ _SECRETS = (
     (re.compile(r"\bpat-\w+-[\w-]+"), "***"),
 )
 _LONGEST_MESSAGE = 300
+NAMING = "SCHEMA__NAMING ([schema] naming in .dlt/config.toml)"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRONG_LOGIN = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
 
@@ -132,8 +140,8 @@ def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:
         return unknown_destination(error.ref)
     if isinstance(error, MissingDependencyException):
         return missing_driver(destination, ", ".join(error.dependencies))
-    if isinstance(error, ConfigurationException):
-        return _of_settings(error, destination)
+    if refused := _of_settings(error, destination):
+        return refused
     if isinstance(error, InvalidInMemoryDuckdbCredentials):
         return ConfigError(
             "A DuckDB database in memory is gone when the run ends.",
@@ -147,13 +155,36 @@ def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:
     return None
 
 
-def _of_settings(error: ConfigurationException, destination: str) -> ConfigError:
+def another_naming(made: str, asked: str) -> ConfigError:
+    """Return the error for a naming convention that is not the one of a dataset's tables."""
+    return ConfigError(
+        f"The dataset was made with the naming convention {made}, the settings say {asked}.",
+        remedy=f"Set {NAMING} to {made}, or load into another --dataset.",
+    )
+
+
+def _of_settings(error: BaseException, destination: str) -> ConfigError | None:
+    if isinstance(error, DestinationNoStagingMode | DestinationLoadingViaStagingNotSupported):
+        return ConfigError(
+            f"The destination {destination} takes no staging.",
+            remedy="Remove STAGING_TYPE and STAGING_NAME ([pipelines] staging_type in"
+            " .dlt/config.toml).",
+        )
+    if isinstance(error, UnknownNamingModule | InvalidNamingType):
+        return ConfigError(
+            f"There is no naming convention {getattr(error, 'naming_module', '')!r}.",
+            remedy=f"Correct or remove {NAMING}.",
+        )
+    if isinstance(error, TableIdentifiersFrozen):
+        return another_naming(error.from_naming.name(), error.to_naming.name())
     if isinstance(error, ConfigFieldMissingException):
         return _missing_setting(error, destination)
-    return ConfigError(
-        f"The settings of the destination cannot be read: {first_line(error)}",
-        remedy=f"Check {credentials_setting(destination)}.",
-    )
+    if isinstance(error, ConfigurationException):
+        return ConfigError(
+            f"The settings of the destination cannot be read: {first_line(error)}",
+            remedy=f"Check {credentials_setting(destination)}.",
+        )
+    return None
 
 
 def unknown_destination(name: str) -> ConfigError:

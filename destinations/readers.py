@@ -21,6 +21,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from sources.hubspot.errors import ConfigError, HubSpotError
 
+from .dlt_settings import own_settings
 from .failures import credentials_setting, first_line, missing_driver, to_error
 from .proofs import POSTGRES_VOLATILE, postgres_to_plan, prove_duckdb, prove_parsed, prove_postgres
 from .warehouse import duckdb_path, explained, make_destination
@@ -155,7 +156,7 @@ def open_reader(destination: str, dataset: str) -> Iterator[Reader]:
         ConfigError: there is no such database or dataset.
         WarehouseError: the destination does not answer.
     """
-    with ExitStack() as open_:
+    with own_settings, ExitStack() as open_:
         with explained(destination):
             client = _client(destination, dataset)
             reader: Reader

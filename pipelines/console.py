@@ -29,6 +29,8 @@ CALLS = "hubspot_elt.calls"
 USAGE_ERROR = 2
 UNSPOKEN = 6  # run again when there is room
 INTERRUPTED = 130
+READS_SETTINGS = {"sync", "plan", "verify", "status", "query", "forget", "state"}
+"""Commands that warn of settings given in vain; the doctor has a line for each."""
 _SHORTEST_SECRET = 6  # blotting out less would blot out words
 _COLLECTED_AFTER = (50_000, 20, 50)  # objects; then every so many younger collections
 
@@ -85,14 +87,16 @@ def run(
 
     where: dict[str, Any] = {"destination": destination or None, "dataset": dataset or None}
     collector, token = make_collector(output.progress), ""
+    in_vain: list[str] = []
     try:
-        token = _token()
+        token, in_vain = _token(), _in_vain(command, destination)
         with _calls_shown(collector, token) if output.verbose else nullcontext():
             report = work(collector)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place for all of them
         report = report_of(error, command, **where)
     finally:
         collector.close()
+    report.warnings = [*in_vain, *report.warnings]
     if output.debug and report.cause:
         sys.stderr.write(_masked("".join(traceback.format_exception(report.cause)), token))
     _mask(report, token)
@@ -148,6 +152,15 @@ def _token() -> str:
     except ConfigurationException as error:
         message = f"The settings cannot be read: {' '.join(str(error).split())}."
         raise ConfigError(message, remedy="Correct the file.") from error
+
+
+def _in_vain(command: str, destination: str) -> list[str]:
+    """Return a warning for each setting that is misspelt or has no effect."""
+    if command.split(maxsplit=1)[0] not in READS_SETTINGS:
+        return []
+    from pipelines.notices import notices  # noqa: PLC0415 - heavy
+
+    return [" ".join(notice) for notice in notices(destination)]
 
 
 def _mask(report: "RunReport", token: str) -> None:

@@ -11,8 +11,9 @@ import dlt
 
 from destinations.catalog import KNOWN
 from destinations.warehouse import describe
+from pipelines.notices import notices
 from pipelines.report import RunReport, Section, find_cause
-from pipelines.stored import source_state, stored_pipeline
+from pipelines.stored import dataset_of, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
 from sources.hubspot.catalog import (
     STANDARD,
@@ -63,9 +64,10 @@ def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunR
     """
     report = RunReport("doctor", destination=options.destination, dataset=options.dataset)
     findings = _guarded("settings", lambda: _settings(config))
+    findings += [Finding("settings", "warning", *notice) for notice in notices(options.destination)]
     if findings[0].level != "failed":
         findings += _portal(config or resolve_config(), options, report)
-    findings += _guarded("destination", lambda: _destination(options, report.portal_id))
+    findings += _guarded("destination", lambda: _destination(options, report))
     rows = [(f.check, f.level, f.text, f.remedy) for f in findings]
     report.sections.append(Section("checks", COLUMNS, rows, below=("remedy",)))
     codes = [f.exit_code for f in findings if f.exit_code]
@@ -209,16 +211,17 @@ def _clock(ahead: timedelta) -> Iterator[Finding]:
     )
 
 
-def _destination(asked: SyncOptions, portal_id: int | None) -> Iterator[Finding]:
+def _destination(asked: SyncOptions, report: RunReport) -> Iterator[Finding]:
     """Open the destination and look at what an earlier sync left there."""
     name = asked.destination
     with stored_pipeline(name, asked.dataset) as pipeline:
         where, state = describe(pipeline), source_state(pipeline)
+        report.dataset = dataset_of(pipeline)
     known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
     proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
     note = f"; {known.note}" if known and known.note else ""
     yield Finding("destination", "ok", f"{where} can be written; {proof}{note}")
-    yield _state(state, portal_id)
+    yield _state(state, report.portal_id)
 
 
 def _state(state: SourceState, portal_id: int | None) -> Finding:

@@ -20,7 +20,7 @@ from destinations.warehouse import is_duckdb
 from pipelines.erasing import DELETED, TAKEN_OUT, Dataset, Erased, marks, open_datasets
 from pipelines.report import RunReport, Section
 from pipelines.state import changing_pipeline, choose, commit
-from pipelines.stored import source_state
+from pipelines.stored import dataset_of, source_state
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.reference_tables import COLUMNS as REFERENCE_TABLES
@@ -53,7 +53,7 @@ def forget(
     """
     report = RunReport("forget", destination=destination, dataset=dataset)
     with changing_pipeline(destination, dataset) as pipeline:
-        objects = _object_tables(pipeline, dataset)
+        objects, report.dataset = _object_tables(pipeline, dataset), dataset_of(pipeline)
         table = choose([object_name], objects, what="OBJECT")[0]
         with open_datasets(pipeline, rehearsing=dry_run) as datasets:
             ids, survivors = _family(datasets, table, record_id)

@@ -9,7 +9,7 @@ from math import ceil
 import dlt
 
 from pipelines.report import RunReport, Section
-from pipelines.stored import source_state, stored_pipeline
+from pipelines.stored import dataset_of, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
 from sources.hubspot import HubSpotConfig, Run, archive, calculated, changes, exports, open_run
 from sources.hubspot.associations import BATCH as LINKS_BATCH
@@ -70,7 +70,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     """
     report = RunReport("plan", destination=options.destination, dataset=options.dataset)
     with stored_pipeline(options.destination, options.dataset) as pipeline:
-        state = source_state(pipeline)
+        state, report.dataset = source_state(pipeline), dataset_of(pipeline)
     run = open_run(config)
     try:
         run.guard_portal(state.portal_id)

@@ -4,16 +4,18 @@ dlt has no setting for any of it. What stands in for a part of it answers as tha
 """
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dlt.common import validation
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.providers import EnvironProvider
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.configuration.providers import ConfigProvider, EnvironProvider
 from dlt.common.schema import Schema
 from dlt.common.storages import LiveSchemaStorage
 from dlt.pipeline.pipeline import Pipeline
+
+from destinations.dlt_settings import Shared, exchanged_providers
 
 SECRET_FILES = Path("/run/secrets")
 
@@ -47,12 +49,30 @@ class OwnSchemas(LiveSchemaStorage):
         return self.live_schemas.get(name) or super().__getitem__(name)
 
 
-def quicken() -> None:
-    """Let dlt remember the types of its schemas, and look for secrets in files only if any are."""
+@contextmanager
+def _quickened() -> Iterator[None]:
+    before = validation.get_type_hints  # type: ignore[attr-defined]
     validation.get_type_hints = _type_hints  # type: ignore[assignment, attr-defined]
-    providers = Container()[PluggableRunContext].providers
-    if not SECRET_FILES.exists() and Environment().name in providers:
-        providers[Environment().name] = Environment()
+    try:
+        with exchanged_providers(_quicker):
+            yield
+    finally:
+        validation.get_type_hints = before  # type: ignore[attr-defined]
+
+
+def _quicker(providers: Sequence[ConfigProvider]) -> list[ConfigProvider]:
+    """Return providers of settings of which none looks for files of secrets where there are none.
+
+    A machine that has a folder for such files keeps dlt's way of looking there.
+    """
+    own = Environment()
+    if SECRET_FILES.exists():
+        return list(providers)
+    return [own if provider.name == own.name else provider for provider in providers]
+
+
+quickened = Shared(_quickened)
+"""As a context: dlt remembers the types of its schemas, and looks for no files of secrets."""
 
 
 def keep_schemas(pipeline: Pipeline) -> None:

@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import dlt
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
@@ -12,18 +11,15 @@ from destinations.lock import exclusive
 from destinations.warehouse import (
     explained,
     keeps_nul,
-    make_destination,
     open_destination,
 )
-from pipelines.quicker_dlt import keep_schemas, quicken
+from pipelines.quicker_dlt import keep_schemas
 from pipelines.report import chain
+from pipelines.stored import check_naming, hubspot_pipeline
 from pipelines.workdir import working_folder
 from sources.hubspot import Run, open_run
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError
-
-BUFFER = "data_writer.buffer_max_items"
-BUFFERED_ROWS = 200  # tables come as large as memory allows: dlt need not wait for 5,000 rows
 
 
 @contextmanager
@@ -35,23 +31,17 @@ def opened(
     Raises:
         HubSpotError: settings, token, portal or destination fail, or another run is at work.
     """
-    quicken()
-    if dlt.config.get(BUFFER) is None:
-        dlt.config[BUFFER] = BUFFERED_ROWS
-    with working_folder() as folder:
-        pipeline = dlt.pipeline(
-            "hubspot",
-            pipelines_dir=str(folder),
-            destination=make_destination(destination),
-            dataset_name=dataset,
-            progress=collector,
-        )
+    with (
+        working_folder() as folder,
+        hubspot_pipeline(folder, destination, dataset, collector) as pipeline,
+    ):
         keep_schemas(pipeline)
         run = open_run(config)
         run.folder = str(folder)
         try:
             with exclusive(pipeline), open_destination(pipeline):
                 _restore(pipeline, destination, dataset)
+                check_naming(pipeline)
                 run.strip_nul = not keeps_nul(destination)
                 yield pipeline, run
         finally:

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import dlt
 import msgspec
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import exclusive
-from destinations.warehouse import explained, make_destination, open_destination
+from destinations.warehouse import open_destination
 from pipelines.report import RunReport, Section
 from pipelines.status import to_age
-from pipelines.stored import exists, source_state, stored_pipeline
+from pipelines.stored import dataset_of, hubspot_pipeline, restore, source_state, stored_pipeline
 from pipelines.workdir import working_folder
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.errors import ConfigError
@@ -42,7 +41,7 @@ def show(*, destination: str = "duckdb", dataset: str = "hubspot") -> RunReport:
     """
     report = RunReport("state show", destination=destination, dataset=dataset)
     with stored_pipeline(destination, dataset) as pipeline:
-        known = _known(pipeline, dataset)
+        known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
         report.portal_id = source_state(pipeline).portal_id
     spent = known.get("sweeps", {})
     portal = (report.portal_id, spent.get("day"), spent.get("calls"))
@@ -75,7 +74,7 @@ def rewind(
     report = RunReport("state rewind", destination=destination, dataset=dataset)
     instant = to_instant(to)
     with changing_pipeline(destination, dataset) as pipeline:
-        known = _known(pipeline, dataset)
+        known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
         names = choose(tables, _tables(known), what="--table", also=known.get("links", {}))
         before = {name: _watermark(known, name, instant) for name in names}
 
@@ -104,7 +103,7 @@ def reset(
     """
     report = RunReport("state reset", destination=destination, dataset=dataset)
     with changing_pipeline(destination, dataset) as pipeline:
-        known = _known(pipeline, dataset)
+        known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
         links = known.get("links", {})
         names = choose(tables, [*_tables(known), *links], what="--table")
 
@@ -136,18 +135,14 @@ def changing_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
         ConfigError: the destination's settings or driver are missing or wrong.
         WarehouseError: the destination does not answer, or another run is at work.
     """
-    with working_folder() as folder:
-        pipeline = dlt.pipeline(
-            "hubspot",
-            pipelines_dir=str(folder),
-            destination=make_destination(destination),
-            dataset_name=dataset,
-        )
-        with exclusive(pipeline), open_destination(pipeline):
-            with explained(destination):
-                if exists(pipeline):
-                    pipeline.sync_destination()
-            yield pipeline
+    with (
+        working_folder() as folder,
+        hubspot_pipeline(folder, destination, dataset) as pipeline,
+        exclusive(pipeline),
+        open_destination(pipeline),
+    ):
+        restore(pipeline, destination)
+        yield pipeline
 
 
 def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:

@@ -20,6 +20,7 @@ from pipelines.purge import clean_up
 from pipelines.report import RunReport, Section
 from pipelines.runlog import run_log, run_status
 from pipelines.session import opened
+from pipelines.stored import dataset_of
 from pipelines.verify import VerifyOptions, compare
 from sources.hubspot import Run, hubspot
 from sources.hubspot.config import HubSpotConfig
@@ -73,6 +74,7 @@ def sync(
         started_at = run.now()
         error = _load_all(run, options, pipeline, command)
         report = _report(run, options, command, error, 0.0)
+        report.dataset = dataset_of(pipeline)
         if options.verify and not error and not run.stopped:
             verified = VerifyOptions(options.objects, options.destination, options.dataset)
             compare(report, verified, pipeline, run, collector, as_of=started_at)

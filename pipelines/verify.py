@@ -20,7 +20,7 @@ from pipelines.purge import clean_up
 from pipelines.report import RunReport
 from pipelines.runlog import run_log
 from pipelines.session import opened
-from pipelines.stored import source_state
+from pipelines.stored import dataset_of, source_state
 from pipelines.verifications import Result, tell, verification_rows
 from sources.hubspot import Run, hubspot
 from sources.hubspot.associations import BATCH as LINKS_BATCH
@@ -97,6 +97,7 @@ def verify(
     began = time.monotonic()
     report = RunReport("verify", destination=options.destination, dataset=options.dataset)
     with opened(options.destination, options.dataset, collector, config) as (pipeline, run):
+        report.dataset = dataset_of(pipeline)
         compare(report, options, pipeline, run, collector, as_of=run.now())
         meter = run.client.meter
         report.run_id, report.portal_id = run.run_id, run.account.portal_id

@@ -7,7 +7,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from pipelines.quicker_dlt import Environment, quicken
+from pipelines.quicker_dlt import Environment, quickened
 from sources.hubspot.auth import BearerAuth, checked_token, redact
 from sources.hubspot.config import HubSpotConfig, check_config, resolve_config
 from sources.hubspot.errors import ConfigError
@@ -163,7 +163,7 @@ def test_files_of_secrets_are_read_where_there_are_any(
     for folder, kind in ((tmp_path, EnvironProvider), (tmp_path / "none", Environment)):
         monkeypatch.setattr("pipelines.quicker_dlt.SECRET_FILES", folder)
         context.reload_providers()
-        quicken()
-        assert type(context.providers["Environment Variables"]) is kind
+        with quickened:
+            assert type(context.providers["Environment Variables"]) is kind
     monkeypatch.setenv("SOURCES__HUBSPOT__TIMEOUT_SECONDS", "7")
     assert resolve_config(access_token=TOKEN).timeout_seconds == 7
