@@ -22,6 +22,7 @@ from sources.hubspot.table import REJECTS
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
 ASKED = 500  # ids that one statement names
 CHAIN = 20  # merges after merges that are followed
+LABELS = "association_labels"
 KEPT_STATES = 100  # as dlt keeps in file storage; in databases it keeps all
 
 Client = SqlClientBase[Any]
@@ -43,15 +44,20 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> bool:
             outcome = run.outcome_of(table)
             outcome.status, outcome.exit_code = "failed", error.exit_code
             outcome.note(str(error))
-    tidy, run.tidy = run.tidy, set()
+    relabelled, run.relabelled = run.relabelled | run.tidy, set()
+    left, run.tidy = run.tidy, set()
     with pipeline.sql_client() as client:
-        tables = {*pipeline.default_schema.tables}
+        columns = pipeline.default_schema.tables
+        tables = {*columns}
+        tidy = {name for name in left & tables if "_hs_deleted_at" in columns[name]["columns"]}
         for table in (run.merged | tidy) & tables:
             _follow_merges(client, table)
         pairs = {pair: ends for pair, ends in run.pairs.items() if tables.issuperset({pair, *ends})}
         _drop_links(client, run.dead | tidy, pairs, hard_delete=hard_delete)
         if not run.unfinished:
             _drop_strays(client, run, tidy, pairs, source_state(pipeline))
+        if LABELS in tables:
+            _set_labels(client, relabelled & pairs.keys())
         if REJECTS in tables:
             _withdraw_rejects(client, (run.changed | tidy) & tables)
         if pipeline.default_schema.state_table_name in tables:
@@ -159,6 +165,23 @@ def _drop_strays(
             for column, table in zip(("from_id", "to_id"), records, strict=True)
         )
         client.execute_sql(f"DELETE FROM {links} WHERE {strays}")  # noqa: S608
+
+
+def _set_labels(client: Client, pairs: Iterable[str]) -> None:
+    """Give every link the label that its association type has by now."""
+    labels = client.make_qualified_table_name(LABELS)
+    for pair in pairs:
+        links = client.make_qualified_table_name(pair)
+        types = f"SELECT type_id, category, label FROM {labels} WHERE pair = %s"  # noqa: S608
+        for type_id, category, label in client.execute_sql(types, pair) or ():
+            where = "type_id = %s AND category = %s AND "
+            if label is None:
+                sql = f"UPDATE {links} SET label = NULL WHERE {where} label IS NOT NULL"  # noqa: S608
+                client.execute_sql(sql, type_id, category)
+            else:
+                where += "(label IS NULL OR label <> %s)"
+                sql = f"UPDATE {links} SET label = %s WHERE {where}"  # noqa: S608
+                client.execute_sql(sql, label, type_id, category, label)
 
 
 def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:

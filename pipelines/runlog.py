@@ -77,7 +77,7 @@ def _rows(run: Run, command: str, started_at: datetime) -> Generator[Any, None, 
     while run.open_tables or run.open_tails:
         yield None
     source = SourceState(dlt.current.source_state())
-    source.cleanup = run.changed | run.dead | run.merged | run.tidy
+    source.cleanup = run.changed | run.dead | run.merged | run.relabelled | run.tidy
     source.hard_delete = run.hard_delete
     outcomes = run.collect()
     meter = run.client.meter

@@ -1,5 +1,6 @@
 """Links: every page, type, category and label of each, and today's only."""
 
+import duckdb
 import pytest
 from conftest import CORE, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
@@ -65,6 +66,40 @@ def test_relabelled_link_is_replaced(portal: Portal, warehouse: Warehouse) -> No
     assert link_differences(portal, warehouse, pairs) == []
     labels = warehouse.rows("SELECT label FROM association_labels WHERE label IS NOT NULL")
     assert {"Buyer", "Owner"} <= {label for (label,) in labels}
+
+
+@pytest.mark.parametrize("contacts", [40, 200], ids=["from_contacts", "from_companies"])
+def test_renamed_label_is_renamed_on_every_link(
+    portal: Portal, warehouse: Warehouse, contacts: int
+) -> None:
+    """Links get a label's new name for their own direction, also after a kill before the update.
+
+    Whichever side they are read from, and though the name in the other direction stays.
+    """
+    portal.reset(SeedSpec(contacts=contacts, companies=100, deals=0, tickets=0, properties=12))
+    pairs = {"contacts_to_companies": ("contacts", "companies")}
+    same, paired = (
+        portal.create_label("contacts", "companies", *names)
+        for names in (("Buyer",), ("Buys from", "Sells to"))
+    )
+    people, firms = (list(portal.records(kind)) for kind in ("contacts", "companies"))
+    for contact, firm in zip(people[:20], firms, strict=False):
+        portal.associate("contacts", contact, "companies", firm, type_id=same)
+        portal.associate("contacts", contact, "companies", firm, type_id=paired)
+    warehouse.sync("contacts", "companies")
+    portal.rename_label("contacts", "companies", same, "Purchaser", "Buyer")
+    portal.rename_label("contacts", "companies", paired, "Purchases from", "Supplies")
+    warehouse.sync("contacts", "companies", refresh_schema=True)
+    assert link_differences(portal, warehouse, pairs) == []
+    with duckdb.connect(str(warehouse.path)) as connection:  # as a kill after the load leaves it
+        old = "UPDATE hubspot.contacts_to_companies SET label = 'Buyer' WHERE label = 'Purchaser'"
+        connection.execute(old)
+    warehouse.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, pairs) == []
+    portal.rename_label("contacts", "companies", same, "Buying", "Buyer")
+    portal.dissociate("contacts", people[0], "companies", firms[0], type_id=paired)
+    warehouse.sync("contacts", "companies")
+    assert link_differences(portal, warehouse, pairs) == []
 
 
 def test_pair_with_an_empty_end_costs_no_call(portal: Portal, warehouse: Warehouse) -> None:

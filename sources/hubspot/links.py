@@ -229,23 +229,37 @@ class Links:
         # asked for twice at the same time, by either end, they are handed on once
         fresh = {id_: links[id_] for id_ in ids if id_ not in done}
         done.update(fresh)
+        self._note_labels(pair, fresh)
         if replace:
             fresh = self._differing(pair, fresh)
         yield from self.hand_on(pair, fresh, replace=replace)
         return links
 
     def _differing(self, pair: Pair, links: dict[str, Sequence[Link]]) -> dict[str, Sequence[Link]]:
-        """Keep of these records those whose links the warehouse does not hold as they are."""
+        """Keep of these records those whose links the warehouse does not hold as they are.
+
+        Labels aside: they belong to the type, and are set for all links at once after a load.
+        """
         if self._run.copy is None:
             return links
-        held: defaultdict[str, list[Link]] = defaultdict(list)
-        for row in self._run.copy.rows(pair.table, COLUMNS, list(links), key="from_id"):
-            held[row[0]].append(row)
+        held: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+        columns = COLUMNS[:-1]
+        for row in self._run.copy.rows(pair.table, columns, list(links), key="from_id"):
+            held[row[0]][row] += 1
         return {
             id_: found
             for id_, found in links.items()
-            if Counter(dict.fromkeys(found, 1)) != Counter(held[id_])
+            if Counter({link[:-1]: 1 for link in found}) != held[id_]
         }
+
+    def _note_labels(self, pair: Pair, links: Mapping[str, Sequence[Link]]) -> None:
+        """Note a pair whose links bear other labels than were read of its association types."""
+        labels = SourceState(dlt.current.source_state()).last(f"labels:{pair.table}")
+        if not isinstance(labels, dict):
+            return
+        shown = {(str(link[2]), link[4]) for found in links.values() for link in found}
+        if any(labels.get(type_id, label) != label for type_id, label in shown):
+            self._run.stale_labels.add(pair.table)
 
     def _unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
         """Wait for a call; a pair that HubSpot refuses is an outcome of its own, no more."""

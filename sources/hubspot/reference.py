@@ -23,7 +23,7 @@ from .reference_tables import Row, to_rows
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
-from .waiting import wait
+from .waiting import wait, wait_until
 
 LABELS_MAX_AGE = timedelta(hours=12)
 _decode_page = msgspec.json.Decoder(Page[dict[str, Any]]).decode
@@ -152,14 +152,19 @@ def _options(table: str, definitions: Sequence[Row]) -> list[Row]:
 
 
 def association_labels(run: Run, links: Links) -> Items:
-    """Association types and labels of the pairs that can hold links, read every 12 hours."""
+    """Association types and labels of the pairs that can hold links.
+
+    They are read every 12 hours, and where a link that was read bears another label.
+    """
+    yield from wait_until(lambda: "links" not in run.open_tails)
     state = SourceState(dlt.current.source_state())
     client = run.client_for("association_labels")
     calls: dict[Pair, Future[Page[dict[str, Any]]]] = {}
     for pair in links.pairs:
         fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
         ends = (state.table(pair.source.table), state.table(pair.target.table))
-        if (fresh and not run.refresh_schema) or any(e.watermark is None for e in ends):
+        stale = run.refresh_schema or pair.table in run.stale_labels
+        if (fresh and not stale) or any(end.watermark is None for end in ends):
             continue
         if all(end.total != 0 for end in ends):
             path = client.path("labels", pair.source.path, pair.target.path)
@@ -173,8 +178,13 @@ def association_labels(run: Run, links: Links) -> Items:
                 "to_object_type": pair.target.table,
             }
             rows = [{**row, **ends_of} for row in (yield from _wait_unless_absent(call))]
+            before = state.digests.get(f"association_labels:{pair.table}")
             yield from _hand_on(run, "association_labels", rows, pair.table)
-            state.cache(f"labels:{pair.table}", 1, now=run.now())
+            after = state.digests.get(f"association_labels:{pair.table}")
+            if before and (after != before or run.refresh_schema):
+                run.relabelled.add(pair.table)
+            labels = {str(row.get("typeId")): row.get("label") for row in rows}
+            state.cache(f"labels:{pair.table}", labels, now=run.now())
 
 
 def object_types(run: Run, catalog: Sequence[ObjectType], schemas: Sequence[CustomSchema]) -> Items:

@@ -96,6 +96,10 @@ class Run:
     """From-ids by link table whose links a load had read before they changed."""
     linked: set[str] = field(default_factory=set)
     """Link tables that this run brought rows of, until they are tidied up."""
+    stale_labels: set[str] = field(default_factory=set)
+    """Link tables whose links bear other labels than their association types did."""
+    relabelled: set[str] = field(default_factory=set)
+    """Link tables whose association types this load brings with other labels."""
     swept_links: set[str] = field(default_factory=set)
     """Link tables whose turn to be swept came in this run."""
     pairs: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Associations: their types and labels, seeded links by formula, changed links as stored."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .catalog import ObjectType, Registry
@@ -97,6 +97,15 @@ class LinkTypes:
         self.of(source, target)[there] = made
         self.of(target, source)[back] = inverse
         return made
+
+    def rename(
+        self, source: ObjectType, target: ObjectType, type_id: int, labels: tuple[str, str]
+    ) -> None:
+        """Give a label other names, in its direction and in the other one."""
+        there, back = self.of(source, target), self.of(target, source)
+        inverse = there[type_id].inverse_id
+        there[type_id] = replace(there[type_id], label=labels[0])
+        back[inverse] = replace(back[inverse], label=labels[1])
 
 
 class LinkStore:

@@ -204,6 +204,14 @@ class Portal:
         return self.links.types.add_label(source, target, label, inverse_label).type_id
 
     @_locked
+    def rename_label(
+        self, from_type: str, to_type: str, type_id: int, label: str, inverse_label: str
+    ) -> None:
+        """Give a label other names; its type ids and the links that have it stay."""
+        names = (label, inverse_label)
+        self.links.types.rename(self.type(from_type), self.type(to_type), type_id, names)
+
+    @_locked
     def associations(
         self, from_type: str, to_type: str
     ) -> list[tuple[str, str, int, str, str | None]]:
