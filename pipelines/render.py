@@ -39,7 +39,7 @@ def render(
         screen = screen or screen_of(stdout)
         if report.text is not None:
             stdout.write(report.text)
-        for section in report.sections:
+        for section in (one for one in report.sections if one.shown):
             write_section(section, stdout, screen)
         _write_tables(report, stdout, screen)
     _write_troubles(report, stderr)

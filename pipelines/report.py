@@ -28,6 +28,8 @@ class Section:
     """What stands above the table for people; nothing where empty."""
     brief: Sequence[Sequence[Any]] | None = None
     """The rows that people see; all of them where None."""
+    shown: bool = True
+    """Whether people see it; JSON has it in any case."""
     widest: int | None = None
     """Characters of a cell that people see; all of them where None."""
     droppable: Sequence[str] = ()

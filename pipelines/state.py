@@ -28,12 +28,23 @@ TABLE_COLUMNS = (
     *("table", "watermark", "total", "archived_swept_at", "calculated_swept_at"),
     *("open_work", "recent", "refused"),
 )
+SUMMARY_COLUMNS = (
+    *("portal_id", "tables", "oldest_watermark", "open_tables", "links", "links_owed"),
+    *("last_sweeps", "calls"),
+)
 LINK_COLUMNS = ("links", "swept_at", "owed")
 CACHE_COLUMNS = ("cache", "read_at", "age")
 
 
-def show(*, destination: str = "duckdb", dataset: str = "hubspot") -> RunReport:
+def show(
+    *, destination: str = "duckdb", dataset: str = "hubspot", everything: bool = False
+) -> RunReport:
     """Report what the state says of every table, every pair of linked tables and every cache.
+
+    Args:
+        destination: name of the destination.
+        dataset: that the state is in.
+        everything: whether people see all of it, instead of a summary and the open work.
 
     Raises:
         ConfigError: no sync has been in the dataset.
@@ -44,16 +55,31 @@ def show(*, destination: str = "duckdb", dataset: str = "hubspot") -> RunReport:
         known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
         report.portal_id = source_state(pipeline).portal_id
     spent = known.get("sweeps", {})
-    portal = (report.portal_id, spent.get("day"), spent.get("calls"))
+    tables = _table_rows(known, report)
     links = [
         (pair, at(pair_state.get("swept_at")), pair_state.get("owed"))
         for pair, pair_state in sorted(known.get("links", {}).items())
     ]
+    caches = _caches(known, report.started_at)
+    open_ = [row for row in tables if row[-3] or row[-1]]
+    marks = [row[1] for row in tables if row[1]]
+    summary = (
+        *(report.portal_id, len(tables), min(marks, default=None), len(open_), len(links)),
+        *(sum(bool(row[2]) for row in links), spent.get("day"), spent.get("calls")),
+    )
+    title = "Tables" if everything else "Tables that the next sync goes on with"
     report.sections = [
-        Section("portal", ("portal_id", "last_sweeps", "calls"), [portal], title="Portal"),
-        Section("tables", TABLE_COLUMNS, _table_rows(known, report), title="Tables"),
-        Section("links", LINK_COLUMNS, links, title="Links"),
-        Section("caches", CACHE_COLUMNS, _caches(known, report.started_at), title="Caches"),
+        Section("portal", SUMMARY_COLUMNS, [summary], title="State; --all shows the rest"),
+        Section(
+            "tables",
+            TABLE_COLUMNS,
+            tables,
+            title=title,
+            brief=None if everything else open_,
+            shown=everything or bool(open_),
+        ),
+        Section("links", LINK_COLUMNS, links, title="Links", shown=everything),
+        Section("caches", CACHE_COLUMNS, caches, title="Caches", shown=everything),
     ]
     return report
 

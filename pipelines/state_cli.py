@@ -25,16 +25,19 @@ Tables = Annotated[
 @speaking
 def show(
     *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every table, link table and cache.")
+    ] = False,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     output: Output,
 ) -> None:
-    """Show watermarks, open work, sweeps and caches, as the warehouse keeps them."""
+    """Show where the next sync begins; with --all every watermark, sweep and cache."""
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.state import show as run_show  # noqa: PLC0415 - heavy
 
-        return run_show(destination=destination, dataset=dataset)
+        return run_show(destination=destination, dataset=dataset, everything=everything)
 
     run("state show", work, output, destination, dataset)
 

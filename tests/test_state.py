@@ -109,6 +109,23 @@ def test_show_tells_what_the_state_holds(synced: Portal, warehouse: Warehouse) -
     assert all(row["read_at"] and row["age"] in {"now", "1 min ago"} for row in caches.values())
 
 
+def test_show_is_a_summary_unless_all_is_asked_for(
+    synced: Portal, warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People see a summary and the tables with open work; --all and JSON have the rest."""
+    write_state(warehouse, {"refused": ["7"]})
+    for words, shown, hidden in (
+        ([], ("oldest_watermark", "contacts"), ("custom_vehicle", "companies", "read_at")),
+        (["--all"], ("contacts", "custom_vehicle", "contacts_to_companies", "read_at"), ()),
+        (["--json"], ("contacts", "custom_vehicle", "contacts_to_companies", "read_at"), ()),
+    ):
+        with pytest.raises(SystemExit):
+            main(["state", "show", *words])
+        said = capsys.readouterr().out
+        assert all(text in said for text in shown)
+        assert not any(text in said for text in hidden)
+
+
 def test_show_tells_open_work(synced: Portal, warehouse: Warehouse) -> None:
     """Work that was cut off is shown with what is left of it; damage is told, and stops nothing."""
     at = "2026-11-01T00:00:00Z"
@@ -252,7 +269,7 @@ def test_commands(synced: Portal, warehouse: Warehouse) -> None:
             main(words)
         return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
-    code, out, _ = cli("state", "show")
+    code, out, _ = cli("state", "show", "--all")
     assert (code, "contacts_to_companies" in out) == (0, True)
     words = ("--table", "contacts", "--table", "companies", "--to", "2025-06-01", "--json")
     code, out, _ = cli("state", "rewind", *words)
