@@ -6,48 +6,40 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 from dlt.common.runtime.collector_base import Collector
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 
 from pipelines.dlt_log import LogHandler
+from pipelines.pulse import (
+    JOBS,
+    Counter,
+    Pulse,
+    Source,
+    busiest,
+    count_text,
+    take_pulse,
+    total_parts,
+)
 
 Mode = Literal["auto", "bars", "lines", "json", "quiet"]
 
-LINE_SECONDS = 5.0
+FIRST_SECONDS, LINE_SECONDS = 1.0, 10.0
+"""When the first line about a whole run is written, and how far apart all others are."""
+TABLE_SECONDS = 5.0
+"""How far apart the events of one table are."""
 OTHERS = "links and reference tables"  # more than a screen holds, and nobody knows their totals
 _STEPS = {"Extract": "reading", "Normalize": "preparing", "Load": "loading"}
-
-
-@dataclass
-class Counter:
-    """Rows of one table, or jobs of one load."""
-
-    name: str
-    count: int = 0
-    total: int | None = None
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def of(self) -> int | None:
-        """The total, as long as it can be right: archived records come on top of it."""
-        return self.total if self.total and self.count <= self.total else None
-
-    @property
-    def per_second(self) -> float:
-        """Mean rate since the first row."""
-        return self.count / max(time.monotonic() - self.began, 0.001)
+_BEFORE = "connecting"
+_BAR_WIDTH = 20
+_NUMBERS_WIDTH = 24  # of a table's line, gaps and spinner among them
 
 
 class RunCollector(Collector):
@@ -61,8 +53,11 @@ class RunCollector(Collector):
 
     def __init__(self) -> None:
         self.step = ""
-        self.stage = ""
+        self.stage = _BEFORE
+        self.load = 0
         self.counters: dict[str, Counter] = {}
+        self.source = Source()
+        self._began = time.monotonic()
         self._lock = threading.RLock()
         self._log = LogHandler(self.log, self.log_level)
         self._log.attach()
@@ -83,18 +78,35 @@ class RunCollector(Collector):
             known = name in self.counters or total is not None or self.stage == "loading"
             name = name if known else OTHERS
             counter = self.counters.setdefault(name, Counter(name))
-            counter.count += inc
+            counter.add(inc)
             if total is not None or inc_total is not None:
                 counter.total = (counter.total or 0) + (inc_total or 0) if total is None else total
             self.show(counter)
+
+    def expect(self, table: str, rows: int) -> None:
+        """Note how many more rows a table is expected to bring."""
+        with self._lock:
+            counter = self.counters.setdefault(table, Counter(table))
+            counter.total = counter.count + rows
+
+    def pulse(self) -> Pulse:
+        """Return what the run is doing now."""
+        with self._lock:
+            counters = [*self.counters.values()]
+        seconds = time.monotonic() - self._began
+        return take_pulse(self.source, counters, load=self.load, stage=self.stage, seconds=seconds)
 
     def restart(self) -> None:
         """Forget the counts: another run begins."""
         with self._lock:
             self.counters.clear()
+            self.load, self.stage, self._began = 0, _BEFORE, time.monotonic()
 
     def show(self, counter: Counter) -> None:
         """Display a counter that changed."""
+
+    def draw(self) -> None:
+        """Begin to display; the first step does, too."""
 
     def show_stage(self) -> None:
         """Display that the next step began."""
@@ -113,14 +125,16 @@ class RunCollector(Collector):
     def _shows(self, name: str) -> bool:
         """Whether a counter says something to people: tables read, jobs loaded."""
         if self.stage == "loading":
-            return name == "Jobs"
+            return name == JOBS
         return self.stage == "reading" and name != "Resources" and not name.startswith("_")
 
     def _start(self, step: str) -> None:
         with self._lock:
             self._log.attach()
-            self.stage = _STEPS.get(step.partition(" ")[0], step)
-            self.counters.pop("Jobs", None)
+            before, self.stage = self.stage, _STEPS.get(step.partition(" ")[0], step)
+            if self.stage == "reading" and before != "reading":  # else it is dlt's state
+                self.load += 1
+            self.counters.pop(JOBS, None)
             self.show_stage()
 
     def _stop(self) -> None:
@@ -128,86 +142,105 @@ class RunCollector(Collector):
 
 
 class BarsCollector(RunCollector):
-    """Bars on a terminal, one per table."""
+    """On a terminal: one line about the run, then the five busiest tables; nothing stays."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._console = Console(file=stream)
-        self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-
-    def show(self, counter: Counter) -> None:
-        """Move the counter's bar."""
-        if self._progress is None:
-            return
-        if counter.name not in self._tasks:
-            self._tasks[counter.name] = self._progress.add_task(counter.name, total=None, rate="")
-        self._progress.update(
-            self._tasks[counter.name],
-            completed=counter.count,
-            total=counter.of or (counter.count if counter.total else None),
-            rate="" if counter.name == "Jobs" else f"{counter.per_second:,.0f}/s",
-        )
+        self._spinner = Spinner("dots")
+        self._live: Live | None = None
 
     def show_stage(self) -> None:
-        """Draw bars from the first step on; the bar of load jobs goes when its load is done."""
-        if self._progress is None:
-            self._progress = _bars(self._console)
-            self._progress.start()
-        if (task := self._tasks.pop("Jobs", None)) is not None:
-            self._progress.remove_task(task)
+        """Draw from the first step on."""
+        self.draw()
 
-    def restart(self) -> None:
-        """Take the bars of the run before away."""
-        super().restart()
-        while self._progress is not None and self._tasks:
-            self._progress.remove_task(self._tasks.popitem()[1])
+    def draw(self) -> None:
+        """Begin to draw, as often as rich does."""
+        if self._live is None:
+            self._live = Live(
+                get_renderable=self.screen,
+                console=self._console,
+                transient=True,
+                refresh_per_second=5,
+            )
+            self._live.start()
+
+    def screen(self) -> RenderableType:
+        """Return what the terminal shows now."""
+        pulse = self.pulse()
+        self._spinner.update(text=Text("; ".join(total_parts(pulse))))
+        with self._lock:
+            tables = busiest(self.counters.values())
+        width = max((len(counter.name) for counter in tables), default=0)
+        has_room = width + _BAR_WIDTH + _NUMBERS_WIDTH <= self._console.width
+        grid = Table.grid(padding=(0, 1))
+        for counter in tables:
+            bar = ProgressBar(counter.of or 1, counter.count, width=_BAR_WIDTH)
+            name = Text(f"  {counter.name}", no_wrap=True)
+            count = Text(count_text(counter.count, counter.of), justify="right", no_wrap=True)
+            grid.add_row(*([name, bar if counter.of else "", count] if has_room else [name, count]))
+        return Group(self._spinner, grid)
 
     def log(self, level: str, message: str) -> None:
-        """Print above the bars."""
+        """Print above what is drawn."""
         self._console.print(f"{level.lower()}: {message}", markup=False, highlight=False)
 
     def close(self) -> None:
-        """Leave the bars as they stand."""
+        """Leave a clean screen."""
         super().close()
-        if self._progress is not None:
-            for name, task in self._tasks.items():
-                counter = self.counters.get(name)
-                self._progress.update(task, total=counter.count if counter else 1)
-            self._progress.stop()
-            self._progress = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 class LinesCollector(RunCollector):
-    """A plain line per table every few seconds."""
+    """A line about the whole run every ten seconds, with the time."""
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        first_seconds: float = FIRST_SECONDS,
+        line_seconds: float = LINE_SECONDS,
+    ) -> None:
         super().__init__()
-        self._stream, self._clock = stream, clock
-        self._shown_at: dict[str, float] = {}
-        self._shown: dict[str, int] = {}
+        self._stream = stream
+        self._waits = first_seconds, line_seconds
+        self._closed = threading.Event()
+        self._ticking: threading.Thread | None = None
+        self._shown_rows = 0
 
-    def show(self, counter: Counter) -> None:
-        """Write a line when the last one of this table is some seconds old."""
-        if counter.name == "Jobs" or self._clock() < self._due_at(counter):
-            return
-        self._emit(counter)
+    def draw(self) -> None:
+        """Begin to write lines."""
+        if self._ticking is None:
+            self._ticking = threading.Thread(target=self._tick, name="progress", daemon=True)
+            self._ticking.start()
 
-    def _due_at(self, counter: Counter) -> float:
-        return self._shown_at.setdefault(counter.name, self._clock()) + LINE_SECONDS
+    def show_stage(self) -> None:
+        """Write lines from the first step on."""
+        self.draw()
 
-    def _emit(self, counter: Counter) -> None:
-        self._shown_at[counter.name] = self._clock()
-        self._shown[counter.name] = counter.count
-        of = f" of {counter.of:,}" if counter.of else ""
-        self.write(f"{counter.name}: {counter.count:,}{of} rows")
+    def _tick(self) -> None:
+        wait, wait_then = self._waits
+        while not self._closed.wait(wait):
+            self.show_pulse(self.pulse())
+            wait = wait_then
+
+    def show_pulse(self, pulse: Pulse) -> None:
+        """Write one line about the run."""
+        self._shown_rows = pulse.rows
+        parts = total_parts(pulse)
+        with self._lock:
+            tables = busiest(self.counters.values())
+        if len(tables) > 1 and pulse.stage == "reading":
+            counts = (f"{one.name} {count_text(one.count, one.of)}" for one in tables)
+            parts.append(f"busiest: {', '.join(counts)}")
+        self.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} {'; '.join(parts)}")
 
     def _stop(self) -> None:
-        """Write what each table has come to, where rows were read since its last line."""
-        if self.stage == "reading":
-            for counter in self.counters.values():
-                if counter.count != self._shown.get(counter.name, 0):
-                    self._emit(counter)
+        """Write what a load has read, where there is news since the last line."""
+        if self.stage == "reading" and (pulse := self.pulse()).rows != self._shown_rows:
+            self.show_pulse(pulse)
 
     def log(self, level: str, message: str) -> None:
         """Write dlt's line as it is."""
@@ -217,21 +250,71 @@ class LinesCollector(RunCollector):
         """Write one line at once."""
         print(line, file=self._stream, flush=True)
 
+    def close(self) -> None:
+        """Write nothing more."""
+        super().close()
+        self._closed.set()
+        if self._ticking is not None:
+            self._ticking.join()
+
 
 class JsonCollector(LinesCollector):
-    """The same as JSON lines: one event a line."""
+    """Events as JSON, one a line: steps, the rows of each table, the whole run, dlt's log."""
+
+    def __init__(
+        self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic, **seconds: float
+    ) -> None:
+        super().__init__(stream, **seconds)
+        self._clock = clock
+        self._shown_at: dict[str, float] = {}
+        self._shown: dict[str, int] = {}
+
+    def show(self, counter: Counter) -> None:
+        """Write an event when the last one of this table is some seconds old."""
+        if counter.name != JOBS and self._clock() >= self._due_at(counter):
+            self._emit(counter)
+
+    def _due_at(self, counter: Counter) -> float:
+        return self._shown_at.setdefault(counter.name, self._clock()) + TABLE_SECONDS
 
     def _emit(self, counter: Counter) -> None:
         self._shown_at[counter.name] = self._clock()
         self._shown[counter.name] = counter.count
         self.event("rows", table=counter.name, rows=counter.count, total=counter.total)
 
+    def _stop(self) -> None:
+        """Write what each table has come to, where rows were read since its last event."""
+        if self.stage == "reading":
+            for counter in [*self.counters.values()]:
+                if counter.count != self._shown.get(counter.name, 0):
+                    self._emit(counter)
+            self.show_pulse(self.pulse())
+
     def show_stage(self) -> None:
-        """Tell which step began."""
+        """Report which step began."""
         self.event("step", step=self.stage)
+        self.draw()
+
+    def show_pulse(self, pulse: Pulse) -> None:
+        """Write one event about the run."""
+        use = pulse.use
+        self.event(
+            "total",
+            load=pulse.load,
+            step=pulse.stage,
+            rows=pulse.rows,
+            expected=pulse.expected,
+            seconds_left=pulse.seconds_left and round(pulse.seconds_left, 1),
+            asked=list(pulse.asked),
+            budget=use and use.budget,
+            calls=use and use.sent,
+            calls_allowed=use and use.allowed,
+            per_seconds=use and use.seconds,
+            waiting=pulse.is_waiting,
+        )
 
     def log(self, level: str, message: str) -> None:
-        """Tell dlt's line."""
+        """Write dlt's line."""
         self.event("log", level=level.lower(), message=message)
 
     def event(self, kind: str, **members: Any) -> None:  # noqa: ANN401 - JSON
@@ -272,15 +355,3 @@ def make_collector(mode: Mode = "auto", stream: TextIO | None = None) -> RunColl
     if mode == "quiet":
         return SilentCollector(stream)
     return BarsCollector(stream) if mode == "bars" else LinesCollector(stream)
-
-
-def _bars(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description:26s}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:>10}"),
-        TimeElapsedColumn(),
-        console=console,
-    )

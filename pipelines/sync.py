@@ -16,6 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 
 from pipelines.copy import WarehouseCopy
 from pipelines.progress import RunCollector
+from pipelines.pulse import Source
 from pipelines.purge import clean_up
 from pipelines.report import RunReport, Section
 from pipelines.runlog import run_log, run_status
@@ -69,6 +70,8 @@ def sync(
         HubSpotError: nothing could be begun: settings, token, portal or destination.
     """
     began = time.monotonic()
+    if isinstance(collector, RunCollector):
+        collector.draw()
     with opened(options.destination, options.dataset, collector, config) as (pipeline, run):
         _configure(run, options, collector)
         started_at = run.now()
@@ -92,8 +95,18 @@ def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
     run.sweep_links = options.links
     if options.backfill:
         run.config = replace(run.config, backfill=options.backfill)
-    run.on_message = collector.tell if isinstance(collector, RunCollector) else None
-    run.on_expected = lambda table, total: collector.update(table, inc=0, total=total)
+    if isinstance(collector, RunCollector):
+        run.on_message, run.on_expected = collector.tell, collector.expect
+        collector.source = watched(run)
+
+
+def watched(run: Run) -> Source:
+    """Return what a display asks to tell what a run is doing."""
+
+    def pending() -> set[str]:
+        return run.open_tables | {name for name in run.loading if name not in run.outcomes}
+
+    return Source(pending, run.open_tails.copy, run.client.limits.use)
 
 
 def _load_all(

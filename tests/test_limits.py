@@ -306,3 +306,20 @@ class Ticking:
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
+
+
+def test_use_tells_what_is_sent_and_what_waits() -> None:
+    """Each budget tells the calls of its last window, our share, and whether any call waits."""
+    now, seen = [1000.0], []
+
+    def sleep(seconds: float) -> None:
+        seen.append({use.budget: (use.sent, use.waiting) for use in limits.use()})
+        now[0] += seconds
+
+    limits = Limits(0.9, search=5, sleep=sleep, clock=lambda: now[0])
+    for _ in range(6):
+        limits.release(limits.acquire("search"))
+    assert seen[0]["search"] == (5, True)
+    assert seen[0]["interval"] == (0, False)
+    (search,) = [use for use in limits.use() if use.budget == "search"]
+    assert (search.allowed, search.seconds, search.waiting) == (5, 1.0, False)

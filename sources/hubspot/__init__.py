@@ -95,9 +95,10 @@ def hubspot(
         yield _whole(run, "owners", reference.owners(run))
         known = [kind for kind in loaded if not remembered(run, state, kind.table)]
         yield _whole(run, "pipelines", reference.pipelines(run, known))
-    for kind in loaded:
-        if run.wants(kind.table):
-            yield _records(run, kind, schemas, links, hard_delete=hard_delete)
+    wanted = [kind for kind in loaded if run.wants(kind.table)]
+    run.loading = [kind.table for kind in wanted]
+    for kind in wanted:
+        yield _records(run, kind, schemas, links, hard_delete=hard_delete)
     yield _sweep(run, links)
     definitions = reference.properties(run, schemas)
     yield _whole(run, "properties", run.after_tables("properties", definitions, last_load=False))

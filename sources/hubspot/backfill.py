@@ -83,8 +83,7 @@ def appends(run: Run, state: TableState, table: str) -> bool:
 def _read_all(table: Table, work: dict[str, Any]) -> Items:
     """Read on until the load is full or all is read; where one way fails, take the next."""
     run = table.run
-    if run.on_expected and work["total"]:
-        run.on_expected(table.name, work["total"])
+    run.expect(table.name, (work["total"] or 0) - work["rows"])
     division = _ask_division(table, work) if run.config.backfill == "list" else None
     if not (work["anew"] or work.get("swept", True)):
         yield from sweep_archived(

@@ -168,7 +168,9 @@ def _read_changes(
         step = yield from next_hits(
             table.run, table.object_type, search, after_id, floor_ms=floor_ms
         )
-        known = len(table.state.recent)
+        known = len(table.state.recent) if after_id == "0" else 0
+        if not hits:
+            table.run.expect(table.name, (step.total or 0) - known)
         if after_id == "0" and _costs_more_than_listing(step.total, peek.total, known=known):
             return None
         hits += step.rows

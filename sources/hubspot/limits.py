@@ -63,6 +63,11 @@ class Window:
     others_at: float = -inf
     slots: deque[Slot] = field(default_factory=deque)
 
+    @property
+    def allowed(self) -> float:
+        """Our share of the calls of a window."""
+        return self.limit * self.share
+
     def wait_seconds(self, now: float) -> float:
         """Return how long the next call must wait; 0 or less when it may be sent now."""
         kept = self.seconds * (2 + 1 / self.share)  # longer than pace and safety look back
@@ -114,6 +119,20 @@ class Window:
         return 0.01 if waiting else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much of one budget is used right now."""
+
+    budget: Budget
+    sent: int
+    """Calls sent in the last `seconds`."""
+    allowed: int | None
+    """Calls that may be sent in `seconds`; None where the portal names no limit."""
+    seconds: float
+    waiting: bool
+    """Whether calls wait for the budget."""
+
+
 class Limits:
     """All budgets of one portal, shared by the threads that call it."""
 
@@ -149,6 +168,7 @@ class Limits:
             "search": Window(search, 1.0, share),
             "associations": Window(associations, 10.0, share),
         }
+        self._waiting: dict[Budget, int] = dict.fromkeys(self._windows, 0)
 
     def acquire(self, budget: Budget) -> Slot:
         """Wait until a call may be sent; give the slot to `release` once it is answered.
@@ -160,14 +180,18 @@ class Limits:
             DailyQuotaError: what is left of the day belongs to other apps.
             UnavailableError: after `cancel`.
         """
+        waited = 0
         while True:
             with self._lock:
+                self._waiting[budget] -= waited
                 self._check_day()
                 now = self._clock()
                 free = self._unlimited and budget != "search"  # search answers never name its limit
                 wait = 0.0 if free else self._windows[budget].wait_seconds(now)
                 if wait <= 0 and not self._cancelled.is_set():
                     return self._windows[budget].take(now)
+                waited = 1
+                self._waiting[budget] += waited
             self.wait(max(wait, 0.001))
 
     def is_reached(self, budget: Budget) -> bool:
@@ -177,6 +201,21 @@ class Limits:
             since = self._clock() - window.seconds
             sent = sum(1 for slot in window.slots if slot.sent_at > since)
             return not self._unlimited and sent > _NEAR * window.limit * window.share
+
+    def use(self) -> list[Use]:
+        """Return how much of each budget is used right now, for people."""
+        with self._lock:
+            now = self._clock()
+            return [
+                Use(
+                    budget,
+                    sum(1 for slot in window.slots if slot.sent_at > now - window.seconds),
+                    None if self._unlimited and budget != "search" else ceil(window.allowed),
+                    window.seconds,
+                    waiting=self._waiting[budget] > 0,
+                )
+                for budget, window in self._windows.items()
+            ]
 
     def release(self, slot: Slot) -> None:
         """Note that a call is answered, or will never be."""

@@ -86,6 +86,7 @@ def _read(opening: Opening) -> Items:
         yield from take_census((yield from opening.table()), run.copy, listed_since)
     elif kind.table in run.repairs:
         ids = run.repairs.pop(kind.table)
+        run.expect(kind.table, len(ids))
         run.ahead.pop(kind.table, None)  # older than what is read now
         table = yield from opening.table()
         outcome.way_in = "repair"
@@ -103,5 +104,7 @@ def _read(opening: Opening) -> Items:
         outcome.way_in = "increment"
         peek = yield from look(run, kind, state)
         loaded = state.recent
-        news = any(modified_ms(hit, kind) > loaded.get(hit.id, -1) for hit in peek.changed)
-        yield from increment((yield from opening.table(anew=news)), peek)
+        news = sum(modified_ms(hit, kind) > loaded.get(hit.id, -1) for hit in peek.changed)
+        if peek.complete:
+            run.expect(kind.table, news)
+        yield from increment((yield from opening.table(anew=bool(news))), peek)

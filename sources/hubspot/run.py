@@ -109,7 +109,7 @@ class Run:
     schema_changes: list[SchemaChange] = field(default_factory=list)
     """What became of properties since they were last read."""
     on_expected: Callable[[str, int], None] | None = None
-    """Told how many rows a table is expected to bring, for progress."""
+    """Called with a table and how many more rows it is expected to bring, for progress."""
     on_message: Callable[[str], None] | None = None
     """Told what takes its time, for progress."""
     folder: str | None = None
@@ -120,6 +120,8 @@ class Run:
     """Exports by table, on their way or being read; load after load takes its rows of them."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     outcomes: dict[str, TableOutcome] = field(default_factory=dict)
+    loading: Sequence[str] = ()
+    """Object tables that this load has something to do for."""
     open_tables: set[str] = field(default_factory=set)
     """Object tables that this load has begun and not finished extracting."""
     open_tails: set[str] = field(default_factory=set)
@@ -189,6 +191,11 @@ class Run:
         first = self.full_refresh and table not in self.restarted
         self.restarted.add(table)
         return first
+
+    def expect(self, table: str, rows: int) -> None:
+        """Report how many more rows a table is expected to bring, for progress."""
+        if self.on_expected:
+            self.on_expected(table, max(0, rows))
 
     def wants(self, table: str) -> bool:
         """Whether this load still has something to do for a table."""
