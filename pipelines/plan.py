@@ -153,13 +153,13 @@ def _is_chosen(run: Run, source: SourceState, way: str, step: Step) -> bool:
 
 
 def _increment(run: Run, kind: ObjectType, state: TableState, source: SourceState) -> Step:
-    since = (state.watermark or run.now()) - run.lookback
+    since = (state.searched_at or run.now()) - run.lookback
     peek = changes.newest(run.client, kind, since)
     loaded = state.recent
     fresh = [h for h in peek.changed if changes.modified_ms(h, kind) > loaded.get(h.id, -1)]
     step = Step(kind.table, "increment", rows=len(fresh), total=peek.total)
     step.calls["search"] = 1
-    if not peek.complete:
+    if not peek.complete and (fresh or not peek.in_order):
         matching = changes.changed_after(run.client, kind, since, "0").total or len(fresh)
         step.calls["search"] += ceil(matching / changes.PAGE)
         step.rows = max(len(fresh), matching - len(loaded))

@@ -42,7 +42,11 @@ class Peek:
     """Live records; None where HubSpot does not tell."""
     changed: list[Hit]
     complete: bool
-    """Whether `changed` holds every record changed since the instant asked for."""
+    """Whether the answer names every live record, so that `changed` lacks none that changed."""
+    in_order: bool = False
+    """Whether records run from the newest down to one from before the last run, lookback included.
+
+    Then no others seem to have changed, but an index may be out of order: a search vouches."""
     rows: int = 0
     """How many records the answer names, changed or not."""
 
@@ -78,24 +82,36 @@ def modified_ms(hit: Hit, object_type: ObjectType) -> int:
     return instant_ms(None if text is None else str(text)) or 0
 
 
-def newest(client: Client, object_type: ObjectType, since: datetime) -> Peek:
+def newest(
+    client: Client, object_type: ObjectType, since: datetime, *, last_run: datetime | None = None
+) -> Peek:
     """Ask once for the newest records and the number of all live ones.
 
-    It is the only call of an idle run: the rows tell what changed since, and the total whether
-    anything disappeared without leaving a change behind.
+    It is the only call of an idle run: the rows tell whether anything changed since, and the total
+    whether anything disappeared without leaving a change behind.
 
     Args:
+        client: of the portal.
+        object_type: theirs.
         since: aware UTC, inclusive.
+        last_run: aware UTC, from when on changes may be unknown; `since` where None.
     """
     page = _search(
         client, object_type, [], sort=(object_type.last_modified, "DESCENDING"), limit=PEEK
     )
     floor = to_ms(since)
-    changed = [hit for hit in page.results if modified_ms(hit, object_type) >= floor]
     order = [modified_ms(hit, object_type) for hit in page.results]
-    descending = all(a >= b for a, b in pairwise(order))
-    complete = page.after is None or (descending and len(changed) < len(page.results))
-    return Peek(_total(page), changed, complete, len(order))
+    changed = [hit for hit, at in zip(page.results, order, strict=True) if (at or floor) >= floor]
+    in_order = 0 < order[-1] < to_ms(last_run or since) if order else False
+    in_order = in_order and all(a >= b for a, b in pairwise(order))
+    return Peek(_total(page), changed, is_whole(page, PEEK), in_order, len(order))
+
+
+def is_whole(page: Page[Hit], limit: int = PAGE) -> bool:
+    """Whether an answer holds all that its search finds, by its own number or by its size."""
+    if page.after is not None:
+        return False
+    return len(page.results) < limit if page.total is None else page.total <= len(page.results)
 
 
 def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | None]:

@@ -29,17 +29,18 @@ from .walking import next_hits
 
 STAMPED_BEFORE = timedelta(seconds=3)
 """How long a change may bear its instant before it is seen; whole seconds are within it."""
+UNSEARCHED = timedelta(days=1)
+"""How long the newest records may say that nothing changed before a search has to confirm it."""
 
 
 def look(
     run: Run, object_type: ObjectType, state: TableState
 ) -> Generator[None, None, changes.Peek]:
-    """Ask once what changed since the watermark and how many records live: an idle run's call."""
-    since = (state.watermark or run.now()) - run.lookback
-    if state.listed_at:
-        since = max(since, state.listed_at - STAMPED_BEFORE)
+    """Ask once what changed since the last search and how many records live: an idle run's call."""
+    since, last_run = _floor(run, state, state.searched_at), _floor(run, state, state.watermark)
     state.begin("increment", started_at=to_text(run.now()), since=to_text(since), after_id="0")
-    call = partial(changes.newest, run.client_for(object_type.table), object_type, since)
+    client = run.client_for(object_type.table)
+    call = partial(changes.newest, client, object_type, since, last_run=last_run)
     run.looking.add(object_type.table)
     try:
         peek = yield from wait(run.submit(call, lane="search"))
@@ -61,10 +62,16 @@ def look(
         )
     if state.take("unexplained") == [peek.total, live]:  # once: the next run looks into it again
         run.looked_into.add(object_type.table)
-    if live != peek.total or not peek.complete:
+    if live != peek.total or not (peek.complete or peek.in_order):
         run.active.add(object_type.table)
     note_changes(run, object_type, state, peek.changed)
     return peek
+
+
+def _floor(run: Run, state: TableState, at: datetime | None) -> datetime:
+    """Return the instant from which changes are looked for behind what was found up to another."""
+    since = (at or run.now()) - run.lookback
+    return max(since, state.listed_at - STAMPED_BEFORE) if state.listed_at else since
 
 
 def note_changes(
@@ -124,22 +131,22 @@ def increment(table: Table, peek: changes.Peek) -> Items:
         yield from sweep_calculated(table)
     if table.name in run.unfinished:
         return
-    _finish(
-        table, peek.total, to_instant(work["started_at"]) or run.now(), is_explained=is_explained
-    )
+    _finish(table, peek.total, work, is_explained=is_explained)
 
 
-def _finish(table: Table, total: int | None, started_at: datetime, *, is_explained: bool) -> None:
+def _finish(table: Table, total: int | None, work: dict[str, Any], *, is_explained: bool) -> None:
     """Set the watermark; where the number is not explained by now, that of the run before."""
     run, state = table.run, table.state
+    started_at = to_instant(work["started_at"]) or run.now()
     if table.name not in run.recounted:
         state.sweep("census").clear()
     before = state.works[-1][0] if state.works else state.watermark
-    state.finish("increment", started_at, run.now(), total=total)
+    is_vouched = bool(work.get("vouched"))
+    state.finish("increment", started_at, run.now(), total=total, is_vouched=is_vouched)
     can_tell = run.copy is not None and total is not None
     if before and can_tell and not (is_explained or _explains(table, total)):
         state.rewind(before, known=True)
-    state.note_recent({}, since=(state.watermark or started_at) - run.lookback)
+    state.note_recent({}, since=(state.searched_at or started_at) - run.lookback)
 
 
 def _explains(table: Table, total: int | None) -> bool:
@@ -157,9 +164,14 @@ def _explains(table: Table, total: int | None) -> bool:
 def _read_changes(
     table: Table, peek: changes.Peek, since: datetime, work: dict[str, Any]
 ) -> Generator[Any, None, bool | None]:
-    """Read all that changed; tell whether the end was reached, None where listing costs less."""
-    if peek.complete and work["after_id"] == "0":
+    """Read all that changed; tell whether the end was reached, None where listing costs less.
+
+    The newest records alone do not vouch for the end unless they are all there are. Where they
+    bring nothing new, the search is left to a later run, which begins where the last one did.
+    """
+    if work["after_id"] == "0" and (peek.complete or _seems_idle(table, peek)):
         yield from _read_hits(table, peek.changed)
+        work["vouched"] = peek.complete
         return True
     search = partial(changes.changed_after, table.client, table.object_type, since)
     hits: list[changes.Hit] = []
@@ -171,15 +183,30 @@ def _read_changes(
         known = len(table.state.recent) if after_id == "0" else 0
         if not hits:
             table.run.expect(table.name, (step.total or 0) - known)
-        if after_id == "0" and _costs_more_than_listing(step.total, peek.total, known=known):
+        is_first = after_id == "0" and not (step.last and not step.rows)
+        if is_first and _costs_more_than_listing(step.total, peek.total, known=known):
             return None
         hits += step.rows
         after_id = step.after_id
         if step.last or len(hits) >= BLOCK:
             yield from _read_hits(table, hits)
             work["after_id"], hits = after_id, []
+            work["vouched"] = step.last and step.whole
+            if step.last and not step.whole:
+                table.outcome.note(
+                    f"HubSpot's search for {table.name} names fewer changed records than it counts;"
+                    " the next run searches for the others."
+                )
             if step.last or table.run.budget.spent():
                 return step.last
+
+
+def _seems_idle(table: Table, peek: changes.Peek) -> bool:
+    """Whether the newest records bring nothing new, and a search has confirmed that lately."""
+    searched_at = table.state.searched_at
+    if searched_at is None or table.run.now() - searched_at >= UNSEARCHED:
+        return False
+    return peek.in_order and not _unloaded(table, peek.changed)
 
 
 def _costs_more_than_listing(changed: int | None, live: int | None, *, known: int) -> bool:
@@ -198,15 +225,21 @@ def _costs_more_than_listing(changed: int | None, live: int | None, *, known: in
 
 def _read_hits(table: Table, hits: Sequence[changes.Hit]) -> Items:
     """Read the records that search found, but for those loaded already as they are."""
+    unloaded = dict.fromkeys(_unloaded(table, hits))
+    others = [hit for hit in hits if hit.id in unloaded or hit.id in table.state.recent]
+    note_changes(table.run, table.object_type, table.state, others)
+    yield from read_ids(table, list(unloaded))
+
+
+def _unloaded(table: Table, hits: Sequence[changes.Hit]) -> list[str]:
+    """List the ids of records that are not loaded as search found them, each once."""
     loaded, at = table.state.recent, {}
     for hit in hits:
         modified = changes.modified_ms(hit, table.object_type)
-        if modified > loaded.get(hit.id, -1):
+        if not modified or modified > loaded.get(hit.id, -1):
             at[hit.id] = modified
     as_they_are = _loaded_before(table, at)
-    others = [hit for hit in hits if hit.id not in as_they_are]
-    note_changes(table.run, table.object_type, table.state, others)
-    yield from read_ids(table, [id_ for id_ in at if id_ not in as_they_are])
+    return [id_ for id_ in at if id_ not in as_they_are]
 
 
 def _loaded_before(table: Table, at: Mapping[str, int]) -> set[str]:

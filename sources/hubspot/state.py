@@ -53,6 +53,11 @@ class TableState:
         return to_instant(self._state.get("watermark"))
 
     @property
+    def searched_at(self) -> datetime | None:
+        """The watermark of the last run whose listing or search vouches for all before it."""
+        return to_instant(self._state.get("searched_at")) or self.watermark
+
+    @property
     def was_loaded(self) -> bool:
         """Whether the table was loaded whole before, whatever its watermark is."""
         return "watermark" in self._state
@@ -87,10 +92,27 @@ class TableState:
         work: dict[str, Any] = self._state.setdefault(way_in, dict(fields))
         return work
 
-    def finish(self, way_in: str, watermark: datetime, ended: datetime, total: int | None) -> None:
-        """Close the work: the promise of the watermark holds from the load that carries this."""
+    def finish(
+        self,
+        way_in: str,
+        watermark: datetime,
+        ended: datetime,
+        total: int | None,
+        *,
+        is_vouched: bool = True,
+    ) -> None:
+        """Close the work: the promise of the watermark holds from the load that carries this.
+
+        Args:
+            way_in: the work.
+            watermark: when it began.
+            ended: when it ended.
+            total: live records.
+            is_vouched: whether it surely found all that changed; the next search begins there.
+        """
         self._state.pop(way_in, None)
         self._state.pop("anew", None)
+        self._state["searched_at"] = to_text(watermark if is_vouched else self.searched_at)
         self._state["watermark"] = to_text(watermark)
         self._state["total"] = total
         work = [to_text(watermark), to_text(ended)]
@@ -171,8 +193,10 @@ class TableState:
 
         It reads that again, too, unless it is `known` which of it is loaded as it is.
         """
+        searched_at = min(self.searched_at or to, to)
         for name in () if known else ("recent", "works", "listed_at", "increment"):
             self._state.pop(name, None)
+        self._state["searched_at"] = to_text(searched_at)
         self._state["watermark"] = to_text(to)
 
     def begin_anew(self) -> None:

@@ -59,6 +59,8 @@ class Increment(msgspec.Struct):
     since: datetime
     after_id: str
     searched: bool = False
+    vouched: bool = False
+    """Whether the search surely found all that changed."""
 
 
 class Archive(msgspec.Struct):
@@ -103,6 +105,8 @@ class TableShape(msgspec.Struct):
     """The state of one object table."""
 
     watermark: datetime | None = None
+    searched_at: datetime | None = None
+    """The watermark of the last run whose listing or search vouches for all before it."""
     total: int | None = None
     recent: dict[str, int] = {}
     works: list[tuple[datetime, datetime]] = []

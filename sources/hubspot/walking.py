@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from .changes import Hit, modified_ms
+from .changes import Hit, is_whole, modified_ms
 from .errors import ContractError
 from .model import ObjectType, Page
 from .run import Run
@@ -21,7 +21,9 @@ class Hits:
     after_id: str
     """From where to go on."""
     last: bool
-    """Whether nothing is left."""
+    """Whether nothing more is found."""
+    whole: bool
+    """Whether HubSpot's own number says so, too: with `last`, nothing can have been left out."""
     total: int | None
     """How many there are behind the id that was asked for, as HubSpot tells."""
 
@@ -37,7 +39,8 @@ def next_hits(
     """Take the next step along the ids of a search.
 
     Guarantees: rows outside the filter and rows out of order move the key no further than the
-    rows in order vouch for; an empty page that promises more is looked behind.
+    rows in order vouch for; an empty page that promises more is looked behind; a page that names
+    fewer records than it counts is not the last, as long as it names any.
 
     Args:
         run: the run.
@@ -57,7 +60,9 @@ def next_hits(
             int(hit.id) for hit in rows if (modified_ms(hit, object_type) or floor_ms) >= floor_ms
         ]
         if keys or page.after is None:
-            return Hits(rows, str(_key(keys) or after_id), page.after is None, page.total)
+            whole = is_whole(page)
+            last = page.after is None and (whole or not keys)
+            return Hits(rows, str(_key(keys) or after_id), last, whole, page.total)
         cursor = page.after
     raise ContractError(
         f"HubSpot's search for {object_type.table} above id {after_id} promises more and gives"

@@ -16,7 +16,7 @@ from .call import Call, Reply, Route
 from .clock import iso
 from .connection import reset
 from .errors import ApiError
-from .faults import Fault, perform
+from .faults import Fault, perform, rewritten
 from .journal import Request
 from .routes import ROUTES, Matcher
 from .settings import Token
@@ -106,6 +106,8 @@ class Exchange:
         if reply.body is None:
             return b""
         content = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
+        if fault and fault.rewrite is not None:
+            content = _encode(rewritten(_decode(content), fault.rewrite))
         return content[: len(content) // 2] if fault and fault.truncate else content
 
     def _faulty(self, fault: Fault | None) -> Reply | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
@@ -55,18 +56,34 @@ class Fault(Rule):
     """A rule with what goes wrong.
 
     `status` answers at once with `headers` and `body` (text, or an object sent as JSON);
-    `delay_ms` waits first; `truncate` sends a well-formed answer whose JSON stops half-way;
-    `disconnect` closes the connection in the middle of the body, `reset` breaks it there with a
-    TCP reset.
+    `delay_ms` waits first; `rewrite` changes the JSON of the answer: a function of it, or values by
+    JSON pointer (`{"/results/0/id": null}`); `truncate` sends a well-formed answer whose JSON stops
+    half-way; `disconnect` closes the connection in the middle of the body, `reset` breaks it there
+    with a TCP reset.
     """
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
     delay_ms: float = 0
+    rewrite: Callable[[Any], Any] | dict[str, Any] | None = None
     truncate: bool = False
     disconnect: bool = False
     reset: bool = False
+
+
+def rewritten(answer: Any, rewrite: Callable[[Any], Any] | dict[str, Any]) -> Any:  # noqa: ANN401
+    """Return the JSON of an answer as a fault's `rewrite` has it; pointers to nothing are left."""
+    if callable(rewrite):
+        return rewrite(answer)
+    for pointer, value in rewrite.items():
+        *path, last = pointer.removeprefix("/").split("/")
+        part = answer
+        with suppress(LookupError, TypeError, ValueError):
+            for key in path:
+                part = part[int(key) if isinstance(part, list) else key]
+            part[int(last) if isinstance(part, list) else last] = value
+    return answer
 
 
 @dataclass

@@ -1,0 +1,118 @@
+"""The newest records say whether anything changed; only a search vouches for having all of it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from conftest import Warehouse
+from truth import differences
+
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+CONTACTS = {"contacts": "contacts"}
+SEARCH = "/contacts/search"
+HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)
+OLD = "2020-01-01T00:00:00Z"
+Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture
+def loaded(portal: Portal, warehouse: Warehouse) -> Portal:
+    """A portal of 1,200 contacts that was loaded two hours ago."""
+    portal.reset(SeedSpec(contacts=1200, properties=6, companies=0, deals=0, tickets=0))
+    warehouse.sync("contacts")
+    portal.clock.advance(2 * HOUR_MS)
+    return portal
+
+
+def change(portal: Portal, count: int, city: str = "Here") -> None:
+    """Change the first contacts there are, an instant apart, a minute ago."""
+    for id_ in list(portal.records("contacts"))[:count]:
+        portal.update("contacts", id_, {"city": city})
+        portal.clock.advance(1)
+    portal.clock.advance(60_000)
+
+
+def aged(first: int) -> Rewrite:
+    """Return a page of hits on which those from `first` on were changed long ago."""
+
+    def rewrite(answer: dict[str, Any]) -> dict[str, Any]:
+        for hit in answer["results"][first:]:
+            hit["updatedAt"] = hit["properties"]["lastmodifieddate"] = OLD
+        return answer
+
+    return rewrite
+
+
+def searches(portal: Portal) -> int:
+    """Count the searches since the journal was cleared."""
+    return portal.journal.count(path_contains=SEARCH)
+
+
+def test_old_rows_at_the_end_of_the_newest_hide_no_change(
+    loaded: Portal, warehouse: Warehouse
+) -> None:
+    """Two old records among the 100 newest do not say that all 500 changes were seen."""
+    change(loaded, 500)
+    loaded.faults.add(path=SEARCH, nth=1, rewrite=aged(98))
+    loaded.journal.clear()
+    warehouse.sync("contacts")
+    assert differences(loaded, warehouse, CONTACTS) == []
+
+
+def test_changes_behind_an_idle_page_come_with_the_next_search(
+    loaded: Portal, warehouse: Warehouse
+) -> None:
+    """Where no change shows among the newest, the next search begins where the last one did."""
+    warehouse.sync("contacts")
+    change(loaded, 3)
+    hidden = loaded.faults.add(path=SEARCH, rewrite=aged(0), times=2)
+    for _ in range(2):
+        loaded.journal.clear()
+        assert warehouse.sync("contacts").tables["contacts"].rows == 0
+        assert searches(loaded) == 1
+        loaded.clock.advance(2 * HOUR_MS)  # longer than the lookback
+    assert hidden.used == 2
+    one = list(loaded.records("contacts"))[-1]
+    loaded.update("contacts", one, {"city": "There"})
+    assert warehouse.sync("contacts").tables["contacts"].rows == 4
+    assert differences(loaded, warehouse, CONTACTS) == []
+
+
+def test_a_day_without_a_search_ends_with_one(loaded: Portal, warehouse: Warehouse) -> None:
+    """However idle a table seems, a search confirms it once a day."""
+    change(loaded, 3)
+    loaded.faults.add(path=SEARCH, nth=[1, 2], rewrite=aged(0))
+    warehouse.sync("contacts")
+    loaded.clock.advance(24 * HOUR_MS)
+    loaded.journal.clear()
+    assert warehouse.sync("contacts").tables["contacts"].rows == 3
+    assert searches(loaded) == 2
+    assert differences(loaded, warehouse, CONTACTS) == []
+
+
+def test_search_that_names_fewer_than_it_counts_is_not_at_its_end(
+    loaded: Portal, warehouse: Warehouse
+) -> None:
+    """A page without a cursor is the last one only if HubSpot counts no more records than it names.
+
+    Where it names none, the run says so and the next one searches for them.
+    """
+
+    def cut(answer: dict[str, Any]) -> dict[str, Any]:
+        return {"total": answer["total"], "results": answer["results"][:50]}
+
+    def emptied(answer: dict[str, Any]) -> dict[str, Any]:
+        return {"total": answer["total"], "results": []}
+
+    change(loaded, 150)
+    loaded.faults.add(path=SEARCH, nth=[2, 3], rewrite=cut)
+    loaded.faults.add(path=SEARCH, nth=2, rewrite=emptied)  # of those that the first leaves
+    report = warehouse.sync("contacts")
+    assert report.tables["contacts"].rows == 100
+    assert "names fewer changed records" in (report.tables["contacts"].error or "")
+    loaded.faults.clear()
+    assert warehouse.sync("contacts").tables["contacts"].rows == 50
+    assert differences(loaded, warehouse, CONTACTS) == []
