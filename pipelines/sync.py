@@ -27,6 +27,7 @@ from sources.hubspot import Run, hubspot
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import LIVE, SchemaChange
+from sources.hubspot.refused import refusals_of, summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +179,14 @@ def _report(
     report.rate_limited = meter.rate_limited
     if run.schema_changes:
         report.sections.append(schema_changes(run.schema_changes))
+    outcomes = run.outcomes.values()
     report.warnings = [
         f"{outcome.table_name}: {message}"
-        for outcome in run.outcomes.values()
+        for outcome in outcomes
         for message in outcome.messages
+        if outcome.status != "skipped"
     ]
+    report.warnings += summary(refusals_of(outcomes))
     return report
 
 

@@ -21,17 +21,17 @@ from sources.hubspot_emulator.store import Portal
 def test_missing_scope_is_a_row_and_the_rest_is_loaded(
     portal: Portal, warehouse: Warehouse
 ) -> None:
-    """A 403 for one object type is a warning row that names the scope, not the end of the run."""
+    """A 403 for one object type is a row that names the scope, not the end of the run."""
     portal.reset(SeedSpec(contacts=50))
     scopes = frozenset({"crm.objects.contacts.read", "crm.schemas.contacts.read"})
     portal.settings.tokens["emulator-token"] = Token(scopes=scopes)
     report = warehouse.sync("contacts", "deals")
-    assert report.exit_code == 0
+    assert (report.status, report.exit_code) == ("partial", 3)
     assert len(warehouse.table("contacts")) > 40
     status, error = warehouse.rows(
         "SELECT status, error FROM _hs_run_tables WHERE table_name = 'deals'"
     )[0]
-    assert status == "skipped"
+    assert status == "failed"
     assert "deals.read" in error
     assert any("deals" in warning for warning in report.warnings)
 

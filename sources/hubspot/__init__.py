@@ -151,7 +151,8 @@ def _with_links(resource: DltResource, run: Run, pairs: Sequence[Pair]) -> DltRe
 
 def _whole(run: Run, name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
-    resource = make_resource(name, rows)
+    resource = make_resource(name, run.tail(name, rows))
+    empty = {reference_tables.EMPTY_MARK: {"hard_delete": True}}
     for table in reference_tables.TABLES[name]:
         scope = reference_tables.SCOPES.get(table)
         resource.apply_hints(
@@ -159,7 +160,7 @@ def _whole(run: Run, name: str, rows: Items) -> DltResource:
             primary_key=None if scope else reference_tables.KEYS[table],
             merge_key=scope,
             create_table_variant=True,
-            **(_merging(run) if scope else {"write_disposition": "replace"}),
+            **(_merging(run, **empty) if scope else {"write_disposition": "replace"}),
         )
     return resource
 

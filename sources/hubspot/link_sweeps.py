@@ -3,8 +3,8 @@
 It runs when every object type is done, so that what it reads is not older than they are.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ import dlt
 from . import sweeps
 from .associations import BATCH, Link, Pair, read_links
 from .clock import BEHIND
+from .errors import HubSpotError
 from .links import Links, is_one_way
 from .model import LIVE, Copy
 from .reading import batches
@@ -75,11 +76,24 @@ def _read_late(run: Run, links: Links, pair: Pair, known: dict[str, Any], copy: 
     """Read the links of a table that this load has listed from its beginning to its end."""
     run.swept_links.add(pair.table)
     began = run.now()
-    with run.outcome(pair.table):
+    with run.outcome(pair.table), _owed_until_read(known):
+        outcome = links.outcome(pair)
         held = copy.counts([pair.table], "1 = 1")[pair.table]
         yield from links.reread(pair, links.late[pair.table], replace=bool(held))
+        if outcome.status == "failed":
+            return
         known.pop("owed", None)
         _note(run, pair, known, began, held=held)
+
+
+@contextmanager
+def _owed_until_read(known: dict[str, Any]) -> Iterator[None]:
+    """Have the next run read all links of a pair where this one cannot."""
+    try:
+        yield
+    except HubSpotError:
+        known["owed"] = "must"
+        raise
 
 
 def _note(run: Run, pair: Pair, known: dict[str, Any], at: datetime, *, held: int = 0) -> None:
@@ -127,7 +141,8 @@ def calls_of(source: SourceState, pair: Pair) -> int:
 
 def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
     known, began = source.links(pair.table), run.now()
-    with run.outcome(pair.table) as outcome:
+    with run.outcome(pair.table), _owed_until_read(known):
+        outcome = links.outcome(pair)
         held = copy.counts([pair.table], "1 = 1")[pair.table]
         sides = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
         if sides[1] < sides[0] and held and "told_by" not in known:
@@ -143,6 +158,8 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
         if is_one_way(source, pair):
             yield from _sweep_backwards(run, links, pair, copy)
         run.linked.add(pair.table)
+        if outcome.status == "failed":
+            return
         known.pop("owed", None)
         _note(run, pair, known, began, held=held)
 

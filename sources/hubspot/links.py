@@ -17,10 +17,10 @@ from .associations import BATCH, COLUMNS, Link, Pair, read_links, to_arrow
 from .changes import instant_ms, to_ms
 from .decoding import Record
 from .errors import HubSpotError, NotFoundError, ScopeMissingError, is_absent
-from .model import ObjectType
+from .model import ObjectType, TableOutcome
 from .reading import batches
 from .run import Items, Run
-from .state import SourceState
+from .state import SourceState, to_instant
 from .waiting import wait
 
 Calls = list[tuple[Pair, list[str], Future[dict[str, Sequence[Link]]]]]
@@ -268,11 +268,23 @@ class Links:
         except HubSpotError as error:
             if not is_absent(error):
                 raise
+            if pair.table in self._run.refused_pairs:  # by a call beside this one
+                return None
             self._run.refused_pairs.add(pair.table)
-            outcome = self._run.outcome_of(pair.table)
-            outcome.status = "skipped"
-            outcome.note(str(error))
+            outcome = self.outcome(pair)
+            self._run.fail(outcome, error, unknown=True)
+            if outcome.status == "failed":  # the next run asks again
+                self._owe(pair)
             return None
+
+    def outcome(self, pair: Pair) -> TableOutcome:
+        """Return the outcome of a link table, with what earlier runs have read of it."""
+        outcome = self._run.outcome_of(pair.table)
+        source = SourceState(dlt.current.source_state())
+        known = source.links(pair.table) if source.knows_links(pair.table) else {}
+        if not known.get("empty", True):
+            outcome.was_read, outcome.fresh_at = True, to_instant(known.get("swept_at"))
+        return outcome
 
     def _submit(self, pair: Pair, ids: Sequence[str]) -> Calls:
         """Start reading the links of the ids that this load has not read yet."""
@@ -297,8 +309,8 @@ class Links:
             return False
         try:
             total, _ = yield from wait(self._run.extent(target))
-        except (ScopeMissingError, NotFoundError):
-            return True
+        except (ScopeMissingError, NotFoundError):  # rows of an earlier run may have links
+            return not SourceState(dlt.current.source_state()).table(target.table).was_read
         except HubSpotError:  # it cannot be counted, so it may have records
             return False
         return total == 0

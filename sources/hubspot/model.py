@@ -7,6 +7,8 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
+from .errors import HubSpotError
+
 R = TypeVar("R")
 
 Kind = Literal["text", "double", "bool", "date", "timestamp"]
@@ -148,6 +150,14 @@ class TableOutcome:
     messages: list[str] = field(default_factory=list)
     """Notes and errors, in the order in which they came; a note alone is no failure."""
     exit_code: int = 0
+    named: bool = False
+    """Whether the user named the table: then a refusal is an error."""
+    was_read: bool = False
+    """Whether anything of it was ever read: then a refusal is an error, too."""
+    fresh_at: datetime | None = None
+    """When it was last read by an earlier run, where that is known: since then it is stale."""
+    refusals: dict[str, HubSpotError] = field(default_factory=dict)
+    """Why there is nothing to read of the table (under ""), or of a part of it, by its name."""
 
     @property
     def error(self) -> str | None:

@@ -5,6 +5,7 @@ taken after what it vouches for is handed on.
 """
 
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import dlt
@@ -13,13 +14,14 @@ from .backfill import backfill
 from .census import take_census
 from .changes import modified_ms
 from .decoding import RecordDecoder
+from .errors import HubSpotError
 from .increment import increment, look
 from .links import Links
 from .model import ObjectType, TableOutcome
 from .rereading import read_left
 from .run import Items, Run
 from .schemas import Schemas
-from .state import SourceState
+from .state import SourceState, TableState
 from .table import Table
 
 
@@ -39,15 +41,26 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
         source = SourceState(dlt.current.source_state())
         source.worked_until = None  # until the sweep of links ends, after all tables
         state = source.table(object_type.table)
+        _note_known(run, state, outcome)
         if run.restart(object_type.table):
             state.begin_anew()
         state.check(object_type.table)
-        outcome.watermark_before = outcome.watermark_before or state.watermark
         try:
             yield from _read(Opening(run, object_type, schemas, links, source, outcome))
+        except HubSpotError:
+            outcome.was_read |= state.was_read or bool(run.live_count(object_type.table))
+            raise
         finally:
             schemas.doubt(object_type, state)
             outcome.watermark_after = state.watermark
+
+
+def _note_known(run: Run, state: TableState, outcome: TableOutcome) -> None:
+    """Note what earlier runs have read of a table, before this one forgets it."""
+    with suppress(ValueError, TypeError):  # a damaged state is refused by its check
+        outcome.watermark_before = outcome.watermark_before or state.watermark
+    outcome.fresh_at, outcome.named = outcome.watermark_before, run.chosen
+    outcome.was_read |= state.was_read
 
 
 @dataclass(frozen=True, slots=True)

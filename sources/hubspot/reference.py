@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import dlt
 import msgspec
@@ -18,28 +18,65 @@ from .catalog import CustomSchema
 from .client import Client
 from .errors import ContractError, HubSpotError, is_absent
 from .links import Links
-from .model import Account, ObjectType, Page
-from .reference_tables import Row, to_rows
+from .model import Account, ObjectType, Page, TableOutcome
+from .reference_tables import Row, no_rows, to_rows
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
 from .waiting import wait, wait_until
 
 LABELS_MAX_AGE = timedelta(hours=12)
+EMPTY = "empty"  # digest of a scope without rows
+NEVER_READ = {None, EMPTY, hashlib.sha256(b"[]").hexdigest()}
+"""Digests that a scope may have of which nothing was ever read: a refusal once counted as none."""
+T = TypeVar("T")
 _decode_page = msgspec.json.Decoder(Page[dict[str, Any]]).decode
 
 
 def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iterator[Any]:
-    """Yield a table's rows if they differ from the last load's."""
+    """Yield a table's rows if they differ from the last load's.
+
+    A scope without rows is a row that takes the older ones away and does not stay itself.
+    """
     state = SourceState(dlt.current.source_state())
     name = f"{table}:{scope}" if scope else table
-    digest = hashlib.sha256(msgspec.json.encode(rows, order="deterministic")).hexdigest()
+    content = msgspec.json.encode(rows, order="deterministic")
+    digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY
     if state.digests.get(name) == digest:
         return
     run.outcome_of(table).rows += len(rows)
     if rows or not scope:
         yield dlt.mark.with_table_name(to_rows(table, rows), table)
+    elif not run.fresh:
+        yield dlt.mark.with_table_name(no_rows(table, scope), table)
     state.digests[name] = digest
+
+
+def _wait(
+    run: Run, outcome: TableOutcome, name: str, call: Future[T], part: str = ""
+) -> Generator[None, None, T | HubSpotError]:
+    """Wait for the content of a reference table, or of a part of it; return the error if it fails.
+
+    The other parts go on. What an earlier run has loaded of this one stays, and the table fails.
+
+    Raises:
+        HubSpotError: where the run does not report errors per table.
+    """
+    state = SourceState(dlt.current.source_state())
+    outcome.fresh_at = state.read_at(name)
+    outcome.was_read = outcome.fresh_at is not None or state.digests.get(name) not in NEVER_READ
+    try:
+        result = yield from wait(call)
+    except HubSpotError as error:
+        if part and is_absent(error) and not outcome.was_read:
+            outcome.refusals[part] = error
+            return error
+        run.fail(outcome, error, f"of {part}" if part else "")
+        if not run.report_errors:
+            raise
+        return error
+    state.note_read(name, run.now())
+    return result
 
 
 def account(run: Run, details: Account) -> Items:
@@ -54,24 +91,32 @@ def owners(run: Run) -> Items:
     """Owners, the archived ones included."""
     with run.outcome("owners") as outcome:
         outcome.way_in = "whole"
-        rows: list[Row] = []
-        for archived in ("false", "true"):
-            read = partial(_read_pages, run.client_for("owners"), ("owners",), archived)
-            rows += yield from wait(run.submit(read))
-        yield from _hand_on(run, "owners", rows)
+        call = run.submit(partial(_read_owners, run.client_for("owners")))
+        rows = yield from _wait(run, outcome, "owners", call)
+        if not isinstance(rows, HubSpotError):
+            yield from _hand_on(run, "owners", rows)
 
 
-def _read_pages(client: Client, path: tuple[str, ...], archived: str) -> list[Row]:
+def _read_owners(client: Client) -> list[Row]:
+    """Read the pages of both kinds; a refusal after the first page does not mean that none are."""
     rows: list[Row] = []
-    params = {"limit": "100", "archived": archived}
-    while True:
-        page = client.get(client.path(*path), params, decode=_decode_page)
-        rows += page.results
-        if page.after is None:
-            return rows
-        if page.after == params.get("after"):
-            raise ContractError(f"HubSpot repeats a page of {path[0]}.")
-        params["after"] = page.after
+    for archived in ("false", "true"):
+        params = {"limit": "100", "archived": archived}
+        while True:
+            try:
+                page = client.get(client.path("owners"), params, decode=_decode_page)
+            except HubSpotError as error:
+                if is_absent(error) and (rows or params != {"limit": "100", "archived": "false"}):
+                    message = f"HubSpot lists only a part of the owners: {error.message}"
+                    raise ContractError(message, remedy=error.remedy) from error
+                raise
+            rows += page.results
+            if page.after is None:
+                break
+            if page.after == params.get("after"):
+                raise ContractError("HubSpot repeats a page of owners.")
+            params["after"] = page.after
+    return rows
 
 
 def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
@@ -87,9 +132,10 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
             if kind.pipelines
         }
         for table, call in calls.items():
-            found = [
-                {**row, "object_type": table} for row in (yield from _wait_unless_absent(call))
-            ]
+            page = yield from _wait(run, outcome, f"pipelines:{table}", call, table)
+            if isinstance(page, HubSpotError):
+                continue
+            found = [{**row, "object_type": table} for row in page.results]
             stages = [
                 {**stage, "object_type": table, "pipeline_id": row["id"]}
                 for row in found
@@ -101,17 +147,6 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
 
 def _without(rows: Sequence[Row], member: str) -> list[Row]:
     return [{name: value for name, value in row.items() if name != member} for row in rows]
-
-
-def _wait_unless_absent(call: Future[Page[dict[str, Any]]]) -> Generator[None, None, list[Row]]:
-    """Wait for a page's rows; none where the portal has no such thing."""
-    try:
-        page = yield from wait(call)
-    except HubSpotError as error:
-        if not is_absent(error):
-            raise
-        return []
-    return list(page.results)
 
 
 def properties(run: Run, schemas: Schemas) -> Items:
@@ -177,12 +212,17 @@ def association_labels(run: Run, links: Links) -> Items:
                 "from_object_type": pair.source.table,
                 "to_object_type": pair.target.table,
             }
-            rows = [{**row, **ends_of} for row in (yield from _wait_unless_absent(call))]
-            before = state.digests.get(f"association_labels:{pair.table}")
-            yield from _hand_on(run, "association_labels", rows, pair.table)
-            after = state.digests.get(f"association_labels:{pair.table}")
-            if before and (after != before or run.refresh_schema):
-                run.relabelled.add(pair.table)
+            name = f"association_labels:{pair.table}"
+            page = yield from _wait(run, outcome, name, call, pair.table)
+            if isinstance(page, HubSpotError) and pair.table not in outcome.refusals:
+                continue  # the next run asks again
+            rows: list[Row] = []
+            if not isinstance(page, HubSpotError):
+                rows = [{**row, **ends_of} for row in page.results]
+                before = state.digests.get(name)
+                yield from _hand_on(run, "association_labels", rows, pair.table)
+                if before and (state.digests[name] != before or run.refresh_schema):
+                    run.relabelled.add(pair.table)
             labels = {str(row.get("typeId")): row.get("label") for row in rows}
             state.cache(f"labels:{pair.table}", labels, now=run.now())
 

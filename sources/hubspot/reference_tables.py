@@ -146,6 +146,17 @@ SCOPES: dict[str, str] = {
 """Tables that are replaced by this column's value, one object type at a time; others whole."""
 
 
+EMPTY_MARK = "_hs_empty"
+"""Column of the one row that stands for a scope without rows: it is never kept."""
+
+
+def no_rows(table: str, scope: str) -> pa.Table:
+    """Make the row by which a scope loses all of its rows."""
+    keys = {name: scope if name == SCOPES[table] else "0" for name in KEYS[table]}
+    rows = to_rows(table, [keys])
+    return rows.append_column(EMPTY_MARK, pa.array([True]))
+
+
 def to_rows(table: str, rows: Iterable[Row]) -> pa.Table:
     """Make an Arrow table of HubSpot's objects; lists and objects become JSON text."""
     columns = COLUMNS[table]

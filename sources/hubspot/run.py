@@ -211,6 +211,14 @@ class Run:
         finally:
             self.open_tails.discard(name)
 
+    def tail(self, name: str, rows: Items) -> Items:
+        """Run a resource that the run's own rows have to wait for."""
+        self.open_tails.add(name)
+        try:
+            yield from rows
+        finally:
+            self.open_tails.discard(name)
+
     @property
     def loads(self) -> int:
         """Loads begun so far."""
@@ -289,20 +297,46 @@ class Run:
         try:
             yield outcome
         except HubSpotError as error:
-            self._fail(outcome, error)
+            self.fail(outcome, error)
             if not self.report_errors:
                 raise
         finally:
             outcome.seconds += time.monotonic() - began
             self.open_tables.discard(table)
 
-    def _fail(self, outcome: TableOutcome, error: HubSpotError) -> None:
-        outcome.note(str(error))
-        unknown_type = is_absent(error) and outcome.way_in == "none"
-        absent = unknown_type or isinstance(error, ScopeMissingError | NotFoundError)
-        absent = absent and outcome.watermark_before is None  # what was lost goes stale: it fails
-        outcome.status = "skipped" if absent else "failed"
-        outcome.exit_code = 0 if absent else error.exit_code
+    def fail(
+        self,
+        outcome: TableOutcome,
+        error: HubSpotError,
+        part: str = "",
+        *,
+        unknown: bool = False,
+    ) -> None:
+        """Note what an error means for a table: failed, or skipped where there is none to read.
+
+        A refusal is absence only where nothing was ever read and nobody asked for the table by
+        name; else the table goes stale.
+
+        Args:
+            outcome: of the table.
+            error: what ended the reading of it, or of a part.
+            part: which part it was.
+            unknown: whether a 400 says that HubSpot knows no such thing; else only where it is the
+                first answer.
+        """
+        since = outcome.fresh_at if is_absent(error) else None
+        stale = f" Stale since {since:%Y-%m-%d %H:%M} UTC." if since else ""
+        outcome.note(f"{part}: {error}{stale}" if part else f"{error}{stale}")
+        unknown = unknown or outcome.way_in == "none"
+        absent = (unknown and is_absent(error)) or isinstance(
+            error, ScopeMissingError | NotFoundError
+        )
+        was_read = outcome.was_read or outcome.rows or outcome.tombstones
+        if absent and not (was_read or outcome.named):
+            outcome.status, outcome.refusals[""] = "skipped", error
+        else:
+            outcome.status = "failed"
+            outcome.exit_code = min(outcome.exit_code or error.exit_code, error.exit_code)
         final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)
         if final or isinstance(error, DailyQuotaError | ConfigError):
             self.stopped = error

@@ -63,6 +63,14 @@ class TableState:
         return "watermark" in self._state
 
     @property
+    def was_read(self) -> bool:
+        """Whether records of the table were read, or HubSpot has counted some."""
+        work = self._state.get("backfill")
+        members = work if isinstance(work, dict) else {}
+        begun = any(members.get(name) for name in ("total", "rows", "written"))
+        return self.was_loaded or begun
+
+    @property
     def total(self) -> int | None:
         """Live records when the table was last read; None where counts did not agree."""
         return self._state.get("total")
@@ -295,6 +303,16 @@ class SourceState:
         """Of the content that each reference table was last loaded with."""
         digests: dict[str, str] = self._state.setdefault("digests", {})
         return digests
+
+    def read_at(self, name: str) -> datetime | None:
+        """When a reference table, or a part of one, was last read; None where nobody can tell."""
+        with suppress(TypeError, ValueError, AttributeError):
+            return to_instant(self._state.get("reads", {}).get(name))
+        return None
+
+    def note_read(self, name: str, at: datetime) -> None:
+        """Remember that a reference table, or a part of one, was read."""
+        self._state.setdefault("reads", {})[name] = to_text(at)
 
     @property
     def cleanup(self) -> list[str]:

@@ -1,0 +1,164 @@
+"""A refusal is never silent, and never mistaken for absence."""
+
+from typing import Any
+
+import pytest
+from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
+from truth import differences, link_differences
+
+from pipelines.report import RunReport
+from pipelines.sync import SyncOptions, sync
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.settings import Token
+from sources.hubspot_emulator.store import Portal
+
+HOUR_MS = 3_600_000
+SMALL = {"properties": 12, "handful": False}
+REFUSED = {"status": "error", "category": "MISSING_SCOPES", "message": "no such scope"}
+ABSENT = {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "not here"}
+BOTH = ("contacts", "companies")
+
+
+def refuse(portal: Portal, path: str, status: int = 403, **rule: Any) -> None:
+    """Let HubSpot refuse calls whose path matches, as it does without a scope or a type."""
+    portal.faults.add(path=path, status=status, body=REFUSED if status == 403 else ABSENT, **rule)
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, 3), (404, 4)])
+def test_refusal_after_the_first_page(
+    portal: Portal, warehouse: Warehouse, status: int, code: int
+) -> None:
+    """A first backfill that is refused after its first page has failed, and goes on later."""
+    portal.reset(SeedSpec(contacts=290, custom_objects=0, **SMALL))
+    refuse(portal, r"/contacts\?.*archived=false.*after=", status)
+    for _ in range(2):  # the second run goes on with what the first one began
+        report = warehouse.sync("contacts", only=("contacts",))
+        assert (report.tables["contacts"].status, report.exit_code) == ("failed", code)
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+def everything(warehouse: Warehouse) -> RunReport:
+    """Run a sync of all there is."""
+    return sync(SyncOptions(), collector=NULL_COLLECTOR, config=warehouse.config)
+
+
+def limited(portal: Portal, *scopes: str) -> None:
+    """Let the token read contacts, and what else these scopes allow."""
+    known = {"crm.objects.contacts.read", "crm.schemas.contacts.read", *scopes}
+    portal.settings.tokens["emulator-token"] = Token(scopes=frozenset(known))
+
+
+def test_limited_token_is_told_in_one_line(portal: Portal, warehouse: Warehouse) -> None:
+    """A run of everything names what the token may not read, and the scopes to add, in one line."""
+    portal.reset(SeedSpec(contacts=20, **SMALL))
+    limited(portal)
+    for _ in range(2):  # the second run knows it from the first one
+        report = everything(warehouse)
+        assert (report.exit_code, len(report.warnings)) == (0, 1)
+        for name in ("deals", "owners", "crm.objects.deals.read", "crm.objects.owners.read"):
+            assert f" {name}" in report.warnings[0]
+        assert "sensitive" not in report.warnings[0]
+        assert "pipelines of" not in report.warnings[0]
+
+
+def test_named_table_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """A table that the user named and that is refused is an error; the others are loaded."""
+    portal.reset(SeedSpec(contacts=20, **SMALL))
+    limited(portal)
+    refuse(portal, "/properties/2026-03/tickets", 404)
+    report = warehouse.sync("contacts", "deals")
+    assert (report.status, report.exit_code) == ("partial", 3)
+    assert report.tables["deals"].status == "failed"
+    assert any("crm.schemas.deals.read" in warning for warning in report.warnings)
+    assert len(warehouse.table("contacts")) == len(portal.records("contacts"))
+    assert warehouse.sync("tickets").exit_code == 4
+
+
+def test_reference_tables_that_are_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """What was loaded and is refused now has failed, with its rows, its age and an exit code.
+
+    Another part of the same table goes on; once the refusal ends, so does the failure.
+    """
+    portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
+    assert warehouse.sync().exit_code == 0
+    counts = "SELECT (SELECT count(*) FROM owners), (SELECT count(*) FROM association_labels)"
+    before = warehouse.rows(counts)
+    stages = "SELECT label FROM pipeline_stages WHERE object_type = ? ORDER BY id"
+    old = {table: warehouse.rows(stages, table) for table in ("deals", "tickets")}
+    for type_id in ("0-3", "0-5"):
+        portal.pipelines[type_id][0]["stages"][0]["label"] = "Renamed"
+    for path in ("/owners", "/pipelines/.*deals", "/associations/.*/labels"):
+        refuse(portal, path)
+    report = warehouse.sync(refresh_schema=True)
+    assert (report.status, report.exit_code) == ("partial", 3)
+    for name in ("owners", "pipelines", "association_labels"):
+        assert report.tables[name].status == "failed"
+        assert "Stale since 20" in (report.tables[name].error or "")
+    assert warehouse.rows(counts) == before
+    assert warehouse.rows(stages, "deals") == old["deals"]
+    assert ("Renamed",) in warehouse.rows(stages, "tickets")
+    portal.faults.clear()
+    assert warehouse.sync().exit_code == 0
+    assert ("Renamed",) in warehouse.rows(stages, "deals")
+
+
+def test_link_table_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """A link table that was loaded and is refused now has failed until it is read again."""
+    portal.reset(SeedSpec(contacts=60, companies=20, custom_objects=0, **SMALL))
+    assert warehouse.sync(*BOTH).exit_code == 0
+    pairs = {"contacts_to_companies": BOTH}
+    refuse(portal, "/associations/.*(contacts|0-1)/(companies|0-2)/batch")
+    refuse(portal, "/associations/.*(companies|0-2)/(contacts|0-1)/batch")
+    contact, company = (
+        next(iter(portal.records("contacts"))),
+        next(iter(portal.records("companies"))),
+    )
+    portal.associate("contacts", contact, "companies", company)
+    for _ in range(2):
+        portal.update("contacts", contact, {"city": "New"})
+        report = warehouse.sync(*BOTH)
+        outcome = report.tables["contacts_to_companies"]
+        assert (outcome.status, report.exit_code) == ("failed", 3)
+        assert "Stale since 20" in (outcome.error or "")
+    portal.faults.clear()
+    assert warehouse.sync(*BOTH).exit_code == 0
+    assert link_differences(portal, warehouse, pairs) == []
+
+
+def test_table_that_is_refused_during_a_full_refresh(portal: Portal, warehouse: Warehouse) -> None:
+    """A loaded table that a full refresh may not read has failed, and in the runs after it too."""
+    portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
+    assert everything(warehouse).exit_code == 0
+    limited(portal)
+    for full_refresh in (True, False):
+        options = SyncOptions(full_refresh=full_refresh)
+        report = sync(options, collector=NULL_COLLECTOR, config=warehouse.config)
+        assert report.exit_code == 3
+        assert report.tables["companies"].status == "failed"
+    assert differences(portal, warehouse, {"companies": "companies"}) == []
+
+
+def test_parts_of_reference_tables_that_become_empty(portal: Portal, warehouse: Warehouse) -> None:
+    """An empty answer takes the rows of a part, or all rows, away; a change beside it is kept."""
+    portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
+    assert warehouse.sync().exit_code == 0
+    portal.pipelines["0-3"][0]["label"] = "Renamed"
+    empty: dict[str, Any] = {"status": 200, "body": {"results": []}}
+    for path in ("/owners", "/pipelines/.*tickets", "/associations/.*/labels"):
+        portal.faults.add(path=path, **empty)
+    for _ in range(2):
+        assert warehouse.sync(refresh_schema=True).exit_code == 0
+    for table in ("pipelines", "pipeline_stages"):
+        kinds = {row[0] for row in warehouse.rows(f"SELECT DISTINCT object_type FROM {table}")}
+        assert "deals" in kinds
+        assert "tickets" not in kinds
+    for table in ("owners", "association_labels"):
+        assert warehouse.rows(f"SELECT count(*) FROM {table}") == [(0,)]
+    assert ("Renamed",) in warehouse.rows("SELECT label FROM pipelines")
+    portal.faults.clear()
+    assert warehouse.sync(refresh_schema=True).exit_code == 0
+    for table in ("pipelines", "owners", "association_labels"):
+        assert warehouse.rows(f"SELECT count(*) FROM {table}")[0][0] > 0
