@@ -16,7 +16,7 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from pyarrow.parquet import ParquetFile
 
-from .duckdb_file import LITTLE_MEMORY
+from .duckdb_file import LITTLE_MEMORY, OPEN
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -52,6 +52,7 @@ class QualifyingSqlClient(DuckDbSqlClient):
     def open_connection(self) -> "DuckDBPyConnection":
         """Open a connection, with more memory where a table loaded here needs it."""
         connection: DuckDBPyConnection = super().open_connection()
+        OPEN.add(connection)
         if self.credentials.database in _NEED_MUCH:
             connection.execute(f"SET GLOBAL memory_limit = '{_much_memory_mib()}MiB'")
         return connection

@@ -215,7 +215,7 @@ def _innermost(error: BaseException, name: str) -> BaseException:
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         if isinstance(cause, KeyboardInterrupt):
-            return KeyboardInterrupt()
+            return cause
         meaning = to_error(cause, name) or meaning
         cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
     return meaning or WarehouseError(

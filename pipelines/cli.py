@@ -42,6 +42,7 @@ from pipelines.options import (
     names_of,
     speaking,
 )
+from pipelines.signals import Stopped, stopping
 from pipelines.state_cli import state
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ app = typer.Typer(
     name="hubspot-elt",
     help="Copy a HubSpot portal into a warehouse: complete, current and fast.",
     epilog="Exit codes: 0 done, 1 a bug of ours, 2 settings, 3 token, 4 refused by HubSpot, "
-    "5 daily quota, 6 try again later, 8 portal and warehouse differ, 130 interrupted.",
+    "5 daily quota, 6 try again later, 8 portal and warehouse differ, 130 interrupted, "
+    "143 stopped by SIGTERM.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # drawing boxes takes longer to import than all the rest
@@ -75,12 +77,15 @@ def main(args: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if args is None else args) or ["--help"]
     speak_utf8()
     try:
-        code = app(words, prog_name="hubspot-elt", standalone_mode=False)
+        with stopping() as received:
+            code = app(words, prog_name="hubspot-elt", standalone_mode=False)
+        if code == INTERRUPTED and received:  # typer's code, before a command could report it
+            raise Stopped(received[0])
     except UsageError as error:
         code = misused(error, words)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("error: Interrupted.\n")
-        code = INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort) as error:
+        sys.stderr.write(f"error: Interrupted{f' by {error}' if str(error) else ''}.\n")
+        code = getattr(error, "exit_code", INTERRUPTED)
     except OSError as error:
         code = unspoken(error)
     sys.exit(code)

@@ -83,8 +83,10 @@ class RunReport:
         self.cause = error
         cause = find_cause(error, self.destination or "")
         if isinstance(cause, KeyboardInterrupt):
-            self.status, self.exit_code, self.error_name = "interrupted", INTERRUPTED, "interrupted"
-            self.error = "Interrupted; what was loaded so far is kept."
+            self.status, self.error_name = "interrupted", "interrupted"
+            self.exit_code = getattr(cause, "exit_code", INTERRUPTED)
+            by = f" by {cause}" if str(cause) else ""
+            self.error = f"Interrupted{by}; what was loaded so far is kept."
             self.remedy = "Run the command again to go on."
         elif isinstance(cause, HubSpotError):
             self.status, self.exit_code, self.error_name = "failed", cause.exit_code, cause.name

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
+from destinations.duckdb_file import interrupt
 from destinations.lock import exclusive
 from destinations.warehouse import (
     explained,
@@ -15,6 +16,7 @@ from destinations.warehouse import (
 )
 from pipelines.quicker_dlt import keep_schemas
 from pipelines.report import chain
+from pipelines.signals import hurrying
 from pipelines.stored import check_naming, hubspot_pipeline
 from pipelines.workdir import working_folder
 from sources.hubspot import Run, open_run
@@ -32,6 +34,7 @@ def opened(
         HubSpotError: settings, token, portal or destination fail, or another run is at work.
     """
     with (
+        hurrying(interrupt),
         working_folder() as folder,
         hubspot_pipeline(folder, destination, dataset, collector) as pipeline,
     ):
@@ -39,7 +42,7 @@ def opened(
         run = open_run(config)
         run.folder = str(folder)
         try:
-            with exclusive(pipeline), open_destination(pipeline):
+            with hurrying(run.client.abort), exclusive(pipeline), open_destination(pipeline):
                 _restore(pipeline, destination, dataset)
                 check_naming(pipeline)
                 run.strip_nul = not keeps_nul(destination)

@@ -32,7 +32,7 @@ def test_every_command_is_documented(command: str) -> None:
     assert "Usage" in result.output
 
 
-@pytest.mark.parametrize("code", sorted({0, 130} | CODES))
+@pytest.mark.parametrize("code", sorted({0, 130, 143} | CODES))
 def test_every_exit_code_is_documented(code: int) -> None:
     """Every exit code that an error can end with has a row in the README."""
     assert f"\n| {code} |" in README

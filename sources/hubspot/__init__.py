@@ -47,7 +47,13 @@ def open_run(config: HubSpotConfig | None = None, **settings: Any) -> Run:  # no
         HubSpotError: the portal does not answer or refuses the token.
     """
     resolved = config or resolve_config(**settings)
-    return Run(resolved, Client(resolved))
+    run = Run(resolved, Client(resolved))
+    try:
+        run.account  # noqa: B018 - asked before anything else, for the token may be refused
+    except BaseException:
+        run.close()
+        raise
+    return run
 
 
 @dlt.source(name="hubspot", section="hubspot", max_table_nesting=0)

@@ -141,8 +141,13 @@ class Client:
         return self._portal_clock.now()
 
     def cancel(self) -> None:
-        """End every wait with an error and send nothing more; calls on their way may finish."""
+        """End every wait and every call on its way with an error, and send nothing more."""
         self.limits.cancel()
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut off the calls on their way; takes no lock, so a signal handler may call it."""
+        self._connections.abort()
 
     def close(self) -> None:
         """Close the connections."""

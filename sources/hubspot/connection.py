@@ -4,10 +4,13 @@ A call goes to urllib3's pool at once: what requests does around each one (the U
 three times, cookies, an answer object) takes as long as the call itself.
 """
 
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
 import urllib3
@@ -37,6 +40,7 @@ class Connections:
         """
         self._base_url = base_url
         self._timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout), read=timeout)
+        self._opened: WeakSet[Any] = WeakSet()
         self._adapter = HTTPAdapter(pool_maxsize=size, max_retries=0)
         session = requests.Session()
         session.auth = auth
@@ -79,6 +83,13 @@ class Connections:
         )
         return answer.status, answer.headers, answer.data
 
+    def abort(self) -> None:
+        """Cut off what is on its way: its calls fail at once instead of when they are answered."""
+        for connection in self._opened.copy():
+            if connection.sock is not None:
+                with suppress(OSError):  # it ended just now
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Close the connections."""
         self._adapter.close()
@@ -99,6 +110,7 @@ class Connections:
                 f"The certificates cannot be read: {error}.",
                 remedy="Set REQUESTS_CA_BUNDLE to a file that is there, or to nothing.",
             ) from error
+        pool.ConnectionCls = _remembered(pool.ConnectionCls, self._opened)
         return pool
 
     @cached_property
@@ -106,3 +118,14 @@ class Connections:
         """What goes before a target: for a proxy of plain http the host as well."""
         asked = self._adapter.request_url(self._request, self._way["proxies"])
         return self._base_url if "://" in asked else urlsplit(self._base_url).path
+
+
+def _remembered(kind: Any, opened: "WeakSet[Any]") -> Any:  # noqa: ANN401 - urllib3's classes
+    """Return a class of connections that are found in a set from when they are made."""
+
+    class Remembered(kind):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
+            super().__init__(*args, **kwargs)
+            opened.add(self)
+
+    return Remembered

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 from . import changes
@@ -24,7 +24,7 @@ from .errors import (
     is_absent,
 )
 from .loads import LoadBudget
-from .model import LIVE, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
+from .model import LIVE, Account, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
 from .waiting import wait_until
 
 T = TypeVar("T")
@@ -156,9 +156,7 @@ class Run:
     """The error that ends the whole run: nothing more is asked of HubSpot."""
 
     def __post_init__(self) -> None:
-        """Ask HubSpot whose portal it is and what time it is there."""
-        path = self.client.path("account-info", "details")
-        self.account = self.client.get(path, decode=decode_account)
+        """Make the pools of threads, which start with their first call; nothing is sent yet."""
         self._pools = {
             lane: ThreadPoolExecutor(threads or self.config.calls_in_flight, f"hubspot-{lane}")
             for lane, threads in LANES.items()
@@ -228,6 +226,16 @@ class Run:
     def first_load(self) -> bool:
         """Whether this is the run's first load."""
         return self._loads == 1 and not self.repairing
+
+    @cached_property
+    def account(self) -> Account:
+        """Whose portal it is; HubSpot is asked once, and its answer tells the time there, too.
+
+        Raises:
+            HubSpotError: the portal does not answer or refuses the token.
+        """
+        path = self.client.path("account-info", "details")
+        return self.client.get(path, decode=decode_account)
 
     @property
     def lookback(self) -> timedelta:
