@@ -64,6 +64,51 @@ def exclusive(pipeline: Pipeline) -> Iterator[None]:
         yield
 
 
+def place_of(client: JobClientBase) -> str:
+    """Name the dataset that a client writes and where that is, the same from any folder."""
+    sql: SqlClientBase[Any] | None = getattr(client, "sql_client", None)
+    dataset = sql.dataset_name if sql else getattr(client.config, "dataset_name", "")
+    kind, credentials = client.config.destination_type, getattr(client.config, "credentials", "")
+    where = duckdb_path(client.config).resolve() if kind == "duckdb" else credentials
+    return redacted(f"dataset {dataset} of {kind} {where}".strip())
+
+
+def is_held(client: JobClientBase) -> bool | None:
+    """Whether a run is at work on a dataset; None where nobody can tell from here."""
+    if client.config.destination_type == "duckdb":
+        file = duckdb_path(client.config).resolve()
+        return _is_locked(file.with_name(f"{file.name}.lock"))
+    sql: SqlClientBase[Any] | None = getattr(client, "sql_client", None)
+    if client.config.destination_type != "postgres" or sql is None:
+        return None
+    with sql:
+        high, low = divmod(_server_key(sql.dataset_name) % 2**64, 2**32)
+        found = sql.execute_sql(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+            " AND classid = %s AND objid = %s",
+            *(high, low),
+        )
+    return bool(found)
+
+
+def _is_locked(path: Path) -> bool | None:
+    """Whether a process holds the lock of a file; others may ask at the same time."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return None
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
 def _dataset(pipeline: Pipeline, client: JobClientBase) -> str:
     sql: SqlClientBase[Any] | None = getattr(client, "sql_client", None)
     return sql.dataset_name if sql else pipeline.dataset_name
@@ -145,6 +190,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def _server_key(dataset: str) -> int:
+    """Return the number of a dataset's lock on a server, as a signed one of 64 bits."""
+    digest = hashlib.sha256(f"hubspot-elt {dataset}".encode()).digest()
+    return int.from_bytes(digest[:8], signed=True)
+
+
 @contextmanager
 def _on_server(client: SqlClientBase[Any], what: str) -> Iterator[None]:
     """Hold an advisory lock of PostgreSQL's for a dataset, on a connection of its own.
@@ -152,8 +203,7 @@ def _on_server(client: SqlClientBase[Any], what: str) -> Iterator[None]:
     It belongs to a transaction that stays open and does nothing: a lock of the session would
     outlive its run where a pooler keeps the connection.
     """
-    digest = hashlib.sha256(f"hubspot-elt {client.dataset_name}".encode()).digest()
-    key = int.from_bytes(digest[:8], signed=True)
+    key = _server_key(client.dataset_name)
     connection = client.open_connection()
     try:
         connection.autocommit = False

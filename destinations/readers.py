@@ -158,7 +158,7 @@ def open_reader(destination: str, dataset: str) -> Iterator[Reader]:
     """
     with own_settings, ExitStack() as open_:
         with explained(destination):
-            client = _client(destination, dataset)
+            client = client_of(destination, dataset)
             reader: Reader
             if client.config.destination_type == "duckdb":
                 name = client.sql_client.dataset_name
@@ -175,7 +175,7 @@ def open_reader(destination: str, dataset: str) -> Iterator[Reader]:
         yield reader
 
 
-def _client(destination: str, dataset: str) -> SqlJobClientBase:
+def client_of(destination: str, dataset: str) -> SqlJobClientBase:
     """Return dlt's client of a destination, without a pipeline and its folder.
 
     Raises:

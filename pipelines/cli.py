@@ -17,6 +17,7 @@ from pipelines.console import (
     UsageError,
     agreed,
     importing,
+    interrupted,
     misused,
     run,
     speak_utf8,
@@ -27,9 +28,11 @@ from pipelines.options import (
     Dataset,
     Debug,
     DryRun,
+    Fresh,
     FullRefresh,
     HardDelete,
     Links,
+    MaxAge,
     Objects,
     RefreshSchema,
     RowsFormat,
@@ -40,6 +43,7 @@ from pipelines.options import (
     Yes,
     filled,
     names_of,
+    span_of,
     speaking,
 )
 from pipelines.signals import Stopped, stopping
@@ -84,8 +88,7 @@ def main(args: Sequence[str] | None = None) -> None:
     except UsageError as error:
         code = misused(error, words)
     except (KeyboardInterrupt, typer.Abort) as error:
-        sys.stderr.write(f"error: Interrupted{f' by {error}' if str(error) else ''}.\n")
-        code = getattr(error, "exit_code", INTERRUPTED)
+        code = interrupted(error, words)
     except OSError as error:
         code = unspoken(error)
     sys.exit(code)
@@ -222,16 +225,21 @@ def doctor(
 @speaking
 def status(
     *,
+    max_age: MaxAge = None,
+    objects: Fresh = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     output: Output,
 ) -> None:
     """Show the last runs, and how fresh each table in the warehouse is."""
+    age, names = span_of(max_age), names_of(objects)
+    if names and age is None:
+        raise typer.BadParameter("--objects goes with --max-age")
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.status import status as run_status  # noqa: PLC0415 - heavy
 
-        return run_status(destination=destination, dataset=dataset)
+        return run_status(destination=destination, dataset=dataset, max_age=age, objects=names)
 
     run("status", work, output, destination, dataset)
 

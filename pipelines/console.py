@@ -5,10 +5,12 @@ import io
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -31,7 +33,6 @@ UNSPOKEN = 6  # run again when there is room
 INTERRUPTED = 130
 READS_SETTINGS = {"sync", "plan", "verify", "status", "query", "forget", "state"}
 """Commands that warn of settings given in vain; the doctor has a line for each."""
-_SHORTEST_SECRET = 6  # blotting out less would blot out words
 _COLLECTED_AFTER = (50_000, 20, 50)  # objects; then every so many younger collections
 
 
@@ -79,8 +80,10 @@ def run(
     command: str, work: "Work", output: Output, destination: str = "", dataset: str = ""
 ) -> None:
     """Do a command's work, render its report and exit with its code."""
+    started_at, began = datetime.now(UTC), time.monotonic()
     with importing():
         from pipelines.layout import screen_of  # noqa: PLC0415 - heavy
+        from pipelines.masking import access_token, masked  # noqa: PLC0415 - heavy
         from pipelines.progress import make_collector  # noqa: PLC0415 - heavy
         from pipelines.render import render  # noqa: PLC0415 - heavy
         from pipelines.report import report_of  # noqa: PLC0415 - heavy
@@ -89,7 +92,7 @@ def run(
     collector, token = make_collector(output.progress), ""
     in_vain: list[str] = []
     try:
-        token, in_vain = _token(), _in_vain(command, destination)
+        token, in_vain = access_token(), _in_vain(command, destination)
         with _calls_shown(collector, token) if output.verbose else nullcontext():
             report = work(collector)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place for all of them
@@ -97,8 +100,10 @@ def run(
     finally:
         collector.close()
     report.warnings = [*in_vain, *report.warnings]
+    if not report.seconds:  # a command that keeps its own time tells the warehouse the same
+        report.started_at, report.seconds = started_at, time.monotonic() - began
     if output.debug and report.cause:
-        sys.stderr.write(_masked("".join(traceback.format_exception(report.cause)), token))
+        sys.stderr.write(masked("".join(traceback.format_exception(report.cause)), token))
     _mask(report, token)
     screen = screen_of(sys.stdout, wide=output.wide)
     render(report, output.form, stdout=sys.stdout, stderr=sys.stderr, screen=screen)
@@ -110,9 +115,10 @@ def run(
 def _calls_shown(collector: "RunCollector", token: str) -> Iterator[None]:
     """Show a line for each call of HubSpot, until the context ends."""
     from pipelines.dlt_log import LogHandler  # noqa: PLC0415 - heavy
+    from pipelines.masking import masked  # noqa: PLC0415 - heavy
 
     calls = logging.getLogger(CALLS)
-    shown = LogHandler(lambda _, line: collector.log("call", _masked(line, token)), logging.DEBUG)
+    shown = LogHandler(lambda _, line: collector.log("call", masked(line, token)), logging.DEBUG)
     calls.addHandler(shown)
     calls.setLevel(logging.DEBUG)
     try:
@@ -136,24 +142,6 @@ def agreed(preview: "RunReport", collector: "RunCollector") -> bool:
     return False
 
 
-def _token() -> str:
-    """Return the access token as it is set, so that no message shows it.
-
-    Raises:
-        ConfigError: a settings file cannot be read.
-    """
-    import dlt  # noqa: PLC0415 - heavy
-    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - heavy
-
-    from sources.hubspot.errors import ConfigError  # noqa: PLC0415 - heavy
-
-    try:
-        return str(dlt.secrets.get("sources.hubspot.access_token") or "").strip()
-    except ConfigurationException as error:
-        message = f"The settings cannot be read: {' '.join(str(error).split())}."
-        raise ConfigError(message, remedy="Correct the file.") from error
-
-
 def _in_vain(command: str, destination: str) -> list[str]:
     """Return a warning for each setting that is misspelt or has no effect."""
     if command.split(maxsplit=1)[0] not in READS_SETTINGS:
@@ -165,35 +153,49 @@ def _in_vain(command: str, destination: str) -> list[str]:
 
 def _mask(report: "RunReport", token: str) -> None:
     """Blot secrets out of every message of a report."""
+    from pipelines.masking import masked  # noqa: PLC0415 - heavy
+
     if report.error:
-        report.error = _masked(report.error, token)
-    report.warnings = [_masked(warning, token) for warning in report.warnings]
+        report.error = masked(report.error, token)
+    report.warnings = [masked(warning, token) for warning in report.warnings]
     for outcome in report.tables.values():
-        outcome.messages = [_masked(message, token) for message in outcome.messages]
-
-
-def _masked(text: str, token: str) -> str:
-    """Return the text without the token, whatever it looks like, and without passwords."""
-    from destinations.failures import redacted  # noqa: PLC0415 - heavy
-    from sources.hubspot.auth import redact  # noqa: PLC0415 - heavy
-
-    return redact(redacted(text), token if len(token) >= _SHORTEST_SECRET else None)
+        outcome.messages = [masked(message, token) for message in outcome.messages]
 
 
 def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's UsageError
     """Tell in one line what is wrong with the options; as an object where JSON was asked for."""
     message = " ".join(error.format_message().replace("Value error, ", "").split())
     message = message.rstrip(".") + "."
-    if not {"--json", "--format=json"} & {*words} and ("--format", "json") not in pairwise(words):
+    if not asks_for_json(words):
         sys.stderr.write(f"error: {message} See hubspot-elt --help.\n")
         return USAGE_ERROR
-    from pipelines.render import render  # noqa: PLC0415 - heavy
-    from pipelines.report import report_of  # noqa: PLC0415 - heavy
     from sources.hubspot.errors import ConfigError  # noqa: PLC0415 - heavy
 
-    wrong = ConfigError(message, remedy="See hubspot-elt --help.")
-    render(report_of(wrong, words[0]), "json", stdout=sys.stdout, stderr=sys.stderr)
-    return USAGE_ERROR
+    return _tell(ConfigError(message, remedy="See hubspot-elt --help."), words)
+
+
+def interrupted(error: BaseException, words: Sequence[str]) -> int:
+    """Tell that a command was interrupted before, or after, it did its work."""
+    if asks_for_json(words):
+        return _tell(error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt(), words)
+    sys.stderr.write(f"error: Interrupted{f' by {error}' if str(error) else ''}.\n")
+    return int(getattr(error, "exit_code", INTERRUPTED))
+
+
+def asks_for_json(words: Sequence[str]) -> bool:
+    """Whether a command line wants its result as one JSON object, whatever else is in it."""
+    asked = {"--json", "--format=json"} & {*words}
+    return bool(asked) or ("--format", "json") in pairwise(words)
+
+
+def _tell(error: BaseException, words: Sequence[str]) -> int:
+    """Print an error as a JSON object; return its exit code."""
+    from pipelines.render import render  # noqa: PLC0415 - heavy
+    from pipelines.report import report_of  # noqa: PLC0415 - heavy
+
+    report = report_of(error, words[0])
+    render(report, "json", stdout=sys.stdout, stderr=sys.stderr)
+    return report.exit_code
 
 
 def speak_utf8() -> None:

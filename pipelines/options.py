@@ -1,7 +1,9 @@
 """Options of the commands, as typer reads them; those of how a command speaks stand once."""
 
 import inspect
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from enum import StrEnum
 from functools import wraps
 from importlib.metadata import version
@@ -10,6 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.console import Output
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def filled(name: str) -> str:
@@ -25,6 +30,16 @@ def names_of(objects: str | None) -> tuple[str, ...]:
     if objects is not None and not names:
         raise typer.BadParameter("--objects names no table")
     return names
+
+
+def span_of(text: str | None) -> timedelta | None:
+    """Read a span such as `90m`, `2h`, `1d` or `1d12h`."""
+    if text is None:
+        return None
+    parts = _SPAN.findall(text)
+    if not parts or _SPAN.sub("", text).strip():
+        raise typer.BadParameter(f"--max-age {text} is no span such as 90m, 2h or 1d")
+    return sum((timedelta(**{_UNITS[unit.lower()]: float(n)}) for n, unit in parts), timedelta())
 
 
 class Backfill(StrEnum):
@@ -70,6 +85,16 @@ BackfillWay = Annotated[
 Objects = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="Tables to read, such as contacts,deals; else all."),
+]
+MaxAge = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPAN", help="Exit with 8 if a table was loaded longer ago, such as 90m, 2h, 1d."
+    ),
+]
+Fresh = Annotated[
+    str | None,
+    typer.Option("--objects", metavar="NAMES", help="Tables that --max-age is about; else all."),
 ]
 Target = Annotated[
     str, typer.Option(metavar="NAME", help="A destination of dlt's.", callback=filled)

@@ -28,13 +28,10 @@ KEPT_STATES = 100  # as dlt keeps in file storage; in databases it keeps all
 Client = SqlClientBase[Any]
 
 
-def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> bool:
+def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     """Do what a load left to be done: purged records, merge chains, links, rejected values.
 
     Of a table of which more vanished than is likely nothing is touched: it has failed.
-
-    Returns:
-        Whether the run's own rows have to be told again, for more became of a table.
     """
     vanished, run.vanished = run.vanished, {}
     for table, ids in vanished.items():
@@ -62,7 +59,6 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> bool:
             _withdraw_rejects(client, (run.changed | tidy) & tables)
         if pipeline.default_schema.state_table_name in tables:
             _drop_old_states(client, pipeline)
-    return bool(vanished)
 
 
 def _mark_purged(

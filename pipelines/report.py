@@ -10,7 +10,7 @@ from destinations.failures import redacted, to_error
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
 
-RunStatus = Literal["ok", "partial", "failed", "interrupted"]
+RunStatus = Literal["ok", "partial", "failed", "interrupted", "running", "killed"]
 
 INTERRUPTED = 130
 BUG = 1
@@ -85,8 +85,7 @@ class RunReport:
         if isinstance(cause, KeyboardInterrupt):
             self.status, self.error_name = "interrupted", "interrupted"
             self.exit_code = getattr(cause, "exit_code", INTERRUPTED)
-            by = f" by {cause}" if str(cause) else ""
-            self.error = f"Interrupted{by}; what was loaded so far is kept."
+            self.error = f"Interrupted{f' by {cause}' if str(cause) else ''}."
             self.remedy = "Run the command again to go on."
         elif isinstance(cause, HubSpotError):
             self.status, self.exit_code, self.error_name = "failed", cause.exit_code, cause.name
@@ -159,8 +158,9 @@ def to_json(report: RunReport) -> dict[str, Any]:
 
 
 def _table(outcome: TableOutcome) -> dict[str, Any]:
-    names = ("way_in", "status", "rows", "tombstones", "calls", "retries", "rate_limited")
+    names = ("way_in", "status", "rows", "tombstones", "rows_read", "calls", "retries")
     return {name: getattr(outcome, name) for name in names} | {
+        "rate_limited": outcome.rate_limited,
         "seconds": round(outcome.seconds, 3),
         "watermark": outcome.watermark_after,
         "error": outcome.error,

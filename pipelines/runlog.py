@@ -1,111 +1,211 @@
-"""The run's own rows, `_hs_runs` and `_hs_run_tables`, in the load of the data they tell of."""
+"""The run's own rows, `_hs_runs` and `_hs_run_tables`: at its start, after its loads, at its end.
 
-from collections.abc import Generator, Mapping, Sequence
-from datetime import datetime
+A run that is killed leaves its row `running`; the next one, which holds the lock, says so. A run
+that cannot reach the warehouse is kept on the machine (`local_runs`) until one can.
+"""
+
+import time
+import uuid
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dlt
-import pyarrow as pa
 from dlt.extract import DltResource
+from dlt.pipeline.pipeline import Pipeline
 
-from pipelines.report import RunStatus
-from sources.hubspot import MERGE, Run
+from destinations.failures import first_line
+from destinations.lock import place_of
+from destinations.warehouse import explained
+from pipelines import local_runs
+from pipelines.masking import access_token, masked
+from pipelines.outcomes import Loaded
+from pipelines.report import RunReport, RunStatus, report_of
+from pipelines.run_rows import (
+    COLUMNS,
+    RUN_TABLES,
+    RUNS,
+    delete,
+    from_text,
+    insert,
+    is_there,
+    make_tables,
+    replace_tables,
+    tell_killed,
+    update,
+)
+from sources.hubspot import Run
+from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
 from sources.hubspot.resources import make_resource
 from sources.hubspot.state import SourceState
 
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-
-RUNS: pa.Schema = pa.schema(
-    [
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("portal_id", pa.int64()),
-        pa.field("command", pa.string()),
-        pa.field("started_at", _TIMESTAMP),
-        pa.field("ended_at", _TIMESTAMP),
-        pa.field("status", pa.string()),
-        pa.field("exit_code", pa.int64()),
-        pa.field("calls", pa.int64()),
-        pa.field("retries", pa.int64()),
-        pa.field("rate_limited", pa.int64()),
-        pa.field("error", pa.string()),
-    ]
-)
-
-RUN_TABLES: pa.Schema = pa.schema(
-    [
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("table_name", pa.string(), nullable=False),
-        pa.field("way_in", pa.string()),
-        pa.field("status", pa.string()),
-        pa.field("rows", pa.int64()),
-        pa.field("tombstones", pa.int64()),
-        pa.field("calls", pa.int64()),
-        pa.field("rate_limited", pa.int64()),
-        pa.field("watermark_before", _TIMESTAMP),
-        pa.field("watermark_after", _TIMESTAMP),
-        pa.field("error", pa.string()),
-    ]
-)
+CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot tells whole seconds, and answers take a while
 
 
-def run_log(run: Run, command: str, started_at: datetime) -> DltResource:
-    """Make the resource that ends every load of a run with the run's rows as they stand.
+@dataclass
+class RunLog:
+    """One command's rows, and its time: from its start to `end`, wherever that is told."""
 
-    A load is not one transaction: where it fails or is killed in the middle, its rows may be there
-    and claim what did not arrive. The state is not, so the next run brings it. In a run's first
-    load no row of the run can be there yet, so they are added without a merge.
+    command: str
+    destination: str = "duckdb"
+    dataset: str = "hubspot"
+    token: str = ""
+    """The access token, which no row may hold."""
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """By this machine's clock, or by HubSpot's where they differ by more than answers explain."""
+    seconds: float = 0.0
+    """How long the command took; 0 until it ended."""
+    _began: float = field(default_factory=time.monotonic)
+    _pipeline: Pipeline | None = None
+    _place: str = ""
+    _run: Run | None = None
+    _begun: bool = False
+    _ended: bool = False
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Keep on the machine how a command ended that could not tell the warehouse."""
+        self._place = local_runs.unresolved(self.destination, self.dataset)
+        with suppress(HubSpotError):  # a settings file cannot be read: the command tells
+            self.token = access_token()
+        try:
+            yield
+        except BaseException as error:
+            if not self._ended:
+                self._keep(self._row(report_of(error, self.command)))
+            raise
+
+    def at(self, pipeline: Pipeline) -> None:
+        """Say which warehouse it is; nothing of it is opened."""
+        with suppress(HubSpotError), explained(self.destination):  # opening it tells what is wrong
+            self._place = place_of(pipeline.destination_client())
+
+    @contextmanager
+    def writing(self, pipeline: Pipeline) -> Iterator[None]:
+        """Write into an open warehouse that no other run writes, an error that ends it included."""
+        self._pipeline = pipeline
+        if is_there(pipeline):
+            self.begin()
+        try:
+            yield
+        except BaseException as error:
+            if not self._ended:
+                self.end(report_of(error, self.command))
+            raise
+
+    def attach(self, run: Run) -> None:
+        """Take over the portal and the calls from the run, and HubSpot's clock if ours is wrong."""
+        self._run, run.run_id = run, self.run_id
+        self.token = run.config.access_token or ""
+        ahead = run.now() - datetime.now(UTC)
+        if abs(ahead) > CLOCKS_AGREE:
+            self.started_at += ahead
+
+    def begin(self) -> None:
+        """Write that the run goes on, once; what others left running was killed.
+
+        Raises:
+            WarehouseError: the warehouse refuses.
+        """
+        if self._begun or self._pipeline is None:
+            return
+        make_tables(self._pipeline)
+        with self._pipeline.sql_client() as client:
+            tell_killed(client)
+            waiting = [from_text(row) for row in local_runs.kept(self._place)]
+            known = client.make_qualified_table_name(RUNS)
+            delete(client, known, [row["run_id"] for row in waiting])
+            insert(client, RUNS, [*waiting, self._row(None)])
+        local_runs.drop(self._place, [row["run_id"] for row in waiting])
+        self._begun = True
+
+    def save(self, loaded: Loaded) -> None:
+        """Write what the loads have brought so far; tables that another load goes on with run."""
+        if self._run and self._pipeline and self._begun:
+            with self._pipeline.sql_client() as client:
+                update(client, self._row(None))
+                replace_tables(client, self.run_id, loaded.settle(self._run, "running"))
+
+    def end(self, report: RunReport, tables: Mapping[str, TableOutcome] | None = None) -> None:
+        """Write how the command ended, in the warehouse or else on the machine.
+
+        Args:
+            report: of the command.
+            tables: what became of them; those of the report where None.
+
+        The report gets the command's start, time and run, and a warning if the warehouse has none
+        of it.
+        """
+        self._ended = True
+        self.seconds = report.seconds = time.monotonic() - self._began
+        report.started_at, report.run_id = self.started_at, self.run_id
+        row = self._row(report)
+        try:
+            if self._write_end(row, report.tables if tables is None else tables):
+                return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the machine keeps the row
+            report.warnings.append(f"{RUNS} was not told how the run ended: {first_line(error)}")
+        self._keep(row)
+
+    def _write_end(self, row: Mapping[str, Any], tables: Mapping[str, TableOutcome]) -> bool:
+        if self._pipeline is None or not self._begun:
+            return False
+        with self._pipeline.sql_client() as client:
+            update(client, row)
+            if tables:
+                replace_tables(client, self.run_id, tables)
+        return True
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        plain = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()}
+        local_runs.keep(self._place, plain)
+
+    def _row(self, report: RunReport | None) -> dict[str, Any]:
+        """Return the row as it is now; of an ended command where there is a report."""
+        run = self._run
+        meter = run.client.meter if run else None
+        elapsed = timedelta(seconds=self.seconds or time.monotonic() - self._began)
+        return {
+            "run_id": self.run_id,
+            "portal_id": run.account.portal_id if run else None,
+            "command": self.command,
+            "started_at": self.started_at,
+            "ended_at": self.started_at + elapsed if report else None,
+            "status": report.status if report else "running",
+            "exit_code": report.exit_code if report else None,
+            "calls": meter.calls if meter else 0,
+            "retries": meter.retries if meter else 0,
+            "rate_limited": meter.rate_limited if meter else 0,
+            "error": masked(report.error, self.token) if report and report.error else None,
+        }
+
+
+def end_of_load(run: Run) -> DltResource:
+    """Make the resource that ends every load: it notes what SQL has to do after it.
+
+    In the first load of a dataset it makes the run's tables known to dlt as well.
     """
-    mode: Any = "append" if run.first_load else MERGE
-    resource = make_resource(
-        "_hs_runs",
-        _rows(run, command, started_at),
-        primary_key="run_id",
-        write_disposition=mode,
+    resource = make_resource(RUNS, _end_of_load(run), primary_key="run_id")
+    return resource.apply_hints(
+        table_name=RUN_TABLES, primary_key=("run_id", "table_name"), create_table_variant=True
     )
-    resource.apply_hints(
-        table_name="_hs_run_tables",
-        primary_key=("run_id", "table_name"),
-        write_disposition=mode,
-        create_table_variant=True,
-    )
-    return resource
 
 
-def _rows(run: Run, command: str, started_at: datetime) -> Generator[Any, None, None]:
+def _end_of_load(run: Run) -> Generator[Any, None, None]:
     yield None  # the other resources begin first
     while run.open_tables or run.open_tails:
         yield None
     source = SourceState(dlt.current.source_state())
     source.cleanup = run.changed | run.dead | run.merged | run.relabelled | run.tidy
     source.hard_delete = run.hard_delete
-    outcomes = run.collect()
-    meter = run.client.meter
-    status, exit_code = run_status(run)
-    row = {
-        "run_id": run.run_id,
-        "portal_id": run.account.portal_id,
-        "command": command,
-        "started_at": started_at,
-        "ended_at": None if run.unfinished else run.now(),
-        "status": "running" if run.unfinished else status,
-        "exit_code": None if run.unfinished else exit_code,
-        "calls": meter.calls,
-        "retries": meter.retries,
-        "rate_limited": meter.rate_limited,
-        "error": str(run.stopped) if run.stopped else None,
-    }
-    yield pa.Table.from_pylist([row], schema=RUNS)
-    tables = [_table_row(run.run_id, outcome) for outcome in outcomes.values()]
-    yield dlt.mark.with_table_name(
-        pa.Table.from_pylist(tables, schema=RUN_TABLES), "_hs_run_tables"
-    )
-
-
-def _table_row(run_id: str, outcome: TableOutcome) -> Mapping[str, Any]:
-    return {"run_id": run_id} | {
-        name: getattr(outcome, name) for name in RUN_TABLES.names if name != "run_id"
-    }
+    known = dlt.current.source_schema().tables
+    for name, columns in COLUMNS.items():
+        if not known.get(name, {}).get("columns", {}).get("status"):
+            yield dlt.mark.with_table_name(columns.empty_table(), name)
 
 
 def run_status(run: Run) -> tuple[RunStatus, int]:

@@ -16,6 +16,7 @@ from destinations.warehouse import (
 )
 from pipelines.quicker_dlt import keep_schemas
 from pipelines.report import chain
+from pipelines.runlog import RunLog
 from pipelines.signals import hurrying
 from pipelines.stored import check_naming, hubspot_pipeline
 from pipelines.workdir import working_folder
@@ -26,29 +27,35 @@ from sources.hubspot.errors import ConfigError, HubSpotError
 
 @contextmanager
 def opened(
-    destination: str, dataset: str, collector: Collector, config: HubSpotConfig | None
+    log: RunLog, collector: Collector, config: HubSpotConfig | None
 ) -> Iterator[tuple[Pipeline, Run]]:
     """Open warehouse and portal for one run, which is the only one that writes the dataset.
+
+    Whatever ends it, `log` tells the warehouse, or keeps it where that cannot be told.
 
     Raises:
         HubSpotError: settings, token, portal or destination fail, or another run is at work.
     """
     with (
         hurrying(interrupt),
+        log.recording(),
         working_folder() as folder,
-        hubspot_pipeline(folder, destination, dataset, collector) as pipeline,
+        hubspot_pipeline(folder, log.destination, log.dataset, collector) as pipeline,
     ):
         keep_schemas(pipeline)
-        run = open_run(config)
-        run.folder = str(folder)
-        try:
-            with hurrying(run.client.abort), exclusive(pipeline), open_destination(pipeline):
-                _restore(pipeline, destination, dataset)
-                check_naming(pipeline)
-                run.strip_nul = not keeps_nul(destination)
-                yield pipeline, run
-        finally:
-            run.close()
+        log.at(pipeline)
+        with exclusive(pipeline), open_destination(pipeline), log.writing(pipeline):
+            run = open_run(config)
+            run.folder = str(folder)
+            try:
+                with hurrying(run.client.abort):
+                    log.attach(run)
+                    _restore(pipeline, log.destination, log.dataset)
+                    check_naming(pipeline)
+                    run.strip_nul = not keeps_nul(log.destination)
+                    yield pipeline, run
+            finally:
+                run.close()
 
 
 def _restore(pipeline: Pipeline, destination: str, dataset: str) -> None:

@@ -14,8 +14,8 @@ from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import exclusive
 from destinations.warehouse import open_destination
+from pipelines.freshness import to_age
 from pipelines.report import RunReport, Section
-from pipelines.status import to_age
 from pipelines.stored import dataset_of, hubspot_pipeline, restore, source_state, stored_pipeline
 from pipelines.workdir import working_folder
 from sources.hubspot.catalog import STANDARD

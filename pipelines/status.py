@@ -1,17 +1,28 @@
-"""What the warehouse says of itself: the last runs, and rows and freshness of every table."""
+"""What the warehouse says of itself: the last runs, and rows and freshness of every table.
+
+Runs that could not tell the warehouse how they ended come from this machine (`local_runs`).
+"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from destinations.readers import Reader, open_reader
+from destinations.lock import is_held, place_of
+from destinations.readers import Reader, client_of, open_reader
+from destinations.warehouse import explained
+from pipelines import local_runs
+from pipelines.freshness import stale, to_age, too_old
 from pipelines.report import RunReport, Section
-from sources.hubspot.errors import ConfigError
+from pipelines.run_rows import KILLED, from_text
+from sources.hubspot.errors import ConfigError, HubSpotError
 
 _RUNS = "SELECT * FROM _hs_runs ORDER BY started_at DESC"
 _TABLES = (
     "SELECT * FROM (SELECT t.*, r.started_at,"
     " max(t.watermark_after) OVER (PARTITION BY t.table_name) AS fresh_at,"
+    " max(CASE WHEN t.status = 'ok' AND r.command <> 'verify' THEN r.started_at END)"
+    " OVER (PARTITION BY t.table_name) AS loaded_at,"
     " row_number() OVER (PARTITION BY t.table_name ORDER BY r.started_at DESC) AS age"
     " FROM _hs_run_tables t JOIN _hs_runs r ON r.run_id = t.run_id) x WHERE age = 1"
     " ORDER BY table_name"
@@ -23,55 +34,111 @@ _COLUMNS = (
 )
 
 RUN_COLUMNS = (
-    *("started_at", "age", "command", "status", "seconds", "calls", "rate_limited", "error"),
+    *("started_at", "age", "command", "status", "seconds", "calls", "rate_limited", "where"),
+    "error",
 )
 LESS_THAN_RUNS = ("rate_limited", "started_at", "calls", "seconds")
 TABLE_COLUMNS = ("table", "live", "deleted", "fresh_at", "age", "last_run", "last_status", "error")
 LESS_THAN_TABLES = ("last_run", "fresh_at", "deleted", "last_status")
 
+Row = dict[str, Any]
 Count = tuple[int, int]
 """Live rows of a table, and those that are deleted in HubSpot."""
 
 
-def status(*, destination: str = "duckdb", dataset: str = "hubspot", runs: int = 5) -> RunReport:
+def status(
+    *,
+    destination: str = "duckdb",
+    dataset: str = "hubspot",
+    runs: int = 5,
+    max_age: timedelta | None = None,
+    objects: Sequence[str] = (),
+) -> RunReport:
     """Report the last runs and the state of every table they touched.
 
+    Args:
+        destination: where the dataset is.
+        dataset: its name.
+        runs: how many of the last ones are shown.
+        max_age: how long ago a table may have been loaded; an older one fails the report.
+        objects: tables that this is asked of; all that a sync has loaded or failed to where empty.
+
     Raises:
-        ConfigError: there is no such dataset, or no sync has been here.
+        ConfigError: there is no such dataset, or no sync has been here, nor tried to.
         WarehouseError: the destination does not answer.
     """
     report = RunReport("status", destination=destination, dataset=dataset)
-    with open_reader(destination, dataset) as reader:
-        last = _runs(reader, dataset)[:runs]
-        tables = _ask(reader, _TABLES)
-        counts = _counts(reader, [row["table_name"] for row in tables])
-    if last:
-        report.portal_id = last[0]["portal_id"]
-    now = report.started_at
-    rows = [_table_row(row, counts.get(row["table_name"]), now) for row in tables]
-    report.sections = [
-        Section(
-            "runs",
-            RUN_COLUMNS,
-            [_run_row(run, now) for run in last],
-            "Last runs",
-            droppable=LESS_THAN_RUNS,
-            below=("error",),
-        ),
-        _tables(rows),
-    ]
+    local = _local_runs(destination, dataset)
+    tables: list[Row] = []
+    try:
+        with open_reader(destination, dataset) as reader:
+            last = _known_runs(reader, destination, dataset)
+            tables = _ask(reader, _TABLES)
+            counts = _counts(reader, [row["table_name"] for row in tables])
+    except HubSpotError as error:
+        if not local:
+            raise
+        last = []
+        report.fail(error)
+    here = {run["run_id"] for run in local}  # the warehouse knows less of these
+    last = [*(run for run in last if run["run_id"] not in here), *local]
+    last.sort(key=lambda run: run["started_at"], reverse=True)
+    report.portal_id = next((run["portal_id"] for run in last if run["portal_id"]), None)
+    report.sections = [_runs(last[:runs], report.started_at)]
+    if not report.error:
+        rows = [_table_row(row, counts.get(row["table_name"]), report.started_at) for row in tables]
+        report.sections.append(_tables(rows))
+        if max_age is not None and (old := too_old(tables, report.started_at, max_age, objects)):
+            report.fail(stale(old))
     return report
 
 
-def _runs(reader: Reader, dataset: str) -> list[dict[str, Any]]:
-    """Return all runs, the last one first."""
+def _local_runs(destination: str, dataset: str) -> list[Row]:
+    """Return the runs that the warehouse was not told of."""
+    place = local_runs.unresolved(destination, dataset)
+    with suppress(HubSpotError), explained(destination):
+        place = place_of(client_of(destination, dataset))
+    return [from_text(run) | {"where": "this machine"} for run in local_runs.kept(place)]
+
+
+def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
+    """Return the runs that the warehouse knows, the last one first.
+
+    Raises:
+        ConfigError: it knows of none.
+    """
     try:
-        return _ask(reader, _RUNS)
+        runs = _ask(reader, _RUNS)
     except ConfigError as error:
         raise ConfigError(
             f"No sync has been in dataset {dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
         ) from error
+    going_on = [run for run in runs if run["status"] == "running"]
+    for run in runs:
+        run["where"] = "warehouse"
+    if going_on:
+        held = is_held(client_of(destination, dataset))
+        for run in going_on if held else ():
+            run["error"] = "At work now."
+        for run in going_on if held is False else ():
+            run["status"], run["error"] = "killed", KILLED
+        for run in going_on if held is None else ():
+            run["error"] = "At work now, or killed: this destination does not tell."
+    return runs
+
+
+def _runs(last: Sequence[Row], now: datetime) -> Section:
+    rows = [_run_row(run, now) for run in last]
+    return Section(
+        "runs",
+        RUN_COLUMNS,
+        rows,
+        "Last runs",
+        [tuple("" if value == "warehouse" else value for value in row) for row in rows],
+        droppable=LESS_THAN_RUNS,
+        below=("error",),
+    )
 
 
 def _tables(rows: list[Sequence[Any]]) -> Section:
@@ -95,7 +162,7 @@ def _brief(row: Sequence[Any]) -> Sequence[Any]:
     return tuple("" if value == "ok" else value for value in row)
 
 
-def _ask(reader: Reader, sql: str) -> list[dict[str, Any]]:
+def _ask(reader: Reader, sql: str) -> list[Row]:
     answer = reader.ask(sql)
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
@@ -131,7 +198,7 @@ def _count(table: str, *, deletes: bool) -> str:
     return f"SELECT '{table}', count(*) - {dead}, {dead} FROM \"{table}\""  # noqa: S608 - our name
 
 
-def _run_row(run: dict[str, Any], now: datetime) -> Sequence[Any]:
+def _run_row(run: Row, now: datetime) -> Sequence[Any]:
     ended = run["ended_at"]
     seconds = round((ended - run["started_at"]).total_seconds(), 1) if ended else None
     return (
@@ -142,11 +209,12 @@ def _run_row(run: dict[str, Any], now: datetime) -> Sequence[Any]:
         seconds,
         run["calls"],
         run["rate_limited"],
+        run["where"],
         run["error"],
     )
 
 
-def _table_row(row: dict[str, Any], count: Count | None, now: datetime) -> Sequence[Any]:
+def _table_row(row: Row, count: Count | None, now: datetime) -> Sequence[Any]:
     fresh_at = row["fresh_at"]
     age = to_age(now - fresh_at.astimezone(UTC)) if fresh_at else None
     return (
@@ -158,14 +226,3 @@ def _table_row(row: dict[str, Any], count: Count | None, now: datetime) -> Seque
         row["status"],
         row["error"],
     )
-
-
-def to_age(span: timedelta) -> str:
-    """Write how long ago something was as people say it: `3 min ago`, `5 h ago`, `2 days ago`."""
-    minutes = max(0, span.total_seconds()) / 60
-    if minutes < 1:
-        return "now"
-    if minutes < 120:  # noqa: PLR2004 - two hours
-        return f"{int(minutes)} min ago"
-    hours = minutes / 60
-    return f"{int(hours)} h ago" if hours < 48 else f"{int(hours / 24)} days ago"  # noqa: PLR2004

@@ -6,27 +6,28 @@ only one there is: each run begins in an empty working directory and restores it
 a killed run, or another machine, goes on exactly where the last complete load ended.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dlt.common.runtime.collector_base import Collector
-from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
+from destinations.failures import first_line
 from pipelines.copy import WarehouseCopy
+from pipelines.outcomes import Loaded, kept
 from pipelines.progress import RunCollector
 from pipelines.pulse import Source
 from pipelines.purge import clean_up
 from pipelines.report import RunReport, Section
-from pipelines.runlog import run_log, run_status
+from pipelines.run_rows import prune
+from pipelines.runlog import RunLog, end_of_load, run_status
 from pipelines.session import opened
 from pipelines.stored import dataset_of
 from pipelines.verify import VerifyOptions, compare
 from sources.hubspot import Run, hubspot
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import LIVE, SchemaChange
+from sources.hubspot.reference_tables import COLUMNS as REFERENCE_TABLES
 from sources.hubspot.refused import refusals_of, summary
 
 
@@ -70,20 +71,35 @@ def sync(
     Raises:
         HubSpotError: nothing could be begun: settings, token, portal or destination.
     """
-    began = time.monotonic()
+    log, loaded = RunLog(command, options.destination, options.dataset), Loaded()
+    report = RunReport(command, destination=options.destination, dataset=options.dataset)
     if isinstance(collector, RunCollector):
         collector.draw()
-    with opened(options.destination, options.dataset, collector, config) as (pipeline, run):
+    with opened(log, collector, config) as (pipeline, run):
         _configure(run, options, collector)
-        started_at = run.now()
-        error = _load_all(run, options, pipeline, command)
-        report = _report(run, options, command, error, 0.0)
-        report.dataset = dataset_of(pipeline)
-        if options.verify and not error and not run.stopped:
+        as_of, report.dataset = run.now(), dataset_of(pipeline)
+        ending = _load_all(run, options, pipeline, log, loaded) or run.stopped
+        _conclude(report, run, ending)
+        if options.verify and not ending:
             verified = VerifyOptions(options.objects, options.destination, options.dataset)
-            compare(report, verified, pipeline, run, collector, as_of=started_at)
-    report.seconds = time.monotonic() - began
+            try:
+                compare(report, verified, pipeline, run, collector, as_of=as_of)
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the report tells it
+                ending = report.fail(error).cause
+            loaded.note(run)
+        _count(report, run, loaded, ending)
+        if not ending:
+            _prune(report, pipeline, run)
+        log.end(report)
     return report
+
+
+def _prune(report: RunReport, pipeline: Pipeline, run: Run) -> None:
+    """Delete old rows of the run log; that this fails is no failure of the sync."""
+    try:
+        prune(pipeline, run)
+    except Exception as error:  # noqa: BLE001 - the report tells it
+        report.warnings.append(f"Old rows of the run log were not deleted: {first_line(error)}")
 
 
 def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
@@ -111,16 +127,16 @@ def watched(run: Run) -> Source:
 
 
 def _load_all(
-    run: Run, options: SyncOptions, pipeline: Pipeline, command: str
-) -> PipelineStepFailed | HubSpotError | None:
+    run: Run, options: SyncOptions, pipeline: Pipeline, log: RunLog, loaded: Loaded
+) -> BaseException | None:
     """Extract, normalize and load until no table has anything left; return what ended it early.
 
     A table that then does not hold as many live rows as HubSpot counts records is looked into by
     one more load.
     """
-    started_at = run.now()
     compared: set[str] = set()
     while True:
+        done = len(pipeline.list_completed_load_packages())
         try:
             with WarehouseCopy(pipeline) as run.copy:
                 source = hubspot(
@@ -129,18 +145,24 @@ def _load_all(
                     run=run,
                     hard_delete=options.hard_delete,
                 )
-                source.resources.add(run_log(run, command, started_at))
+                log.begin()
+                source.resources.add(end_of_load(run))
                 pipeline.run(source)
+                loaded.note(run)
                 # while the copy is open, for DuckDB writes its file anew with the last connection
-                told_late = clean_up(pipeline, run, hard_delete=options.hard_delete)
+                clean_up(pipeline, run, hard_delete=options.hard_delete)
                 if not run.stopped and not run.unfinished:
                     _look_for_gaps(run, pipeline, compared)
             run.unfinished |= run.gaps.keys()
-        except (PipelineStepFailed, HubSpotError) as error:
+            loaded.note(run)
+            log.save(loaded)
+        except (Exception, KeyboardInterrupt) as error:
             if run.loads == 0:
                 raise  # nothing was begun
+            if len(pipeline.list_completed_load_packages()) > done:
+                loaded.note(run)
             return error
-        if run.stopped or not (run.unfinished or told_late):
+        if run.stopped or not run.unfinished:
             return None
 
 
@@ -161,22 +183,12 @@ def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     compared.update(run.gaps)
 
 
-def _report(
-    run: Run,
-    options: SyncOptions,
-    command: str,
-    error: PipelineStepFailed | HubSpotError | None,
-    seconds: float,
-) -> RunReport:
-    report = RunReport(command, destination=options.destination, dataset=options.dataset)
+def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None:
+    """Tell how the loads ended, what was noted of tables, and what became of properties."""
     report.status, report.exit_code = run_status(run)
-    if ending := error or run.stopped:
+    if ending:
         report.fail(ending)
-    meter = run.client.meter
-    report.run_id, report.portal_id = run.run_id, run.account.portal_id
-    report.tables, report.seconds = run.collect(), seconds
-    report.calls, report.retries = meter.calls, meter.retries
-    report.rate_limited = meter.rate_limited
+    report.portal_id = run.account.portal_id
     if run.schema_changes:
         report.sections.append(schema_changes(run.schema_changes))
     outcomes = run.outcomes.values()
@@ -187,7 +199,23 @@ def _report(
         if outcome.status != "skipped"
     ]
     report.warnings += summary(refusals_of(outcomes))
-    return report
+
+
+def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | None) -> None:
+    """Tell what was asked of HubSpot, and what of it is in the warehouse now."""
+    meter = run.client.meter
+    report.calls, report.retries = meter.calls, meter.retries
+    report.rate_limited = meter.rate_limited
+    if ending is not run.stopped and report.status == "failed":
+        lost = f"Not loaded: {report.error}"
+        report.tables = loaded.settle(run, "failed", exit_code=report.exit_code, message=lost)
+    else:
+        report.tables = loaded.settle(run, "interrupted")
+    if ending:
+        report.error = f"{report.error} {kept(report.tables)}"
+    objects = [one for name, one in report.tables.items() if name not in REFERENCE_TABLES]
+    if not ending and all(outcome.status == "skipped" for outcome in objects):
+        report.warnings.append("No record was read: every object type was skipped.")
 
 
 def schema_changes(changes: Sequence[SchemaChange]) -> Section:

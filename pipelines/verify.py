@@ -15,10 +15,11 @@ from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
 from pipelines.copy import WarehouseCopy
+from pipelines.outcomes import Loaded
 from pipelines.progress import RunCollector
 from pipelines.purge import clean_up
 from pipelines.report import RunReport
-from pipelines.runlog import run_log
+from pipelines.runlog import RunLog, end_of_load
 from pipelines.session import opened
 from pipelines.stored import dataset_of, source_state
 from pipelines.verifications import Result, tell, verification_rows
@@ -94,16 +95,16 @@ def verify(
     Raises:
         HubSpotError: nothing could be begun: settings, token, portal or destination.
     """
-    began = time.monotonic()
+    log = RunLog("verify", options.destination, options.dataset)
     report = RunReport("verify", destination=options.destination, dataset=options.dataset)
-    with opened(options.destination, options.dataset, collector, config) as (pipeline, run):
+    with opened(log, collector, config) as (pipeline, run):
         report.dataset = dataset_of(pipeline)
+        log.begin()
         compare(report, options, pipeline, run, collector, as_of=run.now())
         meter = run.client.meter
-        report.run_id, report.portal_id = run.run_id, run.account.portal_id
-        report.calls, report.retries = meter.calls, meter.retries
-        report.rate_limited = meter.rate_limited
-    report.seconds = time.monotonic() - began
+        report.portal_id, report.calls = run.account.portal_id, meter.calls
+        report.retries, report.rate_limited = meter.retries, meter.rate_limited
+        log.end(report, Loaded.all_of(run).settle(run, "interrupted"))
     return report
 
 
@@ -144,7 +145,7 @@ def compare(
             for name, again in _gather(run, _checks_again(judge, scope, results)).items():
                 results[name].error, results[name].left = again.error, again.left
                 results[name].calls += again.calls
-    _record(pipeline, run, scope, results, report.command, as_of)
+    _record(pipeline, run, scope, results, as_of)
     calls = run.client.meter.calls - before
     tell(report, list(results.values()), expected, calls, repaired=options.repair)
 
@@ -245,7 +246,6 @@ def _record(
     run: Run,
     scope: Scope,
     results: Mapping[str, Result],
-    command: str,
     as_of: datetime,
 ) -> None:
     """Load a row per table that was compared, beside the run's own."""
@@ -256,6 +256,6 @@ def _record(
             outcome.note(f"{len(result.left):,} differ between portal and warehouse.")
     run.unfinished = set()
     source = _source(run, scope)
-    source.resources.add(run_log(run, command, as_of))
+    source.resources.add(end_of_load(run))
     source.resources.add(verification_rows(run, list(results.values()), as_of))
     pipeline.run(source)

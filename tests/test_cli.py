@@ -29,7 +29,7 @@ PROGRAM = "from pipelines.cli import main; main()"
 OBJECTS = "contacts,companies"
 SECRET = "pat-na1-11112222-3333-4444-5555-666677778888"  # noqa: S105 - no portal's
 TOTALS = {"rows", "tombstones", "calls", "retries", "rate_limited", "seconds"}
-TABLE_MEMBERS = TOTALS | {"way_in", "status", "watermark", "error", "messages"}
+TABLE_MEMBERS = TOTALS | {"rows_read", "way_in", "status", "watermark", "error", "messages"}
 
 
 @dataclass

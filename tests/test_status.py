@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.freshness import to_age
 from pipelines.report import RunReport
-from pipelines.status import status, to_age
+from pipelines.status import status
 from sources.hubspot.errors import ConfigError
 
 FILE = "runs.duckdb"

@@ -27,6 +27,7 @@ _LEAST = {
     "max_attempts": 1,
     "lookback_minutes": 0,
     "sweep_at_once_calls": 0,
+    "run_log_days": 0,
 }
 BACKFILLS = ("list", "export", "auto")
 _POSITIVE = (
@@ -85,6 +86,8 @@ class HubSpotConfig(BaseConfiguration):
     """How long an export may take before its table is listed instead."""
     pairs: list[str] | None = None
     """Pairs of object types to link beside the default ones, as `from:to`."""
+    run_log_days: int = 90
+    """Days after which rows of `_hs_runs` and its like are deleted; 0 keeps them for ever."""
     sensitive: bool = False
     """Whether to read properties with sensitive data, which takes scopes of their own."""
 

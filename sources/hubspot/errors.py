@@ -12,6 +12,7 @@
     |- UnavailableError       retry    6    5xx, 477, time-out, connection
     |- WarehouseError         retry    6    the destination cannot be reached or refuses to write
     `- VerificationError      stop     8    warehouse and portal disagree
+       `- StaleError          stop     8    a table is older than it may be
 
 Each class mixes in dlt's terminal or transient marker, so dlt and schedulers decide the same way.
 """
@@ -141,6 +142,12 @@ class VerificationError(HubSpotError, TerminalException):
 
     exit_code = 8
     name = "verification"
+
+
+class StaleError(VerificationError):
+    """A table was not loaded within the age that it may have."""
+
+    name = "stale"
 
 
 def is_absent(error: HubSpotError) -> bool:

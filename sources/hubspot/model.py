@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 Kind = Literal["text", "double", "bool", "date", "timestamp"]
 WayIn = Literal["backfill", "export", "increment", "listing", "repair", "whole", "none"]
-Status = Literal["ok", "skipped", "failed"]
+Status = Literal["ok", "skipped", "failed", "interrupted", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,8 @@ class TableOutcome:
     status: Status = "ok"
     rows: int = 0
     tombstones: int = 0
+    rows_read: int = 0
+    """Rows and tombstones read from HubSpot, whether or not their load completed."""
     calls: int = 0
     retries: int = 0
     rate_limited: int = 0

@@ -1,0 +1,117 @@
+"""Runs that the warehouse could not be told of: a small file of this user's on this machine.
+
+It holds the newest runs, one JSON object a line, and no secret. The next run that opens the
+warehouse moves its lines into `_hs_runs`. Where no folder can be written nothing is kept: the run
+has already told its error.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from platformdirs import user_state_path
+
+MOST_RUNS = 200  # of all datasets; the oldest go first
+LONGEST_ERROR = 2_000  # characters of one run's error, so that the file stays below half a megabyte
+_FILE = "runs.jsonl"
+_LOCK_SECONDS = 5
+_READ_ONLY_FOR_OTHERS = 0o600
+
+Entry = Mapping[str, Any]
+
+
+def unresolved(destination: str, dataset: str) -> str:
+    """Return the place of a dataset whose settings do not tell where it is."""
+    return f"dataset {dataset} of {destination}"
+
+
+def keep(place: str, entry: Entry) -> bool:
+    """Keep a run of a place; return whether any folder could be written.
+
+    Args:
+        place: the dataset and where it is, without secrets.
+        entry: the row of `_hs_runs`, instants as ISO text.
+    """
+    line: dict[str, Any] = {"place": place, **entry}
+    line["error"] = (entry.get("error") or "")[:LONGEST_ERROR] or None
+    for file in _files():
+        with suppress(OSError, Timeout, RuntimeError), _locked(file):
+            _write(file, [*_read(file), line][-MOST_RUNS:])
+            return True
+    return False
+
+
+def kept(place: str) -> list[dict[str, Any]]:
+    """Return the runs of a place, the oldest first."""
+    lines = [line for file in _files() for line in _read(file) if line.get("place") == place]
+    return [{name: line[name] for name in line if name != "place"} for line in lines]
+
+
+def drop(place: str, run_ids: Sequence[str]) -> None:
+    """Take runs of a place away: the warehouse has them now."""
+    gone = {(place, run_id) for run_id in run_ids}
+    for file in _files():
+        if not gone or not file.exists():
+            continue
+        with suppress(OSError, Timeout, RuntimeError), _locked(file):
+            lines = _read(file)
+            left = [line for line in lines if (line.get("place"), line.get("run_id")) not in gone]
+            if len(left) < len(lines):
+                _write(file, left)
+
+
+def _files() -> list[Path]:
+    """Name the file in the user's folder for such, and the one that stands in where it fails."""
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    stand_in = Path(tempfile.gettempdir()) / f"hubspot-elt-{user}".rstrip("-") / _FILE
+    with suppress(OSError, RuntimeError):  # nobody's home is known
+        return [user_state_path("hubspot-elt", appauthor=False) / _FILE, stand_in]
+    return [stand_in]
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _is_ours(file.parent):
+        raise PermissionError(file.parent)
+    with FileLock(file.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=_READ_ONLY_FOR_OTHERS):
+        yield
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is this user's: what others put into theirs is not believed."""
+    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    """Return the lines that are objects; a damaged one is left out."""
+    try:
+        if file.is_symlink() or not _is_ours(file.parent):
+            return []
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    found = []
+    for line in text.splitlines():
+        with suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                found.append(value)
+    return found
+
+
+def _write(file: Path, lines: Sequence[Entry]) -> None:
+    """Put a new file in the place of the old one, readable for its owner alone."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=_FILE)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

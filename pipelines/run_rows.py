@@ -1,0 +1,194 @@
+"""The tables `_hs_runs` and `_hs_run_tables` in SQL: made, written, and cut to the last days."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+from dlt.common.schema.utils import new_table
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.pipeline.pipeline import Pipeline
+
+from pipelines.stored import exists
+from pipelines.verifications import TABLE as VERIFICATIONS
+from sources.hubspot import Run
+from sources.hubspot.model import TableOutcome
+from sources.hubspot.reading import batches
+
+RUNS, RUN_TABLES = "_hs_runs", "_hs_run_tables"
+KILLED = "The process ended without a word: it was killed, or the machine went down."
+IDS_AT_ONCE = 500
+ROWS_AT_ONCE = 50  # that one INSERT brings: some databases take no more than 2,100 parameters
+
+_OK = "WHERE t.status = 'ok'"
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+COLUMNS: dict[str, pa.Schema] = {
+    RUNS: pa.schema(
+        [
+            pa.field("run_id", pa.string(), nullable=False),
+            pa.field("portal_id", pa.int64()),
+            pa.field("command", pa.string()),
+            pa.field("started_at", _TIMESTAMP),
+            pa.field("ended_at", _TIMESTAMP),
+            pa.field("status", pa.string()),
+            pa.field("exit_code", pa.int64()),
+            pa.field("calls", pa.int64()),
+            pa.field("retries", pa.int64()),
+            pa.field("rate_limited", pa.int64()),
+            pa.field("error", pa.string()),
+        ]
+    ),
+    RUN_TABLES: pa.schema(
+        [
+            pa.field("run_id", pa.string(), nullable=False),
+            pa.field("table_name", pa.string(), nullable=False),
+            pa.field("way_in", pa.string()),
+            pa.field("status", pa.string()),
+            pa.field("rows", pa.int64()),
+            pa.field("tombstones", pa.int64()),
+            pa.field("calls", pa.int64()),
+            pa.field("rate_limited", pa.int64()),
+            pa.field("watermark_before", _TIMESTAMP),
+            pa.field("watermark_after", _TIMESTAMP),
+            pa.field("error", pa.string()),
+        ]
+    ),
+}
+
+
+def is_there(pipeline: Pipeline) -> bool:
+    """Whether the warehouse has the table of runs; asking makes nothing."""
+    if not exists(pipeline):
+        return False
+    job = pipeline.destination_client()
+    if not isinstance(job, SqlJobClientBase):
+        return False
+    with job:
+        return job.sql_client.has_dataset() and bool(dict(job.get_storage_tables([RUNS]))[RUNS])
+
+
+def make_tables(pipeline: Pipeline) -> None:
+    """Make the dataset, the tables and the columns that are not there."""
+    schema = dlt.Schema("hubspot")
+    for name, columns in COLUMNS.items():
+        hints = [*py_arrow_to_table_schema_columns(columns).values()]
+        schema.update_table(new_table(name, columns=hints))
+    job = pipeline.destination_client()
+    if isinstance(job, SqlJobClientBase):
+        with type(job)(schema, job.config, job.capabilities) as client:  # type: ignore[arg-type]
+            if not client.is_storage_initialized():
+                client.initialize_storage()
+            # as dlt does before each load, but for the version of a schema that it does not know
+            client._execute_schema_update_sql(COLUMNS, store_schema=False)  # noqa: SLF001
+
+
+def tell_killed(client: SqlClientBase[Any]) -> None:
+    """Tell the end of runs that could not: nobody else holds the lock."""
+    runs, tables = (client.make_qualified_table_name(name) for name in (RUNS, RUN_TABLES))
+    client.execute_sql(
+        f"UPDATE {tables} SET status = 'interrupted' WHERE status = 'running'"  # noqa: S608
+    )
+    client.execute_sql(
+        f"UPDATE {runs} SET status = 'killed', error = %s WHERE status = 'running'",  # noqa: S608
+        KILLED,
+    )
+
+
+def from_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as it was before it became text on this machine."""
+    at = {name: row.get(name) for name in ("started_at", "ended_at")}
+    return {**row} | {name: datetime.fromisoformat(text) for name, text in at.items() if text}
+
+
+def delete(client: SqlClientBase[Any], table: str, run_ids: Sequence[str]) -> None:
+    """Delete the rows of runs from a table, by its name in SQL."""
+    for part in batches(list(run_ids), IDS_AT_ONCE):
+        marks = ", ".join(["%s"] * len(part))
+        client.execute_sql(f"DELETE FROM {table} WHERE run_id IN ({marks})", *part)  # noqa: S608
+
+
+def update(client: SqlClientBase[Any], row: Mapping[str, Any]) -> None:
+    """Change the row of a run to this one."""
+    names = [name for name in row if name != "run_id"]
+    told = ", ".join(f"{client.escape_column_name(name)} = %s" for name in names)
+    table = client.make_qualified_table_name(RUNS)
+    values = [row[name] for name in names]
+    client.execute_sql(f"UPDATE {table} SET {told} WHERE run_id = %s", *values, row["run_id"])  # noqa: S608
+
+
+def replace_tables(
+    client: SqlClientBase[Any], run_id: str, outcomes: Mapping[str, TableOutcome]
+) -> None:
+    """Put a run's rows in the place of those it has, in one transaction where there are any."""
+    names = [name for name in COLUMNS[RUN_TABLES].names if name != "run_id"]
+    rows = [
+        {"run_id": run_id} | {name: getattr(outcome, name) for name in names}
+        for outcome in outcomes.values()
+    ]
+    table = client.make_qualified_table_name(RUN_TABLES)
+    with client.begin_transaction() if client.capabilities.supports_transactions else nullcontext():
+        client.execute_sql(f"DELETE FROM {table} WHERE run_id = %s", run_id)  # noqa: S608
+        insert(client, RUN_TABLES, rows)
+
+
+def insert(client: SqlClientBase[Any], name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows to a table; a column that a row does not name is null."""
+    columns = COLUMNS[name].names
+    listed = ", ".join(map(client.escape_column_name, columns))
+    one = f"({', '.join(['%s'] * len(columns))})"
+    table = client.make_qualified_table_name(name)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        sql = f"INSERT INTO {table} ({listed}) VALUES {', '.join([one] * len(part))}"  # noqa: S608
+        client.execute_sql(sql, *(row.get(column) for row in part for column in columns))
+
+
+def prune(pipeline: Pipeline, run: Run) -> None:
+    """Delete rows from before `RUN_LOG_DAYS`; the newest of every table stays, and its newest `ok`.
+
+    So do the runs that these belong to.
+    """
+    since = run.now() - timedelta(days=run.config.run_log_days)
+    with pipeline.sql_client() as client:
+        runs, tables, verified = (
+            client.make_qualified_table_name(name) for name in (RUNS, RUN_TABLES, VERIFICATIONS)
+        )
+        found = client.execute_sql(f"SELECT run_id FROM {runs} WHERE started_at < %s", since)  # noqa: S608
+        old = {row[0] for row in found or ()}
+        if not old or not run.config.run_log_days:
+            return
+        of_run = f"{tables} t JOIN {runs} r ON r.run_id = t.run_id"
+        logs = {tables: [_newest(of_run, "started_at"), _newest(of_run, "started_at", _OK)]}
+        if VERIFICATIONS in pipeline.default_schema.tables:
+            logs[verified] = [_newest(f"{verified} t", "verified_at")]
+        staying = [_prune_log(client, log, old, newest) for log, newest in logs.items()]
+        delete(client, runs, sorted(old.difference(*staying)))
+
+
+def _newest(rows: str, at: str, where: str = "") -> str:
+    """Return SQL that names the last run of every table, and the table."""
+    return (
+        "SELECT run_id, table_name FROM (SELECT t.run_id, t.table_name, row_number() OVER"  # noqa: S608
+        f" (PARTITION BY t.table_name ORDER BY {at} DESC) AS age FROM {rows} {where}) x"
+        " WHERE age = 1"
+    )
+
+
+def _prune_log(
+    client: SqlClientBase[Any], log: str, old: set[str], newest: Sequence[str]
+) -> set[str]:
+    """Delete the rows of old runs but the newest ones; return the runs that rows stay of."""
+    last: dict[str, set[str]] = {}
+    for run_id, table in (row for sql in newest for row in client.execute_sql(sql) or ()):
+        if run_id in old:
+            last.setdefault(run_id, set()).add(table)
+    for run_id, names in last.items():
+        marks = ", ".join(["%s"] * len(names))
+        sql = f"DELETE FROM {log} WHERE run_id = %s AND table_name NOT IN ({marks})"  # noqa: S608
+        client.execute_sql(sql, run_id, *sorted(names))
+    delete(client, log, sorted(old - last.keys()))
+    return {*last}

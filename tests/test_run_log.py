@@ -1,0 +1,239 @@
+"""What a run says of itself: rows that are loaded, one duration, and a row however it ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import Warehouse
+
+from pipelines import local_runs
+from pipelines.status import status
+from sources.hubspot.errors import AuthError, WarehouseError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.store import Portal
+
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from pipelines.cli import main; main()"
+)
+RUNS = (
+    "SELECT command, status, exit_code, error, ended_at IS NULL FROM _hs_runs ORDER BY started_at"
+)
+TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'contacts'"
+
+
+@pytest.fixture
+def seeded(portal: Portal, server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    """A small portal, and the settings that point at it."""
+    portal.reset(SeedSpec(seed=3, contacts=2000, properties=5, odd_values=False))
+    monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", server.token)
+    return portal
+
+
+@contextmanager
+def syncing(*words: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start `sync` as its own process."""
+    command = [sys.executable, "-c", PROGRAM, "sync", "--json", *words]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
+def shown_runs() -> list[dict[str, Any]]:
+    """Return the runs that `status` shows, the last one first."""
+    section = status().sections[0]
+    return [dict(zip(section.columns, row, strict=True)) for row in section.rows]
+
+
+def wait_for_loads(process: "subprocess.Popen[str]", count: int) -> None:
+    """Wait until so many loads are written and the next one is being read."""
+    assert process.stderr is not None
+    steps = ["loading", "reading"] * count
+    for line in process.stderr:
+        if steps and json.loads(line).get("step") == steps[0]:
+            steps.pop(0)
+        if not steps:
+            return
+
+
+def pages(portal: Portal, table: str) -> int:
+    """Count the pages of a listing that were asked for."""
+    return sum("/objects/" in c.path and c.path.endswith(f"/{table}") for c in portal.journal)
+
+
+@pytest.mark.parametrize("loads", [0, 1])
+def test_interrupted_first_sync(
+    seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, loads: int
+) -> None:
+    """Rows and watermarks of completed loads alone are told; what was cut off is interrupted."""
+    seeded.settings.latency_ms = 100
+    monkeypatch.setenv("SOURCES__HUBSPOT__LOAD_ROWS", "300" if loads else "100000")
+    monkeypatch.setenv("SOURCES__HUBSPOT__CALLS_IN_FLIGHT", "1")
+    with syncing("--objects", "contacts,companies") as process:
+        if loads:
+            wait_for_loads(process, loads)
+        before = pages(seeded, "contacts")
+        while pages(seeded, "contacts") < before + 5 and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        report = json.loads(process.communicate(timeout=60)[0])
+    tables, there = report["tables"], warehouse.rows(TABLES)[0][0]
+    held = warehouse.rows("SELECT count(*) FROM contacts")[0][0] if there else 0
+    assert (process.returncode, report["status"]) == (130, "interrupted")
+    assert (tables["contacts"]["status"], tables["contacts"]["watermark"]) == ("interrupted", None)
+    assert tables["contacts"]["rows"] + tables["contacts"]["tombstones"] == held
+    assert (tables["account"]["status"], tables["account"]["rows"], held > 0) == (
+        ("ok", 1, True) if loads else ("interrupted", 0, False)
+    )
+    assert tables["account"]["rows_read"] == 1
+    kept = f"Loaded and kept: {held:,} rows of contacts" if held else "Nothing was loaded yet."
+    assert kept in report["error"]["message"]
+    (run,) = warehouse.rows(RUNS)
+    assert run == ("sync", "interrupted", 130, report["error"]["message"], False)
+    told = "SELECT status, rows + tombstones, watermark_after FROM _hs_run_tables"
+    assert warehouse.rows(f"{told} WHERE table_name = 'contacts'") == [("interrupted", held, None)]
+
+
+def test_failing_load(seeded: Portal, warehouse: Warehouse) -> None:
+    """Tables whose load the warehouse refused have failed, with no row and no watermark."""
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("CREATE SCHEMA hubspot; CREATE VIEW hubspot.companies AS SELECT 1 AS id")
+    report = warehouse.sync("contacts", "companies")
+    assert (report.status, report.exit_code) == ("failed", 6)
+    assert {outcome.status for outcome in report.tables.values()} == {"failed"}
+    assert (report.rows, report.tables["contacts"].watermark_after) == (0, None)
+    assert "Nothing was loaded yet." in str(report.error)
+    assert warehouse.rows(RUNS)[0][:3] == ("sync", "failed", 6)
+    assert set(warehouse.rows("SELECT status, rows FROM _hs_run_tables")) == {("failed", 0)}
+
+
+def test_one_duration(seeded: Portal, warehouse: Warehouse) -> None:
+    """The report and `_hs_runs` have the same start and the same length, verification included."""
+    report = warehouse.sync("companies", verify=True)
+    ((started_at, ended_at),) = warehouse.rows("SELECT started_at, ended_at FROM _hs_runs")
+    assert abs(started_at - report.started_at) < timedelta(milliseconds=1)
+    assert (ended_at - started_at).total_seconds() == pytest.approx(report.seconds, abs=0.001)
+    assert shown_runs()[0]["seconds"] == round(report.seconds, 1)
+
+
+def test_a_refused_token_is_noted(seeded: Portal, warehouse: Warehouse) -> None:
+    """A run that ends before any load has its row, in the warehouse where there is one."""
+    bad = warehouse.with_settings(access_token="pat-na1-00000000-0000-0000-0000-000000000000")  # noqa: S106
+    with pytest.raises(AuthError):
+        bad.sync("companies")
+    assert not warehouse.path.exists()  # a wrong setting makes no database
+    warehouse.sync("companies")
+    with pytest.raises(AuthError):
+        bad.sync("companies")
+    runs = warehouse.rows(RUNS)
+    assert [run[1:3] for run in runs] == [("failed", 3), ("ok", 0), ("failed", 3)]
+    assert "401" in runs[0][3]
+    assert "pat-na1" not in str(runs)
+
+
+def test_a_busy_database_is_noted_on_the_machine(seeded: Portal, warehouse: Warehouse) -> None:
+    """A run that finds the file in use is kept on the machine, for its owner alone, and shown."""
+    warehouse.sync("companies")
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(warehouse.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(WarehouseError):
+            warehouse.sync("companies")
+        busy = status()
+        holder.communicate(b"\n")
+    assert (busy.exit_code, [row[3] for row in busy.sections[0].rows]) == (6, ["failed"])
+    (file,) = Path(os.environ["XDG_STATE_HOME"]).rglob("runs.jsonl")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [(run["status"], run["where"]) for run in shown_runs()] == [
+        *(("failed", "this machine"), ("ok", "warehouse"))
+    ]
+    warehouse.sync("companies")
+    assert [run[1] for run in warehouse.rows(RUNS)] == ["ok", "failed", "ok"]
+    assert file.read_text() == ""
+
+
+def test_a_killed_run_is_told(
+    seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was killed is told as killed, before and after the next one."""
+    seeded.settings.latency_ms = 150
+    with syncing("--objects", "contacts") as process:
+        while not pages(seeded, "contacts") and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+    (run,) = shown_runs()
+    assert (run["status"], run["seconds"]) == ("killed", None)
+    assert "killed" in run["error"]
+    seeded.settings.latency_ms = 0
+    warehouse.sync("contacts")
+    assert [row[1:3] for row in warehouse.rows(RUNS)] == [("killed", None), ("ok", 0)]
+
+
+def test_rows_of_the_run_log_leave(seeded: Portal, warehouse: Warehouse) -> None:
+    """Rows older than `RUN_LOG_DAYS` go after a load; the newest of every table stays."""
+    warehouse.sync("companies")
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("USE hubspot")
+        for days, tables in (
+            (200, ("gone", "old")),
+            (150, ("gone",)),
+            (100, ("gone", "companies")),
+        ):
+            run = f"run {days}"
+            connection.execute(
+                "INSERT INTO _hs_runs (run_id, started_at, status)"
+                f" VALUES (?, now() - INTERVAL {days} DAY, 'ok')",
+                [run],
+            )
+            for table in tables:
+                values = [run, table, "failed" if days == 100 else "ok"]
+                connection.execute(
+                    "INSERT INTO _hs_run_tables (run_id, table_name, status) VALUES (?, ?, ?)",
+                    values,
+                )
+    old = "SELECT run_id, table_name FROM _hs_run_tables WHERE run_id LIKE 'run%' ORDER BY ALL"
+    warehouse.with_settings(run_log_days=0).sync("companies")
+    assert len(warehouse.rows(old)) == 5
+    warehouse.sync("companies")
+    assert warehouse.rows(old) == [("run 100", "gone"), ("run 150", "gone"), ("run 200", "old")]
+    assert warehouse.rows("SELECT count(*) FROM _hs_runs") == [(6,)]
+
+
+def test_the_local_log_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The newest runs stay, a damaged line harms nothing, and no writable folder is no error."""
+    for number in range(local_runs.MOST_RUNS + 5):
+        assert local_runs.keep("here", {"run_id": str(number), "error": "x" * 10_000})
+    (file,) = Path(os.environ["XDG_STATE_HOME"]).rglob("runs.jsonl")
+    with file.open("a") as stream:
+        stream.write("{damaged\n[]\n")
+    kept = local_runs.kept("here")
+    assert (kept[0]["run_id"], len(kept)) == ("5", local_runs.MOST_RUNS)
+    assert len(kept[0]["error"]) == local_runs.LONGEST_ERROR
+    assert local_runs.kept("elsewhere") == []
+    local_runs.drop("here", ["5"])
+    assert len(local_runs.kept("here")) == local_runs.MOST_RUNS - 1
+    blocked = tmp_path / "file"
+    blocked.touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    monkeypatch.setattr("tempfile.tempdir", str(blocked))
+    assert not local_runs.keep("here", {"run_id": "1"})
+    assert local_runs.kept("here") == []
