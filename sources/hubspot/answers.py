@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from sys import maxsize
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from .errors import (
     ConfigError,
     ContractError,
     DailyQuotaError,
+    ForeignResponseError,
     HubSpotError,
     NotFoundError,
     RateLimitedError,
@@ -33,7 +35,15 @@ E = TypeVar("E", bound=ResponseError)
 LONGEST_WAIT_SECONDS = 300.0  # a longer Retry-After ends the call
 _TEXT_LENGTH = 300
 _MIGRATING, _LOCKED, _TOO_MANY, _MALFORMED_TOKEN = 477, 423, 429, 530
+_TOO_LONG = 414
+_WITHOUT_BODY = {_TOO_LONG, _MALFORMED_TOKEN}  # what HubSpot's edge answers, too, in HTML
+_FOREIGN_ATTEMPTS = 3  # a firewall's page rarely passes by itself
 _TRANSIENT = {408, 425, _LOCKED, _TOO_MANY, _MIGRATING}
+_UNCONNECTED = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+)
 _BAD_URLS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
@@ -43,6 +53,9 @@ _CHECK_IT = (
     "Check SOURCES__HUBSPOT__ACCESS_TOKEN; the token is in HubSpot under Settings >"
     " Integrations > Service Keys (or Private Apps)."
 )
+_TITLE = re.compile(r"<title[^>]*>([^<]+)", re.IGNORECASE)
+_TITLE_LENGTH = 80
+_HOST = re.compile(r"https?://(?:[^/?#@]*@)?([\w.:-]+)", re.IGNORECASE)
 _SCOPE = re.compile(r"required '([^']+)' scope")
 
 
@@ -73,7 +86,9 @@ class CallFailedError(Exception):
         error: HubSpotError,
         *,
         wait_seconds: float = 0.0,
-        patience: int | None = None,
+        attempts: int | None = None,
+        at_first: int | None = None,
+        outage: bool = False,
         budget_wait: bool = False,
     ) -> None:
         """Keep what to raise in the end, and how to go on until then.
@@ -81,14 +96,29 @@ class CallFailedError(Exception):
         Args:
             error: what the caller gets if this was the last attempt.
             wait_seconds: shortest wait before the next attempt; 0 leaves it to the back-off.
-            patience: attempts that are worth it for this failure; None means as configured.
+            attempts: that are worth it for this failure; None means as configured.
+            at_first: attempts while no call has ever been answered, where the fault may be the
+                address; None where it cannot be.
+            outage: whether HubSpot itself was not reached, so that all calls may fail alike.
             budget_wait: whether every other thread must wait as well.
         """
         super().__init__(str(error))
         self.error = error
         self.wait_seconds = wait_seconds
-        self.patience = patience
+        self.attempts = attempts
+        self.at_first = at_first
+        self.outage = outage
         self.budget_wait = budget_wait
+
+    @property
+    def answered(self) -> bool:
+        """Whether HubSpot itself answered."""
+        return not (self.outage or isinstance(self.error, ForeignResponseError))
+
+    @property
+    def status(self) -> int | None:
+        """The status of the answer; None where none came."""
+        return self.error.status if isinstance(self.error, ResponseError) else None
 
 
 class _Body(dict[str, Any]):
@@ -107,6 +137,12 @@ class _Body(dict[str, Any]):
         """Return a member as one short line of text; empty where there is none."""
         value = self.get(name)
         return " ".join(value.split())[:_TEXT_LENGTH] if isinstance(value, str) else ""
+
+    @property
+    def is_hubspots(self) -> bool:
+        """Whether it has the form of HubSpot's errors, which no proxy or firewall sends."""
+        named = any(self.text(name) for name in ("message", "category", "correlationId"))
+        return named or self.get("status") == "error"
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -139,6 +175,9 @@ def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFai
     if answer.status == _MALFORMED_TOKEN or not (
         answer.status in _TRANSIENT or answer.status >= 500  # noqa: PLR2004 - server errors
     ):
+        redirect = answer.status < 400  # noqa: PLR2004 - which the token must not follow
+        if redirect or not (body.is_hubspots or answer.status in _WITHOUT_BODY):
+            return _foreign(answer, call)
         raise _final(answer, body, call)
     if answer.status == _TOO_MANY and _is_about_exports(body, call):
         raise _error(RateLimitedError, answer, body, call, "It is not sent again.")
@@ -152,7 +191,8 @@ def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFai
     if answer.status == _MIGRATING and wait is None:
         raise _error(UnavailableError, answer, body, call, "Run again in a few hours.")
     error = _error(UnavailableError, answer, body, call, "Run again later; nothing is lost.")
-    return CallFailedError(error, wait_seconds=wait or _least_wait(answer.status, attempt))
+    wait = wait or _least_wait(answer.status, attempt)
+    return CallFailedError(error, wait_seconds=wait, outage=answer.status != _LOCKED)
 
 
 def _is_about_exports(body: _Body, call: str) -> bool:
@@ -168,12 +208,42 @@ def undecodable(answer: Answer, call: str, reason: str) -> CallFailedError:
     try:
         msgspec.json.decode(answer.body)
     except ValueError:
+        if answer.body.lstrip()[:1] not in (b"{", b"["):
+            return _foreign(answer, call)
         remedy = f"Run again later; if it goes on, check {setting('base_url')}."
         found = f"a body that is no whole JSON ({reason})"
-        return CallFailedError(_error(UnavailableError, answer, body, call, remedy, found))
+        error = _error(UnavailableError, answer, body, call, remedy, found)
+        return CallFailedError(error, outage=True)
     remedy = "Please report this with the text of this message."
     found = f"an answer that is not as documented: {reason}"
-    return CallFailedError(_error(ContractError, answer, body, call, remedy, found), patience=2)
+    return CallFailedError(_error(ContractError, answer, body, call, remedy, found), attempts=2)
+
+
+def _foreign(answer: Answer, call: str) -> CallFailedError:
+    """Tell what an answer means that HubSpot did not write."""
+    remedy = f"Check the proxy, firewall or network login on the way, and {setting('base_url')}."
+    found = _redirect(answer) or _page(answer.body.decode("utf-8", "replace"))
+    error = ForeignResponseError(
+        f"Something between here and HubSpot answered {answer.status} to {call}: {found}.",
+        remedy=remedy,
+        status=answer.status,
+    )
+    if not answer.ok:
+        return CallFailedError(error, attempts=_FOREIGN_ATTEMPTS)
+    return CallFailedError(error, at_first=_FOREIGN_ATTEMPTS, outage=True)
+
+
+def _redirect(answer: Answer) -> str:
+    """Name the host that an answer leads to, without its path, which may hold a secret."""
+    found = _HOST.match(answer.headers.get("Location", ""))
+    return f"a redirect to {found[1]}" if found and not answer.ok else ""
+
+
+def _page(text: str) -> str:
+    """Tell what a body is that is not HubSpot's: its title, if it has one."""
+    if title := _TITLE.search(text):
+        return f'the page "{" ".join(title[1].split())[:_TITLE_LENGTH]}"'
+    return "something that is not HubSpot's" if text.strip() else "an empty body"
 
 
 def unreachable(
@@ -192,7 +262,10 @@ def unreachable(
     remedy = "Check the network" + (f" and {setting('base_url')}." if permanent else ".")
     found = " ".join(reason.split())[:_TEXT_LENGTH].rstrip(".")
     failed = UnavailableError(f"No whole answer to {call}: {found}.", remedy=remedy)
-    return CallFailedError(failed, patience=(3 if unknown else 1) if permanent else None)
+    if permanent and not unknown:
+        return CallFailedError(failed, attempts=1)
+    at_first = 3 if unknown else maxsize if isinstance(error, _UNCONNECTED) else None
+    return CallFailedError(failed, at_first=at_first, outage=True)
 
 
 def _reason(error: Exception) -> str:
@@ -219,8 +292,6 @@ def _final(answer: Answer, body: _Body, call: str) -> ResponseError:
     if answer.status == 404:  # noqa: PLR2004
         remedy = "The object type or the path does not exist in this portal."
         return _error(NotFoundError, answer, body, call, remedy)
-    if answer.status < 400:  # noqa: PLR2004 - a redirect, which the token must not follow
-        return _error(RequestRejectedError, answer, body, call, f"Check {setting('base_url')}.")
     return _error(RequestRejectedError, answer, body, call, "It is not sent again.")
 
 

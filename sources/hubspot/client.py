@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -19,10 +20,11 @@ from .auth import BearerAuth
 from .clock import PortalClock
 from .config import HubSpotConfig, check_config
 from .connection import NO_ANSWER, Connections
-from .errors import DailyQuotaError
+from .errors import DailyQuotaError, HubSpotError, ResponseError, UnavailableError
 from .limits import Budget, Limits
 from .meter import Meter
 from .paths import budget_of, path_of
+from .patience import LONGEST_WAIT_SECONDS, Health, Patience
 
 T = TypeVar("T")
 Params = Mapping[str, str | int]
@@ -32,14 +34,15 @@ CALLS = logging.getLogger("hubspot_elt.calls")
 
 _FIRST_WAIT_SECONDS = 0.5  # back-off: doubles with each attempt
 _LONGEST_BACK_OFF_SECONDS = 30.0
+_MOST_DOUBLINGS = 10
 
 
 class Client:
     """A portal, as a set of calls; safe to share between threads.
 
     Guarantees: a call is sent only when the portal's budgets allow it; it is sent again after any
-    failure that may pass (and only then), at most `max_attempts` times; no error, log line or
-    repr holds the token.
+    failure that may pass (and only then): at most `max_attempts` times while other calls get
+    through, for `patience_seconds` while none does; no error, log line or repr holds the token.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Client:
             timeout=config.timeout_seconds,
         )
         self._portal_clock = PortalClock(clock)
+        self.health = Health(config.patience_seconds, clock)
 
     def __repr__(self) -> str:
         return f"Client({self.config.base_url})"
@@ -155,12 +159,18 @@ class Client:
 
     def _read(self, call: "_Call", decode: Callable[[bytes], T]) -> T:
         """Attempt a call until it succeeds, fails for good or the patience ends."""
+        patience = Patience(self.health, call.path, self.config.max_attempts)
+
+        def before_wait(state: RetryCallState) -> None:
+            self.meter.add(retries=1)
+            self.health.warn(state.upcoming_sleep, _failed(state).status)
+
         retrying = Retrying(
             sleep=self.limits.wait,
             retry=retry_if_exception_type(CallFailedError),
-            stop=self._is_last,
-            wait=_back_off,
-            before_sleep=lambda _: self.meter.add(retries=1),
+            stop=lambda state: patience.ends_with(_failed(state)),
+            wait=lambda state: _back_off(state, in_outage=patience.in_outage),
+            before_sleep=before_wait,
             reraise=True,
         )
         try:
@@ -171,12 +181,33 @@ class Client:
             raise failed.error from failed.__cause__
         raise AssertionError("tenacity ended without a result")
 
-    def _is_last(self, state: RetryCallState) -> bool:
-        most = self.config.max_attempts
-        return state.attempt_number >= min(_failed(state).patience or most, most)
+    def _passes(self, call: "_Call") -> bool:
+        """Send a call that was answered before once more; tell whether it is answered again."""
+        try:
+            self._attempt(call, msgspec.json.decode, 1)
+        except (CallFailedError, HubSpotError):
+            return False
+        return True
 
     def _attempt(self, call: "_Call", decode: Callable[[bytes], T], number: int) -> T:
-        """Send a call once and decode the answer."""
+        """Send a call once and decode the answer; note whether HubSpot answered."""
+        sent_at = self._clock()
+        try:
+            result = self._ask(call, decode, number)
+        except CallFailedError as failed:
+            if failed.answered:
+                self.health.note_answer(call.path, partial(self._passes, call))
+            elif failed.outage:
+                self.health.note_failure(sent_at)
+            raise
+        except ResponseError as error:
+            if error.status is not None and not isinstance(error, UnavailableError):
+                self.health.note_answer(call.path, partial(self._passes, call))
+            raise
+        self.health.note_answer(call.path, partial(self._passes, call))
+        return result
+
+    def _ask(self, call: "_Call", decode: Callable[[bytes], T], number: int) -> T:
         answer = self._send(call)
         try:
             failed = failure(answer, str(call), attempt=number, search=call.budget == "search")
@@ -248,10 +279,11 @@ def _failed(state: RetryCallState) -> CallFailedError:
     return error
 
 
-def _back_off(state: RetryCallState) -> float:
+def _back_off(state: RetryCallState, *, in_outage: bool) -> float:
     """Return the seconds before the next attempt: HubSpot's wish, or doubling, with jitter."""
     wished = _failed(state).wait_seconds
     if wished:
         return wished + random.uniform(0, min(1.0, wished / 10))
-    doubled = _FIRST_WAIT_SECONDS * 2.0 ** (state.attempt_number - 1)
-    return random.uniform(0.5, 1.0) * min(_LONGEST_BACK_OFF_SECONDS, doubled)
+    longest = LONGEST_WAIT_SECONDS if in_outage else _LONGEST_BACK_OFF_SECONDS
+    doubled = _FIRST_WAIT_SECONDS * 2.0 ** min(state.attempt_number - 1, _MOST_DOUBLINGS)
+    return random.uniform(0.5, 1.0) * min(longest, doubled)

@@ -38,6 +38,7 @@ _POSITIVE = (
 _NUMBERS = dict.fromkeys(_POSITIVE, "a number above 0") | dict.fromkeys(
     ("sweep_hours", "links_hours"), "a number of 0 (every run) or more"
 )
+_NUMBERS["patience_seconds"] = "a number of 0 or more"
 _SHARES = ("budget_share", "sweep_share", "purge_share")
 _VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")
 
@@ -79,7 +80,9 @@ class HubSpotConfig(BaseConfiguration):
     timeout_seconds: float = 60
     """How long an answer may keep silent; HubSpot itself gives up after 100 seconds."""
     max_attempts: int = 6
-    """How often one call is tried before its failure counts."""
+    """How often a call is tried that alone fails, while others get through."""
+    patience_seconds: float = 180
+    """How long calls are tried while none gets through; 0 leaves it to the attempts."""
     backfill: str = "list"
     """How tables are read whole: `list`, `export`, or `auto` for what is cheaper."""
     export_wait_minutes: float = 60

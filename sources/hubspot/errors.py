@@ -10,6 +10,7 @@
     |- DailyQuotaError        stop     5    429 for the day; watermarks are kept
     |- RateLimitedError       retry    6    429 per interval, after the last wait
     |- UnavailableError       retry    6    5xx, 477, time-out, connection
+    |  `- ForeignResponseError retry   6    a firewall, proxy or login page answered, not HubSpot
     |- WarehouseError         retry    6    the destination cannot be reached or refuses to write
     `- VerificationError      stop     8    warehouse and portal disagree
        `- StaleError          stop     8    a table is older than it may be
@@ -128,6 +129,12 @@ class UnavailableError(ResponseError, TransientException):
 
     exit_code = 6
     name = "unavailable"
+
+
+class ForeignResponseError(UnavailableError):
+    """Something on the way to HubSpot answered: what HubSpot has, or allows, is not known."""
+
+    name = "foreign_response"
 
 
 class WarehouseError(HubSpotError, TransientException):

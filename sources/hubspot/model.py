@@ -1,5 +1,6 @@
 """The nouns: object types, columns, pages and outcomes, as plain data."""
 
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -167,11 +168,15 @@ class TableOutcome:
         return " ".join(self.messages) or None
 
     def note(self, text: str) -> None:
-        """Keep a message beside those that are there already, each text once."""
-        if text not in self.messages:
+        """Keep a message beside those that are there already, each text once.
+
+        HubSpot gives every answer a correlation id of its own, which makes no other message.
+        """
+        if _CORRELATION.sub("", text) not in {_CORRELATION.sub("", m) for m in self.messages}:
             self.messages.append(text)
 
 
+_CORRELATION = re.compile(r" \(correlation id [^)]*\)")
 LIVE = "_hs_deleted_at IS NULL"
 """Rows of an object table whose records live, as a condition in SQL."""
 

@@ -157,6 +157,7 @@ class Run:
 
     def __post_init__(self) -> None:
         """Make the pools of threads, which start with their first call; nothing is sent yet."""
+        self._log, self.client.health.tell = self.client.health.tell, self.say
         self._pools = {
             lane: ThreadPoolExecutor(threads or self.config.calls_in_flight, f"hubspot-{lane}")
             for lane, threads in LANES.items()
@@ -167,6 +168,10 @@ class Run:
         self._tables: list[str] = []
         self._live: dict[str, int] | None = None
         self._extents: dict[str, Future[tuple[int | None, int | None]]] = {}
+
+    def say(self, text: str) -> None:
+        """Show a message on progress; in the log where nobody displays any."""
+        (self.on_message or self._log)(text)
 
     def begin_load(self, tables: Sequence[str]) -> None:
         """Begin the next load: all tables in the first, those left unfinished in the others."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -115,6 +116,8 @@ class Exchange:
             return None
         self.kind = "fault"
         body = fault.body.encode() if isinstance(fault.body, str) else fault.body
+        if body is None and fault.status >= HTTPStatus.BAD_REQUEST:
+            body = errors.of_status(fault.status).body()
         kind = {"Content-Type": "text/html"} if isinstance(fault.body, str) else {}
         return Reply(body, fault.status, {**kind, **fault.headers})
 

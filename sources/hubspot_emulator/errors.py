@@ -6,6 +6,16 @@ from typing import Any
 
 SCOPES_LINK = "https://developers.hubspot.com/scopes"
 
+_CATEGORIES = {
+    400: "VALIDATION_ERROR",
+    401: "INVALID_AUTHENTICATION",
+    403: "MISSING_SCOPES",
+    404: "OBJECT_NOT_FOUND",
+    409: "CONFLICT",
+    423: "LOCKED",
+    429: "RATE_LIMITS",
+}
+
 
 @dataclass
 class ApiError(Exception):
@@ -75,6 +85,11 @@ def expired(seconds: int, expired_at: str) -> ApiError:
     message = f"The OAuth token used to make this call expired {seconds} second(s) ago."
     details = {"context": {"expire time": [expired_at]}}
     return ApiError(401, "EXPIRED_AUTHENTICATION", message, details)
+
+
+def of_status(status: int) -> ApiError:
+    """Return an error of any status, in HubSpot's form."""
+    return ApiError(status, _CATEGORIES.get(status, "ERROR"), f"An error of status {status}")
 
 
 def batch_error(category: str, message: str, context: dict[str, list[str]]) -> dict[str, Any]:

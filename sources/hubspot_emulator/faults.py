@@ -55,11 +55,11 @@ class Rule:
 class Fault(Rule):
     """A rule with what goes wrong.
 
-    `status` answers at once with `headers` and `body` (text, or an object sent as JSON);
-    `delay_ms` waits first; `rewrite` changes the JSON of the answer: a function of it, or values by
-    JSON pointer (`{"/results/0/id": null}`); `truncate` sends a well-formed answer whose JSON stops
-    half-way; `disconnect` closes the connection in the middle of the body, `reset` breaks it there
-    with a TCP reset.
+    `status` answers at once with `headers` and `body`: text sent as HTML, an object sent as JSON,
+    HubSpot's own form of an error where None; `delay_ms` waits first; `rewrite` changes the JSON of
+    the answer: a function of it, or values by JSON pointer (`{"/results/0/id": null}`); `truncate`
+    sends a well-formed answer whose JSON stops half-way; `disconnect` closes the connection in the
+    middle of the body, `reset` breaks it there with a TCP reset.
     """
 
     status: int | None = None
