@@ -21,12 +21,13 @@ _RUNS = "SELECT * FROM _hs_runs ORDER BY started_at DESC"
 _TABLES = (
     "SELECT * FROM (SELECT t.*, r.started_at,"
     " max(t.watermark_after) OVER (PARTITION BY t.table_name) AS fresh_at,"
-    " max(CASE WHEN t.status = 'ok' AND r.command <> 'verify' THEN r.started_at END)"
+    " max(CASE WHEN t.status = 'ok' THEN r.started_at END)"
     " OVER (PARTITION BY t.table_name) AS loaded_at,"
     " row_number() OVER (PARTITION BY t.table_name ORDER BY r.started_at DESC) AS age"
-    " FROM _hs_run_tables t JOIN _hs_runs r ON r.run_id = t.run_id) x WHERE age = 1"
+    " FROM _hs_run_tables t JOIN _hs_runs r ON r.run_id = t.run_id{where}) x WHERE age = 1"
     " ORDER BY table_name"
 )
+_EVERY, _OF_SYNCS = _TABLES.format(where=""), _TABLES.format(where=" WHERE r.command <> 'verify'")
 
 _COLUMNS = (
     "SELECT table_name, count(CASE WHEN column_name = '_hs_deleted_at' THEN 1 END)"
@@ -68,27 +69,24 @@ def status(
         WarehouseError: the destination does not answer.
     """
     report = RunReport("status", destination=destination, dataset=dataset)
-    local = _local_runs(destination, dataset)
-    tables: list[Row] = []
+    local, last = _local_runs(destination, dataset), list[Row]()
     try:
         with open_reader(destination, dataset) as reader:
             last = _known_runs(reader, destination, dataset)
-            tables = _ask(reader, _TABLES)
+            tables = _ask(reader, _EVERY)
+            synced = _ask(reader, _OF_SYNCS) if max_age is not None else []
             counts = _counts(reader, [row["table_name"] for row in tables])
     except HubSpotError as error:
         if not local:
             raise
-        last = []
         report.fail(error)
-    here = {run["run_id"] for run in local}  # the warehouse knows less of these
-    last = [*(run for run in last if run["run_id"] not in here), *local]
-    last.sort(key=lambda run: run["started_at"], reverse=True)
+    last = _merged(last, local)
     report.portal_id = next((run["portal_id"] for run in last if run["portal_id"]), None)
     report.sections = [_runs(last[:runs], report.started_at)]
     if not report.error:
         rows = [_table_row(row, counts.get(row["table_name"]), report.started_at) for row in tables]
         report.sections.append(_tables(rows))
-        if max_age is not None and (old := too_old(tables, report.started_at, max_age, objects)):
+        if max_age is not None and (old := too_old(synced, report.started_at, max_age, objects)):
             report.fail(stale(old))
     return report
 
@@ -99,6 +97,13 @@ def _local_runs(destination: str, dataset: str) -> list[Row]:
     with suppress(HubSpotError), explained(destination):
         place = place_of(client_of(destination, dataset))
     return [from_text(run) | {"where": "this machine"} for run in local_runs.kept(place)]
+
+
+def _merged(known: Sequence[Row], local: Sequence[Row]) -> list[Row]:
+    """Return the runs from both places, the last one first."""
+    here = {run["run_id"] for run in local}  # the warehouse knows less of these
+    runs = [*(run for run in known if run["run_id"] not in here), *local]
+    return sorted(runs, key=lambda run: run["started_at"], reverse=True)
 
 
 def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
@@ -119,12 +124,10 @@ def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
         run["where"] = "warehouse"
     if going_on:
         held = is_held(client_of(destination, dataset))
-        for run in going_on if held else ():
-            run["error"] = "At work now."
         for run in going_on if held is False else ():
             run["status"], run["error"] = "killed", KILLED
         for run in going_on if held is None else ():
-            run["error"] = "At work now, or killed: this destination does not tell."
+            run["error"] = "At work, or killed: this destination does not tell."
     return runs
 
 

@@ -330,6 +330,25 @@ def test_status_after_a_run(synced: Path, first: First) -> None:
     assert tables["contacts"]["fresh_at"] == first.said.json["tables"]["contacts"]["watermark"]
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        pytest.param(["--max-age", "1d12h"], 0, id="fresh"),
+        pytest.param(["--max-age", "0m", "--objects", "contacts"], 8, id="too old"),
+        pytest.param(["--max-age", "tomorrow"], 2, id="no span"),
+        pytest.param(["--max-age", "2 weeks"], 2, id="unknown unit"),
+        pytest.param(["--objects", "contacts"], 2, id="objects alone"),
+    ],
+)
+def test_status_with_an_age(synced: Path, words: list[str], code: int) -> None:
+    """`status --max-age` ends with 8 where a table is older, also as JSON, and with 2 if wrong."""
+    said = cli("status", *words, "--json")
+    assert (said.code, said.json["exit_code"]) == (code, code)
+    assert cli("status", *words, "--quiet").out == ""
+    if code == 8:
+        assert "contacts" in said.json["error"]["message"]
+
+
 def test_status_before_the_first_sync() -> None:
     """`status` without a warehouse ends with 2 and says what to do."""
     said = cli("status")

@@ -126,3 +126,52 @@ def test_dataset_without_runs(tmp_path: Path) -> None:
 def test_ages(span: timedelta, text: str) -> None:
     """Spans are written as people say them."""
     assert to_age(span) == text
+
+
+@pytest.mark.parametrize(
+    ("max_age", "objects", "named"),
+    [
+        pytest.param(3, (), [], id="all fresh"),
+        pytest.param(1, (), ["contacts (loaded 2 h ago)", "owners (loaded 2 h ago)"], id="old"),
+        pytest.param(3, ("Contacts",), [], id="chosen and fresh"),
+        pytest.param(1, ("contacts",), ["contacts (loaded 2 h ago)"], id="chosen and old"),
+        pytest.param(3, ("vehicle",), [], id="a custom object by its bare name"),
+        pytest.param(99, ("orders", "contacts"), ["orders (never loaded)"], id="never loaded"),
+    ],
+)
+def test_tables_that_are_too_old(
+    database: duckdb.DuckDBPyConnection, max_age: int, objects: tuple[str, ...], named: list[str]
+) -> None:
+    """`--max-age` names each table that no run loaded within it, and ends with 8.
+
+    Link tables are read when there is a reason to, so their age alone says nothing.
+    """
+    note(database, "first", 30, contacts=None, contacts_to_deals=None)
+    note(database, "last", 2.1, contacts=None, owners=None, custom_vehicle=None)
+    database.execute(
+        "UPDATE _hs_run_tables SET watermark_after = NULL WHERE table_name <> 'contacts'"
+    )
+    database.close()
+    report = status(destination=FILE, max_age=timedelta(hours=max_age), objects=objects)
+    assert report.exit_code == (8 if named else 0)
+    assert (report.error or "").removeprefix("Not as fresh as asked for: ").rstrip(".") == (
+        ", ".join(named)
+    )
+
+
+def test_tables_that_failed_are_not_fresh(database: duckdb.DuckDBPyConnection) -> None:
+    """A table that failed or was cut off last is named; what a verification says does not count."""
+    note(database, "good", 1.5, contacts=None, deals=None, leads=None)
+    note(database, "bad", 1, contacts="HubSpot answered 500", deals=None)
+    note(database, "check", 0.5, leads="3 differ", deals="1 differs")
+    database.execute("UPDATE _hs_runs SET command = 'verify' WHERE run_id = 'check'")
+    database.close()
+    report = status(destination=FILE, max_age=timedelta(hours=2))
+    assert report.error == "Not as fresh as asked for: contacts (failed, last loaded 90 min ago)."
+
+
+def test_nothing_was_ever_loaded(database: duckdb.DuckDBPyConnection) -> None:
+    """Where no table was loaded yet, everything is too old."""
+    database.close()
+    report = status(destination=FILE, max_age=timedelta(days=900))
+    assert (report.exit_code, report.error_name) == (8, "stale")
