@@ -2,6 +2,8 @@
 
 import errno
 import re
+import tempfile
+from pathlib import Path
 
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
@@ -30,7 +32,9 @@ _SECRETS = (
 )
 _LONGEST_MESSAGE = 300
 NAMING = "SCHEMA__NAMING ([schema] naming in .dlt/config.toml)"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} | {
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+}
 _WRONG_LOGIN = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
 
 
@@ -130,9 +134,18 @@ def to_error(error: BaseException, destination: str = "") -> HubSpotError | None
         return _of_duckdb(error)
     if driver in {"psycopg2", "psycopg"}:
         return _of_postgres(error, destination or "postgres")
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return WarehouseError("The disk is full.", remedy="Free some space and run again.")
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:
+        return unwritable(error)
     return _of_dlt(error, destination)
+
+
+def unwritable(error: OSError) -> ConfigError:
+    """Return the error for a file of ours that cannot be written, in the working folder mostly."""
+    place = error.filename or tempfile.gettempdir()
+    return ConfigError(
+        f"{Path(str(place)).absolute()} cannot be written: {error.strerror or error}.",
+        remedy="Make room and make it writable, or set TMPDIR to a folder that is.",
+    )
 
 
 def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:

@@ -18,6 +18,7 @@ from .catalog import UNFIT
 from .duckdb_file import LITTLE_MEMORY
 from .duckdb_file import duckdb as duckdb_file
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
+from .file_mode import created_private
 from .postgres import postgres
 
 AnyDestination = Destination[Any, Any]
@@ -44,7 +45,9 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
     with explained(name):
         if name == "duckdb" or name.endswith(FILE):
             credentials = {"global_config": duckdb_settings()}
-            file = {"database": str(Path(name).absolute())} if name.endswith(FILE) else {}
+            file = (
+                {"database": str(Path(name).expanduser().absolute())} if name.endswith(FILE) else {}
+            )
             return duckdb_file(credentials=credentials | file)
         if name == "filesystem":
             return _delta_files()
@@ -87,7 +90,9 @@ def open_destination(pipeline: Pipeline) -> Iterator[None]:
         with explained(destination.destination_name):
             client = pipeline.destination_client()
             if is_duckdb(pipeline):
-                held.enter_context(_open_duckdb_file(duckdb_path(client.config)))
+                file = duckdb_path(client.config)
+                held.enter_context(created_private(file))
+                held.enter_context(_open_duckdb_file(file))
             elif isinstance(client, SqlJobClientBase):
                 _check_sql(client)
             else:

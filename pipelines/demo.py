@@ -10,6 +10,7 @@ from pipelines.progress import RunCollector
 from pipelines.report import RunReport, Section
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot.errors import ConfigError
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
@@ -84,10 +85,12 @@ def demo(*, collector: RunCollector, file: str = FILE) -> RunReport:
     Args:
         collector: where progress goes.
         file: DuckDB file, replaced where it exists.
+
+    Raises:
+        ConfigError: the file cannot be written.
     """
     began = time.monotonic()
-    for old in (Path(file), Path(f"{file}.wal")):
-        old.unlink(missing_ok=True)
+    _clear(Path(file))
     with EmulatorServer(_SPEC, limits="off") as server:
         config = resolve_config(
             base_url=server.url,
@@ -110,6 +113,24 @@ def demo(*, collector: RunCollector, file: str = FILE) -> RunReport:
     report.tables, report.seconds = {}, time.monotonic() - began
     report.text = f"A portal with {_SPEC.contacts:,} contacts, synced into {file}.\n"
     return report
+
+
+def _clear(file: Path) -> None:
+    """Take away what an earlier demo left, and make sure that a file can be there.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    try:
+        for old in (file, Path(f"{file}.wal")):
+            old.unlink(missing_ok=True)
+        file.touch()
+        file.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"{file.absolute()} cannot be written: {error.strerror}.",
+            remedy="Run the demo in a folder that can be written.",
+        ) from None
 
 
 def _sync(config: HubSpotConfig, collector: RunCollector, file: str) -> RunReport:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sources.hubspot.errors import ConfigError
+
 _PREFIX = "hubspot-elt-run-"
 _LOCK = "in-use.lock"
 _WORK = "dlt"
@@ -21,7 +23,11 @@ _FIRST_SECONDS = 10  # within which a run has locked its folder
 
 @contextmanager
 def working_folder() -> Iterator[Path]:
-    """Make an empty folder and hold it until the context ends."""
+    """Make an empty folder and hold it until the context ends.
+
+    Raises:
+        ConfigError: there is no place where it can be made.
+    """
     with ExitStack() as held:
         own = _locked_folder(held)
         _remove_left_ones(own)
@@ -35,12 +41,23 @@ def _locked_folder(held: ExitStack) -> Path:
     moment may take it away; then the next one is made.
     """
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = _new_folder()
         held.callback(_remove, folder)
         with suppress(FileNotFoundError, FileExistsError):  # it went, or went and came, meanwhile
             held.enter_context(FileLock(folder / _LOCK))
             (folder / _WORK).mkdir()
             return folder
+
+
+def _new_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=_PREFIX))
+    except OSError as error:
+        place = f" in {tempfile.tempdir}" if tempfile.tempdir else ""
+        raise ConfigError(
+            f"No working folder can be made{place}: {error.strerror or error}.",
+            remedy="Set TMPDIR to a folder that can be written.",
+        ) from None
 
 
 def _remove_left_ones(own: Path) -> None:

@@ -8,9 +8,13 @@ from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from pipelines.quicker_dlt import Environment, quickened
+from sources.hubspot import Run
 from sources.hubspot.auth import BearerAuth, checked_token, redact
+from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig, check_config, resolve_config
 from sources.hubspot.errors import ConfigError
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.store import Portal
 
 TOKEN = "pat-na1-0123"  # noqa: S105 - made up
 
@@ -37,6 +41,8 @@ def test_defaults():
         ("access_token", TOKEN, TOKEN),
         ("base_url", "http://localhost:8765/", "http://localhost:8765"),
         ("api_version", "v3", "v3"),
+        ("api_version", "2026-09", "2026-09"),
+        ("api_version", "2027-03-beta", "2027-03-beta"),
         ("budget_share", "0.5", 0.5),
         ("search_per_second", "10", 10),
         ("associations_per_10_seconds", "150", 150),
@@ -86,6 +92,8 @@ def test_missing_token():
         ("base_url", "http://api.hubapi.com"),
         ("api_version", "2026"),
         ("api_version", "v4"),
+        ("api_version", "2025-09"),
+        ("api_version", "2026-05"),
         ("budget_share", 0),
         ("budget_share", 1.1),
         ("budget_share", float("nan")),
@@ -107,6 +115,16 @@ def test_refused_value(name, value):
     """A value that makes no sense is refused by the name of its setting."""
     with pytest.raises(ConfigError, match=f"SOURCES__HUBSPOT__{name.upper()}"):
         resolve_config(access_token=TOKEN, **{name: value})
+
+
+def test_a_run_is_made_without_a_call(server: EmulatorServer, portal: Portal) -> None:
+    """Making a run sends nothing; whose portal it is, is asked once, when needed."""
+    config = resolve_config(base_url=server.url, access_token=server.token)
+    run = Run(config, Client(config))
+    assert len(portal.journal) == 0
+    assert run.account.portal_id == run.account.portal_id == portal.account["portalId"]
+    assert len(portal.journal) == 1
+    run.close()
 
 
 def test_refused_text(monkeypatch):

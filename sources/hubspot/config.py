@@ -40,7 +40,8 @@ _NUMBERS = dict.fromkeys(_POSITIVE, "a number above 0") | dict.fromkeys(
 )
 _NUMBERS["patience_seconds"] = "a number of 0 or more"
 _SHARES = ("budget_share", "sweep_share", "purge_share")
-_VERSION = re.compile(r"20\d\d-\d\d(-beta)?|v3")
+_VERSION = re.compile(r"(20\d\d-(?:03|09))(?:-beta)?")
+_FIRST_VERSION = "2026-03"
 
 
 @configspec
@@ -136,8 +137,9 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
     """
     config.access_token = checked_token(config.access_token)
     config.base_url = _checked_url(config.base_url)
-    if not _VERSION.fullmatch(config.api_version):
-        raise _out_of_range("api_version", "a date such as 2026-03, or v3")
+    dated = _VERSION.fullmatch(config.api_version)
+    if config.api_version != "v3" and not (dated and dated[1] >= _FIRST_VERSION):
+        raise _out_of_range("api_version", "2026-03 or a later one such as 2026-09, or v3")
     for name in _SHARES:
         if not _is_number(config[name]) or not 0 < config[name] <= 1:
             raise _out_of_range(name, "a number above 0 and at most 1")

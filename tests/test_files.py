@@ -1,0 +1,171 @@
+"""Where files go, who may read them, and what is said where none can be written."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
+
+from destinations.failures import to_error
+from destinations.file_mode import created_private
+from pipelines.demo import demo
+from pipelines.progress import make_collector
+from pipelines.query import query
+from pipelines.state import show
+from pipelines.status import status
+from pipelines.sync import SyncOptions, sync
+from sources.hubspot.errors import ConfigError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+
+def mode(file: Path) -> int:
+    """Return a file's permissions."""
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+@pytest.fixture
+def no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No folder for temporary files can be written: what is set as such is a file."""
+    place = tmp_path / "not-a-folder"
+    place.touch()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    return place
+
+
+def test_commands_name_the_folder_that_cannot_be_written(
+    portal: Portal, warehouse: Warehouse, no_folder: Path
+) -> None:
+    """What needs a working folder says which one it tried and names TMPDIR; exit code 2."""
+    portal.reset(SeedSpec(contacts=5))
+    for command in (lambda: warehouse.sync("contacts"), show):
+        with pytest.raises(ConfigError, match=rf"{no_folder}.*TMPDIR"):
+            command()
+
+
+def test_reading_needs_no_folder(
+    portal: Portal,
+    warehouse: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`query` and `status` need no folder of theirs, nor a home: only the file that they read."""
+    portal.reset(SeedSpec(contacts=5))
+    warehouse.sync("contacts")
+    monkeypatch.setattr("tempfile.tempdir", str(warehouse.path))
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    assert query("SELECT 1 AS one", form="csv").text == "one\n1\n"
+    assert status().sections
+    with pytest.raises(ConfigError, match="TMPDIR"):
+        show()
+
+
+def test_demo_names_the_folder_that_it_cannot_write(tmp_path: Path) -> None:
+    """The demo, which writes where it is started, says so before it begins."""
+    place = tmp_path / "file"
+    place.touch()
+    with pytest.raises(ConfigError, match=rf"{place}.*Run the demo"):
+        demo(collector=make_collector("quiet"), file=str(place / "demo.duckdb"))
+
+
+@pytest.mark.parametrize("number", ["ENOSPC", "EROFS", "EACCES"])
+def test_a_file_that_cannot_be_written_is_named(number: str) -> None:
+    """A full or read-only disk is no bug of ours: the message has the place and the remedy."""
+    code = getattr(errno, number)
+    error = to_error(OSError(code, os.strerror(code), "/work/folder/file"))
+    assert isinstance(error, ConfigError)
+    assert "/work/folder/file" in str(error)
+    assert "TMPDIR" in str(error)
+    assert os.strerror(code) in str(error)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize(("given", "expected"), [(None, 0o600), ("0640", 0o640), ("666", 0o666)])
+def test_new_files_are_the_owners(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, expected: int
+) -> None:
+    """A new file is read by its owner alone, whatever the umask, unless the setting has a mode."""
+    if given:
+        monkeypatch.setenv("DESTINATION__DUCKDB__FILE_MODE", given)
+    before = os.umask(0)
+    try:
+        with created_private(tmp_path / "new"):
+            (tmp_path / "new").touch()
+            (tmp_path / "folder").mkdir()
+        (tmp_path / "after").touch()
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "new") == expected
+    assert mode(tmp_path / "folder") & stat.S_IRWXU == stat.S_IRWXU
+    assert mode(tmp_path / "after") == 0o666
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_sync_makes_a_private_file_and_keeps_a_shared_one(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """What a first sync makes is its owner's; a mode that somebody gives the file then stays."""
+    portal.reset(SeedSpec(contacts=5))
+    warehouse.sync("contacts")
+    assert mode(warehouse.path) == 0o600
+    warehouse.path.chmod(0o644)
+    warehouse.sync("contacts")
+    assert mode(warehouse.path) == 0o644
+
+
+def test_a_mode_that_is_none_is_refused(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mode that locks the owner out, or is no number, is refused by the setting's name."""
+    for wrong in ("rw", "0440", "77777"):
+        monkeypatch.setenv("DESTINATION__DUCKDB__FILE_MODE", wrong)
+        with pytest.raises(ConfigError, match="DESTINATION__DUCKDB__FILE_MODE"):
+            warehouse.sync("contacts")
+
+
+@pytest.mark.parametrize(
+    "spelt", ["~/home.duckdb", "duckdb:///~/home.duckdb", "--destination ~/home.duckdb"]
+)
+def test_home_is_expanded(
+    portal: Portal,
+    warehouse: Warehouse,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spelt: str,
+) -> None:
+    """`~` is the user's home wherever a DuckDB file is named; no folder called `~` is made."""
+    portal.reset(SeedSpec(contacts=5))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    name = spelt.removeprefix("--destination ")
+    if name == spelt:
+        name = "duckdb"
+        monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", spelt)
+    options = SyncOptions(("contacts",), destination=name)
+    assert sync(options, collector=NULL_COLLECTOR, config=warehouse.config).exit_code == 0
+    assert (tmp_path / "home" / "home.duckdb").is_file()
+    assert query("SELECT 1 AS one", destination=name, form="csv").text == "one\n1\n"
+
+
+def test_a_file_in_the_working_folder_is_refused(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in dlt's working folder, at `:pipeline:`, would be gone at the end of the run."""
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", ":pipeline:")
+    with pytest.raises(ConfigError, match="DESTINATION__DUCKDB__CREDENTIALS"):
+        warehouse.sync("contacts")
+
+
+def test_default_file_is_the_same_for_all_commands(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a setting every command uses `hubspot.duckdb` in the working directory."""
+    portal.reset(SeedSpec(contacts=5))
+    monkeypatch.delenv("DESTINATION__DUCKDB__CREDENTIALS")
+    warehouse.sync("contacts")
+    assert (tmp_path / "hubspot.duckdb").is_file()
+    assert query("SELECT 1 AS one", form="csv").text == "one\n1\n"
