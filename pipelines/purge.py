@@ -16,7 +16,7 @@ from sources.hubspot import Run
 from sources.hubspot.errors import ContractError
 from sources.hubspot.model import LIVE
 from sources.hubspot.reading import batches
-from sources.hubspot.state import SourceState
+from sources.hubspot.state import RELABELLED, SourceState
 from sources.hubspot.table import REJECTS
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
@@ -41,8 +41,9 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             outcome = run.outcome_of(table)
             outcome.status, outcome.exit_code = "failed", error.exit_code
             outcome.note(str(error))
-    relabelled, run.relabelled = run.relabelled | run.tidy, set()
     left, run.tidy = run.tidy, set()
+    run.linked |= left
+    relabelled, run.relabelled = run.relabelled | _relabelled(left), set()
     with pipeline.sql_client() as client:
         columns = pipeline.default_schema.tables
         tables = {*columns}
@@ -52,13 +53,18 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
         pairs = {pair: ends for pair, ends in run.pairs.items() if tables.issuperset({pair, *ends})}
         _drop_links(client, run.dead | tidy, pairs, hard_delete=hard_delete)
         if not run.unfinished:
-            _drop_strays(client, run, tidy, pairs, source_state(pipeline))
+            _drop_strays(client, run, pairs, source_state(pipeline))
         if LABELS in tables:
             _set_labels(client, relabelled & pairs.keys())
         if REJECTS in tables:
             _withdraw_rejects(client, (run.changed | tidy) & tables)
         if pipeline.default_schema.state_table_name in tables:
             _drop_old_states(client, pipeline)
+
+
+def _relabelled(names: Iterable[str]) -> set[str]:
+    """Return the link tables whose labels a run may not have set."""
+    return {name.removeprefix(RELABELLED) for name in names if name.startswith(RELABELLED)}
 
 
 def _mark_purged(
@@ -140,7 +146,6 @@ def _drop_links(
 def _drop_strays(
     client: Client,
     run: Run,
-    tidy: set[str],
     pairs: Mapping[str, tuple[str, str]],
     state: SourceState,
 ) -> None:
@@ -151,7 +156,7 @@ def _drop_strays(
     """
     linked, run.linked = run.linked, set()
     for pair, ends in pairs.items():
-        if pair not in linked and not tidy & {*ends}:
+        if linked.isdisjoint({pair, *ends}):
             continue
         if any(state.table(end).watermark is None for end in ends):
             continue

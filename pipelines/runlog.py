@@ -40,7 +40,7 @@ from sources.hubspot import Run
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
 from sources.hubspot.resources import make_resource
-from sources.hubspot.state import SourceState
+from sources.hubspot.state import RELABELLED, SourceState
 
 CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot tells whole seconds, and answers take a while
 
@@ -200,7 +200,8 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
     while run.open_tables or run.open_tails:
         yield None
     source = SourceState(dlt.current.source_state())
-    source.cleanup = run.changed | run.dead | run.merged | run.relabelled | run.tidy
+    source.cleanup = run.changed | run.dead | run.merged | run.linked | run.tidy
+    source.cleanup += [f"{RELABELLED}{pair}" for pair in run.relabelled]
     source.hard_delete = run.hard_delete
     known = dlt.current.source_schema().tables
     for name, columns in COLUMNS.items():

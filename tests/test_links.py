@@ -102,6 +102,40 @@ def test_renamed_label_is_renamed_on_every_link(
     assert link_differences(portal, warehouse, pairs) == []
 
 
+@pytest.mark.parametrize("side", ["source", "target", "target_alone"])
+def test_sweep_keeps_to_the_bound_of_a_load(
+    portal: Portal, warehouse: Warehouse, side: str
+) -> None:
+    """A sweep of many links takes several loads, and a run that ends early is gone on from there.
+
+    Whichever side of the pair it reads.
+    """
+    portal.reset(SeedSpec(contacts=500, companies=250, deals=0, tickets=0, properties=12))
+    if side == "target_alone":
+        portal.settings.one_way = [("contacts", "companies")]
+    warehouse.sync("contacts", "companies")
+    warehouse.sync("contacts", "companies", links=True)
+    whole = "SELECT from_id, to_id, type_id, label FROM contacts_to_companies ORDER BY ALL"
+    links = warehouse.rows(whole)
+    with duckdb.connect(str(warehouse.path)) as connection:
+        some = "WHERE from_id > '20600'" if side == "target" else ""
+        connection.execute(f"DELETE FROM hubspot.contacts_to_companies {some}")
+    missing = len(links) - warehouse.rows("SELECT count(*) FROM contacts_to_companies")[0][0]
+    assert missing > 900
+    small, loads = warehouse.with_settings(load_rows=300), "SELECT count(*) FROM _dlt_loads"
+    before = warehouse.rows(loads)[0][0]
+    path = "/associations/2026-03/(contacts/companies|companies/contacts)/batch/read"
+    portal.faults.add(path=path, nth=4, status=429, body={"policyName": "DAILY"})
+    assert small.sync("contacts", "companies", links=True).exit_code == 5
+    cut = warehouse.rows("SELECT count(*) FROM contacts_to_companies")[0][0]
+    assert len(links) - missing < cut < len(links)
+    portal.faults.clear()
+    portal.journal.clear()
+    assert small.sync("contacts", "companies").exit_code == 0
+    assert warehouse.rows(whole) == links
+    assert warehouse.rows(loads)[0][0] - before >= missing / 600
+
+
 def test_pair_with_an_empty_end_costs_no_call(portal: Portal, warehouse: Warehouse) -> None:
     """Where one end has no records, links are not asked for."""
     for number in range(5):

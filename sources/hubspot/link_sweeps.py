@@ -1,9 +1,11 @@
 """All links of a pair, read again: what finds links that changed without a change of a record.
 
-It runs when every object type is done, so that what it reads is not older than they are.
+It runs when every object type is done, so that what it reads is not older than they are. A sweep
+that is too large for a load goes on in the next one: the state that each load carries says where.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import partial
@@ -12,17 +14,18 @@ from typing import Any
 import dlt
 
 from . import sweeps
-from .associations import BATCH, Link, Pair, read_links
+from .associations import BATCH, COLUMNS, Link, Pair, read_links
 from .clock import BEHIND
 from .errors import HubSpotError
-from .links import Links, is_one_way
+from .links import AT_ONCE, Links, is_one_way
 from .model import LIVE, Copy
 from .reading import batches
 from .run import Items, Run
-from .state import SourceState
+from .state import SourceState, to_instant, to_text
 from .waiting import together, wait
 
 TOGETHER = 8  # pairs that are swept at the same time
+FEWEST = 50  # ids whose links are read at once, however few rows a load may have
 
 
 def sweep_links(run: Run, links: Links) -> Items:
@@ -35,7 +38,7 @@ def sweep_links(run: Run, links: Links) -> Items:
     for pair in links.pairs:
         late = sorted(run.late_links.pop(pair.table, ()))
         if late and run.copy and is_one_way(source, pair):
-            yield from _sweep_backwards(run, links, pair, run.copy)
+            yield from _sweep_backwards(run, links, pair, run.copy, _begin(run, {}, "target alone"))
         else:
             yield from links.reread(pair, late)
     if run.copy is None or run.repairing:
@@ -60,7 +63,10 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
         return
     ends = {pair.source.table, pair.target.table}
     read_now = pair.source.table in run.backfilled  # record by record
-    forced = run.sweep_links or "owed" in known or (bool(ends & {*run.backfilled}) != read_now)
+    if run.sweep_links and run.first_load:
+        known.pop("sweep", None)  # all links are to be read in this run
+    forced = run.sweep_links or not known.keys().isdisjoint({"owed", "sweep"})
+    forced = forced or bool(ends & {*run.backfilled}) != read_now
     are_back = run.first_load and any(run.live_count(end) == 0 for end in ends)
     if forced and (are_back or ends & run.listed_now):
         run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
@@ -75,15 +81,15 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
 def _read_late(run: Run, links: Links, pair: Pair, known: dict[str, Any], copy: Copy) -> Items:
     """Read the links of a table that this load has listed from its beginning to its end."""
     run.swept_links.add(pair.table)
-    began = run.now()
+    known.pop("sweep", None)
     with run.outcome(pair.table), _owed_until_read(known):
         outcome = links.outcome(pair)
         held = copy.counts([pair.table], "1 = 1")[pair.table]
-        yield from links.reread(pair, links.late[pair.table], replace=bool(held))
-        if outcome.status == "failed":
-            return
-        known.pop("owed", None)
-        _note(run, pair, known, began, held=held)
+        work = _begin(run, known, "source")
+        for ids in _blocks(run, pair, work, [sorted(links.late[pair.table])]):
+            yield from links.reread(pair, ids, replace=bool(held))
+        if outcome.status != "failed":
+            _finish(run, pair, known, held=held)
 
 
 @contextmanager
@@ -94,6 +100,65 @@ def _owed_until_read(known: dict[str, Any]) -> Iterator[None]:
     except HubSpotError:
         known["owed"] = "must"
         raise
+
+
+def _begin(run: Run, known: dict[str, Any], side: str) -> dict[str, Any]:
+    """Open a sweep, or go on with the open one: `after` is the last id whose links are loaded."""
+    began = {"side": side, "began_at": to_text(run.now()), "after": "", "told": 0, "differing": 0}
+    work: dict[str, Any] = known.setdefault("sweep", began)
+    return work
+
+
+def _blocks(
+    run: Run, pair: Pair, work: dict[str, Any], ids: Iterable[Sequence[str]]
+) -> Iterator[Sequence[str]]:
+    """Yield ids, ascending, in blocks until the load is full; then another load goes on.
+
+    A block counts as done when the next one is asked for.
+    """
+    done = False
+    for some in ids:
+        for block in batches(some, _at_once(run)):
+            if pair.table in run.refused_pairs:
+                return
+            if run.budget.full or (done and run.budget.spent()):
+                _leave(run, pair)
+                return
+            yield block
+            work["after"], done = block[-1], True
+
+
+def _at_once(run: Run) -> int:
+    """Return how many ids' links are read between two looks at the bound of the load."""
+    return int(max(FEWEST, min(AT_ONCE, run.budget.rows // TOGETHER)))
+
+
+def _leave(run: Run, pair: Pair) -> None:
+    """Leave the rest of a sweep to another load."""
+    run.unfinished.add(pair.table)
+    run.swept_links.discard(pair.table)
+
+
+def _ids(copy: Copy, table: str, work: dict[str, Any]) -> Iterator[list[str]]:
+    """Yield the ids of live records that an open sweep has not come to, ascending."""
+    where = f"{LIVE} AND id > %s ORDER BY id"
+    with closing(copy.values(table, ("id",), where, work["after"])) as parts:
+        for rows in parts:
+            yield [id_ for (id_,) in rows]
+
+
+def _finish(run: Run, pair: Pair, known: dict[str, Any], *, held: int) -> None:
+    """Close a sweep that came to its end."""
+    if pair.table in run.unfinished:
+        return
+    run.linked.add(pair.table)
+    known.pop("owed", None)
+    work = known.pop("sweep")
+    if work["side"] == "target":
+        known["differing"] = work["differing"]
+        if not work["told"]:
+            known["told_by"] = "source"
+    _note(run, pair, known, to_instant(work["began_at"]) or run.now(), held=held)
 
 
 def _note(run: Run, pair: Pair, known: dict[str, Any], at: datetime, *, held: int = 0) -> None:
@@ -140,46 +205,58 @@ def calls_of(source: SourceState, pair: Pair) -> int:
 
 
 def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
-    known, began = source.links(pair.table), run.now()
+    """Read all links of a pair again, as many as fit into this load; see `_blocks`.
+
+    From the side of the source, which decides; or from a smaller target, and then those that
+    differ; or from the target alone, where HubSpot tells them only there.
+    """
+    known = source.links(pair.table)
     with run.outcome(pair.table), _owed_until_read(known):
         outcome = links.outcome(pair)
         held = copy.counts([pair.table], "1 = 1")[pair.table]
-        sides = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
-        if sides[1] < sides[0] and held and "told_by" not in known:
-            told, differed = yield from _reread_differing(run, links, pair, copy)
-            known["differing"] = differed
-            if not told:
-                known["told_by"] = "source"
-        elif not is_one_way(source, pair):
-            for rows in copy.values(pair.source.table, ("id",), LIVE):
-                yield from links.reread(pair, [id_ for (id_,) in rows], replace=bool(held))
-            if not held and not outcome.rows and (yield from _has_links_backwards(run, pair, copy)):
+        work = _begin(run, known, _side_of(source, pair, held=held))
+        if work["side"] == "source":
+            for ids in _blocks(run, pair, work, _ids(copy, pair.source.table, work)):
+                yield from links.reread(pair, ids, replace=bool(held))
+            found = held or outcome.rows or pair.table in run.unfinished
+            if not found and (yield from _has_links_backwards(run, pair, copy)):
                 known["told_by"] = "target"
-        if is_one_way(source, pair):
-            yield from _sweep_backwards(run, links, pair, copy)
-        run.linked.add(pair.table)
-        if outcome.status == "failed":
-            return
-        known.pop("owed", None)
-        _note(run, pair, known, began, held=held)
+                work.update(side="target alone", after="")
+        if work["side"] == "target":
+            yield from _reread_differing(run, links, pair, copy, work)
+        if work["side"] == "target alone":
+            yield from _sweep_backwards(run, links, pair, copy, work)
+        if outcome.status != "failed":
+            _finish(run, pair, known, held=held)
+
+
+def _side_of(source: SourceState, pair: Pair, *, held: int) -> str:
+    """Choose the side that a sweep begins to read from."""
+    if is_one_way(source, pair):
+        return "target alone"
+    records, others = (source.table(end.table).total or 0 for end in (pair.source, pair.target))
+    smaller = others < records and held and "told_by" not in source.links(pair.table)
+    return "target" if smaller else "source"
 
 
 def _reread_differing(
-    run: Run, links: Links, pair: Pair, copy: Copy
-) -> Generator[Any, None, tuple[int, int]]:
-    """Read all links from the target's side, the smaller one, and those that differ from theirs.
+    run: Run, links: Links, pair: Pair, copy: Copy, work: dict[str, Any]
+) -> Items:
+    """Read links from the target's side, the smaller one, and again those that differ there.
 
-    Returns how many links HubSpot told, and of how many sources links differed.
+    Counts how many links HubSpot told, and of how many sources links differed.
     """
-    told, differed = 0, 0
-    for ids in copy.values(pair.target.table, ("id",), LIVE):
-        for part in batches([id_ for (id_,) in ids], BATCH):
+    for ids in _blocks(run, pair, work, _ids(copy, pair.target.table, work)):
+        for part in batches(ids, BATCH):
             theirs = yield from _read_backwards(run, pair, part)
-            told += len(theirs)
+            work["told"] += len(theirs)
             differing = links.differing(pair, theirs, part)
-            differed += len(differing)
-            yield from links.reread(pair, sorted(differing))
-    return told, differed
+            for some in batches(sorted(differing), _at_once(run)):
+                if run.budget.full:  # what is loaded by then does not differ in the next load
+                    _leave(run, pair)
+                    return
+                yield from links.reread(pair, some)
+            work["differing"] += len(differing)
 
 
 def _has_links_backwards(run: Run, pair: Pair, copy: Copy) -> Generator[None, None, bool]:
@@ -192,18 +269,61 @@ def _has_links_backwards(run: Run, pair: Pair, copy: Copy) -> Generator[None, No
     return bool(found)
 
 
-def _sweep_backwards(run: Run, links: Links, pair: Pair, copy: Copy) -> Items:
-    """Read a pair that HubSpot tells from the target's side only, and turn every link round."""
-    turned: dict[str, list[Link]] = {
-        id_: [] for rows in copy.values(pair.table, ("from_id",), "1 = 1") for (id_,) in rows
+def _sweep_backwards(run: Run, links: Links, pair: Pair, copy: Copy, work: dict[str, Any]) -> Items:
+    """Read links from the target's side only, and hand on all of the sources that differ there.
+
+    A source is handed on once a load, for its links replace those that the warehouse holds.
+    """
+    began_after, pending, turned = work["after"], 0, dict[str, set[Link]]()
+    try:
+        for ids in _blocks(run, pair, work, _ids(copy, pair.target.table, work)):
+            told: defaultdict[str, set[Link]] = defaultdict(set)
+            for part in batches(ids, BATCH):
+                for to_id, from_id, kind, category, label in (
+                    yield from _read_backwards(run, pair, part)
+                ):
+                    told[from_id].add((from_id, to_id, kind, category, label))
+            changed = _turned(pair, copy, ids, told, turned)
+            turned |= changed
+            pending += sum(map(len, changed.values()))
+            run.budget.take(sum(map(len, changed.values())))
+    except HubSpotError:
+        work["after"] = began_after  # nothing that this load has read is handed on
+        raise
+    run.budget.take(-pending)  # they are counted where they are handed on
+    yield from links.hand_on(
+        pair, {from_id: [*found] for from_id, found in turned.items()}, replace=True
+    )
+
+
+def _turned(
+    pair: Pair,
+    copy: Copy,
+    to_ids: Sequence[str],
+    told: Mapping[str, set[Link]],
+    turned: Mapping[str, set[Link]],
+) -> dict[str, set[Link]]:
+    """Return all links of the sources whose links to some targets the warehouse holds otherwise.
+
+    Args:
+        pair: theirs.
+        copy: the warehouse.
+        to_ids: the targets.
+        told: links to these targets, as HubSpot tells them, by source.
+        turned: all links of the sources that this load changes already.
+    """
+    held: defaultdict[str, Counter[Link]] = defaultdict(Counter)
+    for row in copy.rows(pair.table, COLUMNS, to_ids, key="to_id"):
+        held[row[0]][row] += 1
+    ids = {id_ for id_ in {*told, *held} if Counter(told.get(id_, ())) != held[id_]}
+    whole = {id_: {*turned.get(id_, ())} for id_ in ids}
+    for row in copy.rows(pair.table, COLUMNS, sorted(ids - turned.keys()), key="from_id"):
+        whole[row[0]].add(row)
+    swept = {*to_ids}
+    return {
+        id_: {link for link in links if link[1] not in swept} | told.get(id_, set())
+        for id_, links in whole.items()
     }
-    for rows in copy.values(pair.target.table, ("id",), LIVE):
-        for part in batches([id_ for (id_,) in rows], BATCH):
-            for to_id, from_id, kind, category, label in (
-                yield from _read_backwards(run, pair, part)
-            ):
-                turned.setdefault(from_id, []).append((from_id, to_id, kind, category, label))
-    yield from links.hand_on(pair, turned, replace=True)
 
 
 def _read_backwards(run: Run, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:

@@ -122,7 +122,9 @@ class Links:
         return told
 
     def _owe(self, pair: Pair) -> None:
-        SourceState(dlt.current.source_state()).links(pair.table)["owed"] = "must"
+        known = SourceState(dlt.current.source_state()).links(pair.table)
+        known["owed"] = "must"
+        known.pop("sweep", None)  # it begins from the first record
 
     def read_from_targets(self, object_type: ObjectType, records: Sequence[Record]) -> Items:
         """Hand on the links of the records that these are, or were, linked from, if they differ.

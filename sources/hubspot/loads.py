@@ -27,6 +27,11 @@ class LoadBudget:
         """Count rows that go into this load."""
         self._rows += rows
 
+    @property
+    def full(self) -> bool:
+        """Whether this load has as many rows as it may."""
+        return self._rows >= self.rows
+
     def spent(self) -> bool:
         """Whether this load should end at the next checkpoint."""
-        return self._rows >= self.rows or time.monotonic() - self._began >= self.seconds
+        return self.full or time.monotonic() - self._began >= self.seconds

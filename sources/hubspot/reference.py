@@ -192,6 +192,8 @@ def association_labels(run: Run, links: Links) -> Items:
     They are read every 12 hours, and where a link that was read bears another label.
     """
     yield from wait_until(lambda: "links" not in run.open_tails)
+    if run.unfinished:  # sweeps of links go on in another load
+        return
     state = SourceState(dlt.current.source_state())
     client = run.client_for("association_labels")
     calls: dict[Pair, Future[Page[dict[str, Any]]]] = {}

@@ -95,7 +95,8 @@ class Run:
     late_links: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
     linked: set[str] = field(default_factory=set)
-    """Link tables that this run brought rows of, until they are tidied up."""
+    """Link tables that this run brought rows of, and what an earlier one may not have cleaned up:
+    tables whose links to records that are not there go at the end of the run."""
     stale_labels: set[str] = field(default_factory=set)
     """Link tables whose links bear other labels than their association types did."""
     relabelled: set[str] = field(default_factory=set)

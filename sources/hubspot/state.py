@@ -18,6 +18,8 @@ RECENT_LIMIT = 20_000  # entries; of older ones the warehouse tells whether they
 KEPT_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
 WORKS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
 
+RELABELLED = "labels:"  # before the name of a link table, in `cleanup`: its links get new labels
+
 
 def to_text(at: datetime | None) -> str | None:
     """Write an instant as ISO text in UTC."""
@@ -316,7 +318,7 @@ class SourceState:
 
     @property
     def cleanup(self) -> list[str]:
-        """Tables whose last load may not have been tidied up after; see `pipelines.purge`."""
+        """Tables and link tables that a run may not have cleaned up; see `pipelines.purge`."""
         return list(self._state.get("cleanup", ()))
 
     @cleanup.setter
