@@ -58,7 +58,7 @@ QUESTIONS = (
                         CASE WHEN _hs_created_at > first.ended_at THEN 'created' ELSE 'changed' END)
                AS what, count(*) AS contacts
         FROM contacts, (SELECT min(ended_at) AS ended_at FROM _hs_runs) first
-        WHERE _hs_synced_at > first.ended_at + INTERVAL 1 HOUR
+        WHERE _hs_synced_at > first.ended_at + INTERVAL '1 hour'
         GROUP BY what ORDER BY what
         """,
     ),
@@ -71,6 +71,7 @@ QUESTIONS = (
         FROM companies c
         JOIN contacts_to_companies l ON l.to_id = c.id
         LEFT JOIN companies_to_deals d ON d.from_id = c.id
+        WHERE c._hs_deleted_at IS NULL
         GROUP BY c.id, c.name ORDER BY contacts DESC, company LIMIT 5
         """,
     ),
