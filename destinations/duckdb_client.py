@@ -9,7 +9,7 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TTableSchema
+from dlt.common.schema.typing import TColumnType, TTableSchema
 from dlt.common.schema.utils import is_nested_table
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
@@ -66,6 +66,9 @@ _NEED_MUCH: set[str] = set()
 _PREPARED: dict[str, tuple[TTableSchema, PreparedTableSchema]] = {}
 """Tables by name, as they were and as dlt prepared them to be loaded."""
 
+_TYPES: dict[tuple[Any, ...], TColumnType] = {}
+"""dlt's types by what DuckDB's catalog calls them."""
+
 
 def _much_memory_mib() -> int:
     """Return 2 GiB, or half of a smaller machine."""
@@ -101,6 +104,12 @@ class QualifyingClient(DuckDbClient):
         self.sql_client = QualifyingSqlClient(
             made.dataset_name, made.staging_dataset_name, config.credentials, capabilities
         )
+
+    def _from_db_type(self, *of_catalog: Any) -> TColumnType:  # noqa: ANN401 - dlt's signature
+        """Read a type of the catalog's once: dlt asks for each column of each table."""
+        if of_catalog not in _TYPES:
+            _TYPES[of_catalog] = super()._from_db_type(*of_catalog)
+        return _TYPES[of_catalog]
 
     def create_load_job(
         self,

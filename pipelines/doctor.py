@@ -10,10 +10,12 @@ from typing import Literal
 import dlt
 
 from destinations.catalog import KNOWN
-from destinations.warehouse import describe
+from destinations.tables import Damage, find_damage
+from destinations.warehouse import describe, explained
 from pipelines.notices import notices
+from pipelines.repair import REMEDY, is_state_lost, names_of, refusal
 from pipelines.report import RunReport, Section, find_cause
-from pipelines.stored import dataset_of, source_state, stored_pipeline
+from pipelines.stored import dataset_of, exists, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
 from sources.hubspot.catalog import (
     STANDARD,
@@ -217,15 +219,31 @@ def _destination(asked: SyncOptions, report: RunReport) -> Iterator[Finding]:
     with stored_pipeline(name, asked.dataset) as pipeline:
         where, state = describe(pipeline), source_state(pipeline)
         report.dataset = dataset_of(pipeline)
+        with explained(name):
+            lost = exists(pipeline) and is_state_lost(pipeline)
+            damage = find_damage(pipeline)
     known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
     proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
     note = f"; {known.note}" if known and known.note else ""
     yield Finding("destination", "ok", f"{where} can be written; {proof}{note}")
-    yield _state(state, report.portal_id)
+    yield _state(state, report.portal_id, lost=lost)
+    yield from _tables(damage)
 
 
-def _state(state: SourceState, portal_id: int | None) -> Finding:
+def _tables(damage: Damage) -> Iterator[Finding]:
+    """Tell what somebody has done to the tables since the last sync."""
+    if damage.types:
+        yield _failed("tables", refusal(damage))
+    if gone := names_of(damage):
+        text = f"gone from the warehouse, or of another shape: {', '.join(gone)}"
+        yield Finding("tables", "warning", text, REMEDY)
+
+
+def _state(state: SourceState, portal_id: int | None, *, lost: bool) -> Finding:
     """Tell whose portal the dataset holds, and how old the property definitions are."""
+    if lost:
+        text = "the state is gone from the dataset: the next sync reads every table again"
+        return Finding("state", "warning", text, REMEDY)
     if state.portal_id is None:
         return Finding("state", "ok", "no sync has been here yet")
     if portal_id not in {None, state.portal_id}:

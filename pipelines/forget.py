@@ -19,8 +19,8 @@ from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 from destinations.warehouse import is_duckdb
 from pipelines.erasing import DELETED, TAKEN_OUT, Dataset, Erased, marks, open_datasets
 from pipelines.report import RunReport, Section
-from pipelines.state import changing_pipeline, choose, commit
-from pipelines.stored import dataset_of, source_state
+from pipelines.state import changing_pipeline, choose
+from pipelines.stored import commit, dataset_of, source_state
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.reference_tables import COLUMNS as REFERENCE_TABLES

@@ -60,15 +60,18 @@ COLUMNS: dict[str, pa.Schema] = {
 }
 
 
-def is_there(pipeline: Pipeline) -> bool:
-    """Whether the warehouse has the table of runs; asking makes nothing."""
+def are_there(pipeline: Pipeline) -> bool:
+    """Whether the warehouse has both tables with all their columns; asking makes nothing."""
     if not exists(pipeline):
         return False
     job = pipeline.destination_client()
     if not isinstance(job, SqlJobClientBase):
         return False
     with job:
-        return job.sql_client.has_dataset() and bool(dict(job.get_storage_tables([RUNS]))[RUNS])
+        held = dict(job.get_storage_tables(COLUMNS)) if job.sql_client.has_dataset() else {}
+    return all(
+        {*schema.names} <= {*map(str.lower, held.get(name, ()))} for name, schema in COLUMNS.items()
+    )
 
 
 def make_tables(pipeline: Pipeline) -> None:

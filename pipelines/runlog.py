@@ -27,10 +27,10 @@ from pipelines.run_rows import (
     COLUMNS,
     RUN_TABLES,
     RUNS,
+    are_there,
     delete,
     from_text,
     insert,
-    is_there,
     make_tables,
     replace_tables,
     tell_killed,
@@ -88,7 +88,7 @@ class RunLog:
     def writing(self, pipeline: Pipeline) -> Iterator[None]:
         """Write into an open warehouse that no other run writes, an error that ends it included."""
         self._pipeline = pipeline
-        if is_there(pipeline):
+        if are_there(pipeline):
             self.begin()
         try:
             yield

@@ -15,6 +15,7 @@ from destinations.warehouse import (
     open_destination,
 )
 from pipelines.quicker_dlt import keep_schemas
+from pipelines.repair import recover, refuse_gaps, repair
 from pipelines.report import chain
 from pipelines.runlog import RunLog
 from pipelines.signals import hurrying
@@ -27,11 +28,17 @@ from sources.hubspot.errors import ConfigError, HubSpotError
 
 @contextmanager
 def opened(
-    log: RunLog, collector: Collector, config: HubSpotConfig | None
+    log: RunLog, collector: Collector, config: HubSpotConfig | None, *, mends: bool = True
 ) -> Iterator[tuple[Pipeline, Run]]:
     """Open warehouse and portal for one run, which is the only one that writes the dataset.
 
     Whatever ends it, `log` tells the warehouse, or keeps it where that cannot be told.
+
+    Args:
+        log: of the run; it knows where the run writes.
+        collector: where progress goes.
+        config: the source's settings; dlt's configuration where None.
+        mends: whether tables and columns that are gone are made again, instead of refused.
 
     Raises:
         HubSpotError: settings, token, portal or destination fail, or another run is at work.
@@ -50,19 +57,23 @@ def opened(
             try:
                 with hurrying(run.client.abort):
                     log.attach(run)
-                    _restore(pipeline, log.destination, log.dataset)
+                    lost = _restore(pipeline, log.destination, log.dataset)
                     check_naming(pipeline)
+                    with explained(log.destination):
+                        if not mends:
+                            refuse_gaps(pipeline, lost)
+                        repair(pipeline, run, lost)
                     run.strip_nul = not keeps_nul(log.destination)
                     yield pipeline, run
             finally:
                 run.close()
 
 
-def _restore(pipeline: Pipeline, destination: str, dataset: str) -> None:
-    """Take over schema and state from the destination; the working directory is empty."""
+def _restore(pipeline: Pipeline, destination: str, dataset: str) -> dict[str, str]:
+    """Take over schema and state from the destination; tell what a dataset has lost of them."""
     try:
         with explained(destination):
-            pipeline.sync_destination()
+            lost = recover(pipeline)
         pipeline._state_restored = True  # noqa: SLF001 - else dlt's first run reads all of it again
     except HubSpotError as error:
         if any(isinstance(cause, ValueError | zlib.error) for cause in chain(error)):
@@ -72,3 +83,4 @@ def _restore(pipeline: Pipeline, destination: str, dataset: str) -> None:
                 "load into another --dataset.",
             ) from error
         raise
+    return lost

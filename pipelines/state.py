@@ -4,7 +4,7 @@ Everything comes from the destination and goes back to it, in a load of its own 
 rows, so the next sync begins there on any machine.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,14 @@ from destinations.lock import exclusive
 from destinations.warehouse import open_destination
 from pipelines.freshness import to_age
 from pipelines.report import RunReport, Section
-from pipelines.stored import dataset_of, hubspot_pipeline, restore, source_state, stored_pipeline
+from pipelines.stored import (
+    commit,
+    dataset_of,
+    hubspot_pipeline,
+    restore,
+    source_state,
+    stored_pipeline,
+)
 from pipelines.workdir import working_folder
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.errors import ConfigError
@@ -169,14 +176,6 @@ def changing_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
     ):
         restore(pipeline, destination)
         yield pipeline
-
-
-def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:
-    """Change the state and store it in the destination, in a load that brings nothing else."""
-    with pipeline.managed_state(extract_state=True) as state:
-        edit(SourceState(state.setdefault("sources", {}).setdefault("hubspot", {})))
-    pipeline.normalize()
-    pipeline.load()
 
 
 def choose(

@@ -1,7 +1,7 @@
 """What the destination keeps of earlier runs, looked at without leaving anything behind."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -123,6 +123,14 @@ def dataset_of(pipeline: Pipeline) -> str:
 def source_state(pipeline: Pipeline) -> SourceState:
     """Return a copy of the source's state, empty where no sync has been."""
     return SourceState(copy.deepcopy(pipeline.state.get("sources", {}).get("hubspot", {})))
+
+
+def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:
+    """Change the state and store it in the destination, in a load that brings nothing else."""
+    with pipeline.managed_state(extract_state=True) as state:
+        edit(SourceState(state.setdefault("sources", {}).setdefault("hubspot", {})))
+    pipeline.normalize()
+    pipeline.load()
 
 
 def exists(pipeline: Pipeline) -> bool:

@@ -94,10 +94,11 @@ def verify(
 
     Raises:
         HubSpotError: nothing could be begun: settings, token, portal or destination.
+        VerificationError: tables or columns are gone from the warehouse.
     """
     log = RunLog("verify", options.destination, options.dataset)
     report = RunReport("verify", destination=options.destination, dataset=options.dataset)
-    with opened(log, collector, config) as (pipeline, run):
+    with opened(log, collector, config, mends=False) as (pipeline, run):
         report.dataset = dataset_of(pipeline)
         log.begin()
         compare(report, options, pipeline, run, collector, as_of=run.now())

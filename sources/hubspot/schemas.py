@@ -130,16 +130,8 @@ class Schemas:
         if not object_type.searchable:
             return  # each run lists it whole
         for part in batches([*came, *doubted], changes.GROUPS):
-            state.owed.append(
-                {
-                    "properties": [name for _, name in part],
-                    "columns": [column for column, _ in part],
-                    "returned": [c for c, _ in part if c in old and c not in before],
-                    "began_at": to_text(self._run.now()),
-                    "after_id": "0",
-                    "searched": "",
-                }
-            )
+            returned = [column for column, _ in part if column in old and column not in before]
+            state.owe(dict(part), at=self._run.now(), returned=returned)
 
     def _cached(self, table: str, source: SourceState) -> Facts | None:
         renews = self._run.refresh_schema and table not in self._run.refreshed

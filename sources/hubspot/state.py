@@ -6,7 +6,7 @@ same load, and any machine with the same destination goes on where the last load
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pendulum
@@ -19,6 +19,7 @@ KEPT_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is 
 WORKS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
 
 RELABELLED = "labels:"  # before the name of a link table, in `cleanup`: its links get new labels
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def to_text(at: datetime | None) -> str | None:
@@ -156,6 +157,27 @@ class TableState:
         owed: list[dict[str, Any]] = self._state.setdefault("owed", [])
         return owed
 
+    def owe(
+        self, columns: Mapping[str, str], *, at: datetime, returned: Iterable[str] = ()
+    ) -> None:
+        """Have columns filled for old records: those that have a value are read.
+
+        Args:
+            columns: property by column; few, for one search asks for all of them.
+            at: now; rows read since have the values.
+            returned: of the columns, those that may hold values from before.
+        """
+        self.owed.append(
+            {
+                "properties": [*columns.values()],
+                "columns": [*columns],
+                "returned": [*returned],
+                "began_at": to_text(at),
+                "after_id": "0",
+                "searched": "",
+            }
+        )
+
     def keep(self, name: str, items: Iterable[Any]) -> None:
         """Add to what is left to a later load or run: `refused`, `doubted`, `unexplained`.
 
@@ -249,6 +271,16 @@ class SourceState:
     def worked_until(self, at: datetime | None) -> None:
         self._state["worked_until"] = to_text(at)
 
+    @property
+    def tables(self) -> list[str]:
+        """Object tables that something is known of."""
+        return [name for name, state in self._state.get("resources", {}).items() if state]
+
+    @property
+    def pairs(self) -> list[str]:
+        """Link tables that something is known of."""
+        return [*self._state.get("links", ())]
+
     def table(self, name: str) -> TableState:
         """State of one table's resource, readable from any other."""
         return TableState(self._state.setdefault("resources", {}).setdefault(name, {}))
@@ -261,6 +293,12 @@ class SourceState:
     def cache(self, name: str, value: object, *, now: datetime) -> None:
         """Cache JSON, with the time it was read."""
         self._state.setdefault("cache", {})[name] = {"read_at": to_text(now), "value": value}
+
+    def expire(self, prefix: str) -> None:
+        """Let cached values whose name begins so be read again; they stay known as the last."""
+        for name, entry in self._state.get("cache", {}).items():
+            if name.startswith(prefix) and isinstance(entry, dict):
+                entry["read_at"] = to_text(_LONG_AGO)
 
     def cache_ages(self, *, now: datetime) -> dict[str, float]:
         """Age of each cached value in seconds; of a damaged one nobody can tell."""

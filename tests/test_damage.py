@@ -1,0 +1,227 @@
+"""A warehouse that people have touched is made whole by the next sync, which says what was gone."""
+
+import duckdb
+import pytest
+from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
+from truth import differences, link_differences
+
+from pipelines.doctor import doctor
+from pipelines.runlog import RunLog
+from pipelines.session import opened
+from pipelines.sync import SyncOptions
+from pipelines.verify import VerifyOptions, verify
+from sources.hubspot.errors import ConfigError, VerificationError
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.store import Portal
+
+OBJECTS = {
+    "contacts": "contacts",
+    "companies": "companies",
+    "deals": "deals",
+    "tickets": "tickets",
+    "custom_vehicle": "vehicle",
+}
+PAIRS = {
+    f"{source}_to_{target}": (OBJECTS[source], OBJECTS[target])
+    for source, target in (
+        ("contacts", "companies"),
+        ("contacts", "deals"),
+        ("contacts", "tickets"),
+        ("companies", "deals"),
+        ("contacts", "custom_vehicle"),
+    )
+}
+
+TOUCHED: dict[str, tuple[str, str]] = {
+    "companies": ("DROP TABLE companies", "companies: The table was gone"),
+    "contacts_to_deals": ("DROP TABLE contacts_to_deals", "contacts_to_deals: The table was gone"),
+    "contacts": (
+        "ALTER TABLE contacts DROP COLUMN email; ALTER TABLE contacts RENAME jobtitle TO position",
+        "contacts: Columns were gone in the warehouse: email, jobtitle.",
+    ),
+    "deals": (
+        "ALTER TABLE deals DROP COLUMN _hs_updated_at",
+        "deals: Columns were gone in the warehouse: _hs_updated_at.",
+    ),
+    "tickets": (
+        "ALTER TABLE tickets RENAME id TO ticket_id",
+        "tickets: The table had lost its key",
+    ),
+    "custom_vehicle": (
+        "ALTER TABLE custom_vehicle RENAME TO vehicles",
+        "custom_vehicle: The table",
+    ),
+    "contacts_to_tickets": (
+        "ALTER TABLE contacts_to_tickets DROP COLUMN label",
+        "contacts_to_tickets: Columns were gone in the warehouse: label.",
+    ),
+    "owners": ("DROP TABLE owners", "owners: The table was gone in the warehouse"),
+    "pipelines": ("DROP TABLE pipelines", "pipelines: The table was gone in the warehouse"),
+    "_hs_columns": ("DROP TABLE _hs_columns", "_hs_columns: The table was gone"),
+    "properties": (
+        "ALTER TABLE properties DROP COLUMN label",
+        "properties: Columns were gone in the warehouse: label.",
+    ),
+    "_hs_runs": (
+        "ALTER TABLE _hs_runs RENAME run_id TO id",
+        "_hs_runs: The table had lost its key column in the warehouse",
+    ),
+    "_hs_run_tables": ("DROP TABLE _hs_run_tables", "_hs_run_tables: The table was gone"),
+}
+"""By table: what somebody does to it, and what the next sync says of it."""
+
+COPIED = ("owners", "pipelines", "_hs_columns", "properties")
+"""Reference tables, which are to be as they were."""
+
+
+def touch(warehouse: Warehouse, *statements: str) -> None:
+    """Run statements on the dataset, as a person would."""
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("SET schema = 'hubspot'")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def seed(portal: Portal) -> None:
+    """Fill a portal with all that a table may hold: archived, merged, purged, linked records."""
+    counts = {"contacts": 60, "companies": 15, "deals": 15, "tickets": 15}
+    portal.reset(SeedSpec(**counts, properties=20, custom_objects=0, handful=False, archived=0.1))
+    portal.create_custom_object("vehicle")
+    for kind in OBJECTS.values():
+        portal.create_property(kind, {"name": "size", "type": "number", "fieldType": "number"})
+    ids = portal.table("contacts").ids()
+    cars = [portal.create("vehicle", {"name": f"Car {n}", "size": "n/a"}) for n in range(3)]
+    for one, car in zip(ids, cars, strict=False):
+        portal.update("contacts", one, {"size": "12", "jobtitle": "Engineer"})
+        portal.associate("contacts", one, "vehicle", car)
+    portal.merge("contacts", ids[10], ids[11])
+
+
+def wrong(portal: Portal, warehouse: Warehouse) -> list[str]:
+    """List how the warehouse differs from the portal."""
+    return differences(portal, warehouse, OBJECTS) + link_differences(portal, warehouse, PAIRS)
+
+
+def copies(warehouse: Warehouse) -> dict[str, list[dict[str, object]]]:
+    """Return the rows of the reference tables, whatever the order of their columns."""
+    found: dict[str, list[dict[str, object]]] = {}
+    with duckdb.connect(str(warehouse.path), read_only=True) as connection:
+        for name in COPIED:
+            rows = connection.execute(f"SELECT * FROM hubspot.{name}")
+            columns = [column[0] for column in rows.description or ()]
+            named = [dict(zip(columns, row, strict=True)) for row in rows.fetchall()]
+            content = [{c: v for c, v in row.items() if c != "_hs_empty"} for row in named]
+            found[name] = sorted(content, key=lambda row: str(sorted(row.items())))
+    return found
+
+
+def assert_idle(warehouse: Warehouse, *objects: str) -> None:
+    """Another sync finds nothing to do."""
+    report = warehouse.sync(*objects)
+    brought = {name: outcome.rows for name, outcome in report.tables.items() if outcome.rows}
+    assert (report.exit_code, brought, report.warnings) == (0, {}, [])
+
+
+def test_what_was_touched_is_made_whole(portal: Portal, warehouse: Warehouse) -> None:
+    """Tables and columns that were dropped or renamed come back, filled, and the report says so."""
+    seed(portal)
+    assert warehouse.sync(*OBJECTS).exit_code == 0
+    before = copies(warehouse)
+    touch(warehouse, *(statement for statement, _ in TOUCHED.values()))
+    touch(warehouse, "DROP SCHEMA IF EXISTS hubspot_staging CASCADE")
+    report = warehouse.sync(*OBJECTS)
+    assert (report.exit_code, report.status) == (0, "ok"), report.error
+    said = "\n".join(report.warnings)
+    assert [text for _, text in TOUCHED.values() if text not in said] == []
+    assert wrong(portal, warehouse) == []
+    assert copies(warehouse) == before
+    told = "SELECT count(*) FROM _hs_run_tables WHERE error LIKE '%in the warehouse%'"
+    assert warehouse.rows(told) == [(len(TOUCHED),)]
+    assert_idle(warehouse, *OBJECTS)
+
+
+SYSTEM = {
+    "loads": "DROP TABLE _dlt_loads",
+    "versions": "DELETE FROM _dlt_version",
+    "column of the state": "ALTER TABLE _dlt_pipeline_state DROP COLUMN engine_version",
+    "all of dlt's": "DROP TABLE _dlt_loads; DROP TABLE _dlt_version;"
+    "DROP TABLE _dlt_pipeline_state; DROP SCHEMA IF EXISTS hubspot_staging CASCADE",
+}
+"""What of dlt's own a person may take away."""
+
+
+@pytest.mark.parametrize("statement", SYSTEM.values(), ids=SYSTEM)
+def test_dlt_tables_that_are_gone(portal: Portal, warehouse: Warehouse, statement: str) -> None:
+    """Without dlt's tables no row is doubled, lost or left behind, and changes still arrive."""
+    objects = {name: OBJECTS[name] for name in ("contacts", "custom_vehicle")}
+    pairs = {"contacts_to_custom_vehicle": ("contacts", "vehicle")}
+    portal.reset(SeedSpec(contacts=12, properties=12, custom_objects=0, handful=False))
+    portal.create_custom_object("vehicle")
+    portal.create_property("contacts", {"name": "size", "type": "number", "fieldType": "number"})
+    car = portal.create("vehicle", {"name": "Car"})
+    first, second, third = portal.table("contacts").ids()[:3]
+    portal.update("contacts", first, {"size": "12"})
+    for one in (first, second):
+        portal.associate("contacts", one, "vehicle", car)
+    warehouse.sync(*objects)
+    portal.update_property("contacts", "size", {"type": "string", "fieldType": "text"})
+    warehouse.sync(*objects, refresh_schema=True)
+    touch(warehouse, statement)
+    portal.purge("contacts", third)
+    portal.dissociate("contacts", second, "vehicle", car)
+    portal.update("contacts", first, {"size": "large", "email": "ada@example.com"})
+    portal.clock.advance(3_600_000)
+    report = warehouse.sync(*objects, links=True)
+    assert report.exit_code == 0, report.error
+    assert any("gone" in warning for warning in report.warnings)
+    found = differences(portal, warehouse, objects)  # the column of the older type is empty now
+    assert [line for line in found if " size: " not in line] == []
+    assert warehouse.rows("SELECT size, size_string FROM contacts WHERE id = ?", str(first)) == [
+        (None, "large")
+    ]
+    assert link_differences(portal, warehouse, pairs) == []
+    doubled = "SELECT id FROM contacts GROUP BY id HAVING count(*) > 1"
+    assert warehouse.rows(doubled) == []
+    assert_idle(warehouse, *objects)
+
+
+def test_type_that_was_changed(portal: Portal, warehouse: Warehouse) -> None:
+    """A column of another type ends the sync with its name; dropped, it comes back filled."""
+    portal.create("contacts", {"email": "ada@example.com", "jobtitle": "Engineer"})
+    warehouse.sync("contacts")
+    touch(warehouse, "ALTER TABLE contacts ALTER createdate TYPE VARCHAR")
+    with pytest.raises(ConfigError, match=r"contacts\.createdate is of type text") as refused:
+        warehouse.sync("contacts")
+    assert "drop the column" in refused.value.remedy
+    touch(warehouse, "ALTER TABLE contacts DROP COLUMN createdate")
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+def test_kill_after_the_repair(portal: Portal, warehouse: Warehouse) -> None:
+    """What a run that was killed has made again, empty, the next one fills."""
+    seed(portal)
+    warehouse.sync(*OBJECTS)
+    touch(warehouse, "DROP TABLE contacts", "ALTER TABLE deals DROP COLUMN dealname")
+    with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config):
+        pass
+    assert warehouse.rows("SELECT count(*) FROM contacts") == [(0,)]
+    assert warehouse.sync(*OBJECTS).exit_code == 0
+    assert wrong(portal, warehouse) == []
+
+
+def test_other_commands_name_what_is_gone(portal: Portal, warehouse: Warehouse) -> None:
+    """`doctor` and `verify` name what is gone, and leave it to a sync to make it again."""
+    portal.create("contacts", {"email": "ada@example.com"})
+    warehouse.sync("contacts")
+    touch(warehouse, "DROP TABLE owners", "ALTER TABLE contacts DROP COLUMN email")
+    report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
+    found = next(row for row in report.sections[0].rows if row[0] == "tables")
+    assert found[1] == "warning"
+    assert "owners, contacts.email" in found[2]
+    with pytest.raises(VerificationError, match=r"owners, contacts\.email"):
+        verify(VerifyOptions(), collector=NULL_COLLECTOR, config=warehouse.config)
+    touch(warehouse, "DROP TABLE _dlt_loads")
+    report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
+    assert any("state" in row[2] and row[1] == "warning" for row in report.sections[0].rows)
