@@ -2,6 +2,8 @@
 
 import os
 
+from machine import followed
+
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # as the command line has it; read by an import
 
 import tempfile
@@ -58,16 +60,12 @@ def portal(server: EmulatorServer) -> Portal:
     return server.portal
 
 
-def own_settings() -> list[str]:
-    """Name the settings of ours that the environment holds."""
-    return [name for name in os.environ if name.startswith(("SOURCES__", "DESTINATION__"))]
-
-
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the settings, or the working directory, of the machine it runs on."""
-    for name in own_settings():
+    """No test sees what another left, or the working directory of the machine it runs on."""
+    for name in followed():
         monkeypatch.delenv(name)
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", UNPACKED)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path.with_name(f"{tmp_path.name}.state")))
     monkeypatch.chdir(tmp_path)

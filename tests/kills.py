@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import truth
-from conftest import WIDE, Warehouse, own_settings
+from conftest import WIDE, Warehouse
 from operations import Operation, perform
 from soak import tell
 
@@ -73,8 +73,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     rng = random.Random(chosen.seed)
-    for name in own_settings():
-        del os.environ[name]
     small = chosen.contacts // 20
     spec = SeedSpec(
         contacts=chosen.contacts, companies=small, deals=small, properties=40, archived=0.05

@@ -7,7 +7,6 @@ soak with exit code 1.
 
 import argparse
 import json
-import os
 import pprint
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conftest import WIDE, own_settings
+from conftest import WIDE
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from test_stateful import ENDINGS, SIZES, Step, check, steps
 
@@ -152,8 +151,6 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=2, help="kills among twenty syncs")
     parser.add_argument("--shrink", type=float, default=10, help="minutes for making a case small")
     chosen = parser.parse_args()
-    for name in own_settings():
-        del os.environ[name]
     with EmulatorServer(SeedSpec.empty(), limits=WIDE) as server:
         soak = Soak(server, chosen.minutes, chosen.kills)
         soak.run(chosen.seed)

@@ -1,5 +1,7 @@
 """What the environment sets for other programs: held back, named, and never a surprise."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pipelines.notices import notices
 from pipelines.session import opened
 from pipelines.state import show
 from pipelines.stored import stored_pipeline
+from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import ConfigError
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
@@ -160,8 +163,19 @@ MISSPELT = {
     "SOURCE__HUBSPOT__PAIRS": "SOURCES__HUBSPOT__PAIRS",
     "sources__hubspot__sensitive": "SOURCES__HUBSPOT__SENSITIVE",
 }
+OTHERS = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "https_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE")
 SPELT = ("SOURCES__HUBSPOT__LOAD_ROWS", "HUBSPOT__SOURCES__HUBSPOT__BACKFILL")
 OF_DLT = ("SOURCES__HUBSPOT__SCHEMA__NAMING", "SOURCES__HUBSPOT__CONTACTS__SELECTED")
+
+
+def test_bare_names_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that any program may read is no setting of ours: the token goes nowhere else."""
+    monkeypatch.setenv("BASE_URL", "https://elsewhere.example")
+    monkeypatch.setenv("SOURCES__TIMEOUT_SECONDS", "7")
+    monkeypatch.setenv("SOURCES__HUBSPOT__LOAD_ROWS", "8")
+    config = resolve_config(access_token="pat-na1-0123")  # noqa: S106 - made up
+    assert config.base_url == HubSpotConfig.base_url
+    assert (config.timeout_seconds, config.load_rows) == (HubSpotConfig.timeout_seconds, 8)
 
 
 def test_misspelt_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,3 +198,19 @@ def test_misspelt_settings_in_files_are_named(configure: Callable[[str], None]) 
     assert "Did you mean load_rows?" in texts[0]
     assert "unheard_of" in texts[1]
     assert "[sources.hubspto]" in texts[2]
+
+
+def test_the_tests_see_nothing_of_the_machine() -> None:
+    """What the machine sets for dlt, HTTP, terminals or Python is gone before a test reads it."""
+    given = dict.fromkeys((*SWITCHES, *HARMLESS, *MISSPELT, *SPELT, *OF_DLT, *OTHERS), "1")
+    program = "import machine, os; print(machine.followed()); print(*sorted(os.environ))"
+    seen = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(Path(__file__).parent), "HOME": "/h", "TZ": "Asia/Kolkata"} | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    assert seen[0] == "[]"
+    assert {"HOME", "TZ"} <= set(seen[1].split())
+    assert not set(seen[1].split()) & set(given)

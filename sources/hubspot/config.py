@@ -2,7 +2,7 @@
 
 import re
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from dlt.common.configuration import configspec
@@ -18,7 +18,7 @@ from dlt.common.typing import TSecretStrValue
 from .auth import WHERE, checked_token
 from .errors import ConfigError
 
-SECTIONS = ("sources", "hubspot")
+SECTIONS = ("sources",)  # and the one of `HubSpotConfig`
 _LEAST = {
     "search_per_second": 1,
     "associations_per_10_seconds": 1,
@@ -94,6 +94,9 @@ class HubSpotConfig(BaseConfiguration):
     """Days after which rows of `_hs_runs` and its like are deleted; 0 keeps them for ever."""
     sensitive: bool = False
     """Whether to read properties with sensitive data, which takes scopes of their own."""
+
+    __section__: ClassVar[str] = "hubspot"
+    """Always part of a setting's name: `BASE_URL` alone may be meant for another program."""
 
     def __repr__(self) -> str:
         shown = {name: value for name, value in self.items() if name != "access_token"}
