@@ -68,10 +68,12 @@ def drop(place: str, run_ids: Sequence[str]) -> None:
 def _files() -> list[Path]:
     """Name the file in the user's folder for such, and the one that stands in where it fails."""
     user = os.getuid() if hasattr(os, "getuid") else ""
-    stand_in = Path(tempfile.gettempdir()) / f"hubspot-elt-{user}".rstrip("-") / _FILE
+    files = []
     with suppress(OSError, RuntimeError):  # nobody's home is known
-        return [user_state_path("hubspot-elt", appauthor=False) / _FILE, stand_in]
-    return [stand_in]
+        files.append(user_state_path("hubspot-elt", appauthor=False) / _FILE)
+    with suppress(OSError):  # no folder for temporary files can be written
+        files.append(Path(tempfile.gettempdir()) / f"hubspot-elt-{user}".rstrip("-") / _FILE)
+    return files
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
 from pipelines.copy import WarehouseCopy
+from pipelines.runlog import RunLog
 from pipelines.session import opened
 from sources.hubspot import hubspot, open_run
 from sources.hubspot_emulator.seed import SeedSpec
@@ -266,7 +267,7 @@ def test_run_that_dies_before_it_looks_why_a_number_differs(
     portal.mutations.add(
         path="/contacts/search", nth=1, operations=lambda p: p.restore("contacts", one)
     )
-    with opened("duckdb", "hubspot", NULL_COLLECTOR, warehouse.config) as (pipeline, run):
+    with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config) as (pipeline, run):
         run.report_errors = True
         with WarehouseCopy(pipeline) as run.copy:
             pipeline.run(hubspot(["contacts"], run=run))  # its first load, and no more

@@ -17,6 +17,7 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from destinations.readers import open_reader
 from pipelines.notices import notices
+from pipelines.runlog import RunLog
 from pipelines.session import opened
 from pipelines.state import show
 from pipelines.stored import stored_pipeline
@@ -141,7 +142,7 @@ def test_dlt_is_as_before_for_other_pipelines(
     portal.reset(SeedSpec(contacts=5))
     other = dlt.pipeline("other", pipelines_dir=str(tmp_path / "others"), destination="duckdb")
     before = shared_with_others()
-    with opened("duckdb", "hubspot", NULL_COLLECTOR, warehouse.config):
+    with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config):
         assert shared_with_others() != before
         with stored_pipeline("another.duckdb", "hubspot"):
             pass

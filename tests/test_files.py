@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,40 +28,43 @@ def mode(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 
 
-@pytest.fixture
-def no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No folder for temporary files can be written: what is set as such is a file."""
-    place = tmp_path / "not-a-folder"
+def set_file(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    """Let the folder for temporary files be a file."""
     place.touch()
     monkeypatch.setattr("tempfile.tempdir", str(place))
-    return place
 
 
+def set_none(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    """Let Python find no folder for temporary files, as where all file systems are read-only."""
+
+    def find() -> str:
+        raise FileNotFoundError(errno.ENOENT, f"No usable temporary directory found in {[place]}")
+
+    monkeypatch.setattr("tempfile.gettempdir", find)
+
+
+@pytest.mark.parametrize("take_away", [set_file, set_none])
 def test_commands_name_the_folder_that_cannot_be_written(
-    portal: Portal, warehouse: Warehouse, no_folder: Path
-) -> None:
-    """What needs a working folder says which one it tried and names TMPDIR; exit code 2."""
-    portal.reset(SeedSpec(contacts=5))
-    for command in (lambda: warehouse.sync("contacts"), show):
-        with pytest.raises(ConfigError, match=rf"{no_folder}.*TMPDIR"):
-            command()
-
-
-def test_reading_needs_no_folder(
     portal: Portal,
     warehouse: Warehouse,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    take_away: Callable[[pytest.MonkeyPatch, Path], None],
 ) -> None:
-    """`query` and `status` need no folder of theirs, nor a home: only the file that they read."""
+    """What needs a working folder says which one it tried and names TMPDIR; what reads, needs none.
+
+    Neither is a home needed.
+    """
     portal.reset(SeedSpec(contacts=5))
     warehouse.sync("contacts")
-    monkeypatch.setattr("tempfile.tempdir", str(warehouse.path))
+    take_away(monkeypatch, tmp_path / "nowhere")
     monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("XDG_STATE_HOME")
+    for command in (lambda: warehouse.sync("contacts"), show):
+        with pytest.raises(ConfigError, match=r"nowhere.*TMPDIR"):
+            command()
     assert query("SELECT 1 AS one", form="csv").text == "one\n1\n"
     assert status().sections
-    with pytest.raises(ConfigError, match="TMPDIR"):
-        show()
 
 
 def test_demo_names_the_folder_that_it_cannot_write(tmp_path: Path) -> None:
