@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from wire import Clocked
 
 from sources.hubspot import patience
 from sources.hubspot.client import Client
@@ -48,30 +49,6 @@ def portal(server):
     server.portal.faults.clear()
     server.portal.journal.clear()
     return server.portal
-
-
-class Clocked:
-    """A client whose waits pass at once, on a clock of its own, with what it says."""
-
-    def __init__(self, server, **settings) -> None:
-        self.now = 0.0
-        self.ends: dict[float, object] = {}
-        """What happens when the clock has come to a moment."""
-        config = HubSpotConfig(access_token=server.token, base_url=server.url)
-        config.update(settings)
-        self.client = Client(config, sleep=self._sleep, clock=lambda: self.now)
-        self.said: list[str] = []
-        self.client.health.tell = self.said.append
-
-    def _sleep(self, seconds: float) -> None:
-        self.now += seconds
-        for moment in [at for at in self.ends if at <= self.now]:
-            self.ends.pop(moment)()
-
-    def get(self, api="objects", *segments):
-        """Read one page."""
-        path = self.client.path(api, *(segments or ("contacts",)))
-        return self.client.get(path, {"limit": 1}, decode=json.loads)
 
 
 @pytest.mark.parametrize("fault", EVERY.values(), ids=EVERY)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from math import isnan
 from sys import maxsize
 from typing import Any, TypeVar
 
@@ -13,8 +14,10 @@ import msgspec
 import requests
 import urllib3
 
+from .bodies import BodyError, BodyTooLargeError
 from .config import setting
 from .errors import (
+    AnswerTooLargeError,
     AuthError,
     ConfigError,
     ContractError,
@@ -247,13 +250,19 @@ def _page(text: str) -> str:
 
 
 def unreachable(
-    error: requests.RequestException | urllib3.exceptions.HTTPError, call: str
+    error: requests.RequestException | urllib3.exceptions.HTTPError | BodyError, call: str
 ) -> CallFailedError:
     """Tell what it means that no whole answer came.
 
     Raises:
         ConfigError: the base URL cannot be called at all.
+        AnswerTooLargeError: the answer is larger than the setting allows.
     """
+    if isinstance(error, BodyTooLargeError):
+        raise AnswerTooLargeError(
+            f"The answer to {call} is too large: {error}.",
+            remedy=f"Raise {setting('max_body_mb')} if HubSpot's answers are that large.",
+        )
     if isinstance(error, _BAD_URLS):
         raise ConfigError(f"{setting('base_url')} is no usable address.", remedy="Correct it.")
     reason = _reason(error)
@@ -336,24 +345,23 @@ def _least_wait(status: int, attempt: int) -> float:
 
 
 def _retry_after(answer: Answer, body: _Body) -> float | None:
-    """Return the seconds that HubSpot asks to wait; None if it does not say."""
+    """Return the seconds that HubSpot asks to wait; None if it does not say, or nonsense."""
     text = answer.headers.get("Retry-After") or body.get("retry_after")
-    if text is None:
-        return None
     try:
-        return max(0.0, float(text))
-    except (TypeError, ValueError):
+        seconds = float(str(text).partition(",")[0])
+    except ValueError:
         moment = _http_date(str(text))
-    if moment is None:
-        return None
-    return max(0.0, (moment - (answer.date or datetime.now(UTC))).total_seconds())
+        if moment is None:
+            return None
+        seconds = (moment - (answer.date or datetime.now(UTC))).total_seconds()
+    return None if isnan(seconds) else max(0.0, seconds)
 
 
 @lru_cache(maxsize=16)  # all answers of a second bear the same one
 def _http_date(text: str) -> datetime | None:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # whatever a text may be
         return None
 
 

@@ -80,6 +80,7 @@ class Client:
             self._auth,
             size=2 * config.calls_in_flight,
             timeout=config.timeout_seconds,
+            most_bytes=config.max_body_mb * 1e6,
         )
         self._portal_clock = PortalClock(clock)
         self.health = Health(config.patience_seconds, clock)
@@ -116,7 +117,8 @@ class Client:
         Raises:
             AuthError: the token is refused; ScopeMissingError where it lacks a scope.
             RequestRejectedError: HubSpot refuses the call; NotFoundError on 404.
-            ContractError: the body is JSON of another shape than `decode` wants.
+            ContractError: the body is JSON of another shape than `decode` wants;
+                AnswerTooLargeError: it is larger than the setting allows.
             DailyQuotaError: the calls of the day are spent.
             RateLimitedError: HubSpot still answers 429 after the last attempt.
             UnavailableError: no usable answer after the last attempt, or after `cancel`.

@@ -34,6 +34,8 @@ _POSITIVE = (
     "load_minutes",
     "timeout_seconds",
     "export_wait_minutes",
+    "max_body_mb",
+    "max_export_gb",
 )
 _NUMBERS = dict.fromkeys(_POSITIVE, "a number above 0") | dict.fromkeys(
     ("sweep_hours", "links_hours"), "a number of 0 (every run) or more"
@@ -80,6 +82,8 @@ class HubSpotConfig(BaseConfiguration):
     """Share of a table's rows that may turn out to be purged at once before a run stops."""
     timeout_seconds: float = 60
     """How long an answer may keep silent; HubSpot itself gives up after 100 seconds."""
+    max_body_mb: float = 64
+    """Size of an answer, packed and unpacked, beyond which it is not read on."""
     max_attempts: int = 6
     """How often a call is tried that alone fails, while others get through."""
     patience_seconds: float = 180
@@ -88,6 +92,8 @@ class HubSpotConfig(BaseConfiguration):
     """How tables are read whole: `list`, `export`, or `auto` for what is cheaper."""
     export_wait_minutes: float = 60
     """How long an export may take before its table is listed instead."""
+    max_export_gb: float = 20
+    """Size of an export's file, packed and unpacked, beyond which its table is listed instead."""
     pairs: list[str] | None = None
     """Pairs of object types to link beside the default ones, as `from:to`."""
     run_log_days: int = 90

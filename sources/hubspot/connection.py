@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
+from io import BytesIO
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -17,19 +19,31 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from .auth import BearerAuth
+from .bodies import BodyError, BodyTooLargeError, Bounds, pieces
 from .errors import ConfigError
 
 USER_AGENT = "hubspot-elt"
 _CONNECT_SECONDS = 10.0
 
-NO_ANSWER = (requests.RequestException, urllib3.exceptions.HTTPError)
+_LONGEST = 5  # times the time-out, for a whole body that keeps arriving
+_ERROR_BYTES = 1e6  # of an error, whose message is short
+
+NO_ANSWER = (requests.RequestException, urllib3.exceptions.HTTPError, BodyError)
 """What `Connections.send` raises where no whole answer came."""
 
 
 class Connections:
     """As many connections to one host as there are calls in flight; safe to share."""
 
-    def __init__(self, base_url: str, auth: BearerAuth, *, size: int, timeout: float) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        auth: BearerAuth,
+        *,
+        size: int,
+        timeout: float,
+        most_bytes: float = inf,
+    ) -> None:
         """Read what the environment says of proxies and certificates; nothing is opened yet.
 
         Args:
@@ -37,8 +51,11 @@ class Connections:
             auth: puts the token on a request.
             size: connections kept open.
             timeout: seconds that HubSpot may keep silent.
+            most_bytes: of a body, packed and unpacked.
         """
         self._base_url = base_url
+        self._bounds = Bounds(most_bytes, _LONGEST * timeout)
+        self._error_bounds = Bounds(min(most_bytes, _ERROR_BYTES), _LONGEST * timeout)
         self._timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout), read=timeout)
         self._opened: WeakSet[Any] = WeakSet()
         self._adapter = HTTPAdapter(pool_maxsize=size, max_retries=0)
@@ -65,10 +82,11 @@ class Connections:
             content: the body.
 
         Returns:
-            Status, headers (found in any case), and the body, unpacked.
+            Status, headers (found in any case), and the body, unpacked; of an error the first MB.
 
         Raises:
             ConfigError: the certificates that the environment names are not there.
+            BodyTooLargeError: the body is larger than the bound.
             NO_ANSWER: the address cannot be called, or no whole answer came.
         """
         answer = self._pool.urlopen(
@@ -80,8 +98,24 @@ class Connections:
             retries=False,
             redirect=False,
             assert_same_host=False,
+            preload_content=False,
         )
-        return answer.status, answer.headers, answer.data
+        return answer.status, answer.headers, self._body(answer)
+
+    def _body(self, answer: urllib3.BaseHTTPResponse) -> bytes:
+        """Read a body; one that is not read to its end takes its connection with it."""
+        read = BytesIO()  # grows without a copy in the end
+        ok = answer.status < 300  # noqa: PLR2004 - the success class of HTTP
+        try:
+            for piece in pieces(answer, self._bounds if ok else self._error_bounds):
+                read.write(piece)
+        except BaseException as error:
+            answer.close()
+            if ok or not isinstance(error, BodyTooLargeError):
+                raise
+        finally:
+            answer.release_conn()
+        return read.getvalue()
 
     def abort(self) -> None:
         """Cut off what is on its way: its calls fail at once instead of when they are answered."""

@@ -7,6 +7,7 @@
     |- RequestRejectedError   stop     4    any other 4xx: our request is wrong
     |  `- NotFoundError       stop     4    404: no such object type or path in this portal
     |- ContractError          stop     4    an answer that is not as documented
+    |  `- AnswerTooLargeError stop     4    an answer beyond `MAX_BODY_MB`
     |- DailyQuotaError        stop     5    429 for the day; watermarks are kept
     |- RateLimitedError       retry    6    429 per interval, after the last wait
     |- UnavailableError       retry    6    5xx, 477, time-out, connection
@@ -108,6 +109,12 @@ class ContractError(ResponseError, TerminalException):
 
     exit_code = 4
     name = "contract"
+
+
+class AnswerTooLargeError(ContractError):
+    """An answer is larger than the setting allows; a call for less may do."""
+
+    name = "answer_too_large"
 
 
 class DailyQuotaError(ResponseError, TerminalException):

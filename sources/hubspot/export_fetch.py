@@ -12,6 +12,8 @@ from typing import IO, Any
 
 import msgspec
 
+from .bodies import BodyTooLargeError, Bounds
+from .config import setting
 from .decoding import Record
 from .download import DownloadError, download
 from .errors import NotFoundError, RequestRejectedError
@@ -112,12 +114,16 @@ def fetch(table: Table, export_id: str, *, total: int, skip: int) -> Opened:
     for _ in range(ATTEMPTS):
         address = _wait_for(table, export_id)
         spool = tempfile.TemporaryFile(dir=table.run.folder)  # noqa: SIM115 - kept until it is read
-        file = ExportFile(spool, _names(table))
+        file = ExportFile(spool, _names(table), most_bytes=table.run.config.max_export_gb * 1e9)
         try:
             _download(table, address, spool)
-            file.check()
+            file.check(most_rows=total + _may_differ(total))
             _count(table, export_id, file, total)
             created = _prove(table, file)
+        except BodyTooLargeError as error:
+            file.close()
+            bound = setting("max_export_gb")
+            raise ExportUnusableError(f"{error}, beyond {bound} or the disk") from None
         except (DownloadError, BadFileError) as error:
             file.close()
             reason = str(error)
@@ -161,6 +167,7 @@ def _download(table: Table, address: str, spool: IO[bytes]) -> None:
         address,
         spool,
         timeout_seconds=config.timeout_seconds,
+        bounds=Bounds(config.max_export_gb * 1e9, config.export_wait_minutes * 60),
         plain=config.base_url.startswith("http:"),
         proceed=lambda: limits.wait(0),  # it may be cancelled
     )
@@ -176,8 +183,13 @@ def _count(table: Table, export_id: str, file: ExportFile, total: int) -> None:
         told = None
     if told is not None and told != file.count:
         raise BadFileError(f"it holds {file.count:,} of {told:,} records")
-    if abs(file.count - total) > max(PAGE, _MAY_MISS * total):
+    if abs(file.count - total) > _may_differ(total):
         raise ExportUnusableError(f"it holds {file.count:,} records, and the table {total:,}")
+
+
+def _may_differ(total: int) -> float:
+    """Return how many records an export may hold more or less than the table did before it."""
+    return max(PAGE, _MAY_MISS * total)
 
 
 def _prove(table: Table, file: ExportFile) -> str:

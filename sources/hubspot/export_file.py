@@ -6,6 +6,7 @@ Invariant: `check` has read the file to its end, once, before the first row of i
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import IO
 
 import msgspec
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from .bodies import BodyTooLargeError
 from .decoding import Record, RecordDecoder
 
 ID = "hs_object_id"
@@ -38,36 +40,41 @@ class BadFileError(Exception):
 class ExportFile:
     """The rows of an export, in the order of its files."""
 
-    def __init__(self, file: IO[bytes], names: Sequence[str]) -> None:
+    def __init__(self, file: IO[bytes], names: Sequence[str], *, most_bytes: float = inf) -> None:
         """Take a whole file; it is closed with this object.
 
         Args:
             file: open for reading; one that vanishes when it is closed.
             names: the properties asked for, `hs_object_id` among them.
+            most_bytes: that its parts may have, unpacked.
         """
         self._file = file
         self._names = list(names)
+        self._most_bytes = most_bytes
         self.count = 0
-        """Rows in it, once it is checked."""
+        """Rows in it that were checked."""
         self.sample: list[dict[str, str]] = []
         """Rows that between them have a value in every column that has any, once checked."""
 
-    def check(self) -> None:
+    def check(self, *, most_rows: float = inf) -> None:
         """Read the file once: count its rows and choose the sample.
 
         Raises:
-            BadFileError: it is cut short, not CSV, or lacks a property or an id.
+            BodyTooLargeError: it unpacks to more than it may.
+            BadFileError: it is cut short, not CSV, has more rows or lacks a property or an id.
         """
-        chosen = _Sample(self._names)
+        chosen, self.count = _Sample(self._names), 0
         ids: list[pa.Array] = []
         try:
             for batch in self._batches():
+                self.count += batch.num_rows
+                if self.count > most_rows:
+                    raise BadFileError(f"it holds more than {most_rows:,.0f} records")
                 ids.append(batch.column(ID))
                 chosen.look_at(batch)
         except _UNREADABLE as error:
             found = _first_line(error)
             raise BadFileError(f"it is not the CSV that was asked for ({found})") from None
-        self.count = sum(map(len, ids))
         known = pa.chunked_array(ids, pa.string())
         if not pc.all(pc.match_substring_regex(known, "^[0-9]+$"), min_count=0).as_py():
             raise BadFileError("it has rows without a record's id")
@@ -105,6 +112,9 @@ class ExportFile:
         self._file.seek(0)
         if self._file.read(len(_ZIP)) == _ZIP:
             with zipfile.ZipFile(self._file) as archive:
+                size = sum(info.file_size for info in archive.infolist())
+                if size > self._most_bytes:  # no more of a part is unpacked than it says
+                    raise BodyTooLargeError(f"its file unpacks to {size / 1e9:,.1f} GB")
                 for info in archive.infolist():
                     with archive.open(info) as part:
                         yield part

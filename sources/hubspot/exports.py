@@ -15,7 +15,12 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from .errors import RateLimitedError, RequestRejectedError, ScopeMissingError
+from .errors import (
+    ForeignResponseError,
+    RateLimitedError,
+    RequestRejectedError,
+    ScopeMissingError,
+)
 from .export_fetch import ExportUnusableError, Opened, fetch, start
 from .pages import PAGE, URL_PROPERTIES
 from .run import Run
@@ -26,6 +31,7 @@ from .waiting import wait
 PER_DAY = 30  # exports in 24 hours, whoever starts them
 CALLS = 8  # of an export, about: its start, its status, its count, two batch reads of the sample
 MANY_PAGES = 1_000  # of a listing: with so many an export is worth its waiting
+_REFUSED = (ScopeMissingError, RequestRejectedError, RateLimitedError, ForeignResponseError)
 SHARE = 0.05  # of the calls left today; a listing that takes more of them is avoided
 
 
@@ -112,7 +118,7 @@ def _start(table: Table) -> Generator[None, None, dict[str, Any] | None]:
     started[:] = [*_of_the_last_day(run, table.source), to_text(run.now()) or ""]
     try:
         answer = yield from wait(run.submit(partial(start, table)))
-    except (ScopeMissingError, RequestRejectedError, RateLimitedError) as error:
+    except _REFUSED as error:
         started.pop()
         _say_why(table, str(error))
         return None

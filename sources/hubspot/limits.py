@@ -37,6 +37,8 @@ _ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others wai
 _LATE_CALLS = 100  # how many sent before a window may have arrived in it
 _SILENT_ANSWERS = 20  # so many without a word of limits, and there are none
 _LIMITED = -(10**9)
+_WINDOWS = (0.1, 60.0)  # seconds; a header that names another window is not believed
+_DIGITS = 12
 _PREFIX = "X-HubSpot-RateLimit-"
 
 
@@ -241,9 +243,9 @@ class Limits:
                 return
             self._silent = _LIMITED
             window.limit = limit
-            window.seconds = (
-                _number(headers, "Interval-Milliseconds") or 0
-            ) / 1000 or window.seconds
+            seconds = (_number(headers, "Interval-Milliseconds") or 0) / 1000
+            if _WINDOWS[0] <= seconds <= _WINDOWS[1]:
+                window.seconds = seconds
             remaining = _number(headers, "Remaining")
             if slot is not None and remaining is not None:
                 window.count_others(slot, limit - remaining, self._clock())
@@ -326,6 +328,7 @@ class Limits:
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:
-    """Return a header that holds a whole number of 0 or more."""
-    text = headers.get(_PREFIX + name, "").strip()
-    return int(text) if text.isascii() and text.isdigit() else None
+    """Return a header that holds a whole number of 0 or more; the least where it comes twice."""
+    texts = [text.strip() for text in headers.get(_PREFIX + name, "").split(",")]
+    known = all(text.isascii() and text.isdigit() and len(text) <= _DIGITS for text in texts)
+    return min(map(int, texts)) if known else None

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from .changes import in_range
 from .client import Client
 from .decoding import Record, RecordDecoder
-from .errors import RequestRejectedError
+from .errors import AnswerTooLargeError, RequestRejectedError
 from .model import Next, ObjectType, Page, Paging
 from .reading import Found, batches, read_batch
 
@@ -39,13 +39,29 @@ def list_page(
     if len(names) <= URL_PROPERTIES:
         named = {"properties": names} if names else {}
         try:
-            return client.get(path, named | params, decode=decoder.page)
+            return _halving(client, path, named | params, decoder, PAGE)
         except RequestRejectedError as error:
             if error.status != HTTPStatus.REQUEST_URI_TOO_LONG:
                 raise
     page = client.get(path, params, decode=decoder.page)
     ids = [record.id for record in page.results]
     return Page(_read(client, object_type, ids, decoder, archived=archived), page.paging)
+
+
+def _halving(
+    client: Client, path: str, params: dict[str, str], decoder: RecordDecoder, limit: int
+) -> Page[Record]:
+    """Read a page of the listing; in halves, down to a record, where it is too large for one."""
+    try:
+        return client.get(path, params | {"limit": str(limit)}, decode=decoder.page)
+    except AnswerTooLargeError:
+        if limit == 1:
+            raise
+    first = _halving(client, path, params, decoder, limit // 2)
+    if first.after is None:
+        return first
+    rest = _halving(client, path, params | {"after": first.after}, decoder, limit - limit // 2)
+    return Page([*first.results, *rest.results], rest.paging)
 
 
 def search_page(

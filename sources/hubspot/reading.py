@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from .client import Client
 from .decoding import Record, RecordDecoder
-from .errors import RequestRejectedError
+from .errors import AnswerTooLargeError, RequestRejectedError
 from .model import ObjectType, Page
 
 BATCH = 100  # ids per call, HubSpot's maximum
@@ -81,6 +81,8 @@ def halving(
 ) -> Iterator[tuple[Sequence[str], T | RequestRejectedError]]:
     """Make a batch call, and where one bad id spoils it, halve the batch until that id is alone.
 
+    So is a batch whose answer would be too large.
+
     Yields:
         The ids of each part with its answer, or with the refusal of a single id.
 
@@ -103,15 +105,20 @@ def _halves(
 ) -> Iterator[tuple[Sequence[str], T | RequestRejectedError]]:
     try:
         yield ids, call(ids)
+    except AnswerTooLargeError:
+        if len(ids) == 1:
+            raise
     except RequestRejectedError as error:
         if error.status != HTTPStatus.BAD_REQUEST:
             raise
         if len(ids) == 1:
             yield ids, error
             return
-        middle = len(ids) // 2
-        yield from _halves(call, ids[:middle])
-        yield from _halves(call, ids[middle:])
+    else:
+        return
+    middle = len(ids) // 2
+    yield from _halves(call, ids[:middle])
+    yield from _halves(call, ids[middle:])
 
 
 def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:

@@ -1,0 +1,69 @@
+"""A server of raw bytes, and a client whose waits pass at once."""
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sources.hubspot.client import Client
+from sources.hubspot.config import HubSpotConfig
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+Answer = Callable[[socket.socket, bytes], object]
+
+
+@contextmanager
+def serving(answer: Answer) -> Iterator[int]:
+    """Run a server; give its port.
+
+    Args:
+        answer: given each connection with the head of its first request; the connection is closed
+            when it returns.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_accept, args=(listener, answer), daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+def _accept(listener: socket.socket, answer: Answer) -> None:
+    with contextlib.suppress(OSError):  # the test is over
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=_serve, args=(connection, answer), daemon=True).start()
+
+
+def _serve(connection: socket.socket, answer: Answer) -> None:
+    head = b""
+    with connection, contextlib.suppress(OSError):  # the other side has gone
+        while b"\r\n\r\n" not in head:
+            part = connection.recv(65_536)
+            if not part:
+                return
+            head += part
+        answer(connection, head)
+
+
+class Clocked:
+    """A client whose waits pass at once, on a clock of its own, with what it says."""
+
+    def __init__(self, server, **settings) -> None:
+        self.now = 0.0
+        self.ends: dict[float, object] = {}
+        """What happens when the clock has come to a moment."""
+        config = HubSpotConfig(access_token=server.token, base_url=server.url)
+        config.update(settings)
+        self.client = Client(config, sleep=self._sleep, clock=lambda: self.now)
+        self.said: list[str] = []
+        self.client.health.tell = self.said.append
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for moment in [at for at in self.ends if at <= self.now]:
+            self.ends.pop(moment)()
+
+    def get(self, api="objects", *segments):
+        """Read one page."""
+        path = self.client.path(api, *(segments or ("contacts",)))
+        return self.client.get(path, {"limit": 1}, decode=json.loads)
