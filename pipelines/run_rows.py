@@ -119,7 +119,7 @@ def update(client: SqlClientBase[Any], row: Mapping[str, Any]) -> None:
     names = [name for name in row if name != "run_id"]
     told = ", ".join(f"{client.escape_column_name(name)} = %s" for name in names)
     table = client.make_qualified_table_name(RUNS)
-    values = [row[name] for name in names]
+    values = [_plain(row[name]) for name in names]
     client.execute_sql(f"UPDATE {table} SET {told} WHERE run_id = %s", *values, row["run_id"])  # noqa: S608
 
 
@@ -141,13 +141,21 @@ def replace_tables(
 def insert(client: SqlClientBase[Any], name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add rows to a table; a column that a row does not name is null."""
     columns = COLUMNS[name].names
+    literal: Any = client.capabilities.escape_literal  # None where a destination has none
     listed = ", ".join(map(client.escape_column_name, columns))
-    one = f"({', '.join(['%s'] * len(columns))})"
     table = client.make_qualified_table_name(name)
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE]
-        sql = f"INSERT INTO {table} ({listed}) VALUES {', '.join([one] * len(part))}"  # noqa: S608
-        client.execute_sql(sql, *(row.get(column) for row in part for column in columns))
+    for part in batches(list(rows), ROWS_AT_ONCE):
+        values = [_plain(row.get(column)) for row in part for column in columns]
+        # DuckDB takes a tenth of a millisecond for each parameter, and none for a literal
+        shown = list(map(literal, values)) if literal else ["%s"] * len(values)
+        lines = (", ".join(line) for line in batches(shown, len(columns)))
+        sql = f"INSERT INTO {table} ({listed}) VALUES ({'), ('.join(lines)})"  # noqa: S608
+        client.execute_sql(sql, *([] if literal else values))
+
+
+def _plain(value: object) -> object:
+    """Return a value without NUL characters, which PostgreSQL refuses."""
+    return value.replace("\0", "") if isinstance(value, str) else value
 
 
 def prune(pipeline: Pipeline, run: Run) -> None:

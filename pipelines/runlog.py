@@ -169,6 +169,7 @@ class RunLog:
         run = self._run
         meter = run.client.meter if run else None
         elapsed = timedelta(seconds=self.seconds or time.monotonic() - self._began)
+        error = _error(report) if report else None
         return {
             "run_id": self.run_id,
             "portal_id": run.account.portal_id if run else None,
@@ -180,8 +181,16 @@ class RunLog:
             "calls": meter.calls if meter else 0,
             "retries": meter.retries if meter else 0,
             "rate_limited": meter.rate_limited if meter else 0,
-            "error": masked(report.error, self.token) if report and report.error else None,
+            "error": masked(error, self.token) if error else None,
         }
+
+
+def _error(report: RunReport) -> str | None:
+    """Return a report's error, or which tables failed while others did not."""
+    if report.error:
+        return f"{report.error} {report.remedy}".strip()
+    failed = [name for name, outcome in report.tables.items() if outcome.exit_code]
+    return f"Failed: {', '.join(failed)}." if failed else None
 
 
 def end_of_load(run: Run) -> DltResource:

@@ -83,6 +83,7 @@ def sync(
         if options.verify and not ending:
             verified = VerifyOptions(options.objects, options.destination, options.dataset)
             try:
+                log.save(loaded)
                 compare(report, verified, pipeline, run, collector, as_of=as_of)
             except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the report tells it
                 ending = report.fail(error).cause
@@ -155,7 +156,8 @@ def _load_all(
                     _look_for_gaps(run, pipeline, compared)
             run.unfinished |= run.gaps.keys()
             loaded.note(run)
-            log.save(loaded)
+            if run.unfinished:
+                log.save(loaded)
         except (Exception, KeyboardInterrupt) as error:
             if run.loads == 0:
                 raise  # nothing was begun

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,15 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
 
+from destinations.lock import exclusive
+from destinations.warehouse import open_destination
 from pipelines import local_runs
+from pipelines.runlog import RunLog
 from pipelines.status import status
+from pipelines.stored import hubspot_pipeline
+from pipelines.sync import SyncOptions, sync
 from sources.hubspot.errors import AuthError, WarehouseError
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
@@ -50,6 +56,13 @@ def syncing(*words: str) -> Iterator["subprocess.Popen[str]"]:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         yield process
+
+
+def sync_as_process(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Run `sync`, with --json unless it is to be quiet, to its end."""
+    form = [] if "--quiet" in words else ["--json"]
+    command = [sys.executable, "-c", PROGRAM, "sync", *form, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def shown_runs() -> list[dict[str, Any]]:
@@ -102,7 +115,8 @@ def test_interrupted_first_sync(
     kept = f"Loaded and kept: {held:,} rows of contacts" if held else "Nothing was loaded yet."
     assert kept in report["error"]["message"]
     (run,) = warehouse.rows(RUNS)
-    assert run == ("sync", "interrupted", 130, report["error"]["message"], False)
+    error = f"{report['error']['message']} {report['error']['remedy']}"
+    assert run == ("sync", "interrupted", 130, error, False)
     told = "SELECT status, rows + tombstones, watermark_after FROM _hs_run_tables"
     assert warehouse.rows(f"{told} WHERE table_name = 'contacts'") == [("interrupted", held, None)]
 
@@ -186,6 +200,50 @@ def test_a_killed_run_is_told(
     seeded.settings.latency_ms = 0
     warehouse.sync("contacts")
     assert [row[1:3] for row in warehouse.rows(RUNS)] == [("killed", None), ("ok", 0)]
+
+
+@pytest.mark.parametrize("destination", ["duckdb", "postgres"])
+def test_a_run_at_work_is_told_from_a_killed_one(
+    warehouse: Warehouse, server_uri: str, destination: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody holds the dataset's lock, a run that has not ended is at work; else killed."""
+    assert not warehouse.path.exists()
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server_uri)
+    with hubspot_pipeline(Path.cwd(), destination, "locked") as pipeline:
+        with exclusive(pipeline), open_destination(pipeline):
+            log = RunLog("sync", destination, "locked")
+            with log.writing(pipeline):
+                log.begin()
+        for held in (True, False):
+            with exclusive(pipeline) if held else nullcontext():
+                section = status(destination=destination, dataset="locked").sections[0]
+            (run,) = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
+            assert run["status"] == ("running" if held else "killed")
+
+
+def test_a_partial_run_says_what_failed(
+    seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one table fails, text, JSON, --quiet and the run log name it, with the same code."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__MAX_ATTEMPTS", "1")
+    seeded.faults.add(path=r"/companies\?", method="GET", status=503)
+    words = ("--objects", "contacts,companies")
+    loud, quiet = sync_as_process(*words), sync_as_process(*words, "--quiet")
+    assert (loud.returncode, quiet.returncode, quiet.stdout) == (6, 6, "")
+    assert "warning: companies: " in quiet.stderr
+    report = json.loads(loud.stdout)
+    assert (report["status"], report["exit_code"]) == ("partial", 6)
+    assert report["tables"]["companies"]["status"] == "failed"
+    assert [run[1:4] for run in warehouse.rows(RUNS)] == [("partial", 6, "Failed: companies.")] * 2
+
+
+def test_a_run_that_reads_nothing_says_so(seeded: Portal, warehouse: Warehouse) -> None:
+    """A token that may read no object type at all is not told as a sync that went well, no more."""
+    seeded.set_token("narrow", scopes=["oauth"])
+    narrow = warehouse.with_settings(access_token="narrow")  # noqa: S106 - no secret
+    report = sync(SyncOptions(), collector=NULL_COLLECTOR, config=narrow.config)
+    assert any("No record was read" in warning for warning in report.warnings)
+    assert {outcome.status for outcome in report.tables.values()} <= {"ok", "skipped"}
 
 
 def test_rows_of_the_run_log_leave(seeded: Portal, warehouse: Warehouse) -> None:
