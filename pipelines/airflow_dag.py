@@ -36,23 +36,22 @@ RETRY_DELAY = timedelta(minutes=5)
 
 def list_tables() -> list[str]:
     """Name the table of every object type of the portal."""
-    import dlt  # noqa: PLC0415 - see the module's last paragraph
-
+    from pipelines import stored  # noqa: PLC0415 - see the module's last paragraph
     from pipelines.report import report_of  # noqa: PLC0415 - same
-    from sources.hubspot import catalog, open_run  # noqa: PLC0415 - same
+    from sources.hubspot import open_run  # noqa: PLC0415 - same
 
     try:
+        with stored.stored_pipeline(DESTINATION, DATASET) as pipeline:
+            state = stored.source_state(pipeline)
         run = open_run()
         try:
-            schemas = catalog.read_custom_schemas(run.client)
+            known = stored.portal_types(run.client, state)
         finally:
             run.close()
     except Exception as error:  # noqa: BLE001 - the report tells them apart
         report = report_of(error, "sync", destination=DESTINATION)
     else:
-        normalize = dlt.Schema("hubspot").naming.normalize_identifier
-        custom = catalog.to_custom_types(schemas, normalize)
-        return [kind.table for kind in (*catalog.STANDARD, *custom)]
+        return [kind.table for kind in known.types]
     raise _failure(report)
 
 

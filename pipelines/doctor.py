@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Literal
-
-import dlt
 
 from destinations.catalog import KNOWN
 from destinations.tables import Damage, find_damage
@@ -15,23 +13,21 @@ from destinations.warehouse import describe, explained
 from pipelines.notices import notices
 from pipelines.repair import REMEDY, is_state_lost, names_of, refusal
 from pipelines.report import RunReport, Section, find_cause
-from pipelines.stored import dataset_of, exists, source_state, stored_pipeline
+from pipelines.stored import dataset_of, exists, portal_types, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
-from sources.hubspot.catalog import (
-    STANDARD,
-    read_custom_schemas,
-    select_types,
-    to_custom_types,
-)
 from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import (
     ConfigError,
     HubSpotError,
+    NotFoundError,
     RequestRejectedError,
     ScopeMissingError,
+    is_absent,
 )
 from sources.hubspot.model import ObjectType, decode_account
+from sources.hubspot.portal_types import PortalTypes
+from sources.hubspot.refused import summary
 from sources.hubspot.state import SourceState
 
 Level = Literal["ok", "note", "warning", "failed"]
@@ -57,6 +53,18 @@ class Finding:
     exit_code: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What an earlier sync has left in the destination."""
+
+    where: Finding
+    state: SourceState = field(default_factory=lambda: SourceState({}))
+    damage: Damage | None = None
+    """What somebody has done to the tables; None where the destination cannot be opened."""
+    lost: bool = False
+    """Whether the state is gone, though rows are there."""
+
+
 def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
     """Check everything that a sync with these options needs; nothing is written.
 
@@ -67,9 +75,13 @@ def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunR
     report = RunReport("doctor", destination=options.destination, dataset=options.dataset)
     findings = _guarded("settings", lambda: _settings(config))
     findings += [Finding("settings", "warning", *notice) for notice in notices(options.destination)]
+    try:
+        stored = _destination(options, report)
+    except HubSpotError as error:
+        stored = Stored(_failed("destination", error))
     if findings[0].level != "failed":
-        findings += _portal(config or resolve_config(), options, report)
-    findings += _guarded("destination", lambda: _destination(options, report))
+        findings += _portal(config or resolve_config(), options, report, stored.state)
+    findings += _left(stored, report.portal_id)
     rows = [(f.check, f.level, f.text, f.remedy) for f in findings]
     report.sections.append(Section("checks", COLUMNS, rows, below=("remedy",)))
     codes = [f.exit_code for f in findings if f.exit_code]
@@ -105,14 +117,16 @@ def _settings(config: HubSpotConfig | None) -> Iterator[Finding]:
     )
 
 
-def _portal(config: HubSpotConfig, options: SyncOptions, report: RunReport) -> list[Finding]:
+def _portal(
+    config: HubSpotConfig, options: SyncOptions, report: RunReport, state: SourceState
+) -> list[Finding]:
     """Check everything that only HubSpot can tell."""
     client = Client(config)
     try:
         found = _guarded("token", lambda: _token(client, report))
         if found[0].level == "failed":
             return found
-        found += _guarded("scopes", lambda: _scopes(client, options.objects))
+        found += _guarded("scopes", lambda: _scopes(client, options.objects, state))
         found += _quota(client)
         portal_now = client.portal_now() or datetime.now(UTC)
         found += _retirement(config.api_version, portal_now)
@@ -129,28 +143,49 @@ def _token(client: Client, report: RunReport) -> Iterator[Finding]:
     yield Finding("token", "ok", f"portal {account.portal_id}, {account.account_type or 'account'}")
 
 
-def _scopes(client: Client, objects: Sequence[str]) -> Iterator[Finding]:
+def _scopes(client: Client, objects: Sequence[str], state: SourceState) -> Iterator[Finding]:
     """Ask each object type for one record: that tells for sure whether a sync may read it."""
-    normalize = dlt.Schema("hubspot").naming.normalize_identifier
-    custom = to_custom_types(read_custom_schemas(client), normalize)
-    chosen = select_types((*STANDARD, *custom), objects)
+    known = portal_types(client, state)
+    chosen = known.select(objects)
     with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
         answers = list(pool.map(partial(_probe, client), chosen))
-    pairs = list(zip(chosen, answers, strict=True))
-    missing = {t.table: a for t, a in pairs if isinstance(a, ScopeMissingError)}
-    absent = [t.table for t, a in pairs if isinstance(a, RequestRejectedError)]
-    readable = len(chosen) - len(missing) - len(absent)
+    refused = {kind.table: e for kind, e in zip(chosen, answers, strict=True) if e}
+    readable = len(chosen) - len(refused)
     yield Finding(
         "scopes",
         "ok" if readable else "failed",
-        f"{readable} of {len(chosen)} object types can be read, {len(custom)} of this portal's own",
+        f"{readable} of {len(chosen)} object types can be read, {len(known.custom)} of this "
+        "portal's own",
         "" if readable else "Grant the token a scope such as crm.objects.contacts.read.",
         0 if readable else ScopeMissingError.exit_code,
     )
-    for table, error in missing.items():
-        yield Finding("scopes", "warning", f"{table} cannot be read", error.remedy)
-    if absent:
-        yield Finding("scopes", "note", f"not in this portal: {', '.join(absent)}")
+    failing = {table: e for table, e in refused.items() if objects or state.table(table).was_read}
+    for table, error in failing.items():
+        since = state.table(table).watermark
+        stale = f"; stale since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+        text = f"{table} cannot be read{stale}: {error.message}"
+        yield Finding("scopes", "failed", text, error.remedy, error.exit_code)
+    yield from _custom_types(known, objects)
+    left = {table: e for table, e in refused.items() if table not in failing}
+    if known.error and is_absent(known.error) and not known.custom:
+        left["custom objects"] = known.error
+    for line in summary(left):
+        yield Finding("scopes", "warning", line)
+
+
+def _custom_types(known: PortalTypes, objects: Sequence[str]) -> Iterator[Finding]:
+    """Tell what became of the portal's own object types that a sync has known."""
+    named = {*known.gone_of(objects).values()}
+    for table in sorted(known.gone):
+        code = NotFoundError.exit_code if table in named else 0
+        level: Level = "failed" if code else "note"
+        remedy = "Leave it out of --objects." if code else ""
+        yield Finding("object types", level, f"{table}: {known.explain(table)}", remedy, code)
+    error = known.error
+    if error and (known.custom or not is_absent(error)):
+        text = f"custom objects cannot be listed: {error.message}"
+        text += f" Known are {', '.join(known.custom)}." if known.custom else ""
+        yield Finding("object types", "failed", text, error.remedy, error.exit_code)
 
 
 def _probe(client: Client, object_type: ObjectType) -> HubSpotError | None:
@@ -213,8 +248,12 @@ def _clock(ahead: timedelta) -> Iterator[Finding]:
     )
 
 
-def _destination(asked: SyncOptions, report: RunReport) -> Iterator[Finding]:
-    """Open the destination and look at what an earlier sync left there."""
+def _destination(asked: SyncOptions, report: RunReport) -> Stored:
+    """Open the destination and look at what an earlier sync left there.
+
+    Raises:
+        HubSpotError: it cannot be opened.
+    """
     name = asked.destination
     with stored_pipeline(name, asked.dataset) as pipeline:
         where, state = describe(pipeline), source_state(pipeline)
@@ -225,9 +264,20 @@ def _destination(asked: SyncOptions, report: RunReport) -> Iterator[Finding]:
     known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
     proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
     note = f"; {known.note}" if known and known.note else ""
-    yield Finding("destination", "ok", f"{where} can be written; {proof}{note}")
-    yield _state(state, report.portal_id, lost=lost)
-    yield from _tables(damage)
+    return Stored(
+        Finding("destination", "ok", f"{where} can be written; {proof}{note}"),
+        state,
+        damage,
+        lost=lost,
+    )
+
+
+def _left(stored: Stored, portal_id: int | None) -> Iterator[Finding]:
+    """Tell what an earlier sync has left in the destination."""
+    yield stored.where
+    if stored.damage is not None:
+        yield _state(stored.state, portal_id, lost=stored.lost)
+        yield from _tables(stored.damage)
 
 
 def _tables(damage: Damage) -> Iterator[Finding]:

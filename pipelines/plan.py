@@ -6,21 +6,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
 
-import dlt
-
 from pipelines.report import RunReport, Section
-from pipelines.stored import dataset_of, source_state, stored_pipeline
+from pipelines.stored import dataset_of, portal_types, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
 from sources.hubspot import HubSpotConfig, Run, archive, calculated, changes, exports, open_run
 from sources.hubspot.associations import BATCH as LINKS_BATCH
 from sources.hubspot.associations import Pair
-from sources.hubspot.catalog import (
-    STANDARD,
-    read_custom_schemas,
-    select_pairs,
-    select_types,
-    to_custom_types,
-)
 from sources.hubspot.drift import facts_of
 from sources.hubspot.errors import HubSpotError, ScopeMissingError, is_absent
 from sources.hubspot.increment import note_changes
@@ -89,13 +80,11 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
 
 def _steps(run: Run, objects: Sequence[str], state: SourceState) -> list[Step]:
     """List the steps of a sync: object types, links, reference tables."""
-    custom = to_custom_types(
-        read_custom_schemas(run.client), dlt.Schema("hubspot").naming.normalize_identifier
-    )
-    chosen = select_types((*STANDARD, *custom), objects)
+    known = portal_types(run.client, state)
+    chosen = known.select(objects)
     looks = [run.submit(partial(_look, run, kind, state), lane="search") for kind in chosen]
     steps = {kind.table: look.result() for kind, look in zip(chosen, looks, strict=True)}
-    pairs = [Pair(source, target) for source, target in select_pairs(chosen, run.config.pairs)]
+    pairs = [Pair(source, target) for source, target in known.pairs(chosen, run.config.pairs)]
     links = list(_link_steps(run, state, pairs, steps))
     fresh_labels = not run.refresh_schema and state.cached(
         "labels", now=run.now(), max_age=LABELS_MAX_AGE

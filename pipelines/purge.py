@@ -15,6 +15,7 @@ from pipelines.stored import source_state
 from sources.hubspot import Run
 from sources.hubspot.errors import ContractError
 from sources.hubspot.model import LIVE
+from sources.hubspot.portal_types import link_tables
 from sources.hubspot.reading import batches
 from sources.hubspot.state import RELABELLED, SourceState
 from sources.hubspot.table import REJECTS
@@ -41,6 +42,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             outcome = run.outcome_of(table)
             outcome.status, outcome.exit_code = "failed", error.exit_code
             outcome.note(str(error))
+    _end_tables(pipeline, run, hard_delete=hard_delete)
     left, run.tidy = run.tidy, set()
     run.linked |= left
     relabelled, run.relabelled = run.relabelled | _relabelled(left), set()
@@ -65,6 +67,32 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
 def _relabelled(names: Iterable[str]) -> set[str]:
     """Return the link tables whose labels a run may not have set."""
     return {name.removeprefix(RELABELLED) for name in names if name.startswith(RELABELLED)}
+
+
+def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
+    """Make the rows of types that HubSpot no longer has tombstones, and empty their link tables."""
+    tables = pipeline.default_schema.tables
+    objects = [name for name, table in tables.items() if "_hs_deleted_at" in table["columns"]]
+    gone = sorted((run.dead | run.tidy) & source_state(pipeline).gone.keys() & {*objects})
+    if not gone:
+        return
+    with WarehouseCopy(pipeline) as copy, pipeline.sql_client() as client:
+        links = {table: link_tables(table, objects) for table in gone}
+        left = copy.counts([*gone, *(one for pairs in links.values() for one in pairs)], "1 = 1")
+        live = copy.counts(gone, LIVE)
+        for table in gone:
+            name = client.make_qualified_table_name(table)
+            if hard_delete and left[table]:
+                client.execute_sql(f"DELETE FROM {name}")  # noqa: S608
+            elif left[table]:
+                client.execute_sql(
+                    f"UPDATE {name} SET _hs_deleted_at = coalesce(_hs_deleted_at, %s),"  # noqa: S608
+                    f" _hs_deletion = 'purged' WHERE {LIVE} OR _hs_deletion = 'archived'",
+                    run.now(),
+                )
+            for pair in sorted(one for one in links[table] if left[one]):
+                client.execute_sql(f"DELETE FROM {client.make_qualified_table_name(pair)}")  # noqa: S608
+            run.outcome_of(table).tombstones += live[table]
 
 
 def _mark_purged(

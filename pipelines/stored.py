@@ -23,8 +23,11 @@ from destinations.warehouse import (
     make_destination,
     open_destination,
 )
+from pipelines.copy import WarehouseCopy
 from pipelines.quicker_dlt import quickened
 from pipelines.workdir import working_folder
+from sources.hubspot.client import Client
+from sources.hubspot.portal_types import PortalTypes, read_portal_types
 from sources.hubspot.state import SourceState
 
 
@@ -131,6 +134,14 @@ def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:
         edit(SourceState(state.setdefault("sources", {}).setdefault("hubspot", {})))
     pipeline.normalize()
     pipeline.load()
+
+
+def portal_types(
+    client: Client, state: SourceState, copy: WarehouseCopy | None = None
+) -> PortalTypes:
+    """Ask HubSpot which object types the portal has; see `read_portal_types`."""
+    normalize = dlt.Schema(PIPELINE).naming.normalize_identifier
+    return read_portal_types(client, state, normalize, copy)
 
 
 def exists(pipeline: Pipeline) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import dlt
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
@@ -21,24 +20,18 @@ from pipelines.purge import clean_up
 from pipelines.report import RunReport
 from pipelines.runlog import RunLog, end_of_load
 from pipelines.session import opened
-from pipelines.stored import dataset_of, source_state
+from pipelines.stored import dataset_of, portal_types, source_state
 from pipelines.verifications import Result, tell, verification_rows
 from sources.hubspot import Run, hubspot
 from sources.hubspot.associations import BATCH as LINKS_BATCH
 from sources.hubspot.associations import Pair
-from sources.hubspot.catalog import (
-    STANDARD,
-    read_custom_schemas,
-    select_pairs,
-    select_types,
-    to_custom_types,
-)
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.link_verification import check_links, differing_links
 from sources.hubspot.links import is_one_way
-from sources.hubspot.model import ObjectType
+from sources.hubspot.model import LIVE, ObjectType
 from sources.hubspot.pages import PAGE
+from sources.hubspot.portal_types import PortalTypes
 from sources.hubspot.reading import BATCH
 from sources.hubspot.schemas import stored_schema
 from sources.hubspot.state import SourceState
@@ -128,6 +121,9 @@ def compare(
         collector: told what it costs.
         as_of: what changed in the portal at or after this instant is no difference.
     """
+    with WarehouseCopy(pipeline) as copy:
+        known = run.portal_types = portal_types(run.client, source_state(pipeline), copy)
+        ended = _live_rows_of_gone(known, options, copy)
     scope = _scope(options, pipeline, run)
     expected, before = scope.cost(options.sample), run.client.meter.calls
     if isinstance(collector, RunCollector):
@@ -146,9 +142,33 @@ def compare(
             for name, again in _gather(run, _checks_again(judge, scope, results)).items():
                 results[name].error, results[name].left = again.error, again.left
                 results[name].calls += again.calls
+    results |= ended
     _record(pipeline, run, scope, results, as_of)
+    report.warnings += [f"{table}: {known.explain(table)}" for table in known.gone.keys() - ended]
+    if known.error and known.custom:
+        report.warnings.append(f"object_types: custom objects: {known.error}")
     calls = run.client.meter.calls - before
     tell(report, list(results.values()), expected, calls, repaired=options.repair)
+
+
+def _live_rows_of_gone(
+    known: PortalTypes, options: VerifyOptions, copy: WarehouseCopy
+) -> dict[str, Result]:
+    """Find the tables of types that HubSpot no longer has and that still hold live rows."""
+    if options.objects:
+        return {}
+    return {
+        table: Result(
+            table,
+            Check(table, portal=0, warehouse=live),
+            VerificationError(
+                f"HubSpot no longer has the object type of {live:,} live rows.",
+                remedy="hubspot-elt sync marks them as purged.",
+            ),
+        )
+        for table, live in copy.counts(sorted(known.gone), LIVE).items()
+        if live
+    }
 
 
 def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
@@ -158,20 +178,21 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
         ConfigError: none of them was ever loaded.
     """
     state = source_state(pipeline)
-    normalize = dlt.Schema("hubspot").naming.normalize_identifier
-    catalog = (*STANDARD, *to_custom_types(read_custom_schemas(run.client), normalize))
-    chosen = select_types(catalog, options.objects)
+    known = run.portal_types
+    for table in known.gone_of(options.objects).values():
+        raise known.refusal(table)
+    chosen = known.select(options.objects)
     kinds = {kind.table: kind for kind in chosen if state.table(kind.table).watermark is not None}
     if not kinds:
         raise ConfigError(
             f"There is nothing to verify in dataset {options.dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --objects and --dataset.",
         )
-    pairs = [Pair(*ends) for ends in select_pairs(chosen, run.config.pairs)]
-    known = {pair.table: pair for pair in pairs if state.knows_links(pair.table)}
+    pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
+    read = {pair.table: pair for pair in pairs if state.knows_links(pair.table)}
     full = {
         name: pair
-        for name, pair in known.items()
+        for name, pair in read.items()
         if {pair.source.table, pair.target.table} <= kinds.keys()
         and all(state.table(end.table).total != 0 for end in (pair.source, pair.target))
     }

@@ -62,17 +62,17 @@ def test_refused_token(portal: Portal, config: HubSpotConfig) -> None:
 
 
 def test_missing_scopes_are_named(portal: Portal, config: HubSpotConfig) -> None:
-    """Each object type that the token may not read is a warning that names the scope."""
+    """What the token may not read is one warning that names the tables and the scopes to add."""
     portal.settings.tokens = {str(config.access_token): Token(scopes=SCOPES)}
     report = doctor(SyncOptions(), config=config)
-    warnings = {
-        line["finding"].split()[0]: line["remedy"]
-        for line in findings(report)["scopes"]
-        if line["level"] == "warning"
-    }
-    assert "crm.objects.deals.read" in warnings["deals"]
-    assert "contacts" not in warnings
+    warnings = [line for line in findings(report)["scopes"] if line["level"] == "warning"]
+    assert len(warnings) == 1
+    for name in (" companies,", " deals,", " crm.objects.deals.read", " custom objects"):
+        assert name in warnings[0]["finding"]
+    assert " contacts" not in warnings[0]["finding"]
     assert report.exit_code == 0
+    named = doctor(SyncOptions(("contacts", "deals")), config=config)
+    assert (named.exit_code, findings(named)["scopes"][1]["level"]) == (3, "failed")
 
 
 def test_worst_finding_decides(portal: Portal, config: HubSpotConfig) -> None:

@@ -16,12 +16,12 @@ from . import objects as spine
 from . import reference, reference_tables
 from .associations import Pair
 from .backfill import appends
-from .catalog import STANDARD, read_custom_schemas, select_pairs, select_types, to_custom_types
 from .client import Client
 from .config import HubSpotConfig, resolve_config
 from .link_sweeps import sweep_links
 from .links import Links
 from .model import ObjectType
+from .portal_types import read_portal_types
 from .refusals import remembered
 from .resources import make_resource
 from .run import Items, Run
@@ -82,25 +82,27 @@ def hubspot(
     state = SourceState(dlt.current.source_state())
     run.guard_portal(state.portal_id)
     normalize = dlt.current.source_schema().naming.normalize_identifier
-    custom = read_custom_schemas(run.client)
-    catalog = (*STANDARD, *to_custom_types(custom, normalize))
-    chosen = select_types(catalog, objects)
-    loaded = select_types(chosen, only)
-    pairs = [Pair(*ends) for ends in select_pairs(chosen, run.config.pairs)]
+    if not run.loads:
+        run.portal_types = read_portal_types(run.client, state, normalize, run.copy)
+    known = run.portal_types
+    chosen = known.select(objects)
+    loaded = [kind for kind in known.select(only) if kind in chosen]
+    pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
     run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in pairs}
     links = Links(run, [pair for pair in pairs if pair.source in loaded or pair.target in loaded])
     schemas = Schemas(run, loaded)
     run.hard_delete, run.chosen = hard_delete, bool(objects)
-    run.begin_load([kind.table for kind in catalog])
+    run.begin_load([kind.table for kind in known.types])
     run.fresh = _is_fresh(run, state, loaded)
 
     if run.first_load:
         run.tidy, run.before_ended = {*state.cleanup}, state.worked_until
         yield _whole(run, "account", reference.account(run, run.account))
-        yield _whole(run, "object_types", reference.object_types(run, catalog, custom))
+        _refuse_gone(run, objects, only)
+        yield _whole(run, "object_types", reference.object_types(run))
         yield _whole(run, "owners", reference.owners(run))
-        known = [kind for kind in loaded if not remembered(run, state, kind.table)]
-        yield _whole(run, "pipelines", reference.pipelines(run, known))
+        asked = [kind for kind in loaded if not remembered(run, state, kind.table)]
+        yield _whole(run, "pipelines", reference.pipelines(run, asked))
     wanted = [kind for kind in loaded if run.wants(kind.table)]
     run.loading = [kind.table for kind in wanted]
     for kind in wanted:
@@ -110,6 +112,22 @@ def hubspot(
     yield _whole(run, "properties", run.after_tables("properties", definitions, last_load=False))
     labels = reference.association_labels(run, links)
     yield _whole(run, "association_labels", run.after_tables("association_labels", labels))
+
+
+def _refuse_gone(run: Run, objects: Sequence[str] | None, only: Sequence[str] | None) -> None:
+    """Note that a user names tables whose object type HubSpot no longer has.
+
+    Raises:
+        NotFoundError: where the run does not report errors per table.
+    """
+    for names, named in ((objects, True), (only, False)):
+        for table in run.portal_types.gone_of(names or ()).values():
+            outcome = run.outcome_of(table)
+            outcome.named |= named
+            error = run.portal_types.refusal(table)
+            run.fail(outcome, error)
+            if not run.report_errors:
+                raise error
 
 
 def _records(

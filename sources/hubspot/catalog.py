@@ -4,13 +4,13 @@ Source: HubSpot's CRM object reference (type ids, last-modified properties, sear
 Deal splits and marketing events are not here: they have APIs of their own.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from .client import Client
-from .errors import ConfigError, NotFoundError, ScopeMissingError
+from .errors import ConfigError
 from .model import ObjectType
 from .naming import did_you_mean, find
 
@@ -72,31 +72,13 @@ _decode_schemas = msgspec.json.Decoder(_Schemas).decode
 
 
 def read_custom_schemas(client: Client) -> list[CustomSchema]:
-    """Read the schemas of the portal's custom objects; none where the portal has no such feature.
+    """Read the schemas of the portal's custom objects.
 
     Raises:
-        HubSpotError: anything but a missing scope or a portal without custom objects.
+        HubSpotError: HubSpot does not list them; NotFoundError where it has no such feature.
     """
-    try:
-        answer = client.get(client.path("schemas"), {"archived": "false"}, decode=_decode_schemas)
-    except (ScopeMissingError, NotFoundError):
-        return []
+    answer = client.get(client.path("schemas"), {"archived": "false"}, decode=_decode_schemas)
     return [schema for schema in answer.results if schema.objectTypeId.startswith("2-")]
-
-
-def to_custom_types(
-    schemas: Iterable[CustomSchema], normalize: Callable[[str], str]
-) -> tuple[ObjectType, ...]:
-    """Make catalog rows of custom schemas: `custom_<name>`, by type id where two names collide."""
-    types: dict[str, ObjectType] = {}
-    for schema in sorted(schemas, key=lambda schema: int(schema.objectTypeId[2:])):
-        table = normalize(f"custom_{schema.name}")
-        if table in types:
-            table = normalize(f"custom_{schema.name}_{schema.objectTypeId[2:]}")
-        types[table] = ObjectType(
-            table, schema.objectTypeId, schema.objectTypeId, links=True, pipelines=True
-        )
-    return tuple(types.values())
 
 
 def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> list[ObjectType]:

@@ -164,6 +164,12 @@ class StaleError(VerificationError):
     name = "stale"
 
 
+def ends_run(error: HubSpotError) -> bool:
+    """Whether nothing more can be asked of HubSpot after an error, whatever the table."""
+    final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)
+    return final or isinstance(error, DailyQuotaError | ConfigError)
+
+
 def is_absent(error: HubSpotError) -> bool:
     """Whether an error says that the portal, or the token, has no such thing to read."""
     refused = isinstance(error, RequestRejectedError) and error.status == HTTPStatus.BAD_REQUEST

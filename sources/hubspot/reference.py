@@ -19,6 +19,7 @@ from .client import Client
 from .errors import ContractError, HubSpotError, is_absent
 from .links import Links
 from .model import Account, ObjectType, Page, TableOutcome
+from .portal_types import link_tables
 from .reference_tables import Row, no_rows, to_rows
 from .run import Items, Run
 from .schemas import Schemas
@@ -143,6 +144,9 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
             ]
             yield from _hand_on(run, "pipelines", _without(found, "stages"), table)
             yield from _hand_on(run, "pipeline_stages", stages, table)
+        for table in run.portal_types.gone:
+            yield from _hand_on(run, "pipelines", [], table)
+            yield from _hand_on(run, "pipeline_stages", [], table)
 
 
 def _without(rows: Sequence[Row], member: str) -> list[Row]:
@@ -170,6 +174,9 @@ def properties(run: Run, schemas: Schemas) -> Items:
                 for column in schemas.columns[table]
             ]
             yield from _hand_on(run, "_hs_columns", columns, table)
+        for table in run.portal_types.gone:  # the columns of its rows stay
+            yield from _hand_on(run, "properties", [], table)
+            yield from _hand_on(run, "property_options", [], table)
 
 
 def _options(table: str, definitions: Sequence[Row]) -> list[Row]:
@@ -227,26 +234,84 @@ def association_labels(run: Run, links: Links) -> Items:
                     run.relabelled.add(pair.table)
             labels = {str(row.get("typeId")): row.get("label") for row in rows}
             state.cache(f"labels:{pair.table}", labels, now=run.now())
+        yield from _drop_labels(run, state)
 
 
-def object_types(run: Run, catalog: Sequence[ObjectType], schemas: Sequence[CustomSchema]) -> Items:
-    """Object types of the catalog, with the names and labels of the custom ones."""
+def _drop_labels(run: Run, state: SourceState) -> Iterator[Any]:
+    """Take away the labels of pairs that lost an object type."""
+    known = run.portal_types
+    tables = [kind.table for kind in known.types] + [*known.gone]
+    for table in known.gone:
+        for pair in sorted(link_tables(table, tables)):
+            if f"association_labels:{pair}" in state.digests:
+                yield from _hand_on(run, "association_labels", [], pair)
+
+
+def object_types(run: Run) -> Items:
+    """Object types of the portal, with the names and labels of its own; what became of others."""
+    known = run.portal_types
+    state = SourceState(dlt.current.source_state())
     with run.outcome("object_types") as outcome:
         outcome.way_in = "whole"
-        custom = {schema.objectTypeId: schema for schema in schemas}
-        rows: list[Row] = []
-        for kind in catalog:
-            schema = custom.get(kind.type_id or "")
-            row: dict[str, Any] = {
-                "table_name": kind.table,
-                "object_type_id": kind.type_id,
-                "name": schema.name if schema else kind.table,
-                "custom": schema is not None,
-            }
-            if schema:
-                row["fully_qualified_name"] = schema.fullyQualifiedName
-                row["singular_label"] = (schema.labels or {}).get("singular")
-                row["plural_label"] = (schema.labels or {}).get("plural")
-                row["created_at"], row["updated_at"] = schema.createdAt, schema.updatedAt
-            rows.append(row)
-        yield from _hand_on(run, "object_types", rows)
+        if known.error:
+            _note_unlisted(run, outcome, state, known.error)
+        else:
+            _note_gone(run, state)
+            state.custom_tables = known.tables
+            state.note_read("object_types", run.now())
+        if not (known.error and known.custom):  # rows of an earlier run stay
+            custom = {schema.objectTypeId: schema for schema in known.schemas}
+            rows = [_type_row(kind, custom.get(kind.type_id or "")) for kind in known.types]
+            yield from _hand_on(run, "object_types", rows)
+
+
+def _type_row(kind: ObjectType, schema: CustomSchema | None) -> Row:
+    row: dict[str, Any] = {
+        "table_name": kind.table,
+        "object_type_id": kind.type_id,
+        "name": schema.name if schema else kind.table,
+        "custom": schema is not None,
+    }
+    if schema:
+        row["fully_qualified_name"] = schema.fullyQualifiedName
+        row["singular_label"] = (schema.labels or {}).get("singular")
+        row["plural_label"] = (schema.labels or {}).get("plural")
+        row["created_at"], row["updated_at"] = schema.createdAt, schema.updatedAt
+    return row
+
+
+def _note_unlisted(
+    run: Run, outcome: TableOutcome, state: SourceState, error: HubSpotError
+) -> None:
+    """Note that HubSpot does not list the custom types; where there were some, that is a failure.
+
+    Raises:
+        HubSpotError: the error, where the run does not report errors per table.
+    """
+    known, part = run.portal_types, "custom objects"
+    if not known.custom and is_absent(error):
+        outcome.refusals[part] = error
+        return
+    outcome.was_read, outcome.fresh_at = bool(known.custom), state.read_at("object_types")
+    run.fail(outcome, error, part)
+    if not run.report_errors:
+        raise error
+    if left := [table for table in known.custom if table not in known.unknown]:
+        outcome.note(f"Read as they were last listed: {', '.join(left)}.")
+    for table in known.unknown:
+        lost = run.outcome_of(table)
+        lost.was_read, lost.fresh_at = True, state.table(table).watermark
+        run.fail(lost, error)
+
+
+def _note_gone(run: Run, state: SourceState) -> None:
+    """Forget the tables whose type is gone since the last run; the clean-up ends their rows."""
+    known = run.portal_types
+    for table in state.gone.keys() - known.gone.keys():
+        state.revive_table(table)
+    others = [kind.table for kind in known.types] + [*known.gone]
+    for table in known.gone.keys() - state.gone.keys():
+        if table in state.read_tables and run.outcome_of(table).status == "ok":
+            run.outcome_of(table).note(known.explain(table))
+        state.end_table(table, run.now(), link_tables(table, others))
+        run.dead.add(table)

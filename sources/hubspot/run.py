@@ -15,16 +15,16 @@ from .ahead import Calls
 from .client import Client
 from .config import HubSpotConfig
 from .errors import (
-    AuthError,
     ConfigError,
-    DailyQuotaError,
     HubSpotError,
     NotFoundError,
     ScopeMissingError,
+    ends_run,
     is_absent,
 )
 from .loads import LoadBudget
 from .model import LIVE, Account, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
+from .portal_types import PortalTypes
 from .waiting import wait_until
 
 T = TypeVar("T")
@@ -127,6 +127,8 @@ class Run:
     """Object tables that this load has begun and not finished extracting."""
     open_tails: set[str] = field(default_factory=set)
     """Resources that wait for the object tables, begun and not finished."""
+    portal_types: PortalTypes = field(default_factory=PortalTypes)
+    """The object types of the portal, as HubSpot listed them when the run began."""
     unfinished: set[str] = field(default_factory=set)
     """Tables that need another load."""
     changed: set[str] = field(default_factory=set)
@@ -351,6 +353,5 @@ class Run:
         else:
             outcome.status = "failed"
             outcome.exit_code = min(outcome.exit_code or error.exit_code, error.exit_code)
-        final = isinstance(error, AuthError) and not isinstance(error, ScopeMissingError)
-        if final or isinstance(error, DailyQuotaError | ConfigError):
+        if ends_run(error):
             self.stopped = error

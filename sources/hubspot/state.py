@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pendulum
 
 from .model import Column
@@ -284,6 +285,46 @@ class SourceState:
     def table(self, name: str) -> TableState:
         """State of one table's resource, readable from any other."""
         return TableState(self._state.setdefault("resources", {}).setdefault(name, {}))
+
+    @property
+    def read_tables(self) -> list[str]:
+        """Object tables of which something was read."""
+        resources = self._state.get("resources", {})
+        return [name for name, state in resources.items() if TableState(state).was_read]
+
+    @property
+    def custom_tables(self) -> dict[str, str] | None:
+        """The table of every custom object type ever listed, by type id; None where unknown."""
+        return self._texts("custom_tables")
+
+    @custom_tables.setter
+    def custom_tables(self, tables: Mapping[str, str]) -> None:
+        self._state["custom_tables"] = dict(tables)
+
+    @property
+    def gone(self) -> dict[str, str]:
+        """Tables whose object type HubSpot no longer has, and since when it is known."""
+        return self._texts("gone") or {}
+
+    def end_table(self, table: str, at: datetime, links: Iterable[str]) -> None:
+        """Forget a table whose type is gone, but for its columns; with it its link tables."""
+        self._state["gone"] = self.gone | {table: to_text(at) or ""}
+        self._state.get("resources", {}).pop(table, None)
+        for pair in links:
+            self._state.get("links", {}).pop(pair, None)
+            self._state.get("cache", {}).pop(f"labels:{pair}", None)
+        for kind in ("properties", "refused"):
+            self._state.get("cache", {}).pop(f"{kind}:{table}", None)
+
+    def revive_table(self, table: str) -> None:
+        """Know that HubSpot has the type of a table again."""
+        self._state["gone"] = {name: at for name, at in self.gone.items() if name != table}
+
+    def _texts(self, name: str) -> dict[str, str] | None:
+        """Return a member that maps texts to texts; None where there is none, or a damaged one."""
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(self._state.get(name), dict[str, str])
+        return None
 
     def cached(self, name: str, *, now: datetime, max_age: timedelta) -> Any | None:  # noqa: ANN401
         """Return a cached value; None where there is none, or a damaged one, or it is older."""

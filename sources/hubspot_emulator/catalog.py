@@ -146,13 +146,17 @@ class Registry:
         for name in names:
             self._names.setdefault(name.lower(), object_type)
 
+    def remove(self, object_type: ObjectType) -> None:
+        """Forget the names of a type, its type id too; its position stays its own."""
+        self._names = {name: one for name, one in self._names.items() if one is not object_type}
+
     def find(self, name: str) -> ObjectType | None:
         """Return the type that `name` means: plural, singular, type id, in any case."""
         return self._names.get(name) or self._names.get(name.lower())
 
     def all(self) -> list[ObjectType]:
         """Return every type, standard ones first."""
-        return list(self._types.values())
+        return [one for one in self._types.values() if self.find(one.type_id) is one]
 
     def number(self, type_id: str) -> int:
         """Return the position of a type, from which association type ids are made."""

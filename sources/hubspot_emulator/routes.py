@@ -115,6 +115,7 @@ ROUTES: tuple[Route, ...] = (
     _route("schemas.batch_read", "POST", "/batch/read", schemas.batch_read, "",
            f"inputs! {_SCHEMA}"),
     _route("schemas.create", "POST", "", schemas.create, "", _NEW_SCHEMA),
+    _route("schemas.delete", "DELETE", "/{type}", schemas.delete),
     _route("pipelines.list", "GET", "", reference.pipelines),
     _route("pipelines.get", "GET", "/{pipeline_id}", reference.pipeline),
     _route("pipelines.stages", "GET", "/{pipeline_id}/stages", reference.stages),

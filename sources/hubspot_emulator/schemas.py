@@ -1,4 +1,4 @@
-"""Custom object schemas: list, read, create."""
+"""Custom object schemas: list, read, create, delete."""
 
 from typing import Any
 
@@ -69,7 +69,8 @@ def _schema(call: Call, kind: ObjectType) -> dict[str, Any]:
 
 def _associations(call: Call, kind: ObjectType) -> list[dict[str, Any]]:
     links = call.portal.links
-    others = [call.portal.type(one) for one in links.pairs_from(kind.type_id)]
+    found = map(call.portal.types.find, links.pairs_from(kind.type_id))
+    others = [one for one in found if one is not None]
     dates = {"createdAt": iso(INSTALLED_MS), "updatedAt": iso(INSTALLED_MS)}
     return [
         {
@@ -100,3 +101,15 @@ def create(call: Call) -> Reply:
     plural = text(labels, "plural") if "plural" in labels else None
     type_id = call.portal.create_custom_object(name, rows, plural)
     return Reply(_schema(call, call.portal.type(type_id)), 201)
+
+
+def delete(call: Call) -> Reply:
+    """Delete a custom object type that has no records left."""
+    call.need(WRITE)
+    found = call.portal.types.find(call.params["type"])
+    if found is None or not found.custom:
+        raise not_found(f"There is no custom object {call.params['type']}")
+    if call.portal.records(found.type_id):
+        raise invalid(f"Object type {found.type_id} still has records")
+    call.portal.delete_custom_object(found.type_id)
+    return Reply(None, 204)

@@ -254,6 +254,13 @@ class Portal:
         return made.type_id
 
     @_locked
+    def delete_custom_object(self, name: str) -> None:
+        """Delete a custom object type with its records; its name may be taken by a new one."""
+        gone = self.type(name)
+        self.types.remove(gone)
+        self.schemas[gone.type_id]["archived"] = True
+
+    @_locked
     def create_owner(self, email: str) -> str:
         """Create an active owner; returns its id."""
         made = reference_data.owner(len(self.owners), email)
