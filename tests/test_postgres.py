@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import dlt
 import psycopg2
 import pytest
 from conftest import PASSWORD, Warehouse
@@ -14,9 +15,11 @@ from truth import differences, link_differences
 
 from pipelines.report import RunReport
 from pipelines.sync import SyncOptions, sync
+from sources.hubspot import hubspot
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, WarehouseError
 from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
 
 OBJECTS = {
@@ -177,6 +180,24 @@ def test_nul_characters_are_recorded(portal: Portal, postgres: Postgres) -> None
     assert postgres.table("contacts")[id_]["lastname"] == "ab"
     rejected = "SELECT property, raw_value, reason FROM _hs_rejected_values WHERE id = ?"
     assert postgres.rows(rejected, id_) == [("lastname", "a\\0b", "nul_character")]
+
+
+def test_text_with_nul_loads_in_a_plain_pipeline(
+    portal: Portal,
+    postgres: Postgres,
+    server: EmulatorServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pipeline of dlt's own loses NUL characters in text as a sync does, instead of its load."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", server.token)
+    id_ = portal.create("contacts", {"lastname": "a\0b"})
+    pipeline = dlt.pipeline(
+        "plain", pipelines_dir=str(tmp_path), destination="postgres", dataset_name="hubspot"
+    )
+    pipeline.run(hubspot(["contacts"]).with_resources("contacts"))
+    assert postgres.table("contacts")[id_]["lastname"] == "ab"
 
 
 def test_empty_text_is_not_null(portal: Portal, postgres: Postgres) -> None:

@@ -18,6 +18,7 @@ from .associations import Pair
 from .backfill import appends
 from .client import Client
 from .config import HubSpotConfig, resolve_config
+from .lifetime import lasting
 from .link_sweeps import sweep_links
 from .links import Links
 from .model import ObjectType
@@ -78,7 +79,9 @@ def hubspot(
         ConfigError: an unknown object type, a missing setting, or another portal's state.
         HubSpotError: the portal does not answer or refuses the token.
     """
-    run = run or open_run()
+    if run is None:
+        run = open_run()
+        run.own = True
     state = SourceState(dlt.current.source_state())
     run.guard_portal(state.portal_id)
     normalize = dlt.current.source_schema().naming.normalize_identifier
@@ -134,7 +137,7 @@ def _records(
     run: Run, kind: ObjectType, schemas: Schemas, links: Links, *, hard_delete: bool
 ) -> DltResource:
     """Make the resource of one object type, with the tables its records bring along."""
-    resource = make_resource(kind.table, spine.object_rows(run, kind, schemas, links))
+    resource = _resource(run, kind.table, spine.object_rows(run, kind, schemas, links))
     # variants first: they begin as copies of what the resource itself has
     _with_links(resource, run, [p for p in links.pairs if kind in {p.source, p.target}])
     resource.apply_hints(
@@ -156,9 +159,13 @@ def _records(
     )
 
 
+def _resource(run: Run, name: str, rows: Items) -> DltResource:
+    return make_resource(name, lasting(run, name, rows))
+
+
 def _sweep(run: Run, links: Links) -> DltResource:
     rows = run.after_tables("links", sweep_links(run, links))
-    return _with_links(make_resource("links", rows), run, links.pairs)
+    return _with_links(_resource(run, "links", rows), run, links.pairs)
 
 
 def _with_links(resource: DltResource, run: Run, pairs: Sequence[Pair]) -> DltResource:
@@ -175,7 +182,7 @@ def _with_links(resource: DltResource, run: Run, pairs: Sequence[Pair]) -> DltRe
 
 def _whole(run: Run, name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
-    resource = make_resource(name, run.tail(name, rows))
+    resource = _resource(run, name, run.tail(name, rows))
     empty = {reference_tables.EMPTY_MARK: {"hard_delete": True}}
     for table in reference_tables.TABLES[name]:
         scope = reference_tables.SCOPES.get(table)

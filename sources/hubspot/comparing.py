@@ -36,7 +36,7 @@ def compare(
         The columns that differ, by id, and the ids that the table has no such row of.
     """
     columns = [*(column.name for column in schema.columns), *own]
-    batch = to_batch(records, schema, synced_at=run.now(), strip_nul=run.strip_nul)
+    batch = to_batch(records, schema, synced_at=run.now(), strip_nul=bool(run.strip_nul))
     theirs = _rows(batch.rows, columns)
     found = copy.rows(schema.table, ("id", "_hs_deleted_at", *columns), list(theirs))
     held = [row for row in found if (row[1] is not None) is archived]

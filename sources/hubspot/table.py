@@ -95,7 +95,7 @@ def emit(
     archived = dict.fromkeys([record.id for record in records if record.archived], True)
     live = [record.id for record in records if not record.archived]
     table.read_now.update(dict.fromkeys(live, False) | archived)
-    batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=run.strip_nul)
+    batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=bool(run.strip_nul))
     yield batch.rows
     if batch.rejects.num_rows:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)

@@ -1,0 +1,68 @@
+"""The source in somebody's own dlt pipeline, without the command line around it."""
+
+import threading
+from pathlib import Path
+
+import dlt
+import pytest
+from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.pipeline import Pipeline
+
+from pipelines.verify import VerifyOptions, verify
+from sources.hubspot import hubspot
+from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.store import Portal
+
+
+@pytest.fixture
+def pipeline(
+    server: EmulatorServer, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Pipeline:
+    """A pipeline of dlt's into the warehouse; the settings point at the emulator."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", server.token)
+    return dlt.pipeline(
+        "hubspot",
+        pipelines_dir=str(tmp_path / "state"),
+        destination=dlt.destinations.duckdb(str(warehouse.path)),
+        dataset_name="hubspot",
+    )
+
+
+def working() -> list[str]:
+    """Name the threads of runs."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith("hubspot-") and "emulator" not in name]
+
+
+def test_a_run_ends_with_its_resources(portal: Portal, pipeline: Pipeline) -> None:
+    """Whichever resources are read, and also where one of them fails, no thread is left."""
+    portal.reset(SeedSpec(contacts=20))
+    pipeline.run(hubspot(["contacts", "companies"]))
+    assert working() == []
+    pipeline.run(hubspot(["contacts", "companies"]).with_resources("companies", "owners"))
+    assert working() == []
+    portal.faults.add(path="objects/.*/contacts", status=400)
+    portal.faults.add(path="contacts/search", status=400)
+    with pytest.raises(PipelineStepFailed):
+        pipeline.run(hubspot(["contacts", "companies"]))
+    assert working() == []
+
+
+def test_removed_records_are_no_difference(
+    portal: Portal, warehouse: Warehouse, pipeline: Pipeline
+) -> None:
+    """A pipeline that removes deleted records remembers it, so `verify` misses no tombstone."""
+    portal.reset(SeedSpec(contacts=20, properties=12, companies=0, deals=0, tickets=0))
+    pipeline.run(hubspot(["contacts"], hard_delete=True))
+    portal.archive("contacts", list(portal.records("contacts"))[3])
+    portal.clock.advance(3_600_000)
+    pipeline.run(hubspot(["contacts"], hard_delete=True))
+    assert all(row["_hs_deleted_at"] is None for row in warehouse.table("contacts").values())
+    report = verify(
+        VerifyOptions(objects=("contacts",)), collector=NULL_COLLECTOR, config=warehouse.config
+    )
+    assert report.exit_code == 0, report.sections
