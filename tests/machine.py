@@ -22,11 +22,17 @@ _FOLLOWED = re.compile(
 )
 
 
+_CLEARED = "TESTED_IN_A_CLEARED_ENVIRONMENT"
+"""Set from then on: what tests set for a process that they start is meant for it."""
+
+
 def followed() -> list[str]:
     """Name the variables that dlt, HTTP, terminals or Python would follow, as they are now."""
     return [name for name in os.environ if _FOLLOWED.fullmatch(name)]
 
 
-for _name in followed():
-    del os.environ[_name]
+if _CLEARED not in os.environ:
+    for _name in followed():
+        del os.environ[_name]
+    os.environ[_CLEARED] = "1"
 os.umask(0o022)

@@ -1,5 +1,6 @@
 """Status: what the run log in a warehouse says, for people and for programs."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -167,7 +168,8 @@ def test_tables_that_failed_are_not_fresh(database: duckdb.DuckDBPyConnection) -
     database.execute("UPDATE _hs_runs SET command = 'verify' WHERE run_id = 'check'")
     database.close()
     report = status(destination=FILE, max_age=timedelta(hours=2))
-    assert report.error == "Not as fresh as asked for: contacts (failed, last loaded 90 min ago)."
+    expected = r"Not as fresh as asked for: contacts \(failed, last loaded 9\d min ago\)\."
+    assert re.fullmatch(expected, report.error or "")
 
 
 def test_nothing_was_ever_loaded(database: duckdb.DuckDBPyConnection) -> None:
