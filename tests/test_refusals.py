@@ -162,3 +162,30 @@ def test_parts_of_reference_tables_that_become_empty(portal: Portal, warehouse: 
     assert warehouse.sync(refresh_schema=True).exit_code == 0
     for table in ("pipelines", "owners", "association_labels"):
         assert warehouse.rows(f"SELECT count(*) FROM {table}")[0][0] > 0
+
+
+def test_archive_that_is_refused_later(portal: Portal, warehouse: Warehouse) -> None:
+    """A table whose archived records were listed and are refused now has failed, and heals."""
+    portal.reset(SeedSpec(contacts=20, archived=0, custom_objects=0, **SMALL))
+    assert warehouse.sync("contacts").exit_code == 0
+    refuse(portal, r"/contacts\?.*archived=true", 404)
+    portal.archive("contacts", next(iter(portal.records("contacts"))))
+    assert warehouse.sync("contacts").exit_code == 4
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+def test_refusal_is_forgotten_with_the_first_row(portal: Portal, warehouse: Warehouse) -> None:
+    """A table that was refused and then read by name is not taken for refused within the hour."""
+    portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
+    limited(portal)
+    assert everything(warehouse).exit_code == 0
+    portal.set_token("emulator-token")
+    assert warehouse.sync("tickets").exit_code == 0
+    portal.update("tickets", next(iter(portal.records("tickets"))), {"subject": "New"})
+    report = everything(warehouse)
+    assert (report.exit_code, report.tables["tickets"].status) == (0, "ok")
+    assert differences(portal, warehouse, {"tickets": "tickets"}) == []
+    kinds = warehouse.rows("SELECT DISTINCT object_type FROM pipelines")
+    assert ("tickets",) in kinds

@@ -2,7 +2,8 @@
 
 There are some thirty types, and many portals and tokens have a third of them. Where a run is to
 read all there are, a refusal is kept in the state and told again by the next runs, without a call.
-Tables that are chosen by name, another token and `--refresh-schema` ask at once.
+Tables that were read before, or are chosen by name, another token and `--refresh-schema` ask at
+once.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ def remember(run: Run, source: SourceState, table: str, error: HubSpotError) -> 
 
 def remembered(run: Run, source: SourceState, table: str) -> HubSpotError | None:
     """Return the error that this token met within the hour, None where HubSpot is to be asked."""
-    if run.refresh_schema or run.chosen:
+    if run.refresh_schema or run.chosen or source.table(table).was_read:
         return None
     try:
         kept = source.cached(_name(table), now=run.now(), max_age=MAX_AGE)
