@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import dlt
 import pytest
@@ -15,6 +16,8 @@ from sources.hubspot import hubspot
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -66,3 +69,20 @@ def test_removed_records_are_no_difference(
         VerifyOptions(objects=("contacts",)), collector=NULL_COLLECTOR, config=warehouse.config
     )
     assert report.exit_code == 0, report.sections
+
+
+def test_the_readme_says_how_to_sync_from_python(
+    portal: Portal, warehouse: Warehouse, pipeline: Pipeline
+) -> None:
+    """A purge that a plain pipeline does not see is seen by the call that the README shows."""
+    portal.reset(SeedSpec(contacts=20, properties=12, companies=3, deals=0, tickets=0))
+    gone = list(portal.records("contacts"))[3]
+    pipeline.run(hubspot(["contacts"]))
+    portal.purge("contacts", gone)
+    portal.clock.advance(3_600_000)
+    pipeline.run(hubspot(["contacts"]))
+    assert warehouse.table("contacts")[gone]["_hs_deleted_at"] is None
+    namespace: dict[str, Any] = {}
+    exec(README.split("```python")[2].split("```")[0], namespace)  # noqa: S102 - our own text
+    assert namespace["report"].exit_code == 0
+    assert warehouse.table("contacts")[gone]["_hs_deletion"] == "purged"
