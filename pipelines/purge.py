@@ -60,6 +60,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             _set_labels(client, relabelled & pairs.keys())
         if REJECTS in tables:
             _withdraw_rejects(client, (run.changed | tidy) & tables)
+            _withdraw_replaced(client, run)
         if pipeline.default_schema.state_table_name in tables:
             _drop_old_states(client, pipeline)
 
@@ -224,6 +225,18 @@ def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
             f" AND record._hs_synced_at > {rejects}.seen_at)",
             table,
         )
+
+
+def _withdraw_replaced(client: Client, run: Run) -> None:
+    """Take away rejected values of rows of reference tables that have been read anew."""
+    rejects = client.make_qualified_table_name(REJECTS)
+    for (table, key), at in run.replaced.items():
+        client.execute_sql(
+            f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
+            " AND substr(id, 1, %s) = %s AND seen_at < %s",
+            *(table, len(key), key, at),
+        )
+    run.replaced.clear()
 
 
 def _drop_old_states(client: Client, pipeline: Pipeline) -> None:

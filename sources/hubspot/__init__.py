@@ -140,12 +140,7 @@ def _records(
     resource = _resource(run, kind.table, spine.object_rows(run, kind, schemas, links))
     # variants first: they begin as copies of what the resource itself has
     _with_links(resource, run, [p for p in links.pairs if kind in {p.source, p.target}])
-    resource.apply_hints(
-        table_name=REJECTS,
-        primary_key=("table_name", "id", "property"),
-        create_table_variant=True,
-        **_merging(run, seen_at={"dedup_sort": "desc"}),
-    )
+    _with_rejects(resource, run)
     if appends(run, SourceState(dlt.current.source_state()).table(kind.table), kind.table):
         run.appending.add(kind.table)
         return resource.apply_hints(primary_key="id", write_disposition="append")
@@ -180,9 +175,20 @@ def _with_links(resource: DltResource, run: Run, pairs: Sequence[Pair]) -> DltRe
     return resource
 
 
+def _with_rejects(resource: DltResource, run: Run) -> DltResource:
+    """Let a resource yield rejected values too."""
+    return resource.apply_hints(
+        table_name=REJECTS,
+        primary_key=("table_name", "id", "property"),
+        create_table_variant=True,
+        **_merging(run, seen_at={"dedup_sort": "desc"}),
+    )
+
+
 def _whole(run: Run, name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
     resource = _resource(run, name, run.tail(name, rows))
+    _with_rejects(resource, run)
     empty = {reference_tables.EMPTY_MARK: {"hard_delete": True}}
     for table in reference_tables.TABLES[name]:
         scope = reference_tables.SCOPES.get(table)

@@ -50,4 +50,4 @@ def read_ahead(read: Read, start: Start, ranges: Sequence[Range], *, most: int) 
 
 
 def _is_before(cursor: str | None, end: int) -> bool:
-    return cursor is not None and cursor.isdigit() and int(cursor) < end
+    return cursor is not None and cursor.isdecimal() and int(cursor) < end

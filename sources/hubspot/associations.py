@@ -6,6 +6,7 @@ without links is an error entry of a 207, which is the normal answer).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 import pyarrow as pa
@@ -14,6 +15,7 @@ from .client import Client
 from .errors import ContractError, RequestRejectedError
 from .model import ObjectType, Paging
 from .reading import halving
+from .tolerance import NAME, VITAL, tolerant
 
 BATCH = 1000  # from-ids per call, HubSpot's maximum
 
@@ -49,8 +51,7 @@ class Pair:
 
 
 class _End(msgspec.Struct):
-    id: str | int
-    after: str | None = None
+    id: Annotated[str, NAME] | int
 
 
 class _Type(msgspec.Struct):
@@ -60,14 +61,14 @@ class _Type(msgspec.Struct):
 
 
 class _To(msgspec.Struct):
-    toObjectId: str | int  # noqa: N815 - HubSpot's own name
-    associationTypes: list[_Type] | None = None  # noqa: N815 - HubSpot's own name
+    toObjectId: Annotated[str, NAME] | int  # noqa: N815 - HubSpot's own name
+    associationTypes: list[_Type]  # noqa: N815 - HubSpot's own name
 
 
 class _From(msgspec.Struct, rename={"source": "from"}):
     source: _End
-    to: list[_To] | None = None
-    paging: Paging | None = None
+    to: list[_To]
+    paging: Annotated[Paging | None, VITAL] = None
 
 
 class _Error(msgspec.Struct):
@@ -79,11 +80,11 @@ class _Error(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    results: list[_From] | None = None
-    errors: list[_Error] | None = None
+    results: list[_From]
+    errors: Annotated[list[_Error] | None, VITAL] = None
 
 
-_decode = msgspec.json.Decoder(_Answer, strict=False).decode
+decode_answer = tolerant(_Answer)
 
 Link = tuple[str, str, int, str | None, str | None]
 COLUMNS = ("from_id", "to_id", "type_id", "category", "label")
@@ -104,9 +105,9 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, Sequ
     while cursors:
         following: dict[str, str | None] = {}
         for answer in _read_pages(client, pair, cursors):
-            for result in answer.results or ():
+            for result in answer.results:
                 from_id = str(result.source.id)
-                links[from_id] = (*links.get(from_id, ()), *_links_of(from_id, result.to or ()))
+                links[from_id] = (*links.get(from_id, ()), *_links_of(from_id, result.to))
                 after = result.paging.next.after if result.paging and result.paging.next else None
                 if after is not None:
                     following[from_id] = str(after)
@@ -124,7 +125,7 @@ def _read_pages(client: Client, pair: Pair, cursors: dict[str, str | None]) -> I
             {"id": id_} if cursors[id_] is None else {"id": id_, "after": cursors[id_]}
             for id_ in ids
         ]
-        return client.post(path, {"inputs": inputs}, decode=_decode)
+        return client.post(path, {"inputs": inputs}, decode=decode_answer)
 
     answers = [answer for _, answer in halving(call, list(cursors))]
     for answer in answers:
@@ -147,7 +148,7 @@ def _links_of(from_id: str, ends: Iterable[_To]) -> list[Link]:
     return [
         (from_id, str(end.toObjectId), kind.typeId, kind.category, kind.label)
         for end in ends
-        for kind in end.associationTypes or ()
+        for kind in end.associationTypes
     ]
 
 

@@ -1,8 +1,9 @@
 """Text -> typed columns: casts whole columns at once, and says why a value does not fit.
 
-Why a value is rejected: `not_a_number`, `not_a_bool`, `not_a_date`, `not_a_timestamp`,
-`out_of_range` (a number no double reaches, a year outside 1..9999), `precision` (the nearest
-double, or the microsecond, is kept), `nul_character` (removed). `""` is null in every kind.
+Why a value is rejected: `not_a_number`, `not_an_integer`, `not_a_bool`, `not_a_date`,
+`not_a_timestamp`, `out_of_range` (a number that the column cannot hold, a year outside 1..9999),
+`precision` (the nearest double, or the microsecond, is kept), `nul_character` (removed). `""` is
+null in every kind.
 """
 
 import math
@@ -20,6 +21,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 TYPES: dict[Kind, pa.DataType] = {
     "text": pa.string(),
     "double": pa.float64(),
+    "integer": pa.int64(),
     "bool": pa.bool_(),
     "date": pa.date32(),
     "timestamp": TIMESTAMP,
@@ -34,6 +36,7 @@ _FEWEST_MS = 10**8  # fewer digits are a year or `20200229` rather than an insta
 _MOST_MS = 10**15  # beyond the year 9999
 _MICROSECOND_OF_MS = Decimal("0.001")
 _LAST_YEAR = 9999
+_INTEGER_BITS = 64
 _EXACT_DIGITS = 15  # any decimal number of so many digits survives a double
 _MICROSECOND_DIGITS = 6
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -106,6 +109,7 @@ _DAY = (
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _USUAL: dict[Kind, str] = {
     "double": r"^-?[0-9]+(?:\.[0-9]+)?$",
+    "integer": "^-?[0-9]{1,18}$",
     "bool": r"^(?:true|false)$",
     "date": f"^{_DAY}$",
     "timestamp": f"^{_DAY}T{_TIME}Z$",
@@ -130,6 +134,16 @@ def to_double(text: str) -> Misfit:
         return None, "out_of_range"
     exact = _decimal(text)
     return value, None if exact == Decimal(repr(value)) else "precision"
+
+
+def to_integer(text: str) -> Misfit:
+    """Read a whole number of at most 64 bits, however it is written: `5`, `5.0`, `5e3`."""
+    value = _decimal(text) if _NUMBER.fullmatch(text := text.strip()) else None
+    if value is None or value != value.to_integral_value():
+        return None, "not_an_integer"
+    if abs(value) >= 2 ** (_INTEGER_BITS - 1):
+        return None, "out_of_range"
+    return int(value), None
 
 
 def to_bool(text: str) -> Misfit:
@@ -158,6 +172,7 @@ def to_timestamp(text: str) -> Misfit:
 
 CASTS: dict[Kind, Callable[[str], Misfit]] = {
     "double": to_double,
+    "integer": to_integer,
     "bool": to_bool,
     "date": to_date,
     "timestamp": to_timestamp,

@@ -5,14 +5,16 @@ Deal splits and marketing events are not here: they have APIs of their own.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from .client import Client
-from .errors import ConfigError
-from .model import ObjectType
+from .errors import ConfigError, ContractError
+from .model import ObjectType, Page
 from .naming import did_you_mean, find
+from .tolerance import NAME, fit, tolerant
 
 STANDARD: tuple[ObjectType, ...] = (
     ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate", links=True),
@@ -55,8 +57,8 @@ STANDARD: tuple[ObjectType, ...] = (
 class CustomSchema(msgspec.Struct):
     """The part of a custom object's schema that the catalog needs."""
 
-    objectTypeId: str  # noqa: N815 - HubSpot's own name
-    name: str
+    objectTypeId: Annotated[str, Meta(pattern="^[0-9]+-[0-9]+$")]  # noqa: N815 - HubSpot's own name
+    name: Annotated[str, NAME]
     fullyQualifiedName: str | None = None  # noqa: N815 - HubSpot's own name
     labels: dict[str, Any] | None = None
     createdAt: str | None = None  # noqa: N815 - HubSpot's own name
@@ -64,21 +66,38 @@ class CustomSchema(msgspec.Struct):
     archived: bool | None = None
 
 
-class _Schemas(msgspec.Struct):
-    results: list[CustomSchema]
+_decode_schemas = tolerant(Page[dict[str, Any]])
 
 
-_decode_schemas = msgspec.json.Decoder(_Schemas).decode
-
-
-def read_custom_schemas(client: Client) -> list[CustomSchema]:
+def read_custom_schemas(client: Client, odd: list[ContractError]) -> list[CustomSchema]:
     """Read the schemas of the portal's custom objects.
+
+    Args:
+        client: of the portal.
+        odd: takes an error for each schema without a usable type id or name; those are left out.
+
+    Args:
+        client: of the portal.
+        odd: takes an error for each schema without a usable type id or name; those are left out.
 
     Raises:
         HubSpotError: HubSpot does not list them; NotFoundError where it has no such feature.
     """
     answer = client.get(client.path("schemas"), {"archived": "false"}, decode=_decode_schemas)
-    return [schema for schema in answer.results if schema.objectTypeId.startswith("2-")]
+    return to_schemas(answer, odd)
+
+
+def to_schemas(page: Page[dict[str, Any]], odd: list[ContractError]) -> list[CustomSchema]:
+    """Return the schemas of custom objects on a page; `odd` takes the errors of unusable ones."""
+    found = []
+    for index, row in enumerate(page.results):
+        try:
+            found.append(fit(row, CustomSchema, f"$.results[{index}]"))
+        except msgspec.ValidationError as error:
+            message = f"A custom object's schema is not as documented: {error}."
+            remedy = "Its table is left as it is. If it stays so, report this message."
+            odd.append(ContractError(message, remedy=remedy))
+    return [schema for schema in found if schema.objectTypeId.startswith("2-")]
 
 
 def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> list[ObjectType]:

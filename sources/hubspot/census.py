@@ -69,8 +69,8 @@ def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[s
 
     Those that two rows are there of as well: reading them leaves one.
     """
-    numbers = array("q", sorted(int(id_) for id_ in held if id_.isdigit()))
-    odd = [id_ for id_ in held if not id_.isdigit()]
+    numbers = array("q", sorted(int(id_) for id_ in held if id_.isdecimal()))
+    odd = [id_ for id_ in held if not id_.isdecimal()]
     pages, parts, found = len(held) // PAGE, 1, None
     if "owed" in table.state.sweep("census"):
         parts = max(1, min(-(-len(held) // changes.PAGE), MOST_PARTS))
@@ -114,7 +114,7 @@ def _count_apart(
         for (low, high), page in zip(parts, pages, strict=True):
             end = len(held) if high is None else bisect_right(held, high)
             mine = held[bisect_right(held, low) : end]
-            theirs = {int(hit.id) for hit in page.results if hit.id.isdigit()}
+            theirs = {int(hit.id) for hit in page.results if hit.id.isdecimal()}
             if page.after is None:
                 found |= theirs ^ {*mine}
             elif page.total != len(mine):

@@ -8,16 +8,17 @@ never met, and a million changes in one millisecond are just pages.
 Source: HubSpot CRM search (200 rows a page, 5 calls a second, no rate headers).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from .client import Client
 from .model import ObjectType, Page
+from .tolerance import NAME, tolerant
 
 BY_ID = ("hs_object_id", "ASCENDING")
 GROUPS = 5  # of filters in one search, HubSpot's maximum
@@ -28,7 +29,7 @@ PEEK = 100  # newest rows of the one call that an idle run makes
 class Hit(msgspec.Struct):
     """A search row: only what tells whether the record has to be read."""
 
-    id: str
+    id: Annotated[str, NAME]
     properties: dict[str, Any] = {}
     createdAt: str | None = None  # noqa: N815 - HubSpot's own name
     updatedAt: str | None = None  # noqa: N815 - HubSpot's own name
@@ -51,7 +52,7 @@ class Peek:
     """How many records the answer names, changed or not."""
 
 
-decode_hits: Callable[[bytes], Page[Hit]] = msgspec.json.Decoder(Page[Hit], strict=False).decode
+decode_hits = tolerant(Page[Hit])
 
 
 def instant_ms(text: str | None) -> int | None:
@@ -62,13 +63,13 @@ def instant_ms(text: str | None) -> int | None:
     """
     if not text:
         return None
-    if text.replace(".", "", 1).isdigit():  # first, for ISO text may be digits only, too
-        return int(float(text))
     try:
+        if text.replace(".", "", 1).isdecimal():  # first, for ISO text may be digits only, too
+            return int(float(text))
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
         return None
-    return round(at.timestamp() * 1000)
 
 
 def to_ms(at: datetime) -> int:
@@ -118,7 +119,7 @@ def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | N
     """Tell the number of live records and the highest record id; None where that is not told."""
     page = _search(client, object_type, [], sort=("hs_object_id", "DESCENDING"), limit=1)
     last = page.results[0].id if page.results else ""
-    return _total(page), int(last) if last.isdigit() else None
+    return _total(page), int(last) if last.isdecimal() else None
 
 
 def changed_after(

@@ -4,26 +4,24 @@ A page is decoded in one step. What the fast decoder refuses, such as numbers am
 escapes that are no character, is decoded slowly and mended, and the record remembers it.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
 from msgspec.structs import astuple
 
+from .casts import to_bool
+from .lenient_json import SURROGATE, as_text, escaped, loads, replaced, to_json
 from .model import Page, TableSchema
+from .tolerance import NAME, fit
 from .unnamed import Unnamed, named_in
 
 MERGED_IDS = "hs_merged_object_ids"
 _MENDED = "_hs_mended"  # HubSpot sends no such member
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\')
-_NO_ESCAPE = "\udc5c"  # a backslash, as `surrogateescape` writes a byte that is no character
-_LONGEST_INTEGER = 4_000  # digits; Python reads no more than 4,300
 _UNFIT_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # msgspec takes no such member names
 
 
@@ -47,6 +45,12 @@ class Values:
         return self.texts.slice(self.positions[index] * self.size, self.size)
 
 
+Misfit = tuple[str, str]
+"""A raw text, and why it is rejected."""
+NO_PROPERTIES = "properties"
+"""Among what was mended: the record came without its properties, so its values are unknown."""
+
+
 class Record(msgspec.Struct, gc=False):
     """A record as HubSpot gives it; its properties are a row of its page's values."""
 
@@ -55,8 +59,8 @@ class Record(msgspec.Struct, gc=False):
     updatedAt: str | None  # noqa: N815 - HubSpot's own name
     archived: bool
     archivedAt: str | None  # noqa: N815 - HubSpot's own name
-    mended: dict[str, str] | None
-    """Texts that held what is no character, escaped, by property."""
+    mended: dict[str, Misfit] | None
+    """What its JSON held that no cast sees, by member or property."""
     merged: str | None
     """The value of `hs_merged_object_ids`."""
     values: Values
@@ -88,24 +92,28 @@ class RecordDecoder:
         self._shape = _Shape(self.properties, self._members)
         self._learned = False
 
-    def page(self, body: bytes) -> Page[Record]:
+    def page(self, body: bytes, *, archived: bool = False) -> Page[Record]:
         """Decode one answer of a listing, a search or a batch read.
 
-        Guarantees: a page that is JSON of this shape is never lost, whatever its values are:
+        Guarantees: a page of records that have ids is never lost, whatever its values are:
         numbers, booleans and objects become their text, ids may be numbers, of equal members
         the last counts; escapes, bytes and surrogates that are no character are replaced and
-        remembered.
+        remembered, and so are properties that are no object.
+
+        Args:
+            body: the answer.
+            archived: what records are that do not say whether they are archived.
 
         Raises:
-            msgspec.ValidationError: JSON of another shape.
+            msgspec.ValidationError: JSON without results, a record without an id, an odd cursor.
             msgspec.DecodeError: not JSON, or cut short.
         """
         if self._only_slowly:
-            return self._decode_slowly(body)
+            return self._decode_slowly(body, archived=archived)
         try:
-            page = self._shape.decode(body)
+            page = self._shape.decode(body, archived=archived)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._decode_slowly(body)
+            return self._decode_slowly(body, archived=archived)
         if page.results:
             if not self._learned:
                 self._learn(body)
@@ -135,40 +143,45 @@ class RecordDecoder:
         ids = dict.fromkeys(id_.strip() for id_ in record.merged.split(";"))
         return [id_ for id_ in ids if id_ and id_ != record.id]
 
-    def _decode_slowly(self, body: bytes) -> Page[Record]:
+    def _decode_slowly(self, body: bytes, *, archived: bool) -> Page[Record]:
         """Read what the fast decoder refuses."""
+        answer = loads(body)
+        envelope = fit({**answer, "results": []} if isinstance(answer, dict) else answer, Page[Any])
+        results = answer.get("results")
         try:
-            answer = _loads(body)
-            results = answer.get("results") if isinstance(answer, dict) else None
             for record in results if isinstance(results, list) else ():
                 if isinstance(record, dict):
                     self._mend(record)
-        except (ValueError, RecursionError) as error:
+            page = self._shape.convert({"results": results}, archived=archived)
+        except RecursionError as error:
             raise msgspec.DecodeError(str(error)) from error
-        try:
-            return self._shape.convert(answer)
         except UnicodeEncodeError as error:  # the name of a member, which is HubSpot's own
             raise msgspec.ValidationError(str(error)) from error
+        return Page(page.results, envelope.paging, envelope.total, envelope.errors)
 
     def _mend(self, record: dict[str, Any]) -> None:
         """Make a record's values text, in the shape of the struct."""
         id_ = record.get("id")
         if type(id_) is int or isinstance(id_, str):
-            record["id"] = _replaced(str(id_))
+            record["id"] = replaced(str(id_))
         for name in ("createdAt", "updatedAt", "archivedAt"):
-            record[name] = _replaced(_as_text(record.get(name)) or "")
-        record["archived"] = record.get("archived") or False
+            record[name] = replaced(as_text(record.get(name)) or "")
+        mended: dict[str, Misfit] = {}
+        archived = record.get("archived")
+        if archived is not None and not isinstance(archived, bool):
+            text = as_text(archived) or ""
+            record["archived"], reason = to_bool(text)
+            mended |= {"archived": (escaped(text), reason)} if reason else {}
         properties = record.get("properties")
         if not isinstance(properties, dict):
-            return
-        texts = {name: _as_text(properties.get(name)) for name in self._members}
-        broken = {name: text for name, text in texts.items() if text and _SURROGATE.search(text)}
-        texts |= {name: _replaced(text) for name, text in broken.items()}
+            mended[NO_PROPERTIES] = (escaped(to_json(properties)), "not_an_object")
+            properties = {}
+        texts = {name: as_text(properties.get(name)) for name in self._members}
+        broken = {name: text for name, text in texts.items() if text and SURROGATE.search(text)}
+        texts |= {name: replaced(text) for name, text in broken.items()}
         record["properties"] = {self._members[name]: text for name, text in texts.items()}
-        record[_MENDED] = {
-            name: text.replace(_NO_ESCAPE, "\\").encode("utf-8", "backslashreplace").decode()
-            for name, text in broken.items()
-        }
+        mended |= {name: (escaped(text), "invalid_unicode") for name, text in broken.items()}
+        record[_MENDED] = mended
 
 
 class _Shape:
@@ -187,15 +200,15 @@ class _Shape:
         self._page_type = Page[_record_type(members.values())]  # type: ignore[misc]
         self._decode: Callable[[bytes], Page[Any]] = msgspec.json.Decoder(self._page_type).decode
 
-    def decode(self, body: bytes) -> Page[Record]:
+    def decode(self, body: bytes, *, archived: bool) -> Page[Record]:
         """Decode an answer as it is; what does not fit is an error of msgspec's."""
-        return self._to_page(self._decode(body))
+        return self._to_page(self._decode(body), archived=archived)
 
-    def convert(self, answer: Any) -> Page[Record]:  # noqa: ANN401 - any JSON
+    def convert(self, answer: Any, *, archived: bool) -> Page[Record]:  # noqa: ANN401 - any JSON
         """Make a page of an answer that is decoded already."""
-        return self._to_page(msgspec.convert(answer, self._page_type))
+        return self._to_page(msgspec.convert(answer, self._page_type), archived=archived)
 
-    def _to_page(self, page: Page[Any]) -> Page[Record]:
+    def _to_page(self, page: Page[Any], *, archived: bool) -> Page[Record]:
         rows = [astuple(found.properties) for found in page.results]
         texts = pa.array(chain.from_iterable(zip(*rows, strict=True)), pa.string())
         values = Values(texts, len(rows), self._positions)
@@ -205,7 +218,7 @@ class _Shape:
                 found.id,
                 found.createdAt,
                 found.updatedAt,
-                found.archived,
+                archived if found.archived is None else found.archived,
                 found.archivedAt,
                 found.mended,
                 None if at is None else rows[row][at],
@@ -227,53 +240,14 @@ def _record_type(members: Iterable[str]) -> Any:  # noqa: ANN401 - a generated t
     return msgspec.defstruct(
         "Record",
         [
-            ("id", str),
+            ("id", Annotated[str, NAME]),
             ("properties", properties),
             ("createdAt", text, None),
             ("updatedAt", text, None),
-            ("archived", bool, False),
+            ("archived", bool | None, None),
             ("archivedAt", text, None),
-            ("mended", dict[str, str] | None, None),
+            ("mended", dict[str, Misfit] | None, None),
         ],
         rename={"mended": _MENDED},
         gc=False,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Number:
-    """A JSON number that Python would round or refuse."""
-
-    text: str
-
-
-def _loads(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Read JSON whose strings may hold anything, numbers with all their digits."""
-    text = body.decode("utf-8-sig", "surrogateescape")
-    return json.loads(
-        _ESCAPE.sub(lambda found: found[0] if len(found[0]) > 1 else _NO_ESCAPE, text),
-        parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_INTEGER else _Number(digits),
-        parse_float=_Number,
-        parse_constant=_Number,
-        strict=False,
-    )
-
-
-def _as_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
-    """Return a value's text; of anything but a string its JSON."""
-    return value if value is None or isinstance(value, str) else _json(value)
-
-
-def _json(value: Any) -> str:  # noqa: ANN401 - any JSON
-    if isinstance(value, _Number):
-        return value.text
-    if isinstance(value, list):
-        return f"[{', '.join([_json(item) for item in value])}]"
-    if isinstance(value, dict):
-        members = [f"{_json(name)}: {_json(item)}" for name, item in value.items()]
-        return f"{{{', '.join(members)}}}"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _replaced(text: str) -> str:
-    return _SURROGATE.sub("\ufffd", text)

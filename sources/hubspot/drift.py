@@ -38,17 +38,17 @@ def facts_of(value: Any) -> Facts | None:  # noqa: ANN401 - whatever the state h
 def describe(columns: Sequence[Column], definitions: Sequence[Definition]) -> Facts:
     """Tell the facts of the properties behind some columns."""
     by_name = {definition.name: definition for definition in definitions}
-    return {column.name: _describe(by_name[column.property]) for column in columns}
+    return {column.name: _describe(by_name[column.property], column) for column in columns}
 
 
-def _describe(definition: Definition) -> Fact:
+def _describe(definition: Definition, column: Column) -> Fact:
     options = [(one.value, one.label, one.hidden) for one in definition.options or ()]
     digest = hashlib.sha256(msgspec.json.encode(sorted(options, key=str))).hexdigest()[:12]
     formula = (definition.field_type or "").startswith("calculation_")
     return Fact(
         definition.name,
         definition.label or "",
-        definition.type or "string",
+        definition.type or column.hubspot_type,
         bool(definition.calculated) or formula,
         digest if options else "",
     )

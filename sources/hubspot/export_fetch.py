@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 import msgspec
 
@@ -16,13 +16,14 @@ from .bodies import BodyTooLargeError, Bounds
 from .config import setting
 from .decoding import Record
 from .download import DownloadError, download
-from .errors import NotFoundError, RequestRejectedError
+from .errors import ContractError, NotFoundError, RequestRejectedError
 from .export_file import CREATED, ID, BadFileError, ExportFile, to_records
 from .model import TableSchema
 from .pages import PAGE
 from .reading import batches, read_batch
 from .records import instants_ms, to_batch
 from .table import BLOCK, Table
+from .tolerance import NAME, tolerant
 
 ATTEMPTS = 3  # downloads of one file, each from a fresh address
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS, _TELL_SECONDS = 0.2, 20.0, 60.0
@@ -36,13 +37,13 @@ class ExportUnusableError(Exception):
 class Started(msgspec.Struct):
     """The answer to a start."""
 
-    id: str | int
+    id: Annotated[str, NAME] | int
 
 
 class Status(msgspec.Struct):
     """How far an export is, and where its file is, for five minutes."""
 
-    status: str
+    status: Annotated[str, NAME]
     result: str | None = None
 
 
@@ -72,7 +73,7 @@ def start(table: Table) -> Started:
             "includePrimaryDisplayPropertyForAssociatedObjects": False,
         }
     path = client.path("exports", "export", "async")
-    return client.post(path, body, decode=msgspec.json.Decoder(Started).decode)
+    return client.post(path, body, decode=tolerant(Started))
 
 
 def _names(table: Table) -> list[str]:
@@ -144,9 +145,11 @@ def _wait_for(table: Table, export_id: str) -> str:
     pause = _FIRST_WAIT_SECONDS
     while True:
         try:
-            status = client.get(path, decode=msgspec.json.Decoder(Status).decode)
+            status = client.get(path, decode=tolerant(Status))
         except NotFoundError as error:
             raise ExportUnusableError("HubSpot does not know the export any more") from error
+        except ContractError as error:
+            raise ExportUnusableError(error.message) from error
         if status.status == "COMPLETE" and status.result:
             return status.result
         if status.status not in {"PENDING", "PROCESSING", "COMPLETE"}:
@@ -178,8 +181,8 @@ def _count(table: Table, export_id: str, file: ExportFile, total: int) -> None:
     client = table.client
     path = client.path("exports", "export", export_id)
     try:
-        told = client.get(path, decode=msgspec.json.Decoder(Detail).decode).record_count
-    except RequestRejectedError:  # it may be known by its task only
+        told = client.get(path, decode=tolerant(Detail)).record_count
+    except (RequestRejectedError, ContractError):  # it may be known by its task only
         told = None
     if told is not None and told != file.count:
         raise BadFileError(f"it holds {file.count:,} of {told:,} records")

@@ -16,6 +16,7 @@ from math import ceil
 from typing import Any
 
 from .errors import (
+    ContractError,
     ForeignResponseError,
     RateLimitedError,
     RequestRejectedError,
@@ -31,7 +32,13 @@ from .waiting import wait
 PER_DAY = 30  # exports in 24 hours, whoever starts them
 CALLS = 8  # of an export, about: its start, its status, its count, two batch reads of the sample
 MANY_PAGES = 1_000  # of a listing: with so many an export is worth its waiting
-_REFUSED = (ScopeMissingError, RequestRejectedError, RateLimitedError, ForeignResponseError)
+_REFUSED = (
+    ContractError,
+    ScopeMissingError,
+    RequestRejectedError,
+    RateLimitedError,
+    ForeignResponseError,
+)
 SHARE = 0.05  # of the calls left today; a listing that takes more of them is avoided
 
 

@@ -89,7 +89,7 @@ def _links(
     """Read the links of ids; those read from the target's side are turned round."""
     read = partial(read_links, run.client_for(pair.table), pair.reversed if one_way else pair)
     found: set[Link] = set()
-    numbers = sorted(id_ for id_ in {*ids} if id_.isdigit())  # no other id is HubSpot's
+    numbers = sorted(id_ for id_ in {*ids} if id_.isdecimal())  # no other id is HubSpot's
     for block in batches(numbers, AT_ONCE):
         calls = [run.submit(partial(read, part), lane="links") for part in batches(block, BATCH)]
         for answer in (yield from wait_all(calls)):

@@ -269,7 +269,7 @@ def _is_under_way(range_: Range) -> bool:
 
 def _is_id(cursor: str, *, at_least: int) -> bool:
     """Whether a cursor may be the id of the record to go on from, as HubSpot's are."""
-    return cursor.isdigit() and int(cursor) >= at_least
+    return cursor.isdecimal() and int(cursor) >= at_least
 
 
 def _ascending_ids(page: Page[Record], *, at_least: int) -> list[int]:

@@ -1,18 +1,20 @@
 """The nouns: object types, columns, pages and outcomes, as plain data."""
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
 from .errors import HubSpotError
+from .tolerance import NAME, VITAL, fit, tolerant
 
 R = TypeVar("R")
 
-Kind = Literal["text", "double", "bool", "date", "timestamp"]
+Kind = Literal["text", "double", "integer", "bool", "date", "timestamp"]
+"""Of columns; no property is an integer, for HubSpot's numbers may have decimals."""
 WayIn = Literal["backfill", "export", "increment", "listing", "repair", "whole", "none"]
 Status = Literal["ok", "skipped", "failed", "interrupted", "running"]
 
@@ -81,30 +83,39 @@ class SchemaChange:
 class Account(msgspec.Struct, rename="camel"):
     """The portal, as its account details tell."""
 
-    portal_id: int
+    portal_id: int | None = None
+    """None where the answer does not name it."""
     account_type: str | None = None
-    time_zone: str | None = None
-    company_currency: str | None = None
-    additional_currencies: list[str] | None = None
-    utc_offset: str | None = None
-    utc_offset_milliseconds: int | None = None
-    ui_domain: str | None = None
-    data_hosting_location: str | None = None
+    given: dict[str, Any] = {}
+    """The members as HubSpot wrote them, for the table."""
 
 
-decode_account: Callable[[bytes], Account] = msgspec.json.Decoder(Account, strict=False).decode
+_decode_any = tolerant(Any)
+
+
+def decode_account(body: bytes) -> Account:
+    """Decode account details; a value that does not fit is None, and stays in `given`.
+
+    Raises:
+        msgspec.DecodeError: no JSON.
+    """
+    answer = _decode_any(body)
+    given = answer if isinstance(answer, dict) else {}
+    account = fit({name: value for name, value in given.items() if name != "given"}, Account)
+    account.given = given
+    return account
 
 
 class Next(msgspec.Struct, frozen=True):
     """Where the next page begins."""
 
-    after: str | int | None = None
+    after: Annotated[Annotated[str, NAME] | int | None, VITAL] = None
 
 
 class Paging(msgspec.Struct, frozen=True):
     """The paging member of an answer; `next` is missing on the last page."""
 
-    next: Next | None = None
+    next: Annotated[Next | None, VITAL] = None
 
 
 class BatchError(msgspec.Struct, frozen=True):
@@ -120,7 +131,7 @@ class Page(msgspec.Struct, Generic[R], frozen=True):
     """One answer that holds records: of a listing, a search or a batch read."""
 
     results: list[R]
-    paging: Paging | None = None
+    paging: Annotated[Paging | None, VITAL] = None
     total: int | None = None
     errors: list[BatchError] | None = None
     read_at: datetime | None = None

@@ -1,6 +1,7 @@
 """One page of a table's records: of the listing, or of a search and batch reads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from .changes import in_range
@@ -33,34 +34,39 @@ def list_page(
     """
     names = ",".join(decoder.properties)
     path = client.path("objects", object_type.path)
+    decode = partial(decoder.page, archived=archived)
     params = {"limit": str(PAGE), "archived": "true" if archived else "false"}
     if after is not None:
         params["after"] = after
     if len(names) <= URL_PROPERTIES:
         named = {"properties": names} if names else {}
         try:
-            return _halving(client, path, named | params, decoder, PAGE)
+            return _halving(client, path, named | params, decode, PAGE)
         except RequestRejectedError as error:
             if error.status != HTTPStatus.REQUEST_URI_TOO_LONG:
                 raise
-    page = client.get(path, params, decode=decoder.page)
+    page = client.get(path, params, decode=decode)
     ids = [record.id for record in page.results]
     return Page(_read(client, object_type, ids, decoder, archived=archived), page.paging)
 
 
 def _halving(
-    client: Client, path: str, params: dict[str, str], decoder: RecordDecoder, limit: int
+    client: Client,
+    path: str,
+    params: dict[str, str],
+    decode: Callable[[bytes], Page[Record]],
+    limit: int,
 ) -> Page[Record]:
     """Read a page of the listing; in halves, down to a record, where it is too large for one."""
     try:
-        return client.get(path, params | {"limit": str(limit)}, decode=decoder.page)
+        return client.get(path, params | {"limit": str(limit)}, decode=decode)
     except AnswerTooLargeError:
         if limit == 1:
             raise
-    first = _halving(client, path, params, decoder, limit // 2)
+    first = _halving(client, path, params, decode, limit // 2)
     if first.after is None:
         return first
-    rest = _halving(client, path, params | {"after": first.after}, decoder, limit - limit // 2)
+    rest = _halving(client, path, params | {"after": first.after}, decode, limit - limit // 2)
     return Page([*first.results, *rest.results], rest.paging)
 
 
@@ -76,7 +82,7 @@ def search_page(
     """
     hits = in_range(client, object_type, int(after or 0), None)
     ids = [hit.id for hit in hits.results]
-    if not all(id_.isdigit() for id_ in ids) or ids != sorted(ids, key=int):
+    if not all(id_.isdecimal() for id_ in ids) or ids != sorted(ids, key=int):
         raise NotKeysetError
     records = [
         record

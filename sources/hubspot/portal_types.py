@@ -7,11 +7,11 @@ under the same name.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .catalog import STANDARD, CustomSchema, read_custom_schemas, select_pairs, select_types
 from .client import Client
-from .errors import HubSpotError, NotFoundError, ends_run, is_absent
+from .errors import ContractError, HubSpotError, NotFoundError, ends_run, is_absent
 from .model import Copy, ObjectType
 from .state import SourceState
 
@@ -103,13 +103,16 @@ def read_portal_types(
     known = state.custom_tables
     if known is None:
         known = _learned(copy) if copy else {}
+    odd: list[ContractError] = []
     try:
-        listed = [one for one in read_custom_schemas(client) if not one.archived]
+        listed = [one for one in read_custom_schemas(client, odd) if not one.archived]
     except HubSpotError as error:
         if ends_run(error):
             raise
         return _unlisted(state, known, error)
     tables = name_tables(listed, known, normalize)
+    if odd:  # one of them may be any type that is not listed, so none is gone
+        return replace(_unlisted(state, tables, odd[0]), schemas=tuple(listed))
     alive = {one.objectTypeId: tables[one.objectTypeId] for one in listed}
     named = {*tables.values()}
     gone: dict[str, str | None] = {

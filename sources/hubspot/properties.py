@@ -6,16 +6,16 @@ one of our columns, the column is called `<name>_<type>`, or else `<name>_2`, `<
 whatever order HubSpot lists the properties in. One underscore, for dlt squeezes two.
 """
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from .client import Client
 from .errors import RequestRejectedError, ScopeMissingError
-from .model import Column, Kind, ObjectType, TableSchema
+from .model import Column, Kind, ObjectType, Page, TableSchema
+from .tolerance import NAME, fit, tolerant
 
 KINDS: dict[str, Kind] = {
     "number": "double",
@@ -30,65 +30,55 @@ OWN_PREFIXES = ("_hs_", "_dlt_")
 
 
 class Option(msgspec.Struct, rename="camel"):
-    """One choice of an enumeration."""
+    """What tells that a choice of an enumeration has changed."""
 
     value: str = ""
     label: str | None = None
-    display_order: int | None = None
     hidden: bool | None = None
-    description: str | None = None
 
 
 class Definition(msgspec.Struct, rename="camel"):
-    """A property as HubSpot defines it."""
+    """A property as HubSpot defines it: what its column depends on, and all that HubSpot gave."""
 
-    name: str
+    name: Annotated[str, NAME]
     label: str | None = None
-    type: str | None = "string"
+    type: Annotated[str, NAME] | None = None
+    """None where it is not known."""
     field_type: str | None = None
-    group_name: str | None = None
-    description: str | None = None
     options: list[Option] | None = None
     calculated: bool | None = None
-    external_options: bool | None = None
-    has_unique_value: bool | None = None
-    hidden: bool | None = None
     hubspot_defined: bool | None = None
     referenced_object_type: str | None = None
     archived: bool | None = None
+    given: Mapping[str, Any] = {}
+    """The members as HubSpot wrote them, for the table of properties."""
 
 
-class _Definitions(msgspec.Struct):
-    results: list[Definition]
-
-
-_decode = msgspec.json.Decoder(_Definitions).decode
+_decode = tolerant(Page[dict[str, Any]])
 
 
 def decode_definitions(body: bytes) -> list[Definition]:
-    """Decode one answer that lists definitions; unknown members are ignored.
+    """Decode one answer that lists definitions.
 
-    Guarantees: a label that was cut in the middle of a character does not lose the others.
+    Guarantees: one that has a name is never lost, whatever its other members are.
 
     Raises:
-        msgspec.ValidationError: JSON of another shape.
+        msgspec.ValidationError: JSON without results, or a definition without a name.
         msgspec.DecodeError: not JSON, or cut short.
     """
-    try:
-        return _decode(body).results
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode(_encodable(body)).results
+    rows = enumerate(_decode(body).results)
+    return [_to_definition(row, f"$.results[{index}]") for index, row in rows]
 
 
-def _encodable(body: bytes) -> bytes:
-    """Replace what is no character by `?`."""
+def _to_definition(row: dict[str, Any], path: str) -> Definition:
+    given = {name: value for name, value in row.items() if name != "given"}
     try:
-        answer = json.loads(body.decode("utf-8", "surrogateescape"))
-    except ValueError as error:
-        raise msgspec.DecodeError(str(error)) from error
-    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
+        definition = msgspec.convert(given, Definition)
+        msgspec.json.encode(definition)  # refuses text that holds what is no character
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        definition = fit(given, Definition, path)
+    definition.given = given
+    return definition
 
 
 def read_definitions(
@@ -139,9 +129,9 @@ def to_schema(
 ) -> TableSchema:
     """Give every property its column, in the order of property names.
 
-    Guarantees: a property of the same kind keeps the column it once had; no column is given
-    twice, nor is one of ours; names are the same for any order of `definitions`, and another
-    `normalize` leaves them as they are.
+    Guarantees: a property of the same kind, or of one that HubSpot does not tell, keeps the column
+    it once had; no column is given twice, nor is one of ours; names are the same for any order of
+    `definitions`, and another `normalize` leaves them as they are.
 
     Args:
         table: the table's name.
@@ -151,7 +141,11 @@ def to_schema(
     """
     current = {row.name: row for row in definitions if not row.archived}
     given = {(column.property, column.kind): column for column in known}
-    columns = {name: given.get((name, kind_of(row))) for name, row in current.items()}
+    latest = {column.property: column for column in known}
+    columns = {
+        name: given.get((name, kind_of(row))) if row.type else latest.get(name)
+        for name, row in current.items()
+    }
     fresh = [row for name, row in current.items() if columns[name] is None]
     taken = {column.name.casefold() for column in known}
     for row, name in _give_names(fresh, taken, normalize):

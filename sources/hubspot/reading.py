@@ -6,6 +6,7 @@ that was merged away answers with its survivor; the order of results is not prom
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import TypeVar
@@ -49,10 +50,11 @@ def read_batch(
     path = client.path("objects", object_type.path, "batch", "read")
     body = {"properties": list(decoder.properties), "propertiesWithHistory": []}
     params = {"archived": "true" if archived else "false"}
+    decode = partial(decoder.page, archived=archived)
 
     def call(part: Sequence[str]) -> Page[Record]:
         inputs = [{"id": id_} for id_ in part]
-        return client.post(path, body | {"inputs": inputs}, params, decode=decoder.page)
+        return client.post(path, body | {"inputs": inputs}, params, decode=decode)
 
     found = Found()
     for part, page in halving(call, ids):

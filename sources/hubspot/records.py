@@ -1,8 +1,8 @@
 """Records -> typed Arrow: the only transformation a record goes through.
 
 Blocks of records become columns, cast all at once (see `casts`). Every value that does not fit
-leaves a row of rejects, with one of the reasons of `casts`, or `invalid_unicode` (what is no
-character became U+FFFD).
+leaves a row of rejects, with one of the reasons of `casts`, `invalid_unicode` (what is no character
+became U+FFFD) or `not_an_object` (a record came without its properties).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,8 +74,8 @@ def to_batch(
     arrays += _property_columns(block, records, schema)
     arrays += _own_columns(block, records, pa.scalar(synced_at, TIMESTAMP))
     for record in records:
-        for name, raw in (record.mended or {}).items():
-            block.reject(record.id, name, raw, "invalid_unicode")
+        for name, (raw, reason) in (record.mended or {}).items():
+            block.reject(record.id, name, raw, reason)
     table = pa.Table.from_arrays(arrays, schema=arrow_schema(schema))
     return Batch(table, block.rejects(schema.table, synced_at))
 
@@ -105,10 +105,17 @@ class _Block:
 
     def rejects(self, table: str, seen_at: datetime) -> pa.Table:
         """Return what did not fit as a table."""
-        rows = [(table, *key, raw, reason, seen_at) for key, (raw, reason) in self.found.items()]
-        columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(REJECTS)
-        arrays = [pa.array(v, kind) for v, kind in zip(columns, REJECTS.types, strict=True)]
-        return pa.Table.from_arrays(arrays, schema=REJECTS)
+        return to_rejects(table, self.found, seen_at)
+
+
+def to_rejects(
+    table: str, found: Mapping[tuple[str, str], tuple[str, str]], seen_at: datetime
+) -> pa.Table:
+    """Make rows of values that did not fit: raw text and reason by id and property."""
+    rows = [(table, *key, raw, reason, seen_at) for key, (raw, reason) in found.items()]
+    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(REJECTS)
+    arrays = [pa.array(v, kind) for v, kind in zip(columns, REJECTS.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=REJECTS)
 
 
 def _property_columns(

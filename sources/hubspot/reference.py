@@ -6,6 +6,7 @@ Each is handed on only when its content differs from what was last loaded.
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -20,10 +21,21 @@ from .errors import ContractError, HubSpotError, is_absent
 from .links import Links
 from .model import Account, ObjectType, Page, TableOutcome
 from .portal_types import link_tables
-from .reference_tables import Row, no_rows, to_rows
+from .reference_tables import (
+    PATH,
+    Row,
+    definition_rows,
+    no_rows,
+    rows_at,
+    stage_rows,
+    to_batch,
+    to_text,
+)
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
+from .table import REJECTS
+from .tolerance import tolerant
 from .waiting import wait, wait_until
 
 LABELS_MAX_AGE = timedelta(hours=12)
@@ -31,7 +43,7 @@ EMPTY = "empty"  # digest of a scope without rows
 NEVER_READ = {None, EMPTY, hashlib.sha256(b"[]").hexdigest()}
 """Digests that a scope may have of which nothing was ever read: a refusal once counted as none."""
 T = TypeVar("T")
-_decode_page = msgspec.json.Decoder(Page[dict[str, Any]]).decode
+_decode_page = tolerant(Page[dict[str, Any]])
 
 
 def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iterator[Any]:
@@ -41,15 +53,22 @@ def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iter
     """
     state = SourceState(dlt.current.source_state())
     name = f"{table}:{scope}" if scope else table
-    content = msgspec.json.encode(rows, order="deterministic")
+    seen_at = run.now()
+    batch = to_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.strip_nul))
+    rejects = batch.rejects.drop_columns(["seen_at"]).to_pylist()
+    content = msgspec.json.encode(batch.rows.to_pylist() + rejects)
     digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY
     if state.digests.get(name) == digest:
         return
     run.outcome_of(table).rows += len(rows)
     if rows or not scope:
-        yield dlt.mark.with_table_name(to_rows(table, rows), table)
+        yield dlt.mark.with_table_name(batch.rows, table)
     elif not run.fresh:
         yield dlt.mark.with_table_name(no_rows(table, scope), table)
+    if rejects:
+        yield dlt.mark.with_table_name(batch.rejects, REJECTS)
+    if name in state.digests:
+        run.replaced[table, f"{scope}:" if scope else ""] = seen_at
     state.digests[name] = digest
 
 
@@ -84,8 +103,9 @@ def account(run: Run, details: Account) -> Items:
     """The portal itself: one row."""
     with run.outcome("account") as outcome:
         outcome.way_in = "whole"
-        SourceState(dlt.current.source_state()).portal_id = details.portal_id
-        yield from _hand_on(run, "account", [msgspec.to_builtins(details)])
+        if details.portal_id is not None:
+            SourceState(dlt.current.source_state()).portal_id = details.portal_id
+        yield from _hand_on(run, "account", [{**details.given, PATH: "$"}])
 
 
 def owners(run: Run) -> Items:
@@ -111,7 +131,7 @@ def _read_owners(client: Client) -> list[Row]:
                     message = f"HubSpot lists only a part of the owners: {error.message}"
                     raise ContractError(message, remedy=error.remedy) from error
                 raise
-            rows += page.results
+            rows += rows_at(page.results, "$.results")
             if page.after is None:
                 break
             if page.after == params.get("after"):
@@ -136,21 +156,25 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
             page = yield from _wait(run, outcome, f"pipelines:{table}", call, table)
             if isinstance(page, HubSpotError):
                 continue
-            found = [{**row, "object_type": table} for row in page.results]
-            stages = [
-                {**stage, "object_type": table, "pipeline_id": row["id"]}
-                for row in found
-                for stage in row.get("stages", ())
-            ]
-            yield from _hand_on(run, "pipelines", _without(found, "stages"), table)
-            yield from _hand_on(run, "pipeline_stages", stages, table)
+            found = rows_at(page.results, "$.results")
+            found = [{**row, "object_type": table} for row in found]
+            with _part(run, outcome, table):
+                yield from _hand_on(run, "pipelines", found, table)
+                yield from _hand_on(run, "pipeline_stages", stage_rows(table, found), table)
         for table in run.portal_types.gone:
             yield from _hand_on(run, "pipelines", [], table)
             yield from _hand_on(run, "pipeline_stages", [], table)
 
 
-def _without(rows: Sequence[Row], member: str) -> list[Row]:
-    return [{name: value for name, value in row.items() if name != member} for row in rows]
+@contextmanager
+def _part(run: Run, outcome: TableOutcome, part: str) -> Iterator[None]:
+    """Keep an odd answer for one part of a table from the others; what is loaded of it stays."""
+    try:
+        yield
+    except ContractError as error:
+        run.fail(outcome, error, f"of {part}")
+        if not run.report_errors:
+            raise
 
 
 def properties(run: Run, schemas: Schemas) -> Items:
@@ -158,10 +182,8 @@ def properties(run: Run, schemas: Schemas) -> Items:
     with run.outcome("properties") as outcome:
         outcome.way_in = "whole"
         for table, definitions in schemas.read.items():
-            rows = [msgspec.to_builtins(definition) for definition in definitions]
-            named = [{**row, "object_type": table} for row in _without(rows, "options")]
-            yield from _hand_on(run, "properties", named, table)
-            yield from _hand_on(run, "property_options", _options(table, rows), table)
+            for name, rows in definition_rows(table, definitions).items():
+                yield from _hand_on(run, name, rows, table)
             columns = [
                 {
                     "table_name": table,
@@ -177,20 +199,6 @@ def properties(run: Run, schemas: Schemas) -> Items:
         for table in run.portal_types.gone:  # the columns of its rows stay
             yield from _hand_on(run, "properties", [], table)
             yield from _hand_on(run, "property_options", [], table)
-
-
-def _options(table: str, definitions: Sequence[Row]) -> list[Row]:
-    options = {
-        (row["name"], option.get("value")): {
-            **option,
-            "object_type": table,
-            "property": row["name"],
-            "value": option.get("value", ""),
-        }
-        for row in definitions
-        for option in row.get("options") or ()
-    }
-    return list(options.values())
 
 
 def association_labels(run: Run, links: Links) -> Items:
@@ -225,15 +233,16 @@ def association_labels(run: Run, links: Links) -> Items:
             page = yield from _wait(run, outcome, name, call, pair.table)
             if isinstance(page, HubSpotError) and pair.table not in outcome.refusals:
                 continue  # the next run asks again
-            rows: list[Row] = []
-            if not isinstance(page, HubSpotError):
-                rows = [{**row, **ends_of} for row in page.results]
+            found = [] if isinstance(page, HubSpotError) else page.results
+            rows = [{**row, **ends_of} for row in rows_at(found, "$.results")]
+            with _part(run, outcome, pair.table):
                 before = state.digests.get(name)
-                yield from _hand_on(run, "association_labels", rows, pair.table)
-                if before and (state.digests[name] != before or run.refresh_schema):
-                    run.relabelled.add(pair.table)
-            labels = {str(row.get("typeId")): row.get("label") for row in rows}
-            state.cache(f"labels:{pair.table}", labels, now=run.now())
+                if not isinstance(page, HubSpotError):
+                    yield from _hand_on(run, "association_labels", rows, pair.table)
+                    if before and (state.digests[name] != before or run.refresh_schema):
+                        run.relabelled.add(pair.table)
+                labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
+                state.cache(f"labels:{pair.table}", labels, now=run.now())
         yield from _drop_labels(run, state)
 
 

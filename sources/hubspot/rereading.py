@@ -24,9 +24,9 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
         table.run.changed.add(table.name)
         table.run.active.add(table.name)
     wanted = dict.fromkeys(ids)
-    if odd := [id_ for id_ in wanted if not id_.isdigit()]:  # no id of HubSpot's
+    if odd := [id_ for id_ in wanted if not id_.isdecimal()]:  # no id of HubSpot's
         table.run.vanished.setdefault(table.name, set()).update(odd)
-    for part in batches((id_ for id_ in wanted if id_.isdigit()), BLOCK):
+    for part in batches((id_ for id_ in wanted if id_.isdecimal()), BLOCK):
         yield from _read_block(table, part)
 
 

@@ -96,6 +96,8 @@ class Run:
     """Ids that the sweep at the beginning of a table's first backfill has seen."""
     resumed: set[str] = field(default_factory=set)
     """Tables whose listing an earlier run began."""
+    replaced: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """When reference tables, or the rows of which keys begin with a text, were read anew."""
     late_links: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
     linked: set[str] = field(default_factory=set)
@@ -259,8 +261,8 @@ class Run:
         return self.client.portal_now() or datetime.now(UTC)
 
     def guard_portal(self, portal_id: int | None) -> None:
-        """Refuse to mix two portals in one dataset."""
-        if portal_id not in {None, self.account.portal_id}:
+        """Refuse to mix two portals in one dataset, as far as HubSpot names its portal."""
+        if None not in {portal_id, self.account.portal_id} and portal_id != self.account.portal_id:
             raise ConfigError(
                 f"The token is of portal {self.account.portal_id}, the dataset of {portal_id}.",
                 remedy="Set SOURCES__HUBSPOT__ACCESS_TOKEN to a token of that portal, or choose "

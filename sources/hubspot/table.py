@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
 import dlt
 
 from .associations import BATCH
-from .changes import instant_ms
+from .casts import to_timestamp
 from .client import Client
-from .decoding import Record, RecordDecoder
+from .decoding import NO_PROPERTIES, Record, RecordDecoder
 from .links import Links
 from .model import LIVE, ObjectType, TableOutcome, TableSchema
 from .records import instants_ms, to_batch, tombstones
@@ -92,6 +92,8 @@ def emit(
     if not records:
         return
     run, synced_at = table.run, table.run.now()
+    if odd := [r.id for r in records if r.mended and NO_PROPERTIES in r.mended]:
+        table.state.keep("refused", odd)  # the next run reads them by id
     archived = dict.fromkeys([record.id for record in records if record.archived], True)
     live = [record.id for record in records if not record.archived]
     table.read_now.update(dict.fromkeys(live, False) | archived)
@@ -206,8 +208,8 @@ def _new_merges(
 
 
 def _changed_at(record: Record) -> datetime | None:
-    at = instant_ms(record.updatedAt)
-    return datetime.fromtimestamp(at / 1000, UTC) if at else None
+    at, _ = to_timestamp(record.updatedAt or "")
+    return at if isinstance(at, datetime) else None
 
 
 def note_loaded(table: Table, records: Sequence[Record], *, read_at: datetime) -> None:

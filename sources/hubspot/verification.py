@@ -11,8 +11,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-
-import msgspec
+from typing import Any
 
 from . import changes
 from .census import list_ids
@@ -24,6 +23,7 @@ from .errors import HubSpotError, RequestRejectedError
 from .model import LIVE, Copy, ObjectType, TableSchema
 from .reading import Found, batches, read_batch
 from .run import Run
+from .tolerance import tolerant
 from .waiting import wait, wait_all
 from .walking import next_hits
 
@@ -110,7 +110,7 @@ class Verification:
         """Read what became of records; those that changed at or after `as_of` are left out."""
         wanted = sorted({*ids})
         bare = TableSchema(kind.table, ())
-        live = yield from self._read(kind, bare, [id_ for id_ in wanted if id_.isdigit()])
+        live = yield from self._read(kind, bare, [id_ for id_ in wanted if id_.isdecimal()])
         gone = yield from self._read(kind, bare, live.missing, archived=True)
         return self._fates(wanted, live, gone)
 
@@ -119,7 +119,7 @@ class Verification:
     ) -> Generator[None, None, None]:
         """Read ids from the portal and add to a check what is different about their rows."""
         for part in batches(ids, JUDGED):
-            numbers = [id_ for id_ in part if id_.isdigit()]  # no other id is HubSpot's
+            numbers = [id_ for id_ in part if id_.isdecimal()]  # no other id is HubSpot's
             live = yield from self._read(kind, schema, numbers)
             kept = _kept(schema)
             gone = yield from self._read(kind, kept, live.missing, archived=True)
@@ -249,7 +249,7 @@ class Verification:
                 fates[id_] = ("merged", into)
             elif id_ in alive or id_ in dead:
                 fates[id_] = ("live" if id_ in alive else "archived", None)
-            elif id_ in gone.missing or not id_.isdigit():
+            elif id_ in gone.missing or not id_.isdecimal():
                 fates[id_] = ("purged", None)
         return fates
 
@@ -279,11 +279,11 @@ def read_usage(client: Client) -> dict[str, int]:
     Nothing where it does not tell: the token lacks a scope, or the portal has no such API.
     """
     try:
-        answer = client.get(client.path("limits", "records"), decode=msgspec.json.decode)
+        answer = client.get(client.path("limits", "records"), decode=tolerant(dict[str, Any]))
     except HubSpotError:  # what ails the token or the portal shows in the checks
         return {}
     found: dict[str, int] = {}
-    waiting = [answer]
+    waiting: list[Any] = [answer]
     while waiting:  # standard and custom types stand at different places
         part = waiting.pop()
         members = part.values() if isinstance(part, dict) else part

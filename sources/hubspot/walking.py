@@ -55,7 +55,7 @@ def next_hits(
     cursor: str | None = None
     for _ in range(EMPTY_PAGES):
         page = yield from wait(run.submit(partial(search, after_id, cursor), lane="search"))
-        rows = [hit for hit in page.results if hit.id.isdigit() and int(hit.id) > int(after_id)]
+        rows = [hit for hit in page.results if hit.id.isdecimal() and int(hit.id) > int(after_id)]
         keys = [
             int(hit.id) for hit in rows if (modified_ms(hit, object_type) or floor_ms) >= floor_ms
         ]
