@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sources.hubspot.errors import StaleError
-from sources.hubspot.reference_tables import COLUMNS as REFERENCE_TABLES
 
 _UNDONE = ("failed", "interrupted")
 
@@ -33,14 +32,14 @@ def too_old(
         tables: the last row of each in `_hs_run_tables`, with when a sync last loaded it.
         now: aware UTC.
         max_age: how long ago that may be.
-        objects: tables to judge; where empty, those that were ever loaded or failed last, without
-            link tables that did not fail, for they are read when there is a reason to.
+        objects: tables to judge; where empty, the object tables that were ever loaded, and
+            whatever failed last: links and reference tables are read when there is a reason to.
     """
     known = {row["table_name"]: row for row in tables}
     expected = [
         name
         for name, row in known.items()
-        if row["status"] in _UNDONE or (row["loaded_at"] and _is_read_in_every_run(row))
+        if row["status"] in _UNDONE or (row["loaded_at"] and row["fresh_at"])
     ]
     if not objects and not expected:
         return ["every table (never loaded)"]
@@ -57,10 +56,6 @@ def too_old(
         elif age > max_age:
             found.append(f"{name} (loaded {to_age(age)})")
     return found
-
-
-def _is_read_in_every_run(row: Mapping[str, Any]) -> bool:
-    return row["fresh_at"] is not None or row["table_name"] in REFERENCE_TABLES
 
 
 def stale(tables: Sequence[str]) -> StaleError:

@@ -133,10 +133,14 @@ def test_server_that_goes_away(portal: Portal, postgres: Postgres) -> None:
     portal.update("contacts", ids[0], {"city": "Lost?"})
     portal.archive("contacts", ids[1])
     portal.mutations.add(path="/contacts/search", operations=lambda _: let_in(postgres, "false"))
-    assert postgres.sync("contacts").exit_code == 6
+    lost = postgres.sync("contacts")
+    assert (lost.exit_code, lost.rows, lost.tables["contacts"].status) == (6, 0, "failed")
+    assert "Nothing was loaded yet." in str(lost.error)
     portal.mutations.clear()
     let_in(postgres, "true")
     assert postgres.sync("contacts").exit_code == 0
+    runs = postgres.rows("SELECT status, exit_code FROM _hs_runs ORDER BY started_at")
+    assert runs == [("ok", 0), ("failed", 6), ("ok", 0)]
     assert differences(portal, postgres, {"contacts": "contacts"}) == []
 
 
