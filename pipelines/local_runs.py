@@ -8,8 +8,9 @@ has already told its error.
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,34 @@ def keep(place: str, entry: Entry) -> bool:
 
 
 def kept(place: str) -> list[dict[str, Any]]:
-    """Return the runs of a place, the oldest first."""
+    """Return the runs of a place as rows of `_hs_runs`; what is damaged in the file is left out."""
     lines = [line for file in _files() for line in _read(file) if line.get("place") == place]
-    return [{name: line[name] for name in line if name != "place"} for line in lines]
+    rows = [{name: read(line.get(name)) for name, read in _MEMBERS.items()} for line in lines]
+    return [row for row in rows if row["run_id"] and row["started_at"]]
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _instant(value: object) -> datetime | None:
+    """Read an instant; one without a zone is in UTC."""
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+_MEMBERS: dict[str, Callable[[object], Any]] = {
+    **dict.fromkeys(("run_id", "command", "status", "error"), _text),
+    **dict.fromkeys(("portal_id", "exit_code", "calls", "retries", "rate_limited"), _number),
+    **dict.fromkeys(("started_at", "ended_at"), _instant),
+}
 
 
 def drop(place: str, run_ids: Sequence[str]) -> None:

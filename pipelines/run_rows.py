@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dlt
@@ -74,19 +74,21 @@ def are_there(pipeline: Pipeline) -> bool:
     )
 
 
-def make_tables(pipeline: Pipeline) -> None:
-    """Make the dataset, the tables and the columns that are not there."""
+def make_tables(pipeline: Pipeline) -> bool:
+    """Make the dataset, the tables and the columns that are not there; False without SQL."""
+    job = pipeline.destination_client()
+    if not isinstance(job, SqlJobClientBase):
+        return False
     schema = dlt.Schema("hubspot")
     for name, columns in COLUMNS.items():
         hints = [*py_arrow_to_table_schema_columns(columns).values()]
         schema.update_table(new_table(name, columns=hints))
-    job = pipeline.destination_client()
-    if isinstance(job, SqlJobClientBase):
-        with type(job)(schema, job.config, job.capabilities) as client:  # type: ignore[arg-type]
-            if not client.is_storage_initialized():
-                client.initialize_storage()
-            # as dlt does before each load, but for the version of a schema that it does not know
-            client._execute_schema_update_sql(COLUMNS, store_schema=False)  # noqa: SLF001
+    with type(job)(schema, job.config, job.capabilities) as client:  # type: ignore[arg-type]
+        if not client.is_storage_initialized():
+            client.initialize_storage()
+        # as dlt does before each load, but for the version of a schema that it does not know
+        client._execute_schema_update_sql(COLUMNS, store_schema=False)  # noqa: SLF001
+    return True
 
 
 def tell_killed(client: SqlClientBase[Any]) -> None:
@@ -99,12 +101,6 @@ def tell_killed(client: SqlClientBase[Any]) -> None:
         f"UPDATE {runs} SET status = 'killed', error = %s WHERE status = 'running'",  # noqa: S608
         KILLED,
     )
-
-
-def from_text(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as it was before it became text on this machine."""
-    at = {name: row.get(name) for name in ("started_at", "ended_at")}
-    return {**row} | {name: datetime.fromisoformat(text) for name, text in at.items() if text}
 
 
 def delete(client: SqlClientBase[Any], table: str, run_ids: Sequence[str]) -> None:

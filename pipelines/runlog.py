@@ -29,7 +29,6 @@ from pipelines.run_rows import (
     RUNS,
     are_there,
     delete,
-    from_text,
     insert,
     make_tables,
     replace_tables,
@@ -111,12 +110,11 @@ class RunLog:
         Raises:
             WarehouseError: the warehouse refuses.
         """
-        if self._begun or self._pipeline is None:
+        if self._begun or self._pipeline is None or not make_tables(self._pipeline):
             return
-        make_tables(self._pipeline)
         with self._pipeline.sql_client() as client:
             tell_killed(client)
-            waiting = [from_text(row) for row in local_runs.kept(self._place)]
+            waiting = local_runs.kept(self._place)
             known = client.make_qualified_table_name(RUNS)
             delete(client, known, [row["run_id"] for row in waiting])
             insert(client, RUNS, [*waiting, self._row(None)])

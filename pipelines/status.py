@@ -14,7 +14,7 @@ from destinations.warehouse import explained
 from pipelines import local_runs
 from pipelines.freshness import stale, to_age, too_old
 from pipelines.report import RunReport, Section
-from pipelines.run_rows import KILLED, from_text
+from pipelines.run_rows import KILLED
 from sources.hubspot.errors import ConfigError, HubSpotError
 
 _RUNS = "SELECT * FROM _hs_runs ORDER BY started_at DESC"
@@ -96,7 +96,7 @@ def _local_runs(destination: str, dataset: str) -> list[Row]:
     place = local_runs.unresolved(destination, dataset)
     with suppress(HubSpotError), explained(destination):
         place = place_of(client_of(destination, dataset))
-    return [from_text(run) | {"where": "this machine"} for run in local_runs.kept(place)]
+    return [run | {"where": "this machine"} for run in local_runs.kept(place)]
 
 
 def _merged(known: Sequence[Row], local: Sequence[Row]) -> list[Row]:

@@ -279,16 +279,20 @@ def test_rows_of_the_run_log_leave(seeded: Portal, warehouse: Warehouse) -> None
 def test_the_local_log_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The newest runs stay, a damaged line harms nothing, and no writable folder is no error."""
     for number in range(local_runs.MOST_RUNS + 5):
-        assert local_runs.keep("here", {"run_id": str(number), "error": "x" * 10_000})
+        told = {"run_id": str(number), "started_at": "2026-11-30T00:00:00+00:00"}
+        assert local_runs.keep("here", told | {"error": "x" * 10_000})
     (file,) = Path(os.environ["XDG_STATE_HOME"]).rglob("runs.jsonl")
     with file.open("a") as stream:
-        stream.write("{damaged\n[]\n")
+        stream.write('{damaged\n[]\n\x00\n{"place": "here"}\n{"place": "here", "run_id": 7}\n')
+        damaged = {"started_at": "2026-11-30", "ended_at": "soon", "calls": "many", "error": [1]}
+        stream.write(json.dumps({"place": "here", "run_id": "odd"} | damaged) + "\n")
     kept = local_runs.kept("here")
-    assert (kept[0]["run_id"], len(kept)) == ("5", local_runs.MOST_RUNS)
+    assert (kept[0]["run_id"], len(kept)) == ("5", local_runs.MOST_RUNS + 1)
+    assert {kept[-1][name] for name in ("ended_at", "calls", "error")} == {None}
     assert len(kept[0]["error"]) == local_runs.LONGEST_ERROR
     assert local_runs.kept("elsewhere") == []
     local_runs.drop("here", ["5"])
-    assert len(local_runs.kept("here")) == local_runs.MOST_RUNS - 1
+    assert len(local_runs.kept("here")) == local_runs.MOST_RUNS
     blocked = tmp_path / "file"
     blocked.touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
