@@ -20,7 +20,7 @@ NARROWEST = (80, 24)
 """Columns and lines where no terminal tells, and COLUMNS is not set."""
 _GAP = "  "
 _LEAST = 20  # columns in which a sentence can still be read
-_COUNT = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?")
+_COUNT = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?(-\d{1,3}(,\d{3})*(\.\d+)?)?")
 _NOTHING = ("0", "0.0")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # would move the cursor, or colour the terminal
 

@@ -121,7 +121,7 @@ def increment(table: Table, peek: changes.Peek) -> Items:
     if state.anew or run.budget.spent():
         table.leave_unfinished()
         return
-    is_explained = _explains(table, peek.total)
+    is_explained = explains(table, peek.total)
     if not is_explained:
         run.overlapped.add(table.name)
     if run.copy is not None:  # else a table may be read alone, and nothing else is swept
@@ -144,12 +144,12 @@ def _finish(table: Table, total: int | None, work: dict[str, Any], *, is_explain
     is_vouched = bool(work.get("vouched"))
     state.finish("increment", started_at, run.now(), total=total, is_vouched=is_vouched)
     can_tell = run.copy is not None and total is not None
-    if before and can_tell and not (is_explained or _explains(table, total)):
+    if before and can_tell and not (is_explained or explains(table, total)):
         state.rewind(before, known=True)
     state.note_recent({}, since=(state.searched_at or started_at) - run.lookback)
 
 
-def _explains(table: Table, total: int | None) -> bool:
+def explains(table: Table, total: int | None) -> bool:
     """Whether what this load brings explains how many records live now."""
     run, live = table.run, table.run.live_count(table.name)
     if run.copy is None or live is None or total is None:
@@ -169,7 +169,7 @@ def _read_changes(
     The newest records alone do not vouch for the end unless they are all there are. Where they
     bring nothing new, the search is left to a later run, which begins where the last one did.
     """
-    if work["after_id"] == "0" and (peek.complete or _seems_idle(table, peek)):
+    if work["after_id"] == "0" and (peek.complete or seems_idle(table, peek)):
         yield from _read_hits(table, peek.changed)
         work["vouched"] = peek.complete
         return True
@@ -184,7 +184,7 @@ def _read_changes(
         if not hits:
             table.run.expect(table.name, (step.total or 0) - known)
         is_first = after_id == "0" and not (step.last and not step.rows)
-        if is_first and _costs_more_than_listing(step.total, peek.total, known=known):
+        if is_first and costs_more_than_listing(step.total, peek.total, known=known):
             return None
         hits += step.rows
         after_id = step.after_id
@@ -201,15 +201,15 @@ def _read_changes(
                 return step.last
 
 
-def _seems_idle(table: Table, peek: changes.Peek) -> bool:
+def seems_idle(table: Table, peek: changes.Peek) -> bool:
     """Whether the newest records bring nothing new, and a search has confirmed that lately."""
     searched_at = table.state.searched_at
     if searched_at is None or table.run.now() - searched_at >= UNSEARCHED:
         return False
-    return peek.in_order and not _unloaded(table, peek.changed)
+    return peek.in_order and not unloaded(table, peek.changed)
 
 
-def _costs_more_than_listing(changed: int | None, live: int | None, *, known: int) -> bool:
+def costs_more_than_listing(changed: int | None, live: int | None, *, known: int) -> bool:
     """Whether to search so many, and to read those not loaded yet, takes more calls than to list.
 
     Args:
@@ -225,13 +225,13 @@ def _costs_more_than_listing(changed: int | None, live: int | None, *, known: in
 
 def _read_hits(table: Table, hits: Sequence[changes.Hit]) -> Items:
     """Read the records that search found, but for those loaded already as they are."""
-    unloaded = dict.fromkeys(_unloaded(table, hits))
-    others = [hit for hit in hits if hit.id in unloaded or hit.id in table.state.recent]
+    ids = dict.fromkeys(unloaded(table, hits))
+    others = [hit for hit in hits if hit.id in ids or hit.id in table.state.recent]
     note_changes(table.run, table.object_type, table.state, others)
-    yield from read_ids(table, list(unloaded))
+    yield from read_ids(table, list(ids))
 
 
-def _unloaded(table: Table, hits: Sequence[changes.Hit]) -> list[str]:
+def unloaded(table: Table, hits: Sequence[changes.Hit]) -> list[str]:
     """List the ids of records that are not loaded as search found them, each once."""
     loaded, at = table.state.recent, {}
     for hit in hits:

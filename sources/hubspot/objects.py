@@ -118,6 +118,6 @@ def _read(opening: Opening) -> Items:
         peek = yield from look(run, kind, state)
         loaded = state.recent
         news = sum(modified_ms(hit, kind) > loaded.get(hit.id, -1) for hit in peek.changed)
-        if peek.complete:
+        if peek.complete or peek.in_order:
             run.expect(kind.table, news)
         yield from increment((yield from opening.table(anew=bool(news))), peek)
