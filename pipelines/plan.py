@@ -7,17 +7,9 @@ from typing import Any
 import dlt
 
 from pipelines.copy import WarehouseCopy
-from pipelines.estimate import (
-    BUDGETS,
-    Range,
-    Step,
-    exactly,
-    is_chosen,
-    link_steps,
-    row_loads,
-    table_steps,
-    up_to,
-)
+from pipelines.estimate import BUDGETS, Range, Step, exactly, row_loads, up_to
+from pipelines.estimate_links import link_steps
+from pipelines.estimate_tables import is_chosen, table_steps
 from pipelines.report import RunReport, Section
 from pipelines.stored import dataset_of, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
@@ -30,11 +22,12 @@ from sources.hubspot.catalog import (
     select_types,
     to_custom_types,
 )
+from sources.hubspot.errors import HubSpotError, ScopeMissingError
 from sources.hubspot.limits import Budget
 from sources.hubspot.model import ObjectType
 from sources.hubspot.reference import LABELS_MAX_AGE, count_owner_calls
 from sources.hubspot.refusals import remembered
-from sources.hubspot.refused import summary
+from sources.hubspot.refused import summary, to_add
 from sources.hubspot.state import SourceState
 
 PLAN = ("table", "way_in", "rows", "calls", "seconds", "kinds", "note")
@@ -189,10 +182,16 @@ def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:
 
 
 def _row(step: Step, span: Range, write: Any) -> Sequence[Any]:  # noqa: ANN401 - a function
-    note = step.note or (str(step.error) if step.error else "")
+    note = _absence(step.error) if step.error else step.note
     kinds = {kind: write(calls) for kind, calls in step.calls.items()}
     rows = None if step.rows is None else write(step.rows)
     return (step.table, step.way_in, rows, write(step.in_all), write(span), kinds, note)
+
+
+def _absence(error: HubSpotError) -> str:
+    if isinstance(error, ScopeMissingError):
+        return f"the token lacks {' and '.join(to_add(error)) or 'a scope'}"
+    return "not in this portal"
 
 
 def to_json(number: Range | int) -> Any:  # noqa: ANN401 - JSON
