@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import dlt
@@ -128,7 +129,7 @@ def _seconds(steps: Sequence[Step], limits: Limits) -> Range:
             for kind, number in step.calls.items():
                 budget = BUDGETS[kind]
                 calls[budget] = calls.get(budget, 0) + getattr(number, end)
-        ends.append(round(seconds(calls, limits), 1))
+        ends.append(ceil(10 * seconds(calls, limits)) / 10)
     return Range(*ends)
 
 

@@ -32,7 +32,7 @@ from pipelines.pulse import (
 Mode = Literal["auto", "bars", "lines", "json", "quiet"]
 
 FIRST_SECONDS, LINE_SECONDS = 1.0, 10.0
-"""When the first line about a whole run is written, and how far apart all others are."""
+"""How long after reading began the first line about a run is written; how far apart all are."""
 TABLE_SECONDS = 5.0
 """How far apart the events of one table are."""
 OTHERS = "links and reference tables"  # more than a screen holds, and nobody knows their totals
@@ -205,8 +205,10 @@ class LinesCollector(RunCollector):
     ) -> None:
         super().__init__()
         self._stream = stream
-        self._waits = first_seconds, line_seconds
+        self._line_seconds = line_seconds
         self._closed = threading.Event()
+        self._first = threading.Timer(first_seconds, self._show)
+        self._first.daemon = True
         self._ticking: threading.Thread | None = None
         self._shown_rows = 0
 
@@ -217,14 +219,17 @@ class LinesCollector(RunCollector):
             self._ticking.start()
 
     def show_stage(self) -> None:
-        """Write lines from the first step on."""
+        """Write lines from the first step on, and one soon."""
         self.draw()
+        if self.stage == "reading" and self._first.ident is None:
+            self._first.start()
 
     def _tick(self) -> None:
-        wait, wait_then = self._waits
-        while not self._closed.wait(wait):
-            self.show_pulse(self.pulse())
-            wait = wait_then
+        while not self._closed.wait(self._line_seconds):
+            self._show()
+
+    def _show(self) -> None:
+        self.show_pulse(self.pulse())
 
     def show_pulse(self, pulse: Pulse) -> None:
         """Write one line about the run."""
@@ -253,6 +258,7 @@ class LinesCollector(RunCollector):
     def close(self) -> None:
         """Write nothing more."""
         super().close()
+        self._first.cancel()
         self._closed.set()
         if self._ticking is not None:
             self._ticking.join()
@@ -293,7 +299,7 @@ class JsonCollector(LinesCollector):
     def show_stage(self) -> None:
         """Report which step began."""
         self.event("step", step=self.stage)
-        self.draw()
+        super().show_stage()
 
     def show_pulse(self, pulse: Pulse) -> None:
         """Write one event about the run."""
