@@ -196,5 +196,4 @@ def test_the_sync_makes_the_calls_foretold(
     if prepare:
         prepare(portal, warehouse)
     sums = check(portal, warehouse, SyncOptions(**{"objects": CORE} | options))
-    print(state, sums)
     assert {kind for kind in exact if len({*sums.get(kind, (0,))}) > 1} == set()
