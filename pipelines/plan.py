@@ -5,24 +5,15 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-import dlt
-
 from pipelines.copy import WarehouseCopy
-from pipelines.estimate import BUDGETS, Range, Step, exactly, row_loads, up_to
+from pipelines.estimate import BUDGETS, Range, Step, exactly
 from pipelines.estimate_links import link_steps
 from pipelines.estimate_tables import is_chosen, table_steps
 from pipelines.report import RunReport, Section
-from pipelines.stored import dataset_of, source_state, stored_pipeline
+from pipelines.stored import dataset_of, portal_types, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
 from sources.hubspot import HubSpotConfig, Run, exports, open_run
 from sources.hubspot.associations import Pair
-from sources.hubspot.catalog import (
-    STANDARD,
-    read_custom_schemas,
-    select_pairs,
-    select_types,
-    to_custom_types,
-)
 from sources.hubspot.errors import HubSpotError, ScopeMissingError
 from sources.hubspot.limits import Budget
 from sources.hubspot.model import ObjectType
@@ -36,6 +27,7 @@ LESS_THAN_PLAN = ("seconds", "way_in")
 BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "way")
 TOTALS = ("tables", "rows", "calls", "seconds", "calls_left_today")
 _REFERENCE = "reference tables"
+_ACCOUNT_AND_TYPES = 2  # calls
 
 Limits = Mapping[str, Mapping[str, float]]
 
@@ -58,6 +50,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
             run.guard_portal(state.portal_id)
             _configure(run, options, state)
             with WarehouseCopy(pipeline) as run.copy:
+                run.portal_types = portal_types(run.client, state, run.copy)
                 steps = _steps(run, options.objects, state)
                 _tell(report, steps, run.client.limits.snapshot())
                 report.sections += _backfills(run, state, steps)
@@ -79,18 +72,14 @@ def _configure(run: Run, options: SyncOptions, state: SourceState) -> None:
 
 def _steps(run: Run, objects: Sequence[str], state: SourceState) -> list[Step]:
     """List the steps of a sync: object types, links, reference tables."""
-    custom = to_custom_types(
-        read_custom_schemas(run.client), dlt.Schema("hubspot").naming.normalize_identifier
-    )
-    catalog = (*STANDARD, *custom)
-    chosen = select_types(catalog, objects)
-    run.begin_load([kind.table for kind in catalog])
+    known = run.portal_types
+    chosen = known.select(objects)
+    run.begin_load([kind.table for kind in known.types])
     tables = table_steps(run, chosen, state)
-    pairs = [Pair(source, target) for source, target in select_pairs(chosen, run.config.pairs)]
+    pairs = [Pair(source, target) for source, target in known.pairs(chosen, run.config.pairs)]
     links = list(link_steps(run, state, pairs, tables))
     steps = [*tables.values(), *(link for link in links if link.in_all)]
-    loads = exactly(1) + row_loads(run, steps) + up_to(max(step.more_loads for step in steps))
-    return [*steps, _reference(run, state, chosen, pairs, tables, loads)]
+    return [*steps, _reference(run, state, chosen, pairs, tables)]
 
 
 def _reference(
@@ -99,12 +88,12 @@ def _reference(
     chosen: Sequence[ObjectType],
     pairs: Sequence[Pair],
     tables: Mapping[str, Step],
-    loads: Range,
 ) -> Step:
     """Count the calls for the account, schemas, owners, pipelines and labels of links."""
     step = Step(_REFERENCE, "whole", rows=None)
     owned = [one for one in chosen if one.pipelines and not remembered(run, state, one.table)]
-    step.add("reference", exactly(1 + len(owned) + count_owner_calls(run.client)) + loads)
+    calls = _ACCOUNT_AND_TYPES + len(owned) + count_owner_calls(run.client)
+    step.add("reference", exactly(calls))
     for pair in pairs:
         ends = (tables[pair.source.table], tables[pair.target.table])
         fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
