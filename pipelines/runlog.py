@@ -35,13 +35,25 @@ from pipelines.run_rows import (
     tell_killed,
     update,
 )
+from pipelines.verifications import SCHEMA as VERIFICATION_COLUMNS
+from pipelines.verifications import TABLE as VERIFICATIONS
 from sources.hubspot import Run
+from sources.hubspot.empty_tables import if_missing
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
+from sources.hubspot.records import REJECTS as REJECT_COLUMNS
 from sources.hubspot.resources import make_resource
 from sources.hubspot.state import RELABELLED, SourceState
+from sources.hubspot.table import REJECTS
 
 CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot tells whole seconds, and answers take a while
+
+_TABLES = COLUMNS | {REJECTS: REJECT_COLUMNS, VERIFICATIONS: VERIFICATION_COLUMNS}
+_KEYS = {
+    RUN_TABLES: ("run_id", "table_name"),
+    VERIFICATIONS: ("run_id", "table_name"),
+    REJECTS: ("table_name", "id", "property"),
+}
 
 
 @dataclass
@@ -194,12 +206,12 @@ def _error(report: RunReport) -> str | None:
 def end_of_load(run: Run) -> DltResource:
     """Make the resource that ends every load: it notes what SQL has to do after it.
 
-    In the first load of a dataset it makes the run's tables known to dlt as well.
+    In the first load of a dataset it makes the tables that others write, or that may stay empty.
     """
     resource = make_resource(RUNS, _end_of_load(run), primary_key="run_id")
-    return resource.apply_hints(
-        table_name=RUN_TABLES, primary_key=("run_id", "table_name"), create_table_variant=True
-    )
+    for name, key in _KEYS.items():
+        resource.apply_hints(table_name=name, primary_key=key, create_table_variant=True)
+    return resource
 
 
 def _end_of_load(run: Run) -> Generator[Any, None, None]:
@@ -210,10 +222,8 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
     source.cleanup = run.changed | run.dead | run.merged | run.linked | run.tidy
     source.cleanup += [f"{RELABELLED}{pair}" for pair in run.relabelled]
     source.hard_delete = run.hard_delete
-    known = dlt.current.source_schema().tables
-    for name, columns in COLUMNS.items():
-        if not known.get(name, {}).get("columns", {}).get("status"):
-            yield dlt.mark.with_table_name(columns.empty_table(), name)
+    for name, columns in _TABLES.items():
+        yield from if_missing(name, columns)
 
 
 def run_status(run: Run) -> tuple[RunStatus, int]:

@@ -1,5 +1,7 @@
 """A warehouse that people have touched is made whole by the next sync, which says what was gone."""
 
+from datetime import UTC, datetime
+
 import duckdb
 import pytest
 from conftest import Warehouse
@@ -7,11 +9,17 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
 from pipelines.doctor import doctor
+from pipelines.run_rows import COLUMNS
 from pipelines.runlog import RunLog
 from pipelines.session import opened
+from pipelines.state import changing_pipeline
+from pipelines.stored import commit
 from pipelines.sync import SyncOptions
+from pipelines.verifications import TABLE as VERIFICATIONS
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.errors import ConfigError, VerificationError
+from sources.hubspot.reference_tables import COLUMNS as REFERENCE
+from sources.hubspot.table import REJECTS
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
 
@@ -225,3 +233,40 @@ def test_other_commands_name_what_is_gone(portal: Portal, warehouse: Warehouse) 
     touch(warehouse, "DROP TABLE _dlt_loads")
     report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
     assert any("state" in row[2] and row[1] == "warning" for row in report.sections[0].rows)
+
+
+def test_documented_tables_exist_from_the_first_run_on(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """Every documented table is there, though empty; none of a type that the token may not read."""
+    portal.create("contacts", {"email": "ada@example.com"})
+    portal.faults.add(path="/tickets", status=403, times=1_000)
+    warehouse.sync("contacts", "deals", "tickets")
+    held = tables(warehouse)
+    documented = {*REFERENCE, *COLUMNS, REJECTS, VERIFICATIONS, "contacts", "deals"}
+    assert documented - held.keys() == set()
+    assert "tickets" not in held
+    assert {"id", "dealname", "amount", "_hs_deleted_at"} <= held["deals"]
+    assert [name for name in held if "_to_" in name] == []
+    with changing_pipeline("duckdb", "hubspot") as pipeline:  # as an older version left it
+        at = datetime.now(UTC)
+        commit(pipeline, lambda state: state.table("quotes").finish("backfill", at, at, 0))
+    portal.clock.advance(3_600_000)
+    assert warehouse.sync("contacts", "deals", "quotes").exit_code == 0
+    assert warehouse.rows("SELECT (SELECT count(*) FROM deals), count(*) FROM quotes") == [(0, 0)]
+    before = warehouse.rows("SELECT version_hash FROM _dlt_version")
+    assert_idle(warehouse, "contacts", "deals", "quotes")
+    assert warehouse.rows("SELECT version_hash FROM _dlt_version") == before
+    portal.create("deals", {"dealname": "First"})
+    portal.clock.advance(3_600_000)
+    assert warehouse.sync("contacts", "deals", "quotes").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts", "deals": "deals"}) == []
+
+
+def tables(warehouse: Warehouse) -> dict[str, set[str]]:
+    """Return the columns of every table of the dataset."""
+    sql = "SELECT table_name, column_name FROM information_schema.columns"
+    held: dict[str, set[str]] = {}
+    for table, column in warehouse.rows(f"{sql} WHERE table_schema = 'hubspot'"):
+        held.setdefault(table, set()).add(column)
+    return held

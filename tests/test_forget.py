@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import psycopg2
+import pyarrow as pa
 import pytest
 import test_postgres
 from conftest import Warehouse
@@ -187,7 +188,7 @@ def test_tables_to_come(warehouse: Warehouse, survivor: str) -> None:
             rows = [row for row in of_both if {kind, key} <= row.keys()]
             pipeline.run(rows, table_name=f"history_by_{kind}_{key}")
         rows = [told | {"table_name": name} for name in pairs]
-        pipeline.run(rows, table_name="_hs_verifications")
+        pipeline.run(pa.Table.from_pylist(rows), table_name="_hs_verifications")
     rows = erased(forget("contacts", ID))
     for kind, key, _ in kinds():
         table = f"history_by_{kind}_{key}"

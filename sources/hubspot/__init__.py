@@ -18,6 +18,7 @@ from .associations import Pair
 from .backfill import appends
 from .client import Client
 from .config import HubSpotConfig, resolve_config
+from .empty_tables import if_missing
 from .lifetime import lasting
 from .link_sweeps import sweep_links
 from .links import Links
@@ -187,7 +188,7 @@ def _with_rejects(resource: DltResource, run: Run) -> DltResource:
 
 def _whole(run: Run, name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
-    resource = _resource(run, name, run.tail(name, rows))
+    resource = _resource(run, name, _with_tables(name, run.tail(name, rows)))
     _with_rejects(resource, run)
     empty = {reference_tables.EMPTY_MARK: {"hard_delete": True}}
     for table in reference_tables.TABLES[name]:
@@ -200,6 +201,13 @@ def _whole(run: Run, name: str, rows: Items) -> DltResource:
             **(_merging(run, **empty) if scope else {"write_disposition": "replace"}),
         )
     return resource
+
+
+def _with_tables(name: str, rows: Items) -> Items:
+    """Hand on rows, and make those of a resource's tables that the dataset lacks."""
+    yield from rows
+    for table in reference_tables.TABLES[name]:
+        yield from if_missing(table, reference_tables.arrow_schema(table))
 
 
 def _merging(run: Run, **columns: Any) -> dict[str, Any]:  # noqa: ANN401 - dlt's hints

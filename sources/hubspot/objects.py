@@ -14,10 +14,12 @@ from .backfill import backfill
 from .census import take_census
 from .changes import modified_ms
 from .decoding import RecordDecoder
+from .empty_tables import is_missing
 from .errors import HubSpotError
 from .increment import increment, look
 from .links import Links
-from .model import ObjectType, TableOutcome
+from .model import ObjectType, TableOutcome, TableSchema
+from .records import arrow_schema
 from .rereading import read_left
 from .run import Items, Run
 from .schemas import Schemas
@@ -46,7 +48,10 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
             state.begin_anew()
         state.check(object_type.table)
         try:
-            yield from _read(Opening(run, object_type, schemas, links, source, outcome))
+            opening = Opening(run, object_type, schemas, links, source, outcome)
+            yield from _read(opening)
+            if is_missing(object_type.table):  # it has no records, or this load brings the first
+                yield arrow_schema((yield from opening.schema())).empty_table()
         except HubSpotError:
             outcome.was_read |= state.was_read or bool(run.live_count(object_type.table))
             raise
@@ -74,10 +79,14 @@ class Opening:
     source: SourceState
     outcome: TableOutcome
 
+    def schema(self, *, anew: bool = False) -> Generator[None, None, TableSchema]:
+        """Return the table's schema, read anew where somebody may have changed it."""
+        return (yield from self.schemas.of(self.object_type, self.source, anew=anew))
+
     def table(self, *, anew: bool = False) -> Generator[None, None, Table]:
         """Open the table with its schema, which is read anew where somebody may have changed it."""
         kind = self.object_type
-        schema = yield from self.schemas.of(kind, self.source, anew=anew)
+        schema = yield from self.schema(anew=anew)
         return Table(
             run=self.run,
             object_type=kind,

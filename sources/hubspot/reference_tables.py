@@ -156,6 +156,16 @@ EMPTY_MARK = "_hs_empty"
 """Column of the one row that stands for a scope without rows: it is never kept."""
 
 
+def arrow_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of a table; its keys may not be null."""
+    return pa.schema(
+        [
+            pa.field(name, kind, nullable=name not in KEYS[table])
+            for name, kind in COLUMNS[table].items()
+        ]
+    )
+
+
 def no_rows(table: str, scope: str) -> pa.Table:
     """Make the row by which a scope loses all of its rows."""
     keys = {name: scope if name == SCOPES[table] else "0" for name in KEYS[table]}
@@ -225,11 +235,7 @@ def to_batch(
             raise _no_key(table, rows[index], name)
     if table in LISTS:
         columns.check_lists(LISTS[table], rows)
-    fields = [
-        pa.field(name, kind, nullable=name not in KEYS[table])
-        for name, kind in COLUMNS[table].items()
-    ]
-    content = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    content = pa.Table.from_arrays(arrays, schema=arrow_schema(table))
     return Batch(content, to_rejects(table, columns.found, seen_at))
 
 
