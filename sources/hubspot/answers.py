@@ -92,7 +92,7 @@ class CallFailedError(Exception):
         attempts: int | None = None,
         at_first: int | None = None,
         outage: bool = False,
-        budget_wait: bool = False,
+        policy: str | None = None,
     ) -> None:
         """Keep what to raise in the end, and how to go on until then.
 
@@ -103,7 +103,8 @@ class CallFailedError(Exception):
             at_first: attempts while no call has ever been answered, where the fault may be the
                 address; None where it cannot be.
             outage: whether HubSpot itself was not reached, so that all calls may fail alike.
-            budget_wait: whether every other thread must wait as well.
+            policy: that a 429 names, in capitals: every other thread must wait as well; None where
+                it is another failure.
         """
         super().__init__(str(error))
         self.error = error
@@ -111,7 +112,7 @@ class CallFailedError(Exception):
         self.attempts = attempts
         self.at_first = at_first
         self.outage = outage
-        self.budget_wait = budget_wait
+        self.policy = policy
 
     @property
     def answered(self) -> bool:
@@ -330,7 +331,8 @@ def _error(
 def _over_budget(answer: Answer, body: _Body, call: str, wait: float) -> CallFailedError:
     remedy = f"Another app uses this budget too: lower {setting('budget_share')}, or run again."
     error = _error(RateLimitedError, answer, body, call, remedy)
-    return CallFailedError(error, wait_seconds=wait, budget_wait=True)
+    policy = body.text("policyName").upper()
+    return CallFailedError(error, wait_seconds=wait, policy=policy)
 
 
 def _policy_wait(body: _Body, attempt: int, *, search: bool) -> float:

@@ -35,6 +35,7 @@ CALLS = logging.getLogger("hubspot_elt.calls")
 _FIRST_WAIT_SECONDS = 0.5  # back-off: doubles with each attempt
 _LONGEST_BACK_OFF_SECONDS = 30.0
 _MOST_DOUBLINGS = 10
+_INTERVAL_POLICY = "TEN_SECONDLY"  # or TEN_SECONDLY_ROLLING
 
 
 class Client:
@@ -217,13 +218,22 @@ class Client:
             self.limits.spend_day()
             raise
         if failed is not None:
-            if failed.budget_wait:
-                self.limits.penalise(call.budget, failed.wait_seconds)
+            if failed.policy is not None:
+                self._slow_down(call.budget, failed.policy, failed.wait_seconds)
             raise failed
         try:
             return decode(answer.body)
         except ValueError as error:  # msgspec's errors are among them
             raise undecodable(answer, str(call), self._auth.redacted(str(error))) from error
+
+    def _slow_down(self, budget: Budget, policy: str, seconds: float) -> None:
+        """Hold back all calls of a budget after a 429, and learn what they count against."""
+        if _INTERVAL_POLICY in policy and self.limits.join_interval(budget):
+            kind = "searches" if budget == "search" else "association calls"
+            self.health.tell(
+                f"HubSpot counts {kind} in its limit per ten seconds; so does this run."
+            )
+        self.limits.penalise(budget, seconds)
 
     def _send(self, call: "_Call") -> Answer:
         """Send a call within its budget and learn what the answer's headers tell."""

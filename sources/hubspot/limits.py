@@ -11,9 +11,14 @@ of which the share s is ours:
   0.2 W of delay on the way at a share of 0.9.
 
 Other callers of the same budget show in the headers: what HubSpot counted and we did not send is
-taken off the limit. A portal whose answers name no limit at all is taken to have none, until it
-says 429. Written by hand because the rates of pyrate-limiter are fixed when it is made
-and count from the sending alone: it cannot learn a limit, nor hold a slot until the answer.
+taken off the limit, with room to double up to half of it; and once half is used, calls are spread
+over the window, so that both sides see each other in time. Headers tell nothing of searches and of
+association calls: while others use the interval, half of these budgets is left to them, as after a
+429 for a while. A portal that counts those calls in the interval, against HubSpot's specification,
+says so by a 429; from then on they hold slots there as well. A portal whose answers name no limit
+at all is taken to have none, until it says 429. Written by hand because the rates of pyrate-limiter
+are fixed when it is made and count from the sending alone: it cannot learn a limit, nor hold a slot
+until the answer.
 """
 
 import threading
@@ -34,6 +39,8 @@ _REACHED = 0.925  # of the share, even if every answer is slow
 _NEAR = 0.8  # of what is allowed in a window
 _MARGIN_SECONDS = 0.01  # HubSpot's clock ticks in milliseconds
 _ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others waiting
+_UNSPREAD = 0.5  # of a limit that others use too, before calls are spread over the window
+_YIELD_SECONDS = 30.0  # how long half a budget is left to others after a 429
 _LATE_CALLS = 100  # how many sent before a window may have arrived in it
 _SILENT_ANSWERS = 20  # so many without a word of limits, and there are none
 _LIMITED = -(10**9)
@@ -62,7 +69,8 @@ class Window:
     paused_until: float = -inf
     others: int = 0
     """Calls of the window that HubSpot counted and we did not send, by the newest answer."""
-    others_at: float = -inf
+    others_until: float = -inf
+    """How long that is to be believed."""
     slots: deque[Slot] = field(default_factory=deque)
 
     @property
@@ -70,33 +78,66 @@ class Window:
         """Our share of the calls of a window."""
         return self.limit * self.share
 
-    def wait_seconds(self, now: float) -> float:
-        """Return how long the next call must wait; 0 or less when it may be sent now."""
+    def wait_seconds(self, now: float, *, suspected: int = 0) -> float:
+        """Return how long the next call must wait; 0 or less when it may be sent now.
+
+        Args:
+            now: monotonic seconds.
+            suspected: calls of others that no answer has told of.
+        """
         kept = self.seconds * (2 + 1 / self.share)  # longer than pace and safety look back
         while self.slots and self.slots[0].sent_at < now - kept:
             self.slots.popleft()
-        free = self._free(now)
+        others = max(suspected, self.seen_others(now))
+        free = self._free(others)
         alone = 0.0 if self.known else self._alone(now)
-        return max(self.paused_until - now, alone, self._pace(free) - now, self._safe(free) - now)
+        next_at = max(self._pace(free), self._safe(free), self._spread(free, others, now))
+        return max(self.paused_until - now, alone, next_at - now)
 
-    def take(self, now: float) -> Slot:
-        """Take a slot for a call that is sent now."""
-        slot = Slot(now)
-        self.slots.append(slot)
-        return slot
+    def _free(self, others: int) -> int:
+        """Return what of the limit others leave us; they may use twice as much, up to half.
+
+        Returns:
+            At least 1, so that we notice when they stop.
+        """
+        return max(1, self.limit - max(others, min(2 * others, self.half)))
+
+    def seen_others(self, now: float) -> int:
+        """Return the calls of others in the window, as far as is known."""
+        return self.others if now <= self.others_until else 0
+
+    def yield_half(self, until: float) -> None:
+        """Leave half of the budget to others for a while."""
+        self.others = max(self.others, self.half)
+        self.others_until = max(self.others_until, until)
+
+    @property
+    def half(self) -> int:
+        """What others are taken to use where nobody tells."""
+        return ceil(self.limit / 2)
 
     def count_others(self, slot: Slot, used: int, now: float) -> None:
-        """Compare HubSpot's count, given with the answer to a call, with what we sent ourselves."""
+        """Compare HubSpot's count, given with the answer to a call, with what we sent ourselves.
+
+        Calls sent after this one may or may not be counted in it: there are others only where the
+        count cannot be explained by them; then they are taken not to be.
+        """
         since = slot.sent_at - self.seconds
         first = bisect_right(self.slots, since, key=lambda s: s.sent_at)
         before = (self.slots[i] for i in range(max(0, first - _LATE_CALLS), first))
         ours = len(self.slots) - first + sum(1 for s in before if s.answered_at > since)
-        self.others, self.others_at = max(0, used - ours), now
+        later = len(self.slots) - bisect_right(self.slots, slot.sent_at, key=lambda s: s.sent_at)
+        self.others = used - ours + later if used > ours else 0
+        self.others_until = now + self.seconds
 
-    def _free(self, now: float) -> int:
-        """Return the limit less what others use; at least 1, so that we notice when they stop."""
-        others = self.others if now - self.others_at <= self.seconds else 0
-        return max(1, self.limit - others)
+    def _spread(self, free: int, others: int, now: float) -> float:
+        """Return when the next call is due if those left are spread over the window."""
+        if not others or not self.slots:
+            return -inf
+        first = bisect_right(self.slots, now - self.seconds, key=lambda s: s.sent_at)
+        if len(self.slots) - first + others < self.limit * _UNSPREAD:
+            return -inf
+        return self.slots[-1].sent_at + self.seconds / (free * self.share)
 
     def _pace(self, free: int) -> float:
         """Return when the share allows the next call."""
@@ -165,6 +206,8 @@ class Limits:
         self._daily_remaining: int | None = None
         self._silent = 0
         """Answers so far without a limit; only counted while there was none with one."""
+        self._joined: set[Budget] = set()
+        """Budgets whose calls HubSpot counts in the interval as well."""
         self._windows: dict[Budget, Window] = {
             "interval": Window(100, 10.0, share, known=False),
             "search": Window(search, 1.0, share),
@@ -189,9 +232,12 @@ class Limits:
                 self._check_day()
                 now = self._clock()
                 free = self._unlimited and budget != "search"  # search answers never name its limit
-                wait = 0.0 if free else self._windows[budget].wait_seconds(now)
+                wait = 0.0 if free else self._wait_seconds(budget, now)
                 if wait <= 0 and not self._cancelled.is_set():
-                    return self._windows[budget].take(now)
+                    slot = Slot(now)
+                    for name in self._counted_in(budget):
+                        self._windows[name].slots.append(slot)
+                    return slot
                 waited = 1
                 self._waiting[budget] += waited
             self.wait(max(wait, 0.001))
@@ -238,6 +284,8 @@ class Limits:
             self._learn_day(headers)
             limit = _number(headers, "Max")
             foreign = budget != "interval" and limit == self._windows["interval"].limit
+            if foreign and budget in self._joined:
+                window, foreign = self._windows["interval"], False
             if not limit or foreign:  # an answer that carries another budget's numbers
                 self._silent += budget == "interval"
                 return
@@ -253,9 +301,22 @@ class Limits:
     def penalise(self, budget: Budget, seconds: float) -> None:
         """Keep every thread from calling for a while, after a 429."""
         with self._lock:
-            self._silent = _LIMITED
-            window = self._windows[budget]
-            window.paused_until = max(window.paused_until, self._clock() + seconds)
+            self._silent, now = _LIMITED, self._clock()
+            window = self._windows["interval" if budget in self._joined else budget]
+            window.paused_until = max(window.paused_until, now + seconds)
+            if budget != "interval" and budget not in self._joined:
+                window.yield_half(now + seconds + _YIELD_SECONDS)
+
+    def join_interval(self, budget: Budget) -> bool:
+        """Count a budget's calls in the interval too, from now on; tell whether that is new."""
+        with self._lock:
+            if budget in {"interval", *self._joined}:
+                return False
+            self._joined.add(budget)
+            interval = self._windows["interval"]
+            both = sorted([*interval.slots, *self._windows[budget].slots], key=lambda s: s.sent_at)
+            interval.slots = deque(both)
+            return True
 
     def spend_day(self) -> None:
         """Note that HubSpot refuses calls for the rest of the day."""
@@ -305,6 +366,18 @@ class Limits:
     @property
     def _unlimited(self) -> bool:
         return self._silent >= _SILENT_ANSWERS
+
+    def _counted_in(self, budget: Budget) -> tuple[Budget, ...]:
+        return (budget, "interval") if budget in self._joined else (budget,)
+
+    def _wait_seconds(self, budget: Budget, now: float) -> float:
+        """Return how long the next call must wait for each window that it counts in."""
+        shared = budget != "interval" and self._windows["interval"].seen_others(now)
+        suspected = self._windows[budget].half if shared else 0
+        waits = [self._windows[budget].wait_seconds(now, suspected=suspected)]
+        if budget in self._joined:
+            waits.append(self._windows["interval"].wait_seconds(now))
+        return max(waits)
 
     def _reserve(self) -> int:
         """Return the calls of the day that are left to other apps."""

@@ -67,24 +67,28 @@ class Meter:
         limits = settings.limits
         if limits is None or bucket in ("free", "signed"):
             return None, {}
-        refusal = self._charge(bucket, limits)
+        counted = {bucket} if settings.exemptions else {bucket, "interval"}
+        refusal = self._charge(counted, limits)
         headers = self._headers(bucket, limits, token)
         if refusal and settings.retry_after:
             headers["Retry-After"] = str(max(1, -int(-refusal.wait_ms // 1000)))
         return refusal, headers
 
-    def _charge(self, bucket: str, limits: Limits) -> Refusal | None:
+    def _charge(self, buckets: set[str], limits: Limits) -> Refusal | None:
         day, rest = divmod(self._clock.now_ms(), DAY_MS)
         if day != self._day:
             self._day, self.used_today = day, 0
         if self.used_today >= limits.daily:
             return Refusal("DAILY", DAY_MS - rest)
         now_ms = self._clock.elapsed_ms()
-        most, length_ms = getattr(limits, bucket), getattr(limits, f"{bucket}_ms")
-        wait_ms = self._windows[bucket].wait_ms(now_ms, most, length_ms)
-        if wait_ms > 0:
-            return Refusal("SECONDLY" if bucket == "search" else "TEN_SECONDLY_ROLLING", wait_ms)
-        self._windows[bucket].times.append(now_ms)
+        for bucket in sorted(buckets):
+            most, length_ms = getattr(limits, bucket), getattr(limits, f"{bucket}_ms")
+            wait_ms = self._windows[bucket].wait_ms(now_ms, most, length_ms)
+            if wait_ms > 0:
+                policy = "SECONDLY" if bucket == "search" else "TEN_SECONDLY_ROLLING"
+                return Refusal(policy, wait_ms)
+        for bucket in buckets:
+            self._windows[bucket].times.append(now_ms)
         self.used_today += 1
         return None
 

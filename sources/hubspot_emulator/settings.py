@@ -41,10 +41,12 @@ class Token:
 class Settings:
     """The portal's switches.
 
-    `search_lag_ms`: age at which a change shows in search. `association_page_size`: links per
-    record in one answer. `url_limit`: characters of path and query. `latency_ms`: added to every
-    answer. `retry_after`: whether a 429 says how long to wait. `journal_limit`: requests kept, 0
-    for none. `link_version`: the API version that `paging.next.link` names. `anomalies`: names
+    `exemptions`: whether searches and association calls are exempt from the interval, as HubSpot
+    specifies. `search_lag_ms`: age at which a change shows in search.
+    `association_page_size`: links per record in one answer. `url_limit`: characters of path and
+    query. `latency_ms`: added to every answer. `retry_after`: whether a 429 says how long to wait.
+    `journal_limit`: requests kept, 0 for none. `link_version`: the API version that
+    `paging.next.link` names. `anomalies`: names
     out of `ANOMALIES`. `one_way`: pairs of types, from and to, whose links cannot be read.
     `archived_ends`: whether links name archived records, too.
     `exports_per_day`: in 24 hours. `export_polls`: status calls before an export ends.
@@ -53,6 +55,7 @@ class Settings:
     """
 
     limits: Limits | None = field(default_factory=Limits)
+    exemptions: bool = True
     search_lag_ms: int = 0
     association_page_size: int = 500
     url_limit: int = 32_000
