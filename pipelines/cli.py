@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.console import (
-    INTERRUPTED,
     Output,
     UsageError,
     agreed,
@@ -83,7 +82,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         with stopping() as received:
             code = app(words, prog_name="hubspot-elt", standalone_mode=False)
-        if code == INTERRUPTED and received:  # typer's code, before a command could report it
+        if received:  # typer makes an exit code of what a command could not report
             raise Stopped(received[0])
     except UsageError as error:
         code = misused(error, words)

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import logging
 import os
 import sys
@@ -15,6 +16,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import typer
+
+from pipelines.signals import reported
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
@@ -108,6 +111,7 @@ def run(
     screen = screen_of(sys.stdout, wide=output.wide)
     render(report, output.form, stdout=sys.stdout, stderr=sys.stderr, screen=screen)
     sys.stdout.flush()
+    reported()
     raise typer.Exit(report.exit_code)
 
 
@@ -175,11 +179,19 @@ def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's 
 
 
 def interrupted(error: BaseException, words: Sequence[str]) -> int:
-    """Tell that a command was interrupted before, or after, it did its work."""
+    """Tell that a command was interrupted before, or after, it did its work.
+
+    Nothing is imported for it: the signal may have come in the middle of an import.
+    """
+    code = int(getattr(error, "exit_code", INTERRUPTED))
+    message = f"Interrupted{f' by {error}' if str(error) else ''}."
     if asks_for_json(words):
-        return _tell(error if isinstance(error, KeyboardInterrupt) else KeyboardInterrupt(), words)
-    sys.stderr.write(f"error: Interrupted{f' by {error}' if str(error) else ''}.\n")
-    return int(getattr(error, "exit_code", INTERRUPTED))
+        told = {"name": "interrupted", "message": message, "remedy": "Run the command again."}
+        report = {"command": words[0], "status": "interrupted", "exit_code": code, "error": told}
+        sys.stdout.write(json.dumps(report) + "\n")
+    else:
+        sys.stderr.write(f"error: {message}\n")
+    return code
 
 
 def asks_for_json(words: Sequence[str]) -> bool:

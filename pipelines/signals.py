@@ -39,7 +39,7 @@ class Stopped(KeyboardInterrupt):
 def stopping() -> Iterator[list[int]]:
     """End what runs in the context with `Stopped` at a first signal, and at once at a second.
 
-    Yields a list that takes the number of the first one, unless it is that of Ctrl-C.
+    Yields a list that holds the number of the first one until it is reported.
 
     A signal that is ignored, as SIGHUP is under nohup, stays so. Outside the main thread, where
     Python sets no handlers, nothing changes.
@@ -68,12 +68,16 @@ def hurrying(hurry: Callable[[], object]) -> Iterator[None]:
         _hurries.remove(hurry)
 
 
+def reported() -> None:
+    """Note that the user knows of the signal that came, if any."""
+    _received.clear()
+
+
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - Python's signature
     for other in _NAMES:
         if hasattr(signal, other):
             signal.signal(getattr(signal, other), _end)
-    if number != signal.SIGINT:
-        _received.append(number)
+    _received.append(number)
     for hurry in _hurries:
         hurry()
     raise Stopped(number)

@@ -1,5 +1,6 @@
 """A signal ends a command as Ctrl-C does: soon, with a word, and what is loaded stays."""
 
+import json
 import os
 import shutil
 import signal
@@ -125,3 +126,26 @@ def test_a_load_is_cut_off(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode != 0
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("form", [["--json"], []], ids=["json", "text"])
+def test_a_signal_before_a_command_begins(name: str, form: list[str]) -> None:
+    """A signal in the middle of an import is told as well, and needs no further import."""
+    program = (
+        "import os, signal, sys\nfrom pipelines.cli import main\n"
+        f"signal.signal(signal.{name}, signal.SIG_DFL)\n"
+        "class Importing:\n    def find_spec(self, module, *_):\n"
+        f"        if module == 'dlt.common':\n            os.kill(os.getpid(), signal.{name})\n"
+        f"sys.meta_path.insert(0, Importing())\nmain({['sync', *form]})\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    code = 128 + getattr(signal, name)
+    assert ended.returncode == code
+    if form:
+        assert json.loads(ended.stdout)["exit_code"] == code
+    else:
+        assert len(ended.stderr.splitlines()) == 1
+    assert "Interrupted" in ended.stdout + ended.stderr
