@@ -123,7 +123,7 @@ def compare(
     """
     with WarehouseCopy(pipeline) as copy:
         known = run.portal_types = portal_types(run.client, source_state(pipeline), copy)
-        ended = _live_rows_of_gone(known, options, copy)
+        ended = _ended(known, options, copy)
     scope = _scope(options, pipeline, run)
     expected, before = scope.cost(options.sample), run.client.meter.calls
     if isinstance(collector, RunCollector):
@@ -151,24 +151,21 @@ def compare(
     tell(report, list(results.values()), expected, calls, repaired=options.repair)
 
 
-def _live_rows_of_gone(
-    known: PortalTypes, options: VerifyOptions, copy: WarehouseCopy
-) -> dict[str, Result]:
-    """Find the tables of types that HubSpot no longer has and that still hold live rows."""
-    if options.objects:
-        return {}
-    return {
-        table: Result(
-            table,
-            Check(table, portal=0, warehouse=live),
-            VerificationError(
+def _ended(known: PortalTypes, options: VerifyOptions, copy: WarehouseCopy) -> dict[str, Result]:
+    """Judge the tables whose type HubSpot no longer has: those named, or with rows that live."""
+    named = {*known.gone_of(options.objects).values()}
+    asked = sorted(named if options.objects else known.gone)
+    results: dict[str, Result] = {}
+    for table, live in copy.counts(asked, LIVE).items():
+        error: HubSpotError = known.refusal(table)
+        if live:
+            error = VerificationError(
                 f"HubSpot no longer has the object type of {live:,} live rows.",
                 remedy="hubspot-elt sync marks them as purged.",
-            ),
-        )
-        for table, live in copy.counts(sorted(known.gone), LIVE).items()
-        if live
-    }
+            )
+        if live or table in named:
+            results[table] = Result(table, Check(table, portal=0, warehouse=live), error)
+    return results
 
 
 def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
@@ -179,10 +176,10 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
     """
     state = source_state(pipeline)
     known = run.portal_types
-    for table in known.gone_of(options.objects).values():
-        raise known.refusal(table)
     chosen = known.select(options.objects)
     kinds = {kind.table: kind for kind in chosen if state.table(kind.table).watermark is not None}
+    if not kinds and not chosen and known.gone_of(options.objects):
+        return Scope({}, {}, state)
     if not kinds:
         raise ConfigError(
             f"There is nothing to verify in dataset {options.dataset} yet.",

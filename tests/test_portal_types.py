@@ -72,6 +72,9 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
     for told in (after, doctor(SyncOptions(), config=warehouse.config), status()):
         assert VEHICLE in said(told)
         assert "no longer has object type" in said(told)
+    options = VerifyOptions(("vehicle",))
+    after = verify(options, collector=NULL_COLLECTOR, config=warehouse.config)
+    assert (after.exit_code, after.error_name) == (4, "not_found")
     named = warehouse.sync("contacts", "custom_vehicle", new)
     assert (named.exit_code, named.tables[VEHICLE].status) == (4, "failed")
     assert "no longer has object type" in said(named)

@@ -99,6 +99,20 @@ def test_syncs_are_complete(portal: Portal, postgres: Postgres) -> None:
     assert postgres.sync(*OBJECTS).status == "ok"
     assert wrong(portal, postgres) == []
 
+    end_a_type(portal, postgres)
+
+
+def end_a_type(portal: Portal, postgres: Postgres) -> None:
+    """Check that a type that is gone, and parts of reference tables without rows, leave theirs."""
+    portal.delete_custom_object("vehicle")
+    portal.pipelines["0-3"] = []
+    portal.pipelines["0-5"][0]["label"] = "Renamed"
+    assert postgres.sync("contacts", "deals", "tickets").exit_code == 0
+    assert {r["_hs_deletion"] for r in postgres.table("custom_vehicle").values()} == {"purged"}
+    assert postgres.rows("SELECT * FROM contacts_to_custom_vehicle") == []
+    assert {kind for (kind,) in postgres.rows("SELECT object_type FROM pipelines")} == {"tickets"}
+    assert ("Renamed",) in postgres.rows("SELECT label FROM pipelines")
+
 
 def change(portal: Portal) -> None:
     """Do to the portal what people do to it in a day."""

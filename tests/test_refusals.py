@@ -141,7 +141,9 @@ def test_table_that_is_refused_during_a_full_refresh(portal: Portal, warehouse: 
     assert differences(portal, warehouse, {"companies": "companies"}) == []
 
 
-def test_parts_of_reference_tables_that_become_empty(portal: Portal, warehouse: Warehouse) -> None:
+def test_parts_of_reference_tables_that_become_empty(
+    portal: Portal, warehouse: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
     """An empty answer takes the rows of a part, or all rows, away; a change beside it is kept."""
     portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
     assert warehouse.sync().exit_code == 0
@@ -162,6 +164,7 @@ def test_parts_of_reference_tables_that_become_empty(portal: Portal, warehouse: 
     assert warehouse.sync(refresh_schema=True).exit_code == 0
     for table in ("pipelines", "owners", "association_labels"):
         assert warehouse.rows(f"SELECT count(*) FROM {table}")[0][0] > 0
+    assert "_hs_empty" not in caplog.text
 
 
 def test_archive_that_is_refused_later(portal: Portal, warehouse: Warehouse) -> None:

@@ -190,7 +190,6 @@ def _whole(run: Run, name: str, rows: Items) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
     resource = _resource(run, name, _with_tables(name, run.tail(name, rows)))
     _with_rejects(resource, run)
-    empty = {reference_tables.EMPTY_MARK: {"hard_delete": True}}
     for table in reference_tables.TABLES[name]:
         scope = reference_tables.SCOPES.get(table)
         resource.apply_hints(
@@ -198,7 +197,7 @@ def _whole(run: Run, name: str, rows: Items) -> DltResource:
             primary_key=None if scope else reference_tables.KEYS[table],
             merge_key=scope,
             create_table_variant=True,
-            **(_merging(run, **empty) if scope else {"write_disposition": "replace"}),
+            **(_merging(run) if scope else {"write_disposition": "replace"}),
         )
     return resource
 

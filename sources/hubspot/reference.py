@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import dlt
 import msgspec
+from dlt.extract.hints import make_hints
 
 from .associations import Pair
 from .catalog import CustomSchema
@@ -22,6 +23,7 @@ from .links import Links
 from .model import Account, ObjectType, Page, TableOutcome
 from .portal_types import link_tables
 from .reference_tables import (
+    EMPTY_MARK,
     PATH,
     Row,
     definition_rows,
@@ -64,7 +66,8 @@ def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iter
     if rows or not scope:
         yield dlt.mark.with_table_name(batch.rows, table)
     elif not run.fresh:
-        yield dlt.mark.with_table_name(no_rows(table, scope), table)
+        hints = make_hints(table_name=table, columns={EMPTY_MARK: {"hard_delete": True}})
+        yield dlt.mark.with_hints(no_rows(table, scope), hints, create_table_variant=True)
     if rejects:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
     if name in state.digests:

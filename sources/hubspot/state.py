@@ -387,13 +387,13 @@ class SourceState:
 
     def read_at(self, name: str) -> datetime | None:
         """When a reference table, or a part of one, was last read; None where nobody can tell."""
-        with suppress(TypeError, ValueError, AttributeError):
-            return to_instant(self._state.get("reads", {}).get(name))
+        with suppress(ValueError):
+            return to_instant((self._texts("reads") or {}).get(name))
         return None
 
     def note_read(self, name: str, at: datetime) -> None:
         """Remember that a reference table, or a part of one, was read."""
-        self._state.setdefault("reads", {})[name] = to_text(at)
+        self._state["reads"] = (self._texts("reads") or {}) | {name: to_text(at)}
 
     @property
     def cleanup(self) -> list[str]:
