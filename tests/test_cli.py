@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from pipelines.cli import main
+from pipelines.console import interrupted
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
@@ -198,6 +199,14 @@ def test_error_as_json(fresh: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said.json["error"]["name"] == "auth"
     assert said.json["error"]["remedy"]
     assert SECRET not in said.out + said.err
+
+
+def test_interrupt_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C while a command still begins is one object with --json, too, and else one line."""
+    assert interrupted(KeyboardInterrupt(), ["sync", "--format", "json"]) == 130
+    assert json.loads(capsys.readouterr().out)["status"] == "interrupted"
+    assert interrupted(KeyboardInterrupt(), ["sync"]) == 130
+    assert capsys.readouterr() == ("", "error: Interrupted.\n")
 
 
 def test_unreadable_settings_file(fresh: Portal) -> None:

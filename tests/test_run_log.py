@@ -134,6 +134,20 @@ def test_failing_load(seeded: Portal, warehouse: Warehouse) -> None:
     assert set(warehouse.rows("SELECT status, rows FROM _hs_run_tables")) == {("failed", 0)}
 
 
+def test_a_run_that_stops_early(seeded: Portal, warehouse: Warehouse) -> None:
+    """Where one table's error stops the run, a table that was not read to its end is cut off."""
+    revoked = {"category": "EXPIRED_AUTHENTICATION", "message": "expired"}
+    seeded.faults.add(path="/companies", method="GET", status=401, body=revoked)
+    small = warehouse.with_settings(load_rows=300, calls_in_flight=1)
+    report = small.sync("contacts", "companies")
+    contacts = report.tables["contacts"]
+    assert (report.exit_code, report.tables["companies"].status) == (3, "failed")
+    assert (contacts.status, contacts.watermark_after) == ("interrupted", None)
+    held = warehouse.rows("SELECT count(*) FROM contacts")[0][0]
+    assert contacts.rows + contacts.tombstones == held > 0
+    assert f"Loaded and kept: {held:,} rows of contacts" in str(report.error)
+
+
 def test_one_duration(seeded: Portal, warehouse: Warehouse) -> None:
     """The report and `_hs_runs` have the same start and the same length, verification included."""
     report = warehouse.sync("companies", verify=True)
