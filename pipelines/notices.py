@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -11,7 +11,9 @@ from dlt.common.configuration.providers import ConfigProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from destinations.dlt_settings import PIPELINE, held
+from destinations.warehouse import FILE, make_destination
 from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import HubSpotError
 
 _PREFIX = "SOURCES__HUBSPOT__"
 _NEARLY_OURS = re.compile(r"(?:HUBSPOT_+)?SOURCES?_+HUBSPOT_+(?P<key>\w+)", re.IGNORECASE)
@@ -20,6 +22,8 @@ _DLT = {"schema", "extract", "normalize", "load", "data_writer", "max_table_nest
 """What dlt itself reads in a source's section."""
 _HELD = {"objects", "only", "run", "hard_delete"}
 """Arguments of the source, which dlt reads there too; `held` names them."""
+_OF_PLACES = {"destination_type", "file_mode", "naming_convention", "capabilities"}
+"""What else is read in a destination's section."""
 
 
 class Notice(NamedTuple):
@@ -36,7 +40,8 @@ def notices(destination: str = "duckdb") -> list[Notice]:
         destination: the one in use; settings of others are not looked at.
     """
     lost = [Notice(f"{name} has no effect here.", remedy) for name, remedy in held(destination)]
-    return list(dict.fromkeys([*_misspelt_variables(), *_misspelt_in_files(), *lost]))
+    misspelt = (*_misspelt_variables(), *_misspelt_in_files(), *_misspelt_place(destination))
+    return list(dict.fromkeys([*misspelt, *lost]))
 
 
 def _misspelt_variables() -> Iterator[Notice]:
@@ -65,6 +70,20 @@ def _misspelt_in_files() -> Iterator[Notice]:
                 yield Notice(f"[{name}] has no effect.", "Did you mean [sources.hubspot]?")
 
 
+def _misspelt_place(destination: str) -> Iterator[Notice]:
+    """Look through the environment for unknown settings of the destination in use."""
+    name = "duckdb" if destination.endswith(FILE) else destination
+    try:
+        known = {*make_destination(name).spec.get_resolvable_fields(), *_OF_PLACES}
+    except HubSpotError:
+        return  # the command will say what is wrong
+    prefix = f"DESTINATION__{name.upper()}__"
+    for variable in sorted(os.environ):
+        key = variable.removeprefix(prefix).lower()
+        if variable.startswith(prefix) and key.split("__")[0] not in known:
+            yield _unknown(variable, key, lambda key: f"{prefix}{key.upper()}", known)
+
+
 def _sections(provider: ConfigProvider) -> Iterator[tuple[str, Any]]:
     """Yield the sections that may be meant for the source, with their names."""
     for outer in ("sources", "source"):
@@ -85,7 +104,12 @@ def _is_known(path: list[str]) -> bool:
     return len(path) > 1 and not get_close_matches(key, list(HubSpotConfig()), 1)
 
 
-def _unknown(what: str, key: str, spell: Callable[[str], str]) -> Notice:
-    near = get_close_matches(key, list(HubSpotConfig()), 1)
+def _unknown(
+    what: str,
+    key: str,
+    spell: Callable[[str], str],
+    known: Collection[str] = tuple(HubSpotConfig()),
+) -> Notice:
+    near = get_close_matches(key, known, 1)
     remedy = f"Did you mean {spell(near[0])}?" if near else "Correct or remove it."
     return Notice(f"There is no setting {what}; it has no effect.", remedy)

@@ -162,6 +162,8 @@ MISSPELT = {
     "SOURCES__HUBSPOT__LOOKBACK_MINUTE": "SOURCES__HUBSPOT__LOOKBACK_MINUTES",
     "SOURCES__HUBSPOT_LOAD_ROWS": "SOURCES__HUBSPOT__LOAD_ROWS",
     "SOURCE__HUBSPOT__PAIRS": "SOURCES__HUBSPOT__PAIRS",
+    "DESTINATION__DUCKDB__CREDENTIAL": "DESTINATION__DUCKDB__CREDENTIALS",
+    "DESTINATION__DUCKDB__FILEMODE": "DESTINATION__DUCKDB__FILE_MODE",
     "sources__hubspot__sensitive": "SOURCES__HUBSPOT__SENSITIVE",
 }
 OTHERS = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "https_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE")
@@ -181,7 +183,13 @@ def test_bare_names_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_misspelt_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that nearly is a setting is named with the one that was meant; no other is."""
-    for name in (*MISSPELT, *SPELT, *OF_DLT, "SOURCES__GITHUB__LOAD_ROW"):
+    for name in (
+        "DESTINATION__DUCKDB__CREDENTIALS__DATABASE",
+        *MISSPELT,
+        *SPELT,
+        *OF_DLT,
+        "SOURCES__GITHUB__LOAD_ROW",
+    ):
         monkeypatch.setenv(name, "1")
     named = {notice.text.split()[4].rstrip(";"): notice.remedy for notice in notices()}
     assert named == {wrong: f"Did you mean {right}?" for wrong, right in MISSPELT.items()}
