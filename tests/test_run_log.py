@@ -20,11 +20,13 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from destinations.lock import exclusive
 from destinations.warehouse import open_destination
 from pipelines import local_runs
+from pipelines.run_rows import replace_tables
 from pipelines.runlog import RunLog
 from pipelines.status import status
 from pipelines.stored import hubspot_pipeline
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.errors import AuthError, WarehouseError
+from sources.hubspot.model import TableOutcome
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.server import EmulatorServer
 from sources.hubspot_emulator.store import Portal
@@ -228,11 +230,19 @@ def test_a_run_at_work_is_told_from_a_killed_one(
             log = RunLog("sync", destination, "locked")
             with log.writing(pipeline):
                 log.begin()
+            with pipeline.sql_client() as client:
+                outcome = TableOutcome("contacts", status="running")
+                replace_tables(client, log.run_id, {"contacts": outcome})
         for held in (True, False):
             with exclusive(pipeline) if held else nullcontext():
-                section = status(destination=destination, dataset="locked").sections[0]
-            (run,) = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
-            assert run["status"] == ("running" if held else "killed")
+                report = status(destination=destination, dataset="locked", max_age=timedelta(9))
+            runs, tables = (
+                [dict(zip(section.columns, row, strict=True)) for row in section.rows]
+                for section in report.sections
+            )
+            assert [run["status"] for run in runs] == ["running" if held else "killed"]
+            assert tables[0]["last_status"] == ("running" if held else "interrupted")
+            assert report.exit_code == 8
 
 
 def test_a_partial_run_says_what_failed(
