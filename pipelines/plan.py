@@ -1,6 +1,6 @@
 """What a sync would do: per table the mode, rows, calls and seconds; it asks only for counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -51,8 +51,10 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
             _configure(run, options, state)
             with WarehouseCopy(pipeline) as run.copy:
                 run.portal_types = portal_types(run.client, state, run.copy)
+                read, gone = {*state.read_tables}, {*state.gone}
                 steps = _steps(run, options.objects, state)
                 _tell(report, steps, run.client.limits.snapshot())
+                _tell_refused(report, run, steps, options.objects, read, gone)
                 report.sections += _backfills(run, state, steps)
         finally:
             run.close()
@@ -149,12 +151,46 @@ def _tell(report: RunReport, steps: Sequence[Step], limits: Limits) -> None:
             [(*(to_text(one) for one in total), left)],
         )
     )
-    report.warnings += summary({step.table: step.error for step in steps if step.error})
     if left is not None and calls.high > left - limits["daily"]["reserve"]:
         report.warnings.append(
             f"The sync takes {to_text(calls)} calls, but {left:,} are left today; it keeps what "
             "it has loaded and goes on with the next run."
         )
+
+
+def _tell_refused(
+    report: RunReport,
+    run: Run,
+    steps: Sequence[Step],
+    objects: Sequence[str],
+    read: Collection[str],
+    gone: Collection[str],
+) -> None:
+    """Warn of what a sync could not read; of named tables, and those read before, it would fail.
+
+    Args:
+        report: of the command.
+        run: the portal, with its object types.
+        steps: of the object tables.
+        objects: tables that the user names.
+        read: tables that earlier syncs have read.
+        gone: tables whose type was gone before.
+    """
+    known = run.portal_types
+    refused = {step.table: step.error for step in steps if step.error}
+    failing = {t: error for t, error in refused.items() if objects or t in read}
+    failing |= {table: known.refusal(table) for table in known.gone_of(objects).values()}
+    if known.error and known.custom:
+        failing["custom objects"] = known.error
+    elif known.error:
+        refused["custom objects"] = known.error
+    report.warnings += [f"{table}: {error}" for table, error in failing.items()]
+    report.warnings += summary({t: e for t, e in refused.items() if t not in failing})
+    new = (known.gone.keys() & read) - {*gone, *failing}
+    report.warnings += [f"{table}: {known.explain(table)}" for table in sorted(new)]
+    if failing:
+        report.status = "partial"
+        report.exit_code = min(error.exit_code for error in failing.values())
 
 
 def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:

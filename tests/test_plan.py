@@ -112,7 +112,11 @@ def test_plan_names_missing_scopes(portal: Portal, warehouse: Warehouse) -> None
     assert foretold["contacts"]["way_in"] == "backfill"
     assert foretold["deals"]["way_in"] == "none"
     assert "crm.objects.deals.read" in foretold["deals"]["note"]
-    assert [w for w in report.warnings if "deals" in w and "crm.objects.deals.read" in w]
+    assert [w for w in report.warnings if "deals" in w and "crm.schemas.deals.read" in w]
+    assert (report.status, report.exit_code) == ("partial", 3)
+    everything = planned(warehouse)
+    assert (everything.exit_code, len(everything.warnings)) == (0, 1)
+    assert "custom objects" in everything.warnings[0]
 
 
 def test_plan_only_counts(portal: Portal, warehouse: Warehouse) -> None:

@@ -12,6 +12,7 @@ from test_refusals import limited, refuse
 from truth import differences, link_differences
 
 from pipelines.doctor import doctor
+from pipelines.plan import plan
 from pipelines.report import RunReport
 from pipelines.status import status
 from pipelines.sync import SyncOptions
@@ -58,6 +59,7 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
     behind = verify(VerifyOptions(), collector=NULL_COLLECTOR, config=warehouse.config)
     assert behind.exit_code == 8
     assert VEHICLE in said(behind)
+    assert f"{VEHICLE}: HubSpot no longer has" in said(plan(SyncOptions(), config=warehouse.config))
     report = warehouse.sync("contacts")
     assert (report.exit_code, report.tables[VEHICLE].tombstones) == (0, len(vehicles))
     assert new in said(report)
@@ -75,6 +77,8 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
     options = VerifyOptions(("vehicle",))
     after = verify(options, collector=NULL_COLLECTOR, config=warehouse.config)
     assert (after.exit_code, after.error_name) == (4, "not_found")
+    foretold = plan(SyncOptions(("vehicle",)), config=warehouse.config)
+    assert (foretold.exit_code, "no longer has object type" in said(foretold)) == (4, True)
     named = warehouse.sync("contacts", "custom_vehicle", new)
     assert (named.exit_code, named.tables[VEHICLE].status) == (4, "failed")
     assert "no longer has object type" in said(named)
