@@ -67,4 +67,4 @@ def test_http_happens_in_one_place() -> None:
         for path in (ROOT / "sources/hubspot").glob("*.py")
         if any(name.split(".")[0] in {"requests", "urllib3", "httpx"} for name in imported(path))
     }
-    assert users <= {"connection.py", "auth.py", "answers.py", "download.py"}
+    assert users <= {"connection.py", "auth.py", "network.py", "download.py"}

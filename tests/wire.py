@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 
+_TLS = b"\x16"  # the first byte of a greeting that no HTTP server understands
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 Answer = Callable[[socket.socket, bytes], object]
 
@@ -19,8 +20,8 @@ def serving(answer: Answer) -> Iterator[int]:
     """Run a server; give its port.
 
     Args:
-        answer: given each connection with the head of its first request; the connection is closed
-            when it returns.
+        answer: given each connection with the head of its first request, or a greeting of TLS; the
+            connection is closed when it returns.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_accept, args=(listener, answer), daemon=True).start()
@@ -37,7 +38,7 @@ def _accept(listener: socket.socket, answer: Answer) -> None:
 def _serve(connection: socket.socket, answer: Answer) -> None:
     head = b""
     with connection, contextlib.suppress(OSError):  # the other side has gone
-        while b"\r\n\r\n" not in head:
+        while b"\r\n\r\n" not in head and not head.startswith(_TLS):
             part = connection.recv(65_536)
             if not part:
                 return

@@ -7,19 +7,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import isnan
-from sys import maxsize
 from typing import Any, TypeVar
 
 import msgspec
-import requests
-import urllib3
 
-from .bodies import BodyError, BodyTooLargeError
 from .config import setting
 from .errors import (
-    AnswerTooLargeError,
     AuthError,
-    ConfigError,
     ContractError,
     DailyQuotaError,
     ForeignResponseError,
@@ -42,16 +36,6 @@ _TOO_LONG = 414
 _WITHOUT_BODY = {_TOO_LONG, _MALFORMED_TOKEN}  # what HubSpot's edge answers, too, in HTML
 _FOREIGN_ATTEMPTS = 3  # a firewall's page rarely passes by itself
 _TRANSIENT = {408, 425, _LOCKED, _TOO_MANY, _MIGRATING}
-_UNCONNECTED = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
-)
-_BAD_URLS = (
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-)
 _CHECK_IT = (
     "Check SOURCES__HUBSPOT__ACCESS_TOKEN; the token is in HubSpot under Settings >"
     " Integrations > Service Keys (or Private Apps)."
@@ -248,43 +232,6 @@ def _page(text: str) -> str:
     if title := _TITLE.search(text):
         return f'the page "{" ".join(title[1].split())[:_TITLE_LENGTH]}"'
     return "something that is not HubSpot's" if text.strip() else "an empty body"
-
-
-def unreachable(
-    error: requests.RequestException | urllib3.exceptions.HTTPError | BodyError, call: str
-) -> CallFailedError:
-    """Tell what it means that no whole answer came.
-
-    Raises:
-        ConfigError: the base URL cannot be called at all.
-        AnswerTooLargeError: the answer is larger than the setting allows.
-    """
-    if isinstance(error, BodyTooLargeError):
-        raise AnswerTooLargeError(
-            f"The answer to {call} is too large: {error}.",
-            remedy=f"Raise {setting('max_body_mb')} if HubSpot's answers are that large.",
-        )
-    if isinstance(error, _BAD_URLS):
-        raise ConfigError(f"{setting('base_url')} is no usable address.", remedy="Correct it.")
-    reason = _reason(error)
-    unknown, untrusted = "resolve" in reason, "CERTIFICATE_VERIFY_FAILED" in reason
-    permanent = unknown or untrusted or "WRONG_VERSION_NUMBER" in reason
-    remedy = "Check the network" + (f" and {setting('base_url')}." if permanent else ".")
-    found = " ".join(reason.split())[:_TEXT_LENGTH].rstrip(".")
-    failed = UnavailableError(f"No whole answer to {call}: {found}.", remedy=remedy)
-    if permanent and not unknown:
-        return CallFailedError(failed, attempts=1)
-    at_first = 3 if unknown else maxsize if isinstance(error, _UNCONNECTED) else None
-    return CallFailedError(failed, at_first=at_first, outage=True)
-
-
-def _reason(error: Exception) -> str:
-    """Tell what an error of the HTTP library says, and what it was made of unless it says that."""
-    told = ""
-    for part in map(str, error.args):
-        if part not in told:
-            told += f": {part}" if told else part.rstrip(".")
-    return told or type(error).__name__
 
 
 def _final(answer: Answer, body: _Body, call: str) -> ResponseError:

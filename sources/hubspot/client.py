@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from .answers import Answer, CallFailedError, failure, undecodable, unreachable
+from .answers import Answer, CallFailedError, failure, undecodable
 from .auth import BearerAuth
 from .clock import PortalClock
 from .config import HubSpotConfig, check_config
@@ -23,6 +23,7 @@ from .connection import NO_ANSWER, Connections
 from .errors import DailyQuotaError, HubSpotError, ResponseError, UnavailableError
 from .limits import Budget, Limits
 from .meter import Meter
+from .network import unreachable
 from .paths import budget_of, path_of
 from .patience import LONGEST_WAIT_SECONDS, Health, Patience
 
@@ -242,12 +243,14 @@ class Client:
             status, headers, body = self._connections.send(call.method, call.target, call.content)
         except NO_ANSWER as error:
             CALLS.debug("%s %s: %s", call.method, call.target, type(error).__name__)
-            raise unreachable(error, str(call)) from error
+            raise unreachable(error, str(call), self._connections.proxy) from error
         finally:
             self.limits.release(slot)
             self.meter.add(calls=1, seconds=slot.answered_at - slot.sent_at)
         took_ms = (slot.answered_at - slot.sent_at) * 1000
         CALLS.debug("%s %s: %d, %d B, %d ms", call.method, call.target, status, len(body), took_ms)
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self._connections.proxy:
+            raise self._connections.proxy.needs_password()
         answer = Answer(status, headers, body)
         if not answer.ok:  # HubSpot may echo the token
             answer = replace(answer, body=self._redacted(body))

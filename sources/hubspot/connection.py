@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from .auth import BearerAuth
 from .bodies import BodyError, BodyTooLargeError, Bounds, pieces
-from .errors import ConfigError
+from .network import check_bundle, missing_socks, proxy_of
 
 USER_AGENT = "hubspot-elt"
 _CONNECT_SECONDS = 10.0
@@ -70,6 +70,7 @@ class Connections:
         self._way = session.merge_environment_settings(
             base_url, {}, stream=None, verify=None, cert=None
         )
+        self.proxy = proxy_of(base_url, self._way["proxies"])
 
     def send(
         self, method: str, target: str, content: bytes | None
@@ -85,7 +86,7 @@ class Connections:
             Status, headers (found in any case), and the body, unpacked; of an error the first MB.
 
         Raises:
-            ConfigError: the certificates that the environment names are not there.
+            ConfigError: the proxy or the certificates that the environment names cannot be used.
             BodyTooLargeError: the body is larger than the bound.
             NO_ANSWER: the address cannot be called, or no whole answer came.
         """
@@ -131,19 +132,21 @@ class Connections:
     @cached_property
     def _pool(self) -> urllib3.HTTPConnectionPool:
         verify, cert, proxies = self._way["verify"], self._way["cert"], self._way["proxies"]
+        secure = self._base_url.startswith("https:")
+        if secure and isinstance(verify, str):
+            check_bundle(verify)
         adapter: Any = self._adapter  # its types are less exact than what it returns
         try:
             pool: urllib3.HTTPConnectionPool = adapter.get_connection_with_tls_context(
                 self._request, verify, proxies=proxies, cert=cert
             )
-            adapter.cert_verify(pool, self._base_url, verify, cert)
-        except requests.RequestException:  # an OSError too
-            raise
-        except OSError as error:
-            raise ConfigError(
-                f"The certificates cannot be read: {error}.",
-                remedy="Set REQUESTS_CA_BUNDLE to a file that is there, or to nothing.",
-            ) from error
+        except ValueError as error:  # requests' and urllib3's own are among them
+            if self.proxy is None:
+                raise
+            if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in str(error):
+                raise missing_socks(self.proxy) from None
+            raise self.proxy.wrong() from None
+        adapter.cert_verify(pool, self._base_url, verify, cert)
         pool.ConnectionCls = _remembered(pool.ConnectionCls, self._opened)
         return pool
 
