@@ -3,6 +3,7 @@
 import errno
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from dlt.common.configuration.exceptions import (
@@ -20,7 +21,7 @@ from dlt.common.normalizers.naming.exceptions import InvalidNamingType, UnknownN
 from dlt.common.schema.exceptions import TableIdentifiersFrozen
 from dlt.destinations.impl.duckdb.exceptions import InvalidInMemoryDuckdbCredentials
 
-from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+from sources.hubspot.errors import BusyError, ConfigError, HubSpotError, WarehouseError
 
 from .catalog import KNOWN, NAMES, install_hint
 
@@ -31,6 +32,7 @@ _SECRETS = (
     (re.compile(r"\bpat-\w+-[\w-]+"), "***"),
 )
 _LONGEST_MESSAGE = 300
+_LONGEST_COMMAND = 80
 NAMING = "SCHEMA__NAMING ([schema] naming in .dlt/config.toml)"
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} | {
     *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
@@ -42,9 +44,9 @@ _ANOTHER_FILE = "Set {setting} to another file, or remove this one."
 _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
     (
         "Could not set lock|Conflicting lock|already open",
-        WarehouseError,
-        "Another program has the DuckDB file open.",
-        "Close it, or wait for the other run to end, and run again.",
+        BusyError,
+        "{holder} has the DuckDB file open.",
+        "Close it, or wait until it is done, which --wait SECONDS does, and run again.",
     ),
     (
         "not a valid DuckDB database",
@@ -238,6 +240,7 @@ def _of_duckdb(error: BaseException) -> HubSpotError | None:
                 "file": _path_in(text),
                 "reason": first_line(error),
                 "setting": credentials_setting("duckdb"),
+                "holder": _holder(text),
             }
             return kind(message.format(**words), remedy=remedy.format(**words))
     return None
@@ -260,6 +263,18 @@ def _of_postgres(error: BaseException, destination: str) -> HubSpotError | None:
         f"PostgreSQL cannot be reached: {first_line(error)}",
         remedy=f"Check that it runs, and host and port in {setting}.",
     )
+
+
+def _holder(text: str) -> str:
+    """Name the process that has a file open, as DuckDB's message and this machine tell it."""
+    found = re.search(r"\bin (\S.*?) \(PID (\d+)\)", text)
+    if not found:
+        return "Another program"
+    program, pid = found.groups()
+    with suppress(OSError):  # no such folder but on Linux, or a process that has ended since
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+        program = " ".join([Path(words[0]).name, *words[1:]]).strip() or program
+    return f"Process {pid} ({redacted(' '.join(program.split()))[:_LONGEST_COMMAND]})"
 
 
 def _path_in(text: str) -> str:

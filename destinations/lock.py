@@ -11,8 +11,10 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,10 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 from filelock import FileLock, Timeout
 
-from sources.hubspot.errors import ConfigError, WarehouseError
+from sources.hubspot.errors import BusyError, ConfigError
 
 from .failures import credentials_setting, redacted
-from .warehouse import describe, duckdb_path, explained, is_duckdb
+from .warehouse import describe, duckdb_path, explained, is_duckdb, open_destination
 
 _SESSION = {
     "idle_in_transaction_session_timeout": "0",
@@ -35,6 +37,50 @@ _SESSION = {
     "tcp_keepalives_count": "4",
 }
 """Settings of PostgreSQL's that keep a lock while its run lives, and no longer."""
+
+_LOOKS_SECONDS = 0.5  # between two looks at a lock that somebody else holds
+_TELLS_SECONDS = 10  # between two messages on that
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for another run, or another program, that has the dataset."""
+
+    seconds: float = 0.0
+    tell: Callable[[str], object] = str
+    """Told who is waited for, and how long still."""
+
+
+IMPATIENT = Patience()
+
+
+@contextmanager
+def claimed(pipeline: Pipeline, patience: Patience) -> Iterator[None]:
+    """Open the destination for the only one who writes the dataset, when the others are done.
+
+    Raises:
+        ConfigError: a setting or a driver is missing or wrong, or the lock cannot be made.
+        BusyError: another run or program had the dataset for as long as there was patience.
+        WarehouseError: the destination does not answer or refuses to write.
+    """
+    began, told = time.monotonic(), -float(_TELLS_SECONDS)
+    while True:
+        with ExitStack() as held:
+            try:
+                held.enter_context(exclusive(pipeline))
+                held.enter_context(open_destination(pipeline))
+            except BusyError as error:
+                waited = time.monotonic() - began
+                if waited >= patience.seconds:
+                    raise
+                if waited - told >= _TELLS_SECONDS:
+                    left = patience.seconds - waited
+                    patience.tell(f"{error.message} Waiting for it, {left:,.0f} s at most.")
+                    told = waited
+            else:
+                yield
+                return
+        time.sleep(min(_LOOKS_SECONDS, max(0.0, patience.seconds - waited)))
 
 
 @contextmanager
@@ -46,7 +92,7 @@ def exclusive(pipeline: Pipeline) -> Iterator[None]:
 
     Raises:
         ConfigError: the lock cannot be made where it has to be.
-        WarehouseError: another run holds it.
+        BusyError: another run holds it.
     """
     name = pipeline.destination.destination_name if pipeline.destination else ""
     with ExitStack() as held:
@@ -235,11 +281,11 @@ def _holder(client: SqlClientBase[Any], key: int) -> str:
     return f"{by} since {since:%Y-%m-%dT%H:%M:%S%z}" if by and since else by
 
 
-def _busy(what: str, by: str) -> WarehouseError:
+def _busy(what: str, by: str) -> BusyError:
     who = f": {by}" if by else ""
-    return WarehouseError(
+    return BusyError(
         redacted(f"Another run is at work on {what}{who}."),
-        remedy="Wait for it to end, or stop it.",
+        remedy="Wait for it to end, which --wait SECONDS does, or stop it.",
     )
 
 

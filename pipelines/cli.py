@@ -38,6 +38,7 @@ from pipelines.options import (
     Target,
     Verify,
     Version,
+    Wait,
     Wide,
     Yes,
     filled,
@@ -119,6 +120,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
     refresh_schema: RefreshSchema = False,
     links: Links = False,
     verify: Verify = False,
+    wait: Wait = 0,
     output: Output,
 ) -> None:
     """Copy what is new, changed and deleted in the portal into the warehouse."""
@@ -139,6 +141,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
             links=links,
             verify=verify,
             backfill=backfill,
+            wait_seconds=wait,
         )
         return run_sync(options, collector=collector)
 
@@ -183,6 +186,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
         int, typer.Option(min=0, help="Records of a table whose values are compared.")
     ] = 2_000,
     full: Annotated[bool, typer.Option("--full", help="Compare every value.")] = False,
+    wait: Wait = 0,
     output: Output,
 ) -> None:
     """Compare the portal with the warehouse, id by id, and repair what differs."""
@@ -193,7 +197,9 @@ def verify(  # noqa: PLR0913 - one parameter an option
         from pipelines.verify import verify as run_verify  # noqa: PLC0415 - heavy
 
         every = -1 if full else sample
-        options = VerifyOptions(names, destination, dataset, repair=repair, sample=every)
+        options = VerifyOptions(
+            names, destination, dataset, repair=repair, sample=every, wait_seconds=wait
+        )
         return run_verify(options, collector=collector)
 
     run("verify", work, output, destination, dataset)
@@ -281,14 +287,22 @@ def forget(  # noqa: PLR0913 - one parameter an option
     dataset: Dataset = "hubspot",
     dry_run: DryRun = False,
     yes: Yes = False,
+    wait: Wait = 0,
     output: Output,
 ) -> None:
     """Erase one record from every table of the dataset, for good; asks first on a terminal."""
 
     def work(collector: "RunCollector") -> "RunReport":
+        from destinations.lock import Patience  # noqa: PLC0415 - heavy
         from pipelines.forget import forget as run_forget  # noqa: PLC0415 - heavy
 
-        erase = partial(run_forget, object_name, record_id, destination=destination)
+        erase = partial(
+            run_forget,
+            object_name,
+            record_id,
+            destination=destination,
+            patience=Patience(wait, collector.tell),
+        )
         if not (dry_run or yes) and sys.stdin.isatty():
             preview = erase(dataset=dataset, dry_run=True)
             if not agreed(preview, collector):

@@ -16,6 +16,7 @@ from dlt.common.versioned_state import compress_state, decompress_state
 from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
+from destinations.lock import IMPATIENT, Patience
 from destinations.warehouse import is_duckdb
 from pipelines.erasing import DELETED, TAKEN_OUT, Dataset, Erased, marks, open_datasets
 from pipelines.report import RunReport, Section
@@ -37,6 +38,7 @@ def forget(
     destination: str = "duckdb",
     dataset: str = "hubspot",
     dry_run: bool = False,
+    patience: Patience = IMPATIENT,
 ) -> RunReport:
     """Erase a record from the dataset, from dlt's staging dataset and from the stored states.
 
@@ -46,13 +48,14 @@ def forget(
         destination: name of the destination.
         dataset: that the tables are in.
         dry_run: whether to report only what would be erased.
+        patience: with another run, or another program, that has the dataset.
 
     Raises:
         ConfigError: there is no such table, or the destination cannot run SQL.
         WarehouseError: the destination does not answer, or another run is at work.
     """
     report = RunReport("forget", destination=destination, dataset=dataset)
-    with changing_pipeline(destination, dataset) as pipeline:
+    with changing_pipeline(destination, dataset, patience) as pipeline:
         objects, report.dataset = _object_tables(pipeline, dataset), dataset_of(pipeline)
         table = choose([object_name], objects, what="OBJECT")[0]
         with open_datasets(pipeline, rehearsing=dry_run) as datasets:

@@ -113,6 +113,12 @@ Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal 
 RefreshSchema = Annotated[
     bool, typer.Option("--refresh-schema", help="Read the property definitions anew.")
 ]
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="SECONDS", help="Wait for another run or program that has the dataset."
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before anything is erased.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be erased, no more.")]
 

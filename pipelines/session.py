@@ -8,12 +8,12 @@ from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.duckdb_file import interrupt
-from destinations.lock import exclusive
+from destinations.lock import Patience, claimed
 from destinations.warehouse import (
     explained,
     keeps_nul,
-    open_destination,
 )
+from pipelines.progress import RunCollector
 from pipelines.quicker_dlt import keep_schemas
 from pipelines.repair import recover, refuse_gaps, repair
 from pipelines.report import chain
@@ -28,7 +28,12 @@ from sources.hubspot.errors import ConfigError, HubSpotError
 
 @contextmanager
 def opened(
-    log: RunLog, collector: Collector, config: HubSpotConfig | None, *, mends: bool = True
+    log: RunLog,
+    collector: Collector,
+    config: HubSpotConfig | None,
+    *,
+    wait_seconds: float = 0.0,
+    mends: bool = True,
 ) -> Iterator[tuple[Pipeline, Run]]:
     """Open warehouse and portal for one run, which is the only one that writes the dataset.
 
@@ -38,6 +43,7 @@ def opened(
         log: of the run; it knows where the run writes.
         collector: where progress goes.
         config: the source's settings; dlt's configuration where None.
+        wait_seconds: for another run, or another program, that has the dataset.
         mends: whether tables and columns that are gone are made again, instead of refused.
 
     Raises:
@@ -51,7 +57,8 @@ def opened(
     ):
         keep_schemas(pipeline)
         log.at(pipeline)
-        with exclusive(pipeline), open_destination(pipeline), log.writing(pipeline):
+        tell = collector.tell if isinstance(collector, RunCollector) else str
+        with claimed(pipeline, Patience(wait_seconds, tell)), log.writing(pipeline):
             run = open_run(config)
             run.folder = str(folder)
             try:

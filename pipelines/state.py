@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.lock import exclusive
-from destinations.warehouse import open_destination
+from destinations.lock import IMPATIENT, Patience, claimed
 from pipelines.freshness import to_age
 from pipelines.report import RunReport, Section
 from pipelines.stored import (
@@ -92,13 +91,21 @@ def show(
 
 
 def rewind(
-    tables: Sequence[str], to: str, *, destination: str = "duckdb", dataset: str = "hubspot"
+    tables: Sequence[str],
+    to: str,
+    *,
+    destination: str = "duckdb",
+    dataset: str = "hubspot",
+    patience: Patience = IMPATIENT,
 ) -> RunReport:
     """Take watermarks back, so that the next sync reads again what changed since.
 
     Args:
         tables: object tables.
         to: a date or an ISO instant, in UTC.
+        destination: name of the destination.
+        dataset: that the tables are in.
+        patience: with another run, or another program, that has the dataset.
 
     Raises:
         ConfigError: no such table, or one whose watermark is not later than the instant.
@@ -106,7 +113,7 @@ def rewind(
     """
     report = RunReport("state rewind", destination=destination, dataset=dataset)
     instant = to_instant(to)
-    with changing_pipeline(destination, dataset) as pipeline:
+    with changing_pipeline(destination, dataset, patience) as pipeline:
         known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
         names = choose(tables, _tables(known), what="--table", also=known.get("links", {}))
         before = {name: _watermark(known, name, instant) for name in names}
@@ -123,19 +130,26 @@ def rewind(
 
 
 def reset(
-    tables: Sequence[str], *, destination: str = "duckdb", dataset: str = "hubspot"
+    tables: Sequence[str],
+    *,
+    destination: str = "duckdb",
+    dataset: str = "hubspot",
+    patience: Patience = IMPATIENT,
 ) -> RunReport:
     """Forget what the state says of tables, so that the next sync reads them whole and compares.
 
     Args:
         tables: object tables, or link tables.
+        destination: name of the destination.
+        dataset: that the tables are in.
+        patience: with another run, or another program, that has the dataset.
 
     Raises:
         ConfigError: no such table.
         WarehouseError: the destination does not answer, or another run is at work.
     """
     report = RunReport("state reset", destination=destination, dataset=dataset)
-    with changing_pipeline(destination, dataset) as pipeline:
+    with changing_pipeline(destination, dataset, patience) as pipeline:
         known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
         links = known.get("links", {})
         names = choose(tables, [*_tables(known), *links], what="--table")
@@ -161,7 +175,9 @@ def reset(
 
 
 @contextmanager
-def changing_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
+def changing_pipeline(
+    destination: str, dataset: str, patience: Patience = IMPATIENT
+) -> Iterator[Pipeline]:
     """Open a dataset as `stored_pipeline` does, while no other run may write it.
 
     Raises:
@@ -171,8 +187,7 @@ def changing_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
     with (
         working_folder() as folder,
         hubspot_pipeline(folder, destination, dataset) as pipeline,
-        exclusive(pipeline),
-        open_destination(pipeline),
+        claimed(pipeline, patience),
     ):
         restore(pipeline, destination)
         yield pipeline

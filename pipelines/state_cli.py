@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.console import Output, run
-from pipelines.options import Dataset, Target, speaking
+from pipelines.options import Dataset, Target, Wait, speaking
 
 if TYPE_CHECKING:
     from pipelines.progress import RunCollector
@@ -50,14 +50,19 @@ def rewind(
     table: Tables = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
+    wait: Wait = 0,
     output: Output,
 ) -> None:
     """Take watermarks back: the next sync reads again what changed since an instant."""
 
-    def work(_: "RunCollector") -> "RunReport":
+    def work(collector: "RunCollector") -> "RunReport":
+        from destinations.lock import Patience  # noqa: PLC0415 - heavy
         from pipelines.state import rewind as run_rewind  # noqa: PLC0415 - heavy
 
-        return run_rewind(table or [], to, destination=destination, dataset=dataset)
+        patience = Patience(wait, collector.tell)
+        return run_rewind(
+            table or [], to, destination=destination, dataset=dataset, patience=patience
+        )
 
     run("state rewind", work, output, destination, dataset)
 
@@ -69,13 +74,16 @@ def reset(
     table: Tables = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
+    wait: Wait = 0,
     output: Output,
 ) -> None:
     """Forget what is known of tables: the next sync reads them whole and compares."""
 
-    def work(_: "RunCollector") -> "RunReport":
+    def work(collector: "RunCollector") -> "RunReport":
+        from destinations.lock import Patience  # noqa: PLC0415 - heavy
         from pipelines.state import reset as run_reset  # noqa: PLC0415 - heavy
 
-        return run_reset(table or [], destination=destination, dataset=dataset)
+        patience = Patience(wait, collector.tell)
+        return run_reset(table or [], destination=destination, dataset=dataset, patience=patience)
 
     run("state reset", work, output, destination, dataset)

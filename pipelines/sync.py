@@ -53,6 +53,8 @@ class SyncOptions:
     """Compare portal and warehouse afterwards."""
     backfill: str | None = None
     """How tables are read whole: `list`, `export` or `auto`; the setting decides where None."""
+    wait_seconds: float = 0.0
+    """For another run, or another program, that has the dataset."""
 
 
 def sync(
@@ -75,7 +77,7 @@ def sync(
     report = RunReport(command, destination=options.destination, dataset=options.dataset)
     if isinstance(collector, RunCollector):
         collector.draw()
-    with opened(log, collector, config) as (pipeline, run):
+    with opened(log, collector, config, wait_seconds=options.wait_seconds) as (pipeline, run):
         _configure(run, options, collector)
         as_of, report.dataset = run.now(), dataset_of(pipeline)
         ending = _load_all(run, options, pipeline, log, loaded) or run.stopped

@@ -52,6 +52,8 @@ class VerifyOptions:
     """Read again what differs."""
     sample: int = 2_000
     """Records of a table whose values are compared; every one where negative."""
+    wait_seconds: float = 0.0
+    """For another run, or another program, that has the dataset."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def verify(
     """
     log = RunLog("verify", options.destination, options.dataset)
     report = RunReport("verify", destination=options.destination, dataset=options.dataset)
-    with opened(log, collector, config, mends=False) as (pipeline, run):
+    wait = options.wait_seconds
+    with opened(log, collector, config, wait_seconds=wait, mends=False) as (pipeline, run):
         report.dataset = dataset_of(pipeline)
         log.begin()
         compare(report, options, pipeline, run, collector, as_of=run.now())

@@ -11,10 +11,11 @@ from pathlib import Path
 import dlt
 import pytest
 from conftest import Warehouse
+from dlt.pipeline.pipeline import Pipeline
 
-from destinations.lock import exclusive
+from destinations.lock import Patience, claimed, exclusive
 from destinations.warehouse import make_destination
-from sources.hubspot.errors import ConfigError, WarehouseError
+from sources.hubspot.errors import BusyError, ConfigError, WarehouseError
 from sources.hubspot_emulator.store import Portal
 
 HOLDER = """
@@ -29,14 +30,18 @@ with opened(sys.argv[1], sys.argv[2]):
 @contextmanager
 def opened(destination: str, dataset: str = "hubspot") -> Iterator[None]:
     """Hold the lock of a dataset."""
-    pipeline = dlt.pipeline(
+    with exclusive(pipeline_to(destination, dataset)):
+        yield
+
+
+def pipeline_to(destination: str, dataset: str = "hubspot") -> Pipeline:
+    """Make the pipeline of a dataset."""
+    return dlt.pipeline(
         "hubspot",
         pipelines_dir=str(Path.cwd() / "work"),
         destination=make_destination(destination),
         dataset_name=dataset,
     )
-    with exclusive(pipeline):
-        yield
 
 
 @contextmanager
@@ -84,6 +89,61 @@ def test_second_sync_is_refused(portal: Portal, warehouse: Warehouse) -> None:
             warehouse.sync("contacts")
         assert {call.kind for call in portal.journal} <= {"account.details"}
     assert warehouse.sync("contacts").exit_code == 0
+
+
+READER = """
+import sys, time, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=True)
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+@contextmanager
+def reading(path: Path, seconds: float = 60) -> Iterator[subprocess.Popen[str]]:
+    """Let another program have a DuckDB file open for a while, as a notebook does."""
+    command = [sys.executable, "-c", READER, str(path), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_reader_is_named_and_waited_for(portal: Portal, warehouse: Warehouse) -> None:
+    """A program that has the file open is named; with --wait the sync begins when it is done."""
+    portal.create("contacts", {"email": "ada@example.com"})
+    warehouse.sync("contacts")
+    with reading(warehouse.path) as reader:
+        named = rf"Process {reader.pid} \(python.*\) has the DuckDB file open"
+        with pytest.raises(BusyError, match=named) as refused:
+            warehouse.sync("contacts", wait_seconds=0.2)
+        assert refused.value.exit_code == 6
+        assert "--wait" in refused.value.remedy
+    with reading(warehouse.path, seconds=1) as reader:
+        assert warehouse.sync("contacts", wait_seconds=60).exit_code == 0
+        assert reader.wait() == 0
+
+
+def test_another_run_is_waited_for(tmp_path: Path) -> None:
+    """Who waits is told for whom, and for how long still, and goes on when the lock is free."""
+    file = str(tmp_path / "a.duckdb")
+    told: list[str] = []
+    with elsewhere(file) as holder:
+
+        def tell(text: str) -> None:
+            told.append(text)
+            holder.kill()
+            holder.wait()
+
+        pipeline = pipeline_to(file)
+        with claimed(pipeline, Patience(60, tell)):
+            pass
+    assert len(told) == 1
+    assert f"process {holder.pid} on " in told[0]
+    assert "60 s at most" in told[0]
 
 
 def test_datasets_of_one_file_exclude_each_other(tmp_path: Path) -> None:

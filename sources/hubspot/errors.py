@@ -13,6 +13,7 @@
     |- UnavailableError       retry    6    5xx, 477, time-out, connection
     |  `- ForeignResponseError retry   6    a firewall, proxy or login page answered, not HubSpot
     |- WarehouseError         retry    6    the destination cannot be reached or refuses to write
+    |  `- BusyError           retry    6    another run or program has the dataset to itself
     `- VerificationError      stop     8    warehouse and portal disagree
        `- StaleError          stop     8    a table is older than it may be
 
@@ -149,6 +150,12 @@ class WarehouseError(HubSpotError, TransientException):
 
     exit_code = 6
     name = "warehouse"
+
+
+class BusyError(WarehouseError):
+    """Another run, or another program, has the dataset to itself."""
+
+    name = "busy"
 
 
 class VerificationError(HubSpotError, TerminalException):
