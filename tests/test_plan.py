@@ -114,7 +114,7 @@ def test_plan_names_missing_scopes(portal: Portal, warehouse: Warehouse) -> None
     assert "crm.objects.deals.read" in foretold["deals"]["note"]
     assert [w for w in report.warnings if "deals" in w and "crm.schemas.deals.read" in w]
     assert (report.status, report.exit_code) == ("partial", 3)
-    everything = planned(warehouse)
+    everything = plan(SyncOptions(), config=warehouse.config)
     assert (everything.exit_code, len(everything.warnings)) == (0, 1)
     assert "custom objects" in everything.warnings[0]
 
