@@ -19,7 +19,7 @@ NULL = "NULL"
 NARROWEST = (80, 24)
 """Columns and lines where no terminal tells, and COLUMNS is not set."""
 _GAP = "  "
-_LEAST = 20  # columns in which a sentence can still be read
+_LEAST = 20  # columns in which a sentence, or the numbers beside a name, can still be read
 _COUNT = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?(-\d{1,3}(,\d{3})*(\.\d+)?)?")
 _NOTHING = ("0", "0.0")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # would move the cursor, or colour the terminal
@@ -50,23 +50,30 @@ def table_lines(section: Section, screen: Screen) -> Iterator[Line]:
 
     Guarantees: no cell is cut or folded, but for sentences, which wrap between words. Where the
     screen is too narrow, columns leave in the order of `section.droppable`; columns that say
-    nothing are left out. Rows of a query keep all columns: where these do not fit a terminal, each
-    row becomes a block of one line per column.
+    nothing are left out. A name that leaves no room beside it has a line of its own. Rows of a
+    query keep all columns: where these do not fit a terminal, each row becomes a block of one line
+    per column.
     """
     rows = section.rows if section.brief is None else section.brief
     cells = [[to_cell(value, section) for value in row] for row in rows]
     kept = _kept(section, rows, cells, screen)
     table = [[section.columns[i] for i in kept], *([row[i] for i in kept] for row in cells)]
-    widths = _widths(table)
+    exact = screen.wide or section.verbatim
+    widths = _widths(table, None if exact else screen.width)
     if section.verbatim and screen.is_terminal and not screen.wide and _sum(widths) > screen.width:
         yield from _record_lines(section.columns, cells, screen)
         return
     right = [_is_numeric([row[i] for row in rows]) for i in kept]
     below = [] if screen.wide else [section.columns.index(name) for name in section.below]
-    last = None if screen.wide or section.verbatim else _room(widths, screen)
+    last = None if exact or len(kept) == 1 else _room(widths, screen)
     yield _aligned(table[0], widths, right), "bold"
     for row, line in zip(cells, table[1:], strict=True):
-        yield from _row_lines(line, widths, right, last)
+        first, *others = line
+        if cell_len(first) > widths[0]:
+            yield first, ""
+            first = ""
+        if first or any(others):
+            yield from _row_lines([first, *others], widths, right, last)
         for text in (row[i] for i in below):
             yield from ((f"{_GAP}{part}", "") for part in wrapped(text, screen.width - len(_GAP)))
 
@@ -131,7 +138,7 @@ def _kept(
     ]
     for name in section.droppable:
         table = [[names[i] for i in kept], *([row[i] for i in kept] for row in cells)]
-        if _sum(_widths(table)) <= screen.width:
+        if _sum(_widths(table, screen.width)) <= screen.width:
             break
         kept = [i for i in kept if names[i] != name]
     return kept
@@ -141,8 +148,12 @@ def _says_something(value: object) -> bool:
     return bool(value) and value not in _NOTHING
 
 
-def _widths(table: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+def _widths(table: Sequence[Sequence[str]], screen_width: int | None) -> list[int]:
+    """Return the width of each column; of the first one without names that fill the screen."""
+    widths = [[cell_len(cell) for cell in column] for column in zip(*table, strict=True)]
+    if screen_width is not None:
+        widths[0] = [one for one in widths[0] if one <= screen_width - _LEAST] or widths[0]
+    return [max(column) for column in widths]
 
 
 def _sum(widths: Sequence[int]) -> int:

@@ -199,7 +199,7 @@ def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:
     empty = [step for step in shown if step.total == 0]
     rows = [_row(s, _seconds([s], limits), to_text) for s in shown if s.total != 0]
     if empty:
-        together = Step(f"{len(empty)} empty tables", empty[0].way_in)
+        together = Step(f"{len(empty)} empty table{'s' * (len(empty) > 1)}", empty[0].way_in)
         for step in empty:
             for kind, calls in step.calls.items():
                 together.add(kind, calls)
@@ -248,4 +248,8 @@ def _backfills(run: Run, source: SourceState, steps: Sequence[Step]) -> list[Sec
         if step.pages
     ]
     title = "Calls of a backfill, by its way"
-    return [Section("backfills", BACKFILLS, rows, title, droppable=("records",))] if rows else []
+    return (
+        [Section("backfills", BACKFILLS, rows, title, droppable=("records", "export_calls", "way"))]
+        if rows
+        else []
+    )

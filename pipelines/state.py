@@ -38,6 +38,7 @@ SUMMARY_COLUMNS = (
     *("portal_id", "tables", "oldest_watermark", "open_tables", "links", "links_owed"),
     *("last_sweeps", "calls"),
 )
+LESS_THAN_TABLES = ("calculated_swept_at", "archived_swept_at", "recent", "total", "refused")
 LINK_COLUMNS = ("links", "swept_at", "owed")
 CACHE_COLUMNS = ("cache", "read_at", "age")
 
@@ -83,9 +84,20 @@ def show(
             title=title,
             brief=None if everything else open_,
             shown=everything or bool(open_),
+            droppable=LESS_THAN_TABLES,
         ),
-        Section("links", LINK_COLUMNS, links, title="Links", shown=everything),
-        Section("caches", CACHE_COLUMNS, caches, title="Caches", shown=everything),
+        Section(
+            *("links", LINK_COLUMNS, links),
+            title="Links",
+            shown=everything,
+            droppable=("owed", "swept_at"),
+        ),
+        Section(
+            *("caches", CACHE_COLUMNS, caches),
+            title="Caches",
+            shown=everything,
+            droppable=("read_at",),
+        ),
     ]
     return report
 

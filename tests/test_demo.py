@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from screenshots import check_screen
 
 from pipelines.demo import FILE, demo
 from pipelines.progress import make_collector
@@ -51,6 +52,12 @@ def test_demo_writes_its_own_file_only(shown: tuple[RunReport, Path]) -> None:
     with duckdb.connect(str(folder / FILE), read_only=True) as connection:
         count = connection.execute("SELECT count(*) FROM hubspot.contacts").fetchall()
     assert count[0][0] > 1000
+
+
+def test_demo_fits_the_screen(shown: tuple[RunReport, Path]) -> None:
+    """The demo shows what its file shows, at 80 and at 120 columns."""
+    report, _ = shown
+    check_screen("demo", report)
 
 
 def test_demo_prints_what_the_readme_shows(shown: tuple[RunReport, Path]) -> None:

@@ -17,7 +17,7 @@ RUNS = Section(
     "runs",
     ("table", "mode", "rows", "retries", "watermark", "error"),
     [
-        ("contacts", "backfill", "9,125", "0", "2026-11-30 02:42:13", ""),
+        ("contacts", "backfill", "9,125,000", "0", "2026-11-30 02:42:13", ""),
         (LONG, "increment", "3", "0", "", ERROR),
     ],
     droppable=("watermark", "mode"),
@@ -40,7 +40,7 @@ def shown(section: Section, width: int, **screen: bool) -> list[str]:
     [
         pytest.param(120, ["table", "mode", "rows", "watermark"], id="wide-screen"),
         pytest.param(80, ["table", "mode", "rows"], id="terminal"),
-        pytest.param(62, ["table", "rows"], id="long-name"),
+        pytest.param(73, ["table", "rows"], id="long-name"),
     ],
 )
 def test_the_least_columns_go_first(width: int, columns: list[str]) -> None:
@@ -77,11 +77,23 @@ def test_the_last_column_wraps() -> None:
     ]
 
 
+def test_a_name_that_fills_the_screen_has_a_line_of_its_own() -> None:
+    """A name is never folded, and does not push the numbers of all others away."""
+    name = "_to_".join(["custom_very_long_name_of_an_object"] * 2)
+    rows = [("contacts", "12"), (name, "7"), ("deals", "3")]
+    section = Section("plan", ("table", "calls"), rows, droppable=("calls",))
+    assert shown(section, 80) == [
+        *("table     calls", "contacts     12", name),
+        *("              7", "deals         3"),
+    ]
+    assert shown(Section("names", ("table",), [(name,)]), 40) == ["table", name]
+
+
 def test_wide_shows_all_columns_on_one_line() -> None:
     """With `--wide` no column leaves and nothing wraps."""
     header, first, second = shown(RUNS, 80, wide=True)
     assert header.split() == list(RUNS.columns)
-    assert first.split()[:5] == ["contacts", "backfill", "9,125", "0", "2026-11-30"]
+    assert first.split()[:5] == ["contacts", "backfill", "9,125,000", "0", "2026-11-30"]
     assert second.endswith("the next run goes on.")
 
 
