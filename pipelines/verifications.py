@@ -121,7 +121,9 @@ def tell(
         )
         rows.append((*row, {kind: ids for kind, ids in check.found.items() if ids}))
         if check.portal or check.warehouse or result.verdict != "equal":
-            brief.append((*row, " ".join(check.ids[:SHOWN_IDS])))
+            brief.append(
+                (*row, " ".join(sorted(check.ids, key=lambda one: (len(one), one))[:SHOWN_IDS]))
+            )
     title = f"Portal and warehouse, compared with {calls:,} calls (about {expected:,} expected)"
     report.sections.append(
         Section(

@@ -40,7 +40,7 @@ def shown(section: Section, width: int, **screen: bool) -> list[str]:
     [
         pytest.param(120, ["table", "mode", "rows", "watermark"], id="wide-screen"),
         pytest.param(80, ["table", "mode", "rows"], id="terminal"),
-        pytest.param(73, ["table", "rows"], id="long-name"),
+        pytest.param(74, ["table", "rows"], id="long-name"),
     ],
 )
 def test_the_least_columns_go_first(width: int, columns: list[str]) -> None:
