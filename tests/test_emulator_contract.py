@@ -312,6 +312,10 @@ CASES: dict[str, Case] = {
         lambda w: w.raw("POST", "/crm/v3/schemas/batch/read", {"inputs": ["2-7234126"]}),
         lambda got: got["results"][0]["name"] == "vehicle",
     ),
+    "schemas.delete": (
+        lambda w: w.old.crm.schemas.core_api.archive(w.portal.create_custom_object("boat")),
+        lambda got: got is None,
+    ),
     "schemas.create": (
         lambda w: w.old.crm.schemas.core_api.create(
             schemas_v3.ObjectSchemaEgg(

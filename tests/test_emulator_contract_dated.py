@@ -239,6 +239,10 @@ CASES: dict[str, Case] = {
         ),
         lambda got: got.results[0].name == "vehicle",
     ),
+    "schemas.delete": (
+        lambda w: w.new.crm.object_schemas.delete(w.portal.create_custom_object("boat")),
+        lambda got: got is None,
+    ),
     "schemas.create": (
         lambda w: w.new.crm.object_schemas.create(
             allows_sensitive_properties=False, associated_objects=["CONTACT"],

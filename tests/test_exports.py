@@ -9,13 +9,17 @@ from typing import Any
 import dlt
 import pytest
 from conftest import WIDE, Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
 from pipelines.cli import main
+from pipelines.copy import WarehouseCopy
 from pipelines.plan import plan
 from pipelines.report import RunReport
+from pipelines.runlog import RunLog
+from pipelines.session import opened
 from pipelines.sync import SyncOptions
-from sources.hubspot import HubSpotConfig, open_run
+from sources.hubspot import HubSpotConfig, hubspot, open_run
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.download import DownloadError, download
@@ -160,8 +164,12 @@ def stopped(portal: Portal, warehouse: Warehouse) -> Warehouse:
     """Leave a backfill in the middle of an export's rows; the warehouse to go on with."""
     portal.reset(replace(PLAIN, contacts=1_150, properties=4, odd_values=False))
     small = warehouse.with_settings(load_rows=1_000, max_attempts=1)
-    portal.faults.add(path="/schemas", nth=3, status=500, body="")  # the beginning of a third load
-    assert export(small).exit_code == 6
+    exporting = replace(small.config, backfill="export")
+    with opened(RunLog("sync"), NULL_COLLECTOR, exporting) as (pipeline, run):
+        run.report_errors, run.budget.rows = True, exporting.load_rows
+        for _ in range(2):  # its first loads, and no more
+            with WarehouseCopy(pipeline) as run.copy:
+                pipeline.run(hubspot(["contacts"], run=run))
     assert warehouse.rows("SELECT count(*) FROM contacts") == [(1_000,)]
     portal.archive("contacts", next(iter(portal.records("contacts"))))
     return small
