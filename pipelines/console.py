@@ -103,7 +103,7 @@ def run(
     finally:
         collector.close()
     report.warnings = [*in_vain, *report.warnings]
-    if not report.seconds:  # a command that keeps its own time tells the warehouse the same
+    if not report.seconds:  # a command that keeps its own time wrote the same to the warehouse
         report.started_at, report.seconds = started_at, time.monotonic() - began
     if output.debug and report.cause:
         sys.stderr.write(masked("".join(traceback.format_exception(report.cause)), token))

@@ -1,8 +1,8 @@
-"""Runs that the warehouse could not be told of: a small file of this user's on this machine.
+"""Runs that could not reach the warehouse: a small file of this user's on this machine.
 
 It holds the newest runs, one JSON object a line, and no secret. The next run that opens the
 warehouse moves its lines into `_hs_runs`. Where no folder can be written nothing is kept: the run
-has already told its error.
+has already reported its error.
 """
 
 import json
@@ -27,7 +27,7 @@ Entry = Mapping[str, Any]
 
 
 def unresolved(destination: str, dataset: str) -> str:
-    """Return the place of a dataset whose settings do not tell where it is."""
+    """Return the place of a dataset whose settings do not say where it is."""
     return f"dataset {dataset} of {destination}"
 
 

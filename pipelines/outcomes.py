@@ -38,7 +38,7 @@ class Loaded:
         """Return every table's outcome with the rows and the watermark that the warehouse has.
 
         Args:
-            run: whose outcomes tell what was read.
+            run: whose outcomes say what was read.
             cut_off: status of tables that the run read from, or was to read from, without an end.
             exit_code: what such a table ended with.
             message: why.
@@ -74,7 +74,7 @@ def _brought(outcome: TableOutcome) -> tuple[object, ...]:
 
 
 def kept(outcomes: Mapping[str, TableOutcome]) -> str:
-    """Tell in one sentence how many rows of which tables the run loaded."""
+    """Say in one sentence how many rows of which tables the run loaded."""
     rows = {name: one.rows + one.tombstones for name, one in outcomes.items()}
     most = sorted((name for name in rows if rows[name]), key=lambda name: (-rows[name], name))
     if not most:

@@ -91,8 +91,8 @@ def make_tables(pipeline: Pipeline) -> bool:
     return True
 
 
-def tell_killed(client: SqlClientBase[Any]) -> None:
-    """Tell the end of runs that could not: nobody else holds the lock."""
+def mark_killed(client: SqlClientBase[Any]) -> None:
+    """Mark runs that never wrote their end as killed: nobody else holds the lock."""
     runs, tables = (client.make_qualified_table_name(name) for name in (RUNS, RUN_TABLES))
     client.execute_sql(
         f"UPDATE {tables} SET status = 'interrupted' WHERE status = 'running'"  # noqa: S608
@@ -113,10 +113,10 @@ def delete(client: SqlClientBase[Any], table: str, run_ids: Sequence[str]) -> No
 def update(client: SqlClientBase[Any], row: Mapping[str, Any]) -> None:
     """Change the row of a run to this one."""
     names = [name for name in row if name != "run_id"]
-    told = ", ".join(f"{client.escape_column_name(name)} = %s" for name in names)
+    changes = ", ".join(f"{client.escape_column_name(name)} = %s" for name in names)
     table = client.make_qualified_table_name(RUNS)
     values = [_plain(row[name]) for name in names]
-    client.execute_sql(f"UPDATE {table} SET {told} WHERE run_id = %s", *values, row["run_id"])  # noqa: S608
+    client.execute_sql(f"UPDATE {table} SET {changes} WHERE run_id = %s", *values, row["run_id"])  # noqa: S608
 
 
 def replace_tables(

@@ -31,8 +31,8 @@ from pipelines.run_rows import (
     delete,
     insert,
     make_tables,
+    mark_killed,
     replace_tables,
-    tell_killed,
     update,
 )
 from pipelines.verifications import SCHEMA as VERIFICATION_COLUMNS
@@ -46,7 +46,7 @@ from sources.hubspot.resources import make_resource
 from sources.hubspot.state import RELABELLED, SourceState
 from sources.hubspot.table import REJECTS
 
-CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot tells whole seconds, and answers take a while
+CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot sends whole seconds, and answers take a while
 
 _TABLES = COLUMNS | {REJECTS: REJECT_COLUMNS, VERIFICATIONS: VERIFICATION_COLUMNS}
 _KEYS = {
@@ -58,7 +58,7 @@ _KEYS = {
 
 @dataclass
 class RunLog:
-    """One command's rows, and its time: from its start to `end`, wherever that is told."""
+    """One command's rows, and its one duration: from its start to `end`."""
 
     command: str
     destination: str = "duckdb"
@@ -79,9 +79,9 @@ class RunLog:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Keep on the machine how a command ended that could not tell the warehouse."""
+        """Keep on the machine how a command ended that could not reach the warehouse."""
         self._place = local_runs.unresolved(self.destination, self.dataset)
-        with suppress(HubSpotError):  # a settings file cannot be read: the command tells
+        with suppress(HubSpotError):  # a settings file cannot be read: the command reports it
             self.token = access_token()
         try:
             yield
@@ -92,7 +92,10 @@ class RunLog:
 
     def at(self, pipeline: Pipeline) -> None:
         """Say which warehouse it is; nothing of it is opened."""
-        with suppress(HubSpotError), explained(self.destination):  # opening it tells what is wrong
+        with (
+            suppress(HubSpotError),
+            explained(self.destination),
+        ):  # opening it reports what is wrong
             self._place = place_of(pipeline.destination_client())
 
     @contextmanager
@@ -125,7 +128,7 @@ class RunLog:
         if self._begun or self._pipeline is None or not make_tables(self._pipeline):
             return
         with self._pipeline.sql_client() as client:
-            tell_killed(client)
+            mark_killed(client)
             waiting = local_runs.kept(self._place)
             known = client.make_qualified_table_name(RUNS)
             delete(client, known, [row["run_id"] for row in waiting])
@@ -158,7 +161,7 @@ class RunLog:
             if self._write_end(row, report.tables if tables is None else tables):
                 return
         except Exception as error:  # noqa: BLE001 - whatever it is, the machine keeps the row
-            report.warnings.append(f"{RUNS} was not told how the run ended: {first_line(error)}")
+            report.warnings.append(f"{RUNS} does not say how the run ended: {first_line(error)}")
         self._keep(row)
 
     def _write_end(self, row: Mapping[str, Any], tables: Mapping[str, TableOutcome]) -> bool:

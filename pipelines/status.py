@@ -1,6 +1,6 @@
 """What the warehouse says of itself: the last runs, and rows and freshness of every table.
 
-Runs that could not tell the warehouse how they ended come from this machine (`local_runs`).
+Runs that could not reach the warehouse come from this machine (`local_runs`).
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ def status(
 
 
 def _local_runs(destination: str, dataset: str) -> list[Row]:
-    """Return the runs that the warehouse was not told of."""
+    """Return the runs that could not reach the warehouse."""
     place = local_runs.unresolved(destination, dataset)
     with suppress(HubSpotError), explained(destination):
         place = place_of(client_of(destination, dataset))
@@ -101,7 +101,7 @@ def _local_runs(destination: str, dataset: str) -> list[Row]:
 
 
 def _cut_off(tables: Sequence[Row], runs: Sequence[Row]) -> None:
-    """Tell of tables that a killed run was to go on with that they were cut off."""
+    """Mark tables that a killed run did not finish as interrupted."""
     killed = {run["run_id"] for run in runs if run["status"] == "killed"}
     for row in tables:
         if row["status"] == "running" and row["run_id"] in killed:
@@ -136,7 +136,7 @@ def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
         for run in going_on if held is False else ():
             run["status"], run["error"] = "killed", KILLED
         for run in going_on if held is None else ():
-            run["error"] = "At work, or killed: this destination does not tell."
+            run["error"] = "At work, or killed: this destination does not say which."
     return runs
 
 

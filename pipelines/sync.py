@@ -87,7 +87,7 @@ def sync(
             try:
                 log.save(loaded)
                 compare(report, verified, pipeline, run, collector, as_of=as_of)
-            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the report tells it
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the report has it
                 ending = report.fail(error).cause
             loaded.note(run)
         _count(report, run, loaded, ending)
@@ -101,7 +101,7 @@ def _prune(report: RunReport, pipeline: Pipeline, run: Run) -> None:
     """Delete old rows of the run log; that this fails is no failure of the sync."""
     try:
         prune(pipeline, run)
-    except Exception as error:  # noqa: BLE001 - the report tells it
+    except Exception as error:  # noqa: BLE001 - the report has it
         report.warnings.append(f"Old rows of the run log were not deleted: {first_line(error)}")
 
 
@@ -188,7 +188,7 @@ def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
 
 
 def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None:
-    """Tell how the loads ended, what was noted of tables, and what became of properties."""
+    """Report how the loads ended, what was noted of tables, and what became of properties."""
     report.status, report.exit_code = run_status(run)
     if ending:
         report.fail(ending)
@@ -206,7 +206,7 @@ def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None
 
 
 def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | None) -> None:
-    """Tell what was asked of HubSpot, and what of it is in the warehouse now."""
+    """Report what was asked of HubSpot, and what of it is in the warehouse now."""
     meter = run.client.meter
     report.calls, report.retries = meter.calls, meter.retries
     report.rate_limited = meter.rate_limited

@@ -93,7 +93,7 @@ def pages(portal: Portal, table: str) -> int:
 def test_interrupted_first_sync(
     seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, loads: int
 ) -> None:
-    """Rows and watermarks of completed loads alone are told; what was cut off is interrupted."""
+    """Only rows and watermarks of completed loads count; what was cut off is interrupted."""
     seeded.settings.latency_ms = 100
     monkeypatch.setenv("SOURCES__HUBSPOT__LOAD_ROWS", "300" if loads else "100000")
     monkeypatch.setenv("SOURCES__HUBSPOT__CALLS_IN_FLIGHT", "1")
@@ -119,8 +119,8 @@ def test_interrupted_first_sync(
     (run,) = warehouse.rows(RUNS)
     error = f"{report['error']['message']} {report['error']['remedy']}"
     assert run == ("sync", "interrupted", 130, error, False)
-    told = "SELECT status, rows + tombstones, watermark_after FROM _hs_run_tables"
-    assert warehouse.rows(f"{told} WHERE table_name = 'contacts'") == [("interrupted", held, None)]
+    sql = "SELECT status, rows + tombstones, watermark_after FROM _hs_run_tables"
+    assert warehouse.rows(f"{sql} WHERE table_name = 'contacts'") == [("interrupted", held, None)]
 
 
 def test_failing_load(seeded: Portal, warehouse: Warehouse) -> None:
@@ -200,10 +200,10 @@ def test_a_busy_database_is_noted_on_the_machine(seeded: Portal, warehouse: Ware
     assert file.read_text() == ""
 
 
-def test_a_killed_run_is_told(
+def test_a_killed_run_is_shown(
     seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that was killed is told as killed, before and after the next one."""
+    """A run that was killed is shown as killed, before and after the next one."""
     seeded.settings.latency_ms = 150
     with syncing("--objects", "contacts") as process:
         while not pages(seeded, "contacts") and process.poll() is None:
@@ -219,7 +219,7 @@ def test_a_killed_run_is_told(
 
 
 @pytest.mark.parametrize("destination", ["duckdb", "postgres"])
-def test_a_run_at_work_is_told_from_a_killed_one(
+def test_a_run_at_work_differs_from_a_killed_one(
     warehouse: Warehouse, server_uri: str, destination: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While somebody holds the dataset's lock, a run that has not ended is at work; else killed."""
@@ -262,7 +262,7 @@ def test_a_partial_run_says_what_failed(
 
 
 def test_a_run_that_reads_nothing_says_so(seeded: Portal, warehouse: Warehouse) -> None:
-    """A token that may read no object type at all is not told as a sync that went well, no more."""
+    """A token that may read no object type at all brings a warning."""
     seeded.set_token("narrow", scopes=["oauth"])
     narrow = warehouse.with_settings(access_token="narrow")  # noqa: S106 - no secret
     report = sync(SyncOptions(), collector=NULL_COLLECTOR, config=narrow.config)
@@ -303,8 +303,8 @@ def test_rows_of_the_run_log_leave(seeded: Portal, warehouse: Warehouse) -> None
 def test_the_local_log_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The newest runs stay, a damaged line harms nothing, and no writable folder is no error."""
     for number in range(local_runs.MOST_RUNS + 5):
-        told = {"run_id": str(number), "started_at": "2026-11-30T00:00:00+00:00"}
-        assert local_runs.keep("here", told | {"error": "x" * 10_000})
+        entry = {"run_id": str(number), "started_at": "2026-11-30T00:00:00+00:00"}
+        assert local_runs.keep("here", entry | {"error": "x" * 10_000})
     (file,) = Path(os.environ["XDG_STATE_HOME"]).rglob("runs.jsonl")
     with file.open("a") as stream:
         stream.write('{damaged\n[]\n\x00\n{"place": "here"}\n{"place": "here", "run_id": 7}\n')
