@@ -66,6 +66,7 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
         "DuckDB needs more than its memory limit.",
         "Raise memory_limit in DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG.",
     ),
+    ("ConstraintException", ConfigError, "{refused} {reason}", "{undo}"),
     ("No space left", WarehouseError, "The disk is full.", "Free some space and run again."),
     (
         "IOException|read-only",
@@ -80,6 +81,14 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
         "Restore it, or set {setting} to another file.",
     ),
 )
+
+_REFUSED = "A table refuses what a sync writes, by a constraint that no sync has made:"
+_UNDO = "Drop the constraint, or the table: the next sync creates and fills it again."
+_CONSTRAINTS = (
+    *("NotNullViolation", "UniqueViolation", "CheckViolation", "ForeignKeyViolation"),
+    *("ExclusionViolation", "StringDataRightTruncation", "NumericValueOutOfRange"),
+)
+"""What PostgreSQL calls values that a table of somebody's making does not take."""
 
 _POSTGRES: dict[str, tuple[type[HubSpotError], str, str]] = {
     "InsufficientPrivilege": (
@@ -104,6 +113,11 @@ _POSTGRES: dict[str, tuple[type[HubSpotError], str, str]] = {
         "Run again later, or raise max_connections.",
     ),
     "AdminShutdown": (WarehouseError, "PostgreSQL was shut down", "Start it and run again."),
+    "DependentObjectsStillExist": (
+        ConfigError,
+        "A table cannot be made again while a view depends on it",
+        "Drop the view, run again, and create the view once more.",
+    ),
 }
 """By psycopg2's class of the error, which stands for PostgreSQL's own code."""
 
@@ -241,6 +255,8 @@ def _of_duckdb(error: BaseException) -> HubSpotError | None:
                 "reason": first_line(error),
                 "setting": credentials_setting("duckdb"),
                 "holder": _holder(text),
+                "refused": _REFUSED,
+                "undo": _UNDO,
             }
             return kind(message.format(**words), remedy=remedy.format(**words))
     return None
@@ -249,6 +265,8 @@ def _of_duckdb(error: BaseException) -> HubSpotError | None:
 def _of_postgres(error: BaseException, destination: str) -> HubSpotError | None:
     kind, text = type(error).__name__, str(error)
     setting = credentials_setting(destination)
+    if kind in _CONSTRAINTS:
+        return ConfigError(f"{_REFUSED} {first_line(error)}", remedy=_UNDO)
     if kind in _POSTGRES:
         of, message, remedy = _POSTGRES[kind]
         return of(f"{message}: {first_line(error)}", remedy=remedy.format(setting=setting))

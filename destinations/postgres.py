@@ -2,11 +2,12 @@
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import HasFollowupJobs, LoadJob, RunnableLoadJob
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.schema.typing import TColumnType
 from dlt.common.storages.file_storage import FileStorage
 from dlt.common.storages.load_package import ParsedLoadJobFileName
 from dlt.destinations import postgres as _postgres
@@ -29,11 +30,20 @@ class postgres(_postgres):  # noqa: N801 - dlt names destinations after their cl
         return _client_class()
 
 
+_TYPES: dict[tuple[Any, ...], TColumnType] = {}
+"""dlt's types by what PostgreSQL's catalog calls them: dlt asks for each column of each table."""
+
+
 def _client_class() -> type["PostgresClient"]:
     from dlt.destinations.impl.postgres.postgres import PostgresClient  # noqa: PLC0415
 
     class CopyingClient(PostgresClient):
         """Copies CSV files itself and leaves all other work to dlt."""
+
+        def _from_db_type(self, *of_catalog: Any) -> TColumnType:  # noqa: ANN401 - dlt's signature
+            if of_catalog not in _TYPES:
+                _TYPES[of_catalog] = super()._from_db_type(*of_catalog)
+            return _TYPES[of_catalog]
 
         def create_load_job(
             self,

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
+import test_postgres
 from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
+from test_postgres import Postgres
 from truth import differences, link_differences
 
 from pipelines.doctor import doctor
@@ -23,6 +25,7 @@ from sources.hubspot.table import REJECTS
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
 
+postgres = test_postgres.postgres
 OBJECTS = {
     "contacts": "contacts",
     "companies": "companies",
@@ -270,3 +273,42 @@ def tables(warehouse: Warehouse) -> dict[str, set[str]]:
     for table, column in warehouse.rows(f"{sql} WHERE table_schema = 'hubspot'"):
         held.setdefault(table, set()).add(column)
     return held
+
+
+def test_what_was_touched_in_postgres(portal: Portal, postgres: Postgres) -> None:
+    """PostgreSQL's tables come back as well; a view that holds on to one is named."""
+    seed(portal)
+    assert postgres.sync(*OBJECTS).exit_code == 0
+    portal.update("contacts", portal.table("contacts").ids()[0], {"jobtitle": "Chief"})
+    assert postgres.sync(*OBJECTS).exit_code == 0  # this one makes the staging dataset
+    postgres.rows(
+        "DROP TABLE companies; ALTER TABLE contacts DROP COLUMN email;"
+        "ALTER TABLE contacts_to_deals RENAME TO mine; ALTER TABLE tickets RENAME id TO old;"
+        "ALTER TABLE hubspot_staging.contacts DROP COLUMN jobtitle; DROP TABLE owners;"
+        "CREATE VIEW ours AS SELECT old FROM tickets; COMMIT; SELECT 1"
+    )
+    with pytest.raises(ConfigError, match="depend on it"):
+        postgres.sync(*OBJECTS)
+    postgres.rows("DROP VIEW ours; COMMIT; SELECT 1")
+    report = postgres.sync(*OBJECTS)
+    said = "\n".join(report.warnings)
+    assert report.exit_code == 0, report.error
+    gone = ("companies", "contacts", "contacts_to_deals", "tickets", "owners")
+    assert [name for name in gone if f"{name}: " not in said] == []
+    assert wrong(portal, postgres) == []
+    report = postgres.sync(*OBJECTS)
+    assert (report.exit_code, report.rows, report.warnings) == (0, 0, [])
+
+
+def test_constraint_of_somebody(portal: Portal, warehouse: Warehouse) -> None:
+    """A constraint that refuses rows ends a sync with what to do about it."""
+    portal.create("contacts", {"email": "ada@example.com"})
+    warehouse.sync("contacts")
+    touch(warehouse, "CREATE UNIQUE INDEX only_one ON contacts (_hs_archived)")
+    portal.create("contacts", {"email": "bob@example.com"})
+    report = warehouse.sync("contacts")
+    assert (report.exit_code, "constraint" in (report.error or "")) == (2, True)
+    assert "Drop the constraint" in report.remedy
+    touch(warehouse, "DROP INDEX only_one")
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
