@@ -10,7 +10,7 @@ from sources.hubspot import Run
 from sources.hubspot.associations import BATCH as LINKS_BATCH
 from sources.hubspot.associations import Pair
 from sources.hubspot.link_sweeps import is_due as is_link_sweep_due
-from sources.hubspot.links import is_one_way
+from sources.hubspot.links import is_lopsided, is_one_way
 from sources.hubspot.model import ObjectType
 from sources.hubspot.state import SourceState
 
@@ -26,9 +26,14 @@ def link_steps(
         is_backfill = ends[0].way_in in {"backfill", "export"}
         step = Step(pair.table, "backfill" if is_backfill else "increment", rows=None)
         if is_backfill:
-            whole = pages(_most(run, ends[0], pair.source), LINKS_BATCH)
+            records, others = (
+                _most(run, end, kind)
+                for end, kind in zip(ends, (pair.source, pair.target), strict=True)
+            )
+            least = others if is_lopsided(records, others) else records
             loads = row_loads(run, [ends[0]]).high + ends[0].more_loads
-            step.add("links", Range(max(1, whole), max(1, whole) + loads + 2))
+            low, high = (max(1, pages(count, LINKS_BATCH)) for count in (least, records))
+            step.add("links", Range(low, high + loads + 2))
         else:
             _add_changed_links(run, source, pair, ends, step)
         yield step
@@ -61,25 +66,23 @@ def _add_changed_links(
     forced = run.sweep_links or new or not known.keys().isdisjoint({"owed", "sweep"})
     begun = ends[1].way_in in {"backfill", "export"}
     if forced or begun or is_link_sweep_due(run, source, pair):
-        _add_sweep(run, source, pair, sides, changed, step)
+        _add_sweep(source, pair, sides, changed, step)
         step.more_loads = int(forced or begun)
 
 
 def _add_sweep(
-    run: Run,
     source: SourceState,
     pair: Pair,
     sides: Sequence[int],
     changed: Sequence[Range],
     step: Step,
 ) -> None:
-    """Count a sweep: by the smaller side where links are known, then the ends that differ."""
-    held = run.copy.counts([pair.table], "1 = 1")[pair.table] if run.copy else 0
+    """Count a sweep: by the smaller side, then the ends that differ."""
     mine, theirs = sides
     known = source.links(pair.table) if source.knows_links(pair.table) else {}
     if known.get("told_by") == "target":
         step.add("links", Range(theirs, theirs + mine))
-    elif held and "told_by" not in known:
+    elif "told_by" not in known:
         read_already = pages(changed[0].high, LINKS_BATCH)
         low = min(theirs, max(0, mine - read_already))
         step.add("links", Range(low, max(mine, 2 * theirs + mine - 1)))

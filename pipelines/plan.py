@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from pipelines.copy import WarehouseCopy
-from pipelines.estimate import BUDGETS, Range, Step, exactly
+from pipelines.estimate import BUDGETS, Range, Step, exactly, up_to
 from pipelines.estimate_links import link_steps
 from pipelines.estimate_tables import is_chosen, table_steps
 from pipelines.report import RunReport, Section
@@ -102,7 +102,9 @@ def _reference(
         if not (fresh and not run.refresh_schema) and all(
             one.total and not one.error for one in ends
         ):
-            step.add("labels", exactly(1))
+            known = state.links(pair.table) if state.knows_links(pair.table) else {}
+            has_links = known.get("empty") is False  # labels of others are read with a first link
+            step.add("labels", exactly(1) if has_links else up_to(1))
     return step
 
 

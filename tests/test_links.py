@@ -12,10 +12,11 @@ from pipelines.status import status
 from pipelines.sync import SyncOptions
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.associations import Pair, read_links
-from sources.hubspot.catalog import STANDARD, select_pairs
+from sources.hubspot.catalog import STANDARD
 from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError
+from sources.hubspot.pairs import DEFINED, select_pairs
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
 
@@ -185,21 +186,121 @@ def test_link_tables_come_with_their_first_link(portal: Portal, warehouse: Wareh
     assert {table for table in tables(warehouse) if "_to_" in table} == linked | {*pairs}
 
 
-@pytest.mark.parametrize("text", ["leads", "leads:deals:quotes", "leads:nothing"])
+@pytest.mark.parametrize("text", ["leads", "leads:deals:quotes", "leads:nothing", "-leads"])
 def test_pair_that_is_none_is_refused(text: str) -> None:
     """A pair that is not two known object types is refused before anything is read."""
     with pytest.raises(ConfigError):
         select_pairs(STANDARD, [text])
 
 
-def test_chosen_pair_is_read_in_its_direction(portal: Portal, warehouse: Warehouse) -> None:
-    """A pair of the user's choice is read beside the default ones, as it is written."""
-    portal.reset(SeedSpec(contacts=60))
-    config = warehouse.with_settings(pairs=["leads:contacts"])
-    config.sync("contacts", "leads")
-    pairs = {"leads_to_contacts": ("leads", "contacts")}
+@pytest.mark.parametrize(
+    ("changes", "pairs"),
+    [
+        ([], ["contacts:orders", "leads:contacts", "orders:orders"]),
+        (["orders:contacts"], ["leads:contacts", "orders:contacts"]),
+        (["-contacts:leads", " -orders:contacts "], []),
+        (["orders:leads", "users:users"], ["contacts:orders", "leads:contacts", "orders:leads"]),
+    ],
+    ids=["default", "turned", "left_out", "added"],
+)
+def test_what_a_user_changes_about_pairs(changes: list[str], pairs: list[str]) -> None:
+    """An entry adds a pair or turns it round, one with a minus leaves it out, in any direction.
+
+    Those of types that are not read do not matter.
+    """
+    chosen = [TYPES[name] for name in ("leads", "orders", "contacts")]
+    found = [f"{a.table}:{b.table}" for a, b in select_pairs(STANDARD, changes, chosen)]
+    expected = {*pairs, "contacts:contacts"} - {"orders:orders"}
+    assert sorted(found) == sorted(expected)
+
+
+def test_every_pair_is_defined_once() -> None:
+    """The table of pairs names known object types, and no pair in both directions."""
+    pairs = [frozenset((a, b)) for a, others in DEFINED.items() for b in others]
+    assert {name for pair in pairs for name in pair} <= TYPES.keys()
+    assert len(pairs) == len({*pairs})
+
+
+def test_pairs_that_hubspot_defines_are_read(portal: Portal, warehouse: Warehouse) -> None:
+    """Links of quotes, leads, orders and the like come by default; a run costs what has links.
+
+    A pair without links is read again with the next change of a record, or after an hour.
+    """
+    portal.reset(SeedSpec(contacts=60, companies=20, deals=15, tickets=0, properties=12))
+    objects = ("contacts", "deals", "line_items", "quotes", "leads", "orders", "products")
+    ids = {kind: list(portal.records(kind)) for kind in objects}
+    for source, target in (("contacts", "orders"), ("line_items", "orders"), ("deals", "orders")):
+        portal.associate(source, ids[source][0], target, ids[target][0])
+    path = "/associations/2026-03/"
+
+    def read() -> list[str]:
+        portal.journal.clear()
+        assert warehouse.sync(*objects).exit_code == 0
+        paths = [request.path for request in portal.journal.find(path_contains=path)]
+        return sorted(one.split("/", 4)[4] for one in paths if one.endswith("/batch/read"))
+
+    def ends(text: str) -> frozenset[str]:
+        return frozenset(text.removesuffix("/batch/read").replace("_to_", "/").split("/"))
+
+    known = [(a.table, b.table) for a, b in select_pairs([TYPES[name] for name in objects], None)]
+    assert ("leads", "contacts") in known
+    assert not any("products" in pair for pair in known)
+    first = read()
+    assert first == sorted(f"{a}/{b}/batch/read" for a, b in known)
+    pairs = {f"{a}_to_{b}": (a, b) for a, b in known}
     assert link_differences(portal, warehouse, pairs) == []
-    assert warehouse.rows("SELECT count(*) > 0 FROM leads_to_contacts") == [(True,)]
+    linked = {name for name in pairs if name in tables(warehouse)}
+    assert {"deals_to_quotes", "leads_to_contacts", "contacts_to_orders"} < linked
+    labels = warehouse.rows("SELECT DISTINCT pair FROM association_labels")
+    assert {name for (name,) in labels} == linked
+    main = ("contacts/contacts", "deals/deals", "contacts/deals")  # the pairs that people link most
+    portal.associate("contacts", ids["contacts"][1], "quotes", ids["quotes"][0])
+    for _ in range(2):
+        idle = read()
+        assert {ends(one) for one in idle} <= {ends(one) for one in (*linked, *main)}
+    portal.clock.advance(3_700_000)
+    read()
+    assert link_differences(portal, warehouse, pairs) == []
+
+
+def test_refused_pair_is_not_asked_for_in_every_run(portal: Portal, warehouse: Warehouse) -> None:
+    """A pair that HubSpot says is none costs a call an hour, and no run fails for it."""
+    portal.reset(SeedSpec(contacts=20, companies=5, deals=0, tickets=0, properties=12))
+    path = "/associations/2026-03/contacts/orders/batch/read"
+    portal.faults.add(path=path, status=400, body={"message": "no association of these types"})
+    asked = []
+    for advance in (0, 0, 3_700_000):
+        portal.clock.advance(advance)
+        portal.journal.clear()
+        assert warehouse.sync("contacts", "orders").exit_code == 0
+        asked.append(portal.journal.count(path_contains=path))
+    assert asked[0] == asked[2] > asked[1] == 0
+    assert asked[0] < 15  # until it is sure that no single id is the reason
+
+
+def test_few_records_are_read_for_the_links_of_many(portal: Portal, warehouse: Warehouse) -> None:
+    """Links of 10,000 contacts with a dozen leads are found from the side of the leads."""
+    portal.reset(SeedSpec(contacts=10_001, companies=0, properties=8, merges=0, archived=0))
+    people, quotes = (list(portal.records(kind)) for kind in ("contacts", "quotes"))
+    portal.associate("contacts", people[-1], "quotes", quotes[0])
+    assert warehouse.sync("contacts", "quotes").exit_code == 0
+    path = "/associations/2026-03/"
+    assert portal.journal.count(path_contains=f"{path}quotes/contacts/batch/read") == 1
+    assert portal.journal.count(path_contains=f"{path}contacts/quotes/batch/read") == 1
+    assert link_differences(portal, warehouse, {"contacts_to_quotes": ("contacts", "quotes")}) == []
+
+
+def test_chosen_pair_is_read_in_its_direction(portal: Portal, warehouse: Warehouse) -> None:
+    """A default pair that the user turns round is read as it is written, and not twice."""
+    portal.reset(SeedSpec(contacts=60))
+    config = warehouse.with_settings(pairs=["orders:contacts", "companies:products"])
+    order, person = (next(iter(portal.records(kind))) for kind in ("orders", "contacts"))
+    portal.associate("orders", order, "contacts", person)
+    config.sync("contacts", "orders")
+    pairs = {"orders_to_contacts": ("orders", "contacts")}
+    assert link_differences(portal, warehouse, pairs) == []
+    assert warehouse.rows("SELECT count(*) > 0 FROM orders_to_contacts") == [(True,)]
+    assert "contacts_to_orders" not in tables(warehouse)
 
 
 def test_links_of_a_table_that_was_archived_whole(portal: Portal, warehouse: Warehouse) -> None:

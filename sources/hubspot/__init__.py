@@ -107,6 +107,7 @@ def hubspot(
         yield _whole(run, "owners", reference.owners(run))
         asked = [kind for kind in loaded if not remembered(run, state, kind.table)]
         yield _whole(run, "pipelines", reference.pipelines(run, asked))
+        links.recall_refusals()
     wanted = [kind for kind in loaded if run.wants(kind.table)]
     run.loading = [kind.table for kind in wanted]
     for kind in wanted:

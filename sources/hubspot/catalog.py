@@ -1,4 +1,4 @@
-"""Object types as data: HubSpot's standard ones, the portal's custom ones, and the pairs to link.
+"""Object types as data: HubSpot's standard ones, and the portal's custom ones.
 
 Source: HubSpot's CRM object reference (type ids, last-modified properties, searchability).
 Deal splits and marketing events are not here: they have APIs of their own.
@@ -17,21 +17,21 @@ from .naming import did_you_mean, find
 from .tolerance import NAME, fit, tolerant
 
 STANDARD: tuple[ObjectType, ...] = (
-    ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate", links=True),
-    ObjectType("companies", "companies", "0-2", links=True),
-    ObjectType("deals", "deals", "0-3", links=True, pipelines=True),
-    ObjectType("tickets", "tickets", "0-5", links=True, pipelines=True),
-    ObjectType("line_items", "line_items", "0-8", links=True),
+    ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate"),
+    ObjectType("companies", "companies", "0-2"),
+    ObjectType("deals", "deals", "0-3", pipelines=True),
+    ObjectType("tickets", "tickets", "0-5", pipelines=True),
+    ObjectType("line_items", "line_items", "0-8"),
     ObjectType("products", "products", "0-7"),
     ObjectType("quotes", "quotes", "0-14"),
     ObjectType("leads", "leads", "0-136", pipelines=True),
-    ObjectType("calls", "calls", "0-48", links=True),
-    ObjectType("emails", "emails", "0-49", links=True),
-    ObjectType("meetings", "meetings", "0-47", links=True),
-    ObjectType("notes", "notes", "0-46", links=True),
-    ObjectType("tasks", "tasks", "0-27", links=True),
-    ObjectType("communications", "communications", "0-18", links=True),
-    ObjectType("postal_mail", "postal_mail", "0-116", links=True),
+    ObjectType("calls", "calls", "0-48"),
+    ObjectType("emails", "emails", "0-49"),
+    ObjectType("meetings", "meetings", "0-47"),
+    ObjectType("notes", "notes", "0-46"),
+    ObjectType("tasks", "tasks", "0-27"),
+    ObjectType("communications", "communications", "0-18"),
+    ObjectType("postal_mail", "postal_mail", "0-116"),
     ObjectType("feedback_submissions", "feedback_submissions", "0-19"),
     ObjectType("goal_targets", "goal_targets", "0-74"),
     ObjectType("invoices", "invoices", "0-53"),
@@ -124,32 +124,3 @@ def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> 
 def _aliases(kind: ObjectType) -> list[str]:
     bare = kind.table.removeprefix("custom_")
     return [name.casefold() for name in (bare, kind.path, kind.type_id or bare, kind.table)]
-
-
-def select_pairs(
-    catalog: Sequence[ObjectType], extra: Sequence[str] | None
-) -> list[tuple[ObjectType, ObjectType]]:
-    """Choose the pairs whose links are read, each in one direction, the catalog's order deciding.
-
-    Default: all pairs among contacts, companies, deals, tickets, line items, activities and custom
-    objects, self-associations included.
-
-    Args:
-        extra: more pairs as `from:to`, read in the direction given.
-
-    Raises:
-        ConfigError: a pair that is not `from:to`, or names an unknown type.
-    """
-    linked = [kind for kind in catalog if kind.links]
-    pairs = [(a, b) for i, a in enumerate(linked) for b in linked[i:]]
-    for text in extra or ():
-        ends = text.split(":")
-        if len(ends) != 2:  # noqa: PLR2004 - a pair has two ends
-            raise ConfigError(
-                f"Not a pair of object types: {text!r}.",
-                remedy="Write SOURCES__HUBSPOT__PAIRS as a list of from:to, such as leads:deals.",
-            )
-        source, target = (select_types(catalog, [end.strip()])[0] for end in ends)
-        if (source, target) not in pairs:
-            pairs.append((source, target))
-    return pairs

@@ -95,7 +95,7 @@ class HubSpotConfig(BaseConfiguration):
     max_export_gb: float = 20
     """Size of an export's file, packed and unpacked, beyond which its table is listed instead."""
     pairs: list[str] | None = None
-    """Pairs of object types to link beside the default ones, as `from:to`."""
+    """Changes to the pairs that are linked: `from:to` adds one or turns it, `-from:to` drops it."""
     run_log_days: int = 90
     """Days after which rows of `_hs_runs` and its like are deleted; 0 keeps them for ever."""
     sensitive: bool = False

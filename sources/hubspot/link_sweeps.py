@@ -8,21 +8,22 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from functools import partial
+from itertools import chain
 from typing import Any
 
 import dlt
 
 from . import sweeps
-from .associations import BATCH, COLUMNS, Link, Pair, read_links
+from .associations import BATCH, COLUMNS, Link, Pair
 from .clock import BEHIND
 from .errors import HubSpotError
 from .links import AT_ONCE, Links, is_one_way
 from .model import LIVE, Copy
+from .pairs import is_main
 from .reading import batches
 from .run import Items, Run
 from .state import SourceState, to_instant, to_text
-from .waiting import together, wait
+from .waiting import together
 
 TOGETHER = 8  # pairs that are swept at the same time
 FEWEST = 50  # ids whose links are read at once, however few rows a load may have
@@ -156,7 +157,7 @@ def _finish(run: Run, pair: Pair, known: dict[str, Any], *, held: int) -> None:
     work = known.pop("sweep")
     if work["side"] == "target":
         known["differing"] = work["differing"]
-        if not work["told"]:
+        if held and not work["told"]:
             known["told_by"] = "source"
     _note(run, pair, known, to_instant(work["began_at"]) or run.now(), held=held)
 
@@ -179,13 +180,17 @@ def _has_ends(source: SourceState, pair: Pair) -> bool:
 
 def is_due(run: Run, source: SourceState, pair: Pair) -> bool:
     """Tell whether the links of a pair are to be read again; see `sweeps.is_due`."""
-    known = source.links(pair.table)
-    always = 0 if known.get("empty") else 1  # pairs of which few portals have a link are many
+    known, calls = source.links(pair.table), calls_of(source, pair)
+    always = 0 if known.get("empty") else 1
+    if not always and run.config.links_hours and not is_main((pair.source, pair.target)):
+        # pairs of which few portals have a link are many
+        hours = run.config.links_hours
+        return sweeps.is_scheduled(run, source, known, calls=calls, hours=hours)
     return sweeps.is_due(
         run,
         source,
         known,
-        calls=calls_of(source, pair),
+        calls=calls,
         tables={pair.source.table, pair.target.table},
         pace=sweeps.Pace(run.config.links_hours, at_rest=1, always=always),
     )
@@ -200,6 +205,8 @@ def calls_of(source: SourceState, pair: Pair) -> int:
     ends = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
     if known.get("told_by"):
         del ends[known["told_by"] == "source"]
+    elif known.get("empty") and pair.source != pair.target:  # the other side is looked at as well
+        return -(-min(ends) // BATCH) + 1
     differing: int = known.get("differing", 0)
     return -(-min(ends) // BATCH) + differing // BATCH
 
@@ -214,28 +221,37 @@ def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) 
     with run.outcome(pair.table), _owed_until_read(known):
         outcome = links.outcome(pair)
         held = copy.counts([pair.table], "1 = 1")[pair.table]
-        work = _begin(run, known, _side_of(source, pair, held=held))
+        work = _begin(run, known, _side_of(source, pair))
         if work["side"] == "source":
             for ids in _blocks(run, pair, work, _ids(copy, pair.source.table, work)):
                 yield from links.reread(pair, ids, replace=bool(held))
             found = held or outcome.rows or pair.table in run.unfinished
-            if not found and (yield from _has_links_backwards(run, pair, copy)):
+            if not found and (yield from _tells(links, pair, copy, backwards=True)):
                 known["told_by"] = "target"
                 work.update(side="target alone", after="")
         if work["side"] == "target":
             yield from _reread_differing(run, links, pair, copy, work)
+            loaded = held or outcome.rows or pair.table in run.unfinished
+            if work["told"] and not loaded:  # the source tells nothing of them
+                known["told_by"] = "target"
+                work.update(side="target alone", after="")
+            elif not loaded and (yield from _tells(links, pair, copy)):
+                known["told_by"] = "source"
+                work.update(side="source", after="")
+                for ids in _blocks(run, pair, work, _ids(copy, pair.source.table, work)):
+                    yield from links.reread(pair, ids, replace=False)
         if work["side"] == "target alone":
             yield from _sweep_backwards(run, links, pair, copy, work)
         if outcome.status != "failed":
             _finish(run, pair, known, held=held)
 
 
-def _side_of(source: SourceState, pair: Pair, *, held: int) -> str:
+def _side_of(source: SourceState, pair: Pair) -> str:
     """Choose the side that a sweep begins to read from."""
     if is_one_way(source, pair):
         return "target alone"
     records, others = (source.table(end.table).total or 0 for end in (pair.source, pair.target))
-    smaller = others < records and held and "told_by" not in source.links(pair.table)
+    smaller = others < records and "told_by" not in source.links(pair.table)
     return "target" if smaller else "source"
 
 
@@ -248,7 +264,8 @@ def _reread_differing(
     """
     for ids in _blocks(run, pair, work, _ids(copy, pair.target.table, work)):
         for part in batches(ids, BATCH):
-            theirs = yield from _read_backwards(run, pair, part)
+            asked = yield from links.ask(pair, part, backwards=True)
+            theirs = [*chain(*asked.values())]
             work["told"] += len(theirs)
             differing = links.differing(pair, theirs, part)
             for some in batches(sorted(differing), _at_once(run)):
@@ -259,14 +276,17 @@ def _reread_differing(
             work["differing"] += len(differing)
 
 
-def _has_links_backwards(run: Run, pair: Pair, copy: Copy) -> Generator[None, None, bool]:
-    """Look from the target's side whether a pair without links is one that HubSpot tells there."""
+def _tells(
+    links: Links, pair: Pair, copy: Copy, *, backwards: bool = False
+) -> Generator[None, None, bool]:
+    """Look whether HubSpot tells links of the first records of a side, though not of the other."""
     if pair.source == pair.target:
         return False
-    with closing(copy.values(pair.target.table, ("id",), LIVE)) as rows:
+    end = pair.target if backwards else pair.source
+    with closing(copy.values(end.table, ("id",), LIVE)) as rows:
         first = next(rows, [])[:BATCH]
-    found = yield from _read_backwards(run, pair, [id_ for (id_,) in first])
-    return bool(found)
+    found = yield from links.ask(pair, [id_ for (id_,) in first], backwards=backwards)
+    return any(found.values())
 
 
 def _sweep_backwards(run: Run, links: Links, pair: Pair, copy: Copy, work: dict[str, Any]) -> Items:
@@ -279,10 +299,12 @@ def _sweep_backwards(run: Run, links: Links, pair: Pair, copy: Copy, work: dict[
         for ids in _blocks(run, pair, work, _ids(copy, pair.target.table, work)):
             told: defaultdict[str, set[Link]] = defaultdict(set)
             for part in batches(ids, BATCH):
-                for to_id, from_id, kind, category, label in (
-                    yield from _read_backwards(run, pair, part)
-                ):
+                asked = yield from links.ask(pair, part, backwards=True)
+                for to_id, from_id, kind, category, label in chain(*asked.values()):
                     told[from_id].add((from_id, to_id, kind, category, label))
+            if pair.table in run.refused_pairs:
+                work["after"] = began_after
+                return
             changed = _turned(pair, copy, ids, told, turned)
             turned |= changed
             pending += sum(map(len, changed.values()))
@@ -324,10 +346,3 @@ def _turned(
         id_: {link for link in links if link[1] not in swept} | told.get(id_, set())
         for id_, links in whole.items()
     }
-
-
-def _read_backwards(run: Run, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:
-    """Read the links of at most 1,000 targets: target, source, type, category, label."""
-    read = partial(read_links, run.client_for(pair.table), pair.reversed, ids)
-    found = yield from wait(run.submit(read, lane="links"))
-    return [link for links in found.values() for link in links]

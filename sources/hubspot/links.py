@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
+from math import ceil
 from typing import Any, TypeVar
 
 import dlt
@@ -19,6 +20,7 @@ from .decoding import Record
 from .errors import HubSpotError, NotFoundError, ScopeMissingError, is_absent
 from .model import ObjectType, TableOutcome
 from .reading import batches
+from .refusals import recall, remember
 from .run import Items, Run
 from .state import SourceState, to_instant
 from .waiting import wait
@@ -47,6 +49,14 @@ class Links:
         """By link table what `read` was told last."""
         self._began_ms = to_ms(run.now()) - 2_000  # HubSpot's clock is known to the second
 
+    def recall_refusals(self) -> None:
+        """Ask for no pair that HubSpot refused within the hour; see `refusals`."""
+        source = SourceState(dlt.current.source_state())
+        for pair in self.pairs:
+            if error := recall(self._run, source, pair.table):
+                self._run.refused_pairs.add(pair.table)
+                self._run.fail(self.outcome(pair), error, unknown=True)
+
     def read(self, object_type: ObjectType, ids: Sequence[str]) -> Items:
         """Hand on all links of the records, in place of those that the tables hold of them."""
         calls: Calls = []
@@ -59,7 +69,7 @@ class Links:
 
     def owe(self, object_type: ObjectType, ids: Sequence[str]) -> Items:
         """Leave the links of all records of a type to the end of the run; see `link_sweeps`."""
-        for pair in (yield from self._told(object_type)):
+        for pair in (yield from self._told(object_type, whole=True)):
             self._owe(pair)
             self.late[pair.table] += ids
 
@@ -73,7 +83,7 @@ class Links:
             ids: of the records.
             replace: whether older links of these records may be in the tables.
         """
-        for pair in (yield from self._told(object_type)) if ids else ():
+        for pair in (yield from self._told(object_type, whole=True)) if ids else ():
             queued = self._queued[pair.table]
             queued += ids
             while len(queued) >= BATCH:
@@ -108,15 +118,28 @@ class Links:
         if failed:
             raise failed
 
-    def _told(self, object_type: ObjectType) -> Generator[None, None, list[Pair]]:
-        """List the pairs whose links HubSpot tells from this type, and that may have some."""
+    def _told(
+        self, object_type: ObjectType, *, whole: bool = False
+    ) -> Generator[None, None, list[Pair]]:
+        """List the pairs whose links HubSpot tells from this type, and that may have some.
+
+        Of a whole table not those with far fewer records at the other end: a sweep is cheaper.
+        """
         source, told = SourceState(dlt.current.source_state()), []
+        swept = whole and self._run.copy is not None and not self._run.repairing
         for pair in self.pairs:
             if pair.source != object_type or is_one_way(source, pair):
                 continue
-            source.links(pair.table)
-            if (yield from self._is_empty(pair.target)):
+            known = source.links(pair.table)
+            others = yield from self._count(pair.target)
+            if others == 0:
                 self._owe(pair)
+            elif swept and others and "told_by" not in known:
+                records = yield from self._count(pair.source)
+                if is_lopsided(records or 0, others):
+                    self._owe(pair)
+                else:
+                    told.append(pair)
             else:
                 told.append(pair)
         return told
@@ -138,7 +161,7 @@ class Links:
         for pair in self.pairs:
             if pair.target != object_type or not ids or is_one_way(source, pair):
                 continue
-            if pair.table in self._run.refused_pairs or (yield from self._is_empty(pair.source)):
+            if pair.table in self._run.refused_pairs or (yield from self._count(pair.source)) == 0:
                 continue
             theirs = yield from self._links_to(pair, ids)
             linked = self.differing(pair, theirs, ids)
@@ -146,6 +169,15 @@ class Links:
                 self._run.late_links.setdefault(pair.table, set()).update(again)
                 self._run.unfinished.add(pair.table)
             yield from self.reread(pair, sorted(linked))
+
+    def ask(
+        self, pair: Pair, ids: Sequence[str], *, backwards: bool = False
+    ) -> Generator[None, None, dict[str, Sequence[Link]]]:
+        """Read the links of at most 1,000 records of one end; none of a pair that is refused."""
+        read = partial(read_links, self._run.client_for(pair.table))
+        call = partial(read, pair.reversed if backwards else pair, ids)
+        found = yield from self._unless_refused(pair, self._run.submit(call, lane="links"))
+        return found or {}
 
     def _links_to(self, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:
         """Read the links of targets: target, source, type, category, label."""
@@ -209,7 +241,10 @@ class Links:
         outcome = self._run.outcome_of(pair.table)
         if outcome.way_in != "backfill":  # tombstones of a backfill only take links away
             outcome.way_in = "increment" if replace else "backfill"
-        outcome.rows += sum(map(len, links.values()))
+        brought = sum(map(len, links.values()))
+        outcome.rows += brought
+        if brought:
+            SourceState(dlt.current.source_state()).links(pair.table).pop("empty", None)
         self._run.budget.take(rows.num_rows)
         if rows.num_rows:
             self._run.linked.add(pair.table)
@@ -238,20 +273,16 @@ class Links:
         return links
 
     def _differing(self, pair: Pair, links: dict[str, Sequence[Link]]) -> dict[str, Sequence[Link]]:
-        """Keep of these records those whose links the warehouse does not hold as they are.
-
-        Labels aside: they belong to the type, and are set for all links at once after a load.
-        """
+        """Keep of these records those whose links the warehouse does not hold as they are."""
         if self._run.copy is None:
             return links
         held: defaultdict[str, Counter[Any]] = defaultdict(Counter)
-        columns = COLUMNS[:-1]
-        for row in self._run.copy.rows(pair.table, columns, list(links), key="from_id"):
+        for row in self._run.copy.rows(pair.table, COLUMNS, list(links), key="from_id"):
             held[row[0]][row] += 1
         return {
             id_: found
             for id_, found in links.items()
-            if Counter({link[:-1]: 1 for link in found}) != held[id_]
+            if Counter(dict.fromkeys(found, 1)) != held[id_]
         }
 
     def _note_labels(self, pair: Pair, links: Mapping[str, Sequence[Link]]) -> None:
@@ -277,6 +308,9 @@ class Links:
             self._run.fail(outcome, error, unknown=True)
             if outcome.status == "failed":  # the next run asks again
                 self._owe(pair)
+            else:
+                source = SourceState(dlt.current.source_state())
+                remember(self._run, source, pair.table, error)
             return None
 
     def outcome(self, pair: Pair) -> TableOutcome:
@@ -300,27 +334,34 @@ class Links:
             for part in batches(fresh, BATCH)
         ]
 
-    def _is_empty(self, target: ObjectType) -> Generator[None, None, bool]:
-        """Tell whether no record of a type exists, or none that the token may read."""
-        known = self._run.totals.get(target.table)
+    def _count(self, kind: ObjectType) -> Generator[None, None, int | None]:
+        """Count the live records of a type that the token may read; None where nobody can tell."""
+        known = self._run.totals.get(kind.table)
         if known is None:
-            known = SourceState(dlt.current.source_state()).table(target.table).total
-        if known is not None:
-            return known == 0
-        if not target.searchable:
-            return False
+            known = SourceState(dlt.current.source_state()).table(kind.table).total
+        if known is not None or not kind.searchable:
+            return known
         try:
-            total, _ = yield from wait(self._run.extent(target))
+            total, _ = yield from wait(self._run.extent(kind))
         except (ScopeMissingError, NotFoundError):  # rows of an earlier run may have links
-            return not SourceState(dlt.current.source_state()).table(target.table).was_read
+            return None if SourceState(dlt.current.source_state()).table(kind.table).was_read else 0
         except HubSpotError:  # it cannot be counted, so it may have records
-            return False
-        return total == 0
+            return None
+        return total
 
 
 AT_ONCE = 8 * BATCH  # ids whose links are asked for at the same time
+LOPSIDED = 10  # calls for one end for each of the other end
 
 
 def is_one_way(source: SourceState, pair: Pair) -> bool:
     """Whether HubSpot tells the links of a pair from its target only."""
     return source.knows_links(pair.table) and source.links(pair.table).get("told_by") == "target"
+
+
+def is_lopsided(records: int, others: int) -> bool:
+    """Whether links of a whole table are read from the other end, and then of those linked alone.
+
+    That never takes more than a tenth more calls, and mostly saves nearly all.
+    """
+    return ceil(records / BATCH) >= LOPSIDED * ceil(others / BATCH)

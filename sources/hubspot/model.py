@@ -33,10 +33,13 @@ class ObjectType:
     """The property that change search filters on."""
     searchable: bool = True
     """Whether HubSpot offers search for it; listing is the only way in otherwise."""
-    links: bool = False
-    """Whether its associations are read by default."""
     pipelines: bool = False
     """Whether its records move through pipelines."""
+
+    @property
+    def custom(self) -> bool:
+        """Whether it is one of the portal's own objects."""
+        return (self.type_id or "").startswith("2-")
 
 
 @dataclass(frozen=True, slots=True)

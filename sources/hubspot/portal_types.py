@@ -9,10 +9,11 @@ under the same name.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from .catalog import STANDARD, CustomSchema, read_custom_schemas, select_pairs, select_types
+from .catalog import STANDARD, CustomSchema, read_custom_schemas, select_types
 from .client import Client
 from .errors import ContractError, HubSpotError, NotFoundError, ends_run, is_absent
 from .model import Copy, ObjectType
+from .pairs import select_pairs
 from .state import SourceState
 
 CUSTOM = "custom_"
@@ -78,12 +79,13 @@ class PortalTypes:
         return select_types(self.types, left) if left or not names else []
 
     def pairs(
-        self, chosen: Sequence[ObjectType], extra: Sequence[str] | None
+        self, chosen: Sequence[ObjectType], changes: Sequence[str] | None
     ) -> list[tuple[ObjectType, ObjectType]]:
         """Choose the pairs to link, as `select_pairs` does, without those that lost an end."""
-        return select_pairs(
-            chosen, [one for one in extra or () if not self.gone_of(one.split(":"))]
-        )
+        left = [
+            one for one in changes or () if not self.gone_of(one.strip().lstrip("-").split(":"))
+        ]
+        return select_pairs(self.types, left, chosen)
 
 
 def read_portal_types(
@@ -166,7 +168,7 @@ def link_tables(table: str, others: Iterable[str]) -> set[str]:
 
 def _types(tables: Mapping[str, str]) -> list[ObjectType]:
     return [
-        ObjectType(table, type_id, type_id, links=True, pipelines=True)
+        ObjectType(table, type_id, type_id, pipelines=True)
         for type_id, table in sorted(tables.items(), key=lambda one: (len(one[0]), one[0]))
     ]
 

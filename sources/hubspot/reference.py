@@ -213,7 +213,7 @@ def properties(run: Run, schemas: Schemas) -> Items:
 
 
 def association_labels(run: Run, links: Links) -> Items:
-    """Association types and labels of the pairs that can hold links.
+    """Association types and labels of the pairs that have links.
 
     They are read every 12 hours, and where a link that was read bears another label.
     """
@@ -229,7 +229,8 @@ def association_labels(run: Run, links: Links) -> Items:
         stale = run.refresh_schema or pair.table in run.stale_labels
         if (fresh and not stale) or any(end.watermark is None for end in ends):
             continue
-        if all(end.total != 0 for end in ends):
+        empty = state.knows_links(pair.table) and state.links(pair.table).get("empty")
+        if not empty and all(end.total != 0 for end in ends):
             path = client.path("labels", pair.source.path, pair.target.path)
             calls[pair] = run.submit(partial(client.get, path, decode=_decode_page), lane="links")
     with run.outcome("association_labels") as outcome:

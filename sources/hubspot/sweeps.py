@@ -60,8 +60,15 @@ def is_due(
             return True
         if calls <= pace.at_rest:
             return not is_settled
+    return is_scheduled(run, source, known, calls=calls, hours=pace.hours)
+
+
+def is_scheduled(
+    run: Run, source: SourceState, known: dict[str, Any], *, calls: int, hours: float
+) -> bool:
+    """Tell whether the hours since the last sweep are over, and pay for one if so."""
     last = to_instant(known.get("swept_at"))
-    if last is not None and run.now() - last < timedelta(hours=pace.hours):
+    if last is not None and run.now() - last < timedelta(hours=hours):
         return False
     return _spend(run, source, calls)
 
