@@ -24,7 +24,7 @@ from destinations.tables import (
     was_loaded,
 )
 from pipelines.copy import WarehouseCopy
-from pipelines.stored import commit
+from pipelines.stored import commit, mended_state
 from sources.hubspot import Run
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.changes import GROUPS
@@ -67,7 +67,9 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
         if not clear_system_tables(pipeline):
             raise
         pipeline.sync_destination()
-    known = _known(pipeline)
+    known, damages = mended_state(pipeline)
+    if damages and not known:
+        return {}  # it is refused: it cannot be told what it knew
     if not known:  # dlt does without a state that it cannot read
         clear_system_tables(pipeline)
     gone = {_STATE: STATE_GONE} if is_state_lost(pipeline) else {}
@@ -144,8 +146,7 @@ def _apply(edits: Sequence[Edit], source: SourceState) -> None:
 
 
 def _known(pipeline: Pipeline) -> Mapping[str, Any]:
-    known: Mapping[str, Any] = pipeline.state.get("sources", {}).get(SCHEMA, {})
-    return known
+    return mended_state(pipeline)[0]
 
 
 def _names(pipeline: Pipeline) -> list[str]:

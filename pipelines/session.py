@@ -1,6 +1,5 @@
 """Warehouse and portal, opened together for one run, which is the only one that writes."""
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,14 +15,12 @@ from destinations.warehouse import (
 from pipelines.progress import RunCollector
 from pipelines.quicker_dlt import keep_schemas
 from pipelines.repair import recover, refuse_gaps, repair
-from pipelines.report import chain
 from pipelines.runlog import RunLog
 from pipelines.signals import hurrying
-from pipelines.stored import check_naming, hubspot_pipeline
+from pipelines.stored import check_naming, hubspot_pipeline, intact, mend_stored
 from pipelines.workdir import working_folder
 from sources.hubspot import Run, open_run
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.errors import ConfigError, HubSpotError
 
 
 @contextmanager
@@ -64,7 +61,8 @@ def opened(
             try:
                 with hurrying(run.client.abort):
                     log.attach(run)
-                    lost = _restore(pipeline, log.destination, log.dataset)
+                    lost = _restore(pipeline, log.destination)
+                    run.damages = mend_stored(pipeline)
                     check_naming(pipeline)
                     with explained(log.destination):
                         if not mends:
@@ -76,18 +74,9 @@ def opened(
                 run.close()
 
 
-def _restore(pipeline: Pipeline, destination: str, dataset: str) -> dict[str, str]:
+def _restore(pipeline: Pipeline, destination: str) -> dict[str, str]:
     """Take over schema and state from the destination; tell what a dataset has lost of them."""
-    try:
-        with explained(destination):
-            lost = recover(pipeline)
-        pipeline._state_restored = True  # noqa: SLF001 - else dlt's first run reads all of it again
-    except HubSpotError as error:
-        if any(isinstance(cause, ValueError | zlib.error) for cause in chain(error)):
-            raise ConfigError(
-                f"The state in {dataset}._dlt_pipeline_state is damaged.",
-                remedy="Delete the newest row of that table to go on from the load before it, or "
-                "load into another --dataset.",
-            ) from error
-        raise
+    with intact(pipeline), explained(destination):
+        lost = recover(pipeline)
+    pipeline._state_restored = True  # noqa: SLF001 - else dlt's first run reads all of it again
     return lost

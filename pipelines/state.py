@@ -4,7 +4,7 @@ Everything comes from the destination and goes back to it, in a load of its own 
 rows, so the next sync begins there on any machine.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -19,8 +19,8 @@ from pipelines.stored import (
     commit,
     dataset_of,
     hubspot_pipeline,
+    mended_state,
     restore,
-    source_state,
     stored_pipeline,
 )
 from pipelines.workdir import working_folder
@@ -59,10 +59,11 @@ def show(
     """
     report = RunReport("state show", destination=destination, dataset=dataset)
     with stored_pipeline(destination, dataset) as pipeline:
-        known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
-        report.portal_id = source_state(pipeline).portal_id
+        known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
+        report.portal_id = known.get("portal_id")
+        damaged = {one.table for one in mended_state(pipeline)[1]}
     spent = known.get("sweeps", {})
-    tables = _table_rows(known, report)
+    tables = _table_rows(known, damaged)
     links = [
         (pair, at(pair_state.get("swept_at")), pair_state.get("owed"))
         for pair, pair_state in sorted(known.get("links", {}).items())
@@ -126,7 +127,7 @@ def rewind(
     report = RunReport("state rewind", destination=destination, dataset=dataset)
     instant = to_instant(to)
     with changing_pipeline(destination, dataset, patience) as pipeline:
-        known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
+        known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
         names = choose(tables, _tables(known), what="--table", also=known.get("links", {}))
         before = {name: _watermark(known, name, instant) for name in names}
 
@@ -162,7 +163,7 @@ def reset(
     """
     report = RunReport("state reset", destination=destination, dataset=dataset)
     with changing_pipeline(destination, dataset, patience) as pipeline:
-        known, report.dataset = _known(pipeline, dataset), dataset_of(pipeline)
+        known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
         links = known.get("links", {})
         names = choose(tables, [*_tables(known), *links], what="--table")
 
@@ -266,14 +267,15 @@ def at(text: object) -> datetime | None:
         return None
 
 
-def _known(pipeline: Pipeline, dataset: str) -> dict[str, Any]:
-    """Return what the state holds.
+def _known(pipeline: Pipeline, dataset: str, report: RunReport) -> dict[str, Any]:
+    """Return what the state holds, without what is damaged; the report warns of that.
 
     Raises:
         ConfigError: no sync has been in the dataset.
     """
-    known: dict[str, Any] = pipeline.state.get("sources", {}).get("hubspot", {})
-    if not known:
+    known, damages = mended_state(pipeline)
+    report.warnings += map(str, damages)
+    if not known and not damages:
         raise ConfigError(
             f"No sync has been in dataset {dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
@@ -308,16 +310,10 @@ def _watermark(known: Mapping[str, Any], table: str, to: datetime) -> datetime:
     return watermark
 
 
-def _table_rows(known: Mapping[str, Any], report: RunReport) -> list[Sequence[Any]]:
+def _table_rows(known: Mapping[str, Any], damaged: Collection[str]) -> list[Sequence[Any]]:
     rows: list[Sequence[Any]] = []
-    for table in sorted(_tables(known)):
-        try:
-            state = msgspec.convert(known["resources"][table], TableShape)
-        except msgspec.ValidationError as error:
-            report.warnings.append(
-                f"The state of {table} is damaged: {error}. hubspot-elt state reset forgets it."
-            )
-            continue
+    for table in sorted({*_tables(known)}.difference(damaged)):
+        state = msgspec.convert(known["resources"][table], TableShape)
         sweeps = [sweep and sweep.swept_at for sweep in (state.archive, state.calculated)]
         counts = (", ".join(_open_work(state)) or None, len(state.recent), len(state.refused))
         rows.append((table, state.watermark, state.total, *sweeps, *counts))

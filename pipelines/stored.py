@@ -1,9 +1,10 @@
 """What the destination keeps of earlier runs, looked at without leaving anything behind."""
 
-import copy
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dlt
 from dlt.common.configuration.container import Container
@@ -12,10 +13,11 @@ from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.runtime.collector_base import Collector
 from dlt.common.schema.normalizers import configured_normalizers, import_normalizers
+from dlt.pipeline.exceptions import PipelineStateEngineNoUpgradePathException
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.dlt_settings import PIPELINE, own_settings
-from destinations.failures import another_naming
+from destinations.failures import another_naming, first_line
 from destinations.warehouse import (
     duckdb_path,
     explained,
@@ -25,10 +27,13 @@ from destinations.warehouse import (
 )
 from pipelines.copy import WarehouseCopy
 from pipelines.quicker_dlt import quickened
+from pipelines.report import chain
 from pipelines.workdir import working_folder
 from sources.hubspot.client import Client
+from sources.hubspot.errors import ConfigError
 from sources.hubspot.portal_types import PortalTypes, read_portal_types
 from sources.hubspot.state import SourceState
+from sources.hubspot.state_shape import AS_BEFORE, SOURCE, Damage, mend, refuse
 
 
 @contextmanager
@@ -91,10 +96,42 @@ def restore(pipeline: Pipeline, destination: str) -> None:
         ConfigError: the settings name another naming convention than the dataset was made with.
         WarehouseError: the destination does not answer.
     """
-    with explained(destination):
+    with intact(pipeline), explained(destination):
         if exists(pipeline):
             pipeline.sync_destination()
         check_naming(pipeline)
+
+
+@contextmanager
+def intact(pipeline: Pipeline) -> Iterator[None]:
+    """Restore a state, and refuse one that is no state of dlt's, or holds none of this source.
+
+    Raises:
+        ConfigError: it is damaged; with the remedy.
+    """
+    try:
+        yield
+        refuse([one for one in mended_state(pipeline)[1] if one.part == SOURCE])
+    except Exception as error:
+        causes = [one for one in chain(error) if isinstance(one, _UNREADABLE)]
+        if isinstance(error, ConfigError) or not causes:
+            raise
+        raise ConfigError(
+            f"The state in {pipeline.dataset_name}._dlt_pipeline_state is damaged:"
+            f" {first_line(causes[-1])}.",
+            remedy=AS_BEFORE,
+        ) from error
+
+
+_UNREADABLE = (
+    PipelineStateEngineNoUpgradePathException,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    zlib.error,
+)
+"""What dlt raises where a stored state is none of its own."""
 
 
 def check_naming(pipeline: Pipeline) -> None:
@@ -124,14 +161,42 @@ def dataset_of(pipeline: Pipeline) -> str:
 
 
 def source_state(pipeline: Pipeline) -> SourceState:
-    """Return a copy of the source's state, empty where no sync has been."""
-    return SourceState(copy.deepcopy(pipeline.state.get("sources", {}).get("hubspot", {})))
+    """Return a copy of the source's state, empty where no sync has been.
+
+    Raises:
+        ConfigError: it is damaged, beyond what the next sync reads again.
+    """
+    known, damages = mended_state(pipeline)
+    refuse(damages)
+    return SourceState(known)
+
+
+def mended_state(pipeline: Pipeline) -> tuple[dict[str, Any], list[Damage]]:
+    """Return a copy of the source's state without its damaged parts, and what they were."""
+    sources = pipeline.state.get("sources", {})
+    return mend(sources.get(PIPELINE, {}) if isinstance(sources, dict) else sources)
+
+
+def mend_stored(pipeline: Pipeline) -> list[Damage]:
+    """Take the damaged parts out of the state that was restored; return what they were."""
+    known, damages = mended_state(pipeline)
+    if damages:
+        with pipeline.managed_state() as state:
+            state.setdefault("sources", {})[PIPELINE] = known
+    return damages
 
 
 def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:
-    """Change the state and store it in the destination, in a load that brings nothing else."""
+    """Change the state and store it in the destination, in a load that brings nothing else.
+
+    Raises:
+        ConfigError: it is damaged, beyond the state of single tables.
+    """
+    known, damages = mended_state(pipeline)
+    refuse([one for one in damages if not one.table])
+    edit(SourceState(known))
     with pipeline.managed_state(extract_state=True) as state:
-        edit(SourceState(state.setdefault("sources", {}).setdefault("hubspot", {})))
+        state.setdefault("sources", {})[PIPELINE] = known
     pipeline.normalize()
     pipeline.load()
 

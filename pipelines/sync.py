@@ -202,7 +202,7 @@ def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None
         for message in outcome.messages
         if outcome.status != "skipped"
     ]
-    report.warnings += summary(refusals_of(outcomes))
+    report.warnings += [*run.mended, *summary(refusals_of(outcomes))]
 
 
 def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | None) -> None:

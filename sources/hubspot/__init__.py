@@ -29,6 +29,7 @@ from .resources import make_resource
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
+from .state_shape import SOURCE, mend, refuse
 from .table import REJECTS
 
 __all__ = ["HubSpotConfig", "Run", "hubspot", "open_run"]
@@ -83,7 +84,11 @@ def hubspot(
     if run is None:
         run = open_run()
         run.own = True
-    state = SourceState(dlt.current.source_state())
+    kept = dlt.current.source_state()
+    if not run.loads:
+        run.damages = run.damages or mend(kept)[1]
+        refuse([one for one in run.damages if one.part == SOURCE])
+    state = SourceState(mend(kept)[0] if run.damages else kept)
     run.guard_portal(state.portal_id)
     normalize = dlt.current.source_schema().naming.normalize_identifier
     if not run.loads:
@@ -92,6 +97,7 @@ def hubspot(
     chosen = known.select(objects)
     loaded = [kind for kind in known.select(only) if kind in chosen]
     pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
+    _check_state(run, [kind.table for kind in loaded], whole=not objects)
     run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in pairs}
     links = Links(run, [pair for pair in pairs if pair.source in loaded or pair.target in loaded])
     schemas = Schemas(run, loaded)
@@ -133,6 +139,22 @@ def _refuse_gone(run: Run, objects: Sequence[str] | None, only: Sequence[str] | 
             run.fail(outcome, error)
             if not run.report_errors:
                 raise error
+
+
+def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
+    """Refuse a damaged state, but for what is read again, or begins anew in a full refresh.
+
+    Raises:
+        ConfigError: with the remedy.
+    """
+    begun = {*tables, "resources"} if whole else {*tables}
+    mended = [
+        one
+        for one in run.damages
+        if not one.remedy or (run.full_refresh and (one.table or one.part) in begun)
+    ]
+    refuse([one for one in run.damages if one not in mended])
+    run.mended = [str(one._replace(remedy="")) for one in mended]
 
 
 def _records(

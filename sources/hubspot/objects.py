@@ -46,7 +46,6 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
         _note_known(run, state, outcome)
         if run.restart(object_type.table):
             state.begin_anew()
-        state.check(object_type.table)
         try:
             opening = Opening(run, object_type, schemas, links, source, outcome)
             yield from _read(opening)

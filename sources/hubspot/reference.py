@@ -36,6 +36,7 @@ from .reference_tables import (
 from .run import Items, Run
 from .schemas import Schemas
 from .state import SourceState
+from .state_shape import mend_in_place
 from .table import REJECTS
 from .tolerance import tolerant
 from .waiting import wait, wait_until
@@ -106,6 +107,8 @@ def account(run: Run, details: Account) -> Items:
     """The portal itself: one row."""
     with run.outcome("account") as outcome:
         outcome.way_in = "whole"
+        if run.damages:  # this resource is the first of a run
+            mend_in_place(dlt.current.source_state())
         if details.portal_id is not None:
             SourceState(dlt.current.source_state()).portal_id = details.portal_id
         yield from _hand_on(run, "account", [{**details.given, PATH: "$"}])

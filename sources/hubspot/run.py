@@ -25,6 +25,7 @@ from .errors import (
 from .loads import LoadBudget
 from .model import LIVE, Account, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
 from .portal_types import PortalTypes
+from .state_shape import Damage
 from .waiting import wait_until
 
 T = TypeVar("T")
@@ -96,6 +97,10 @@ class Run:
     """Ids that the sweep at the beginning of a table's first backfill has seen."""
     resumed: set[str] = field(default_factory=set)
     """Tables whose listing an earlier run began."""
+    damages: Sequence[Damage] = ()
+    """What of the state was damaged as this run found it."""
+    mended: list[str] = field(default_factory=list)
+    """What of the state was damaged and is read again."""
     replaced: dict[tuple[str, str], datetime] = field(default_factory=dict)
     """When reference tables, or the rows of which keys begin with a text, were read anew."""
     late_links: dict[str, set[str]] = field(default_factory=dict)

@@ -83,7 +83,7 @@ class Schemas:
             self._owe(object_type, source.table(table), before, facts, known)
         self.read[table], self.columns[table] = definitions, _current([*known, *new], facts)
         self._run.refreshed.add(table)
-        self.since[table] = source.note_columns(table, new, at=self._run.now())
+        self.since[table] = source.note_columns(table, [*known, *new], at=self._run.now())
         return _schema(table, [*known, *new], facts)
 
     def renew(self, object_type: ObjectType, source: SourceState) -> Generator[None, None, None]:

@@ -13,7 +13,6 @@ import msgspec
 import pendulum
 
 from .model import Column
-from .state_shape import Columns, TableShape, check_shape
 
 RECENT_LIMIT = 20_000  # entries; of older ones the warehouse tells whether they are loaded as is
 KEPT_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
@@ -42,14 +41,6 @@ class TableState:
     def __init__(self, state: MutableMapping[str, Any]) -> None:
         """Wrap the dictionary that dlt stores."""
         self._state = state
-
-    def check(self, table: str) -> None:
-        """Refuse a state that this code did not write.
-
-        Raises:
-            ConfigError: it is damaged; nothing is read on the word of it.
-        """
-        check_shape(self._state, TableShape, f"of {table}", f"--objects {table} --full-refresh")
 
     @property
     def watermark(self) -> datetime | None:
@@ -358,7 +349,6 @@ class SourceState:
     def columns(self) -> dict[str, list[Any]]:
         """Every column mapping ever given, packed, by table."""
         columns: dict[str, list[Any]] = self._state.setdefault("columns", {})
-        check_shape(columns, Columns, "of the columns", "--full-refresh, into another --dataset")
         return columns
 
     def note_columns(
