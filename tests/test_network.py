@@ -127,6 +127,7 @@ def test_proxy_that_is_not_there(monkeypatch):
         client, error = ask("https://api.hubapi.com")
     assert isinstance(error, UnavailableError)
     assert "HTTPS_PROXY" in error.remedy
+    assert "HTTPSConnection(host=" in error.message  # as everybody knows it from elsewhere
     assert SECRET not in repr(error)
     assert client.meter.calls == 6
 

@@ -165,4 +165,5 @@ def _remembered(kind: Any, opened: "WeakSet[Any]") -> Any:  # noqa: ANN401 - url
             super().__init__(*args, **kwargs)
             opened.add(self)
 
+    Remembered.__name__ = kind.__name__  # errors name the class
     return Remembered
