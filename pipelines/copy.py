@@ -8,6 +8,8 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
+from destinations.tables import Damage
+
 FETCHED = 8_000  # values that are held at a time
 LIMITING = {"duckdb", "postgres"}  # dialects that know LIMIT, of those that are tested
 ASKED = 500  # keys that one statement names
@@ -19,8 +21,13 @@ class WarehouseCopy:
     One connection serves all short questions: to open one takes longer than most answers.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        """Remember which tables and columns there are: no load may come in between."""
+    def __init__(self, pipeline: Pipeline, damage: Damage | None = None) -> None:
+        """Remember which tables and columns there are: no load may come in between.
+
+        Args:
+            pipeline: with the schema of its dataset.
+            damage: tables and columns that the dataset lacks of it, where it was not repaired.
+        """
         self._pipeline = pipeline
         self._held = ExitStack()
         self._client: SqlClientBase[Any] | None = None
@@ -28,6 +35,10 @@ class WarehouseCopy:
         if pipeline.default_schema_name:
             for name, table in pipeline.default_schema.tables.items():
                 self._columns[name] = {*table.get("columns", {})}
+        for name in damage.gone if damage else ():
+            self._columns.pop(name, None)
+        for name, columns in damage.columns.items() if damage else ():
+            self._columns[name] -= {*columns}
 
     def __enter__(self) -> Self:
         return self

@@ -5,10 +5,12 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
+from destinations.warehouse import explained
 from pipelines.copy import WarehouseCopy
 from pipelines.estimate import BUDGETS, Range, Step, exactly, up_to
 from pipelines.estimate_links import link_steps
 from pipelines.estimate_tables import is_chosen, table_steps
+from pipelines.repair import foresee
 from pipelines.report import RunReport, Section
 from pipelines.stored import dataset_of, portal_types, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
@@ -48,8 +50,10 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
         run = open_run(config)
         try:
             run.guard_portal(state.portal_id)
+            with explained(options.destination):
+                damage, report.warnings = foresee(pipeline, state, run.now())
             _configure(run, options, state)
-            with WarehouseCopy(pipeline) as run.copy:
+            with WarehouseCopy(pipeline, damage) as run.copy:
                 run.portal_types = portal_types(run.client, state, run.copy)
                 read, gone = {*state.read_tables}, {*state.gone}
                 steps = _steps(run, options.objects, state)

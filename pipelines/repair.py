@@ -24,7 +24,7 @@ from destinations.tables import (
     was_loaded,
 )
 from pipelines.copy import WarehouseCopy
-from pipelines.stored import commit, mended_state
+from pipelines.stored import commit, exists, mended_state
 from sources.hubspot import Run
 from sources.hubspot.catalog import STANDARD
 from sources.hubspot.changes import GROUPS
@@ -82,7 +82,8 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
 
 def is_state_lost(pipeline: Pipeline) -> bool:
     """Whether loads have ended in a dataset that has no state."""
-    return not _known(pipeline) and was_loaded(pipeline, [kind.table for kind in STANDARD])
+    brought = [*(kind.table for kind in STANDARD), *REFERENCE]
+    return not _known(pipeline) and was_loaded(pipeline, brought)
 
 
 def repair(pipeline: Pipeline, run: Run, lost: Mapping[str, str]) -> None:
@@ -112,6 +113,27 @@ def repair(pipeline: Pipeline, run: Run, lost: Mapping[str, str]) -> None:
     recreate(pipeline, damage.part(lambda table: table not in system))
     for table, text in notes.items():
         run.outcome_of(table).note(text)
+
+
+def foresee(pipeline: Pipeline, state: SourceState, at: datetime) -> tuple[Damage, list[str]]:
+    """Change a copy of the state as `repair` would; nothing is written.
+
+    Returns:
+        What is gone, and what a sync does about it, for people.
+
+    Raises:
+        ConfigError: a column has another type than a sync writes.
+    """
+    if not exists(pipeline):  # asking would make the file
+        return Damage(), []
+    damage = find_damage(pipeline)
+    if damage.types:
+        raise refusal(damage)
+    edits = _plan(pipeline, damage, at)[0] if damage else []
+    _apply(edits, state)
+    lost = [STATE_GONE] if is_state_lost(pipeline) else []
+    gone = names_of(damage)
+    return damage, lost + ([f"The warehouse lacks {', '.join(gone)}. {REMEDY}"] if gone else [])
 
 
 def refuse_gaps(pipeline: Pipeline, lost: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from test_postgres import Postgres
 from truth import differences, link_differences
 
 from pipelines.doctor import doctor
+from pipelines.plan import plan
 from pipelines.run_rows import COLUMNS
 from pipelines.runlog import RunLog
 from pipelines.session import opened
@@ -223,7 +224,7 @@ def test_kill_after_the_repair(portal: Portal, warehouse: Warehouse) -> None:
 
 
 def test_other_commands_name_what_is_gone(portal: Portal, warehouse: Warehouse) -> None:
-    """`doctor` and `verify` name what is gone, and leave it to a sync to make it again."""
+    """`doctor`, `plan` and `verify` name what is gone, and leave it to a sync to make it again."""
     portal.create("contacts", {"email": "ada@example.com"})
     warehouse.sync("contacts")
     touch(warehouse, "DROP TABLE owners", "ALTER TABLE contacts DROP COLUMN email")
@@ -233,6 +234,11 @@ def test_other_commands_name_what_is_gone(portal: Portal, warehouse: Warehouse) 
     assert "owners, contacts.email" in found[2]
     with pytest.raises(VerificationError, match=r"owners, contacts\.email"):
         verify(VerifyOptions(), collector=NULL_COLLECTOR, config=warehouse.config)
+    touch(warehouse, "DROP TABLE contacts")
+    report = plan(SyncOptions(("contacts",)), config=warehouse.config)
+    assert "lacks owners, contacts" in report.warnings[0]
+    steps = {row[0]: row[1] for row in report.sections[0].rows}
+    assert steps["contacts"] == "backfill"
     touch(warehouse, "DROP TABLE _dlt_loads")
     report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
     assert any("state" in row[2] and row[1] == "warning" for row in report.sections[0].rows)
