@@ -16,7 +16,8 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from pyarrow.parquet import ParquetFile
 
-from .duckdb_file import LITTLE_MEMORY, OPEN
+from .connections import OPEN
+from .duckdb_file import LITTLE_MEMORY
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -3,10 +3,8 @@
 Rows are added in little memory, whatever the table's size; a merge into a wide table takes more.
 """
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from dlt.destinations import duckdb as _duckdb
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
@@ -17,20 +15,9 @@ from .dlt_settings import PIPELINE
 from .failures import credentials_setting
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from .duckdb_client import QualifyingClient
 
 LITTLE_MEMORY = "200MiB"
-OPEN: "WeakSet[DuckDBPyConnection]" = WeakSet()
-"""Connections of this process that write."""
-
-
-def interrupt() -> None:
-    """End what connections that write are at, with an error where they are used."""
-    for connection in OPEN.copy():
-        with suppress(Exception):  # it is closed by now
-            connection.interrupt()
 
 
 class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import HasFollowupJobs, LoadJob, RunnableLoadJob
 from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnType
 from dlt.common.storages.file_storage import FileStorage
 from dlt.common.storages.load_package import ParsedLoadJobFileName
 from dlt.destinations import postgres as _postgres
 
+from .connections import OPEN
+
 if TYPE_CHECKING:
+    from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration
     from dlt.destinations.impl.postgres.postgres import PostgresClient
 
 
@@ -36,9 +40,29 @@ _TYPES: dict[tuple[Any, ...], TColumnType] = {}
 
 def _client_class() -> type["PostgresClient"]:
     from dlt.destinations.impl.postgres.postgres import PostgresClient  # noqa: PLC0415
+    from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient  # noqa: PLC0415
+
+    class KnownSqlClient(Psycopg2SqlClient):
+        """Its connections are found by a signal."""
+
+        def open_connection(self) -> Any:  # noqa: ANN401 - psycopg2 has no types
+            OPEN.add(connection := super().open_connection())
+            return connection
 
     class CopyingClient(PostgresClient):
         """Copies CSV files itself and leaves all other work to dlt."""
+
+        def __init__(
+            self,
+            schema: Schema,
+            config: "PostgresClientConfiguration",
+            capabilities: DestinationCapabilitiesContext,
+        ) -> None:
+            super().__init__(schema, config, capabilities)
+            made = self.sql_client
+            self.sql_client = KnownSqlClient(
+                made.dataset_name, made.staging_dataset_name, config.credentials, capabilities
+            )
 
         def _from_db_type(self, *of_catalog: Any) -> TColumnType:  # noqa: ANN401 - dlt's signature
             if of_catalog not in _TYPES:

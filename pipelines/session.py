@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.duckdb_file import interrupt
+from destinations.connections import interrupt
 from destinations.lock import Patience, claimed
 from destinations.warehouse import (
     explained,

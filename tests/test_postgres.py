@@ -1,6 +1,8 @@
 """The same syncs into a real PostgreSQL: nothing is lost, nothing doubled, faults are explained."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from psycopg2.extensions import connection
 from truth import differences, link_differences
 
+from destinations.connections import interrupt
 from pipelines.report import RunReport
+from pipelines.stored import hubspot_pipeline
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot import hubspot
 from sources.hubspot.config import HubSpotConfig
@@ -290,3 +294,16 @@ def test_server_that_does_not_answer(
     assert refused.value.retryable
     assert PASSWORD not in str(refused.value)
     assert {call.kind for call in portal.journal} <= {"account.details"}
+
+
+def test_a_statement_ends_with_the_signal(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server is at for a load, in whatever thread, is cancelled when a run is stopped."""
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", server_uri)
+    with hubspot_pipeline(Path("state"), "postgres", "hubspot") as pipeline:
+        client = pipeline.sql_client()
+        with client, ThreadPoolExecutor(1) as pool:
+            asleep = pool.submit(client.execute_sql, "SELECT pg_sleep(600)")
+            while not asleep.done():
+                interrupt()
+                time.sleep(0.1)
+    assert "cancel" in str(asleep.exception())
