@@ -252,6 +252,7 @@ def _repair(pipeline: Pipeline, run: Run, scope: Scope, results: Mapping[str, Re
     for name, result in results.items():
         if result.left and name in scope.pairs:
             run.late_links[name] = set(result.left)
+            run.relabelled.add(name)  # labels are set for all links of a pair at once
         elif result.left:
             run.repairs[name] = list(result.left)
     run.unfinished = {*run.repairs}
