@@ -228,7 +228,8 @@ def _run_row(run: Row, now: datetime) -> Sequence[Any]:
 
 def _table_row(row: Row, count: Count | None, now: datetime) -> Sequence[Any]:
     fresh_at = row["fresh_at"]
-    age = to_age(now - fresh_at.astimezone(UTC)) if fresh_at else None
+    loaded_at = fresh_at or (row["started_at"] if row["status"] == "ok" else None)
+    age = to_age(now - loaded_at.astimezone(UTC)) if loaded_at else None
     return (
         row["table_name"],
         *(count or (None, None)),

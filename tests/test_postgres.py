@@ -17,6 +17,7 @@ from truth import differences, link_differences
 
 from destinations.connections import interrupt
 from pipelines.report import RunReport
+from pipelines.status import status
 from pipelines.stored import hubspot_pipeline
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot import hubspot
@@ -102,6 +103,12 @@ def test_syncs_are_complete(portal: Portal, postgres: Postgres) -> None:
     change(portal)
     assert postgres.sync(*OBJECTS).status == "ok"
     assert wrong(portal, postgres) == []
+
+    told = status(destination="postgres").sections[1]
+    counts = {row[0]: row[1:3] for row in told.rows}
+    dead = [row for row in postgres.table("contacts").values() if row["_hs_deleted_at"]]
+    assert counts["contacts"] == (len(portal.records("contacts")), len(dead))
+    assert counts["contacts_to_companies"][1] == 0
 
     end_a_type(portal, postgres)
 
