@@ -108,6 +108,13 @@ class RunCollector(Collector):
     def draw(self) -> None:
         """Begin to display; the first step does, too."""
 
+    def watch(self, stage: str, source: Source) -> None:
+        """Display a stage that dlt knows nothing of."""
+        with self._lock:
+            self.counters.clear()
+            self.stage, self.source, self.load = stage, source, 0
+        self.draw()
+
     def show_stage(self) -> None:
         """Display that the next step began."""
 

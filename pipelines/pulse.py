@@ -8,6 +8,10 @@ from sources.hubspot.limits import Use
 
 JOBS = "Jobs"
 """dlt's name for what a load does, one job a file."""
+COMPARING = "comparing"
+"""The stage of a verification, which dlt knows nothing of."""
+_ASKING = {"reading": "asking", COMPARING: "left are"}
+"""What is said of tables in the stages that call HubSpot."""
 NAMED = 3  # tables that one line names
 _CALLS = {"interval": "calls", "search": "searches", "associations": "link calls"}
 _HALF_SECONDS = 10.0  # in which a table's rows count half as much for who is busiest
@@ -99,7 +103,7 @@ def take_pulse(
         jobs,
         sorted(tables or source.others()),
         max(uses, key=_share, default=None),
-        stage == "reading" and any(use.waiting for use in uses),
+        stage in _ASKING and any(use.waiting for use in uses),
         seconds,
     )
 
@@ -116,11 +120,11 @@ def total_parts(pulse: Pulse) -> list[str]:
     parts = [f"load {pulse.load}, {pulse.stage}" if pulse.load else pulse.stage]
     if pulse.rows or pulse.expected:
         parts.append(f"{count_text(pulse.rows, pulse.expected)} rows")
-    elif pulse.asked and pulse.stage == "reading":
-        parts.append(f"asking {names_text(pulse.asked)}")
+    elif pulse.asked and pulse.stage in _ASKING:
+        parts.append(f"{_ASKING[pulse.stage]} {names_text(pulse.asked)}")
     if pulse.jobs:
         parts.append(f"{count_text(pulse.jobs.count, pulse.jobs.total)} jobs")
-    if pulse.use and pulse.use.sent and pulse.stage == "reading":
+    if pulse.use and pulse.use.sent and pulse.stage in _ASKING:
         parts.append(use_text(pulse.use))
     if pulse.is_waiting:
         parts.append("waiting for the rate limit")

@@ -16,6 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 from pipelines.copy import WarehouseCopy
 from pipelines.outcomes import Loaded
 from pipelines.progress import RunCollector
+from pipelines.pulse import COMPARING, Source
 from pipelines.purge import clean_up
 from pipelines.report import RunReport
 from pipelines.runlog import RunLog, end_of_load
@@ -37,7 +38,7 @@ from sources.hubspot.schemas import stored_schema
 from sources.hubspot.state import SourceState
 from sources.hubspot.verification import Check, Verification, read_usage
 
-Checks = Mapping[str, Generator[None, None, Check]]
+Checks = dict[str, Generator[None, None, Check]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,10 @@ def compare(
     with WarehouseCopy(pipeline) as run.copy:
         judge = Verification(run, run.copy, as_of, options.sample, not scope.state.hard_delete)
         usage = read_usage(run.client)
-        results = _gather(run, _checks(judge, scope))
+        checks = _checks(judge, scope)
+        if isinstance(collector, RunCollector):
+            collector.watch(COMPARING, Source(checks.copy, use=run.client.limits.use))
+        results = _gather(run, checks)
         for name, kind in scope.kinds.items():
             results[name].check.used = usage.get(kind.type_id or "")
         if options.repair and any(result.left for result in results.values()):
@@ -201,7 +205,7 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
 
 def _checks(judge: Verification, scope: Scope) -> Checks:
     """Begin the check of every table."""
-    tables = {
+    tables: Checks = {
         name: judge.check(kind, stored_schema(name, scope.state))
         for name, kind in scope.kinds.items()
     }
@@ -213,7 +217,7 @@ def _checks(judge: Verification, scope: Scope) -> Checks:
 
 def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Result]) -> Checks:
     """Begin the checks of what was repaired."""
-    checks: dict[str, Generator[None, None, Check]] = {}
+    checks: Checks = {}
     for name, result in results.items():
         pair = scope.pairs.get(name)
         if result.left and pair and is_one_way(scope.state, pair):
@@ -226,10 +230,15 @@ def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Resul
     return checks
 
 
-def _gather(run: Run, checks: Checks) -> dict[str, Result]:
-    """Run checks side by side, in one thread, their calls in flight at the same time."""
-    waiting, results = dict(checks), {name: Result(name) for name in checks}
-    before = {name: run.client_for(name).meter.calls for name in checks}
+def _gather(run: Run, waiting: Checks) -> dict[str, Result]:
+    """Run checks side by side, in one thread, their calls in flight at the same time.
+
+    Args:
+        run: the run.
+        waiting: the checks by table; each leaves when it is done.
+    """
+    results = {name: Result(name) for name in waiting}
+    before = {name: run.client_for(name).meter.calls for name in waiting}
     while waiting:
         for name in list(waiting):
             result = results[name]

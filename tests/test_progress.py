@@ -21,7 +21,16 @@ from pipelines.progress import (
     SilentCollector,
     make_collector,
 )
-from pipelines.pulse import Counter, Pulse, Source, busiest, span_text, take_pulse, total_parts
+from pipelines.pulse import (
+    COMPARING,
+    Counter,
+    Pulse,
+    Source,
+    busiest,
+    span_text,
+    take_pulse,
+    total_parts,
+)
 from sources.hubspot.limits import Use
 
 
@@ -122,6 +131,18 @@ def test_waiting_for_the_rate_limit_is_said() -> None:
         *("load 2, reading", "10 of 1,000 rows"),
         *("87 of 90 calls per 10 s", "waiting for the rate limit"),
     ]
+
+
+def test_a_verification_names_the_tables_that_are_left() -> None:
+    """A stage that dlt knows nothing of is displayed, too: every ten seconds, or on a terminal."""
+    stream = io.StringIO()
+    collector = LinesCollector(stream, line_seconds=0.01)
+    left = ["contacts", "deals"]
+    collector.watch(COMPARING, Source(tables=lambda: left))
+    while not stream.getvalue():
+        time.sleep(0.01)
+    collector.close()
+    assert STAMP.sub("", stream.getvalue().splitlines()[0]) == "comparing; left are contacts, deals"
 
 
 def test_the_busiest_tables_come_first() -> None:
