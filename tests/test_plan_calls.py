@@ -33,7 +33,7 @@ KINDS = {
 }
 READABLE = ("contacts", "companies")
 Ends = tuple[int, int]
-EXACT = {"definitions", "searches", "records", "labels", "reference"}
+EXACT = {"definitions", "searches", "records", "reference"}
 
 
 def foretold(warehouse: Warehouse, options: SyncOptions) -> dict[tuple[str, str], Ends]:
@@ -166,22 +166,22 @@ def refused_before(portal: Portal, warehouse: Warehouse) -> None:
 
 
 STATES: dict[str, tuple[Prepare | None, dict[str, Any], set[str]]] = {
-    "first": (None, {}, {"definitions", "labels"}),
+    "first": (None, {}, {"definitions"}),
     "idle": (loaded, {}, EXACT),
     "idle-later": (twice_loaded, {}, EXACT - {"records"}),
-    "changed": (changed, {}, {"definitions", "labels"}),
-    "many-changed": (many_changed, {}, {"searches", "definitions", "labels"}),
-    "purged": (purged, {}, {"definitions", "labels"}),
+    "changed": (changed, {}, {"definitions"}),
+    "many-changed": (many_changed, {}, {"searches", "definitions"}),
+    "purged": (purged, {}, {"definitions"}),
     "next-day": (next_day, {}, EXACT - {"records"}),
-    "new-property": (new_property, {}, {"definitions", "labels"}),
-    "subset": (changed, {"objects": ("contacts",)}, {"definitions", "labels"}),
-    "more-tables": (loaded, {"objects": (*CORE, "notes", "line_items")}, {"definitions", "labels"}),
-    "full-refresh": (loaded, {"full_refresh": True}, {"definitions", "labels"}),
-    "all-links": (twice_loaded, {"links": True}, {"definitions", "searches", "labels"}),
-    "export": (None, {"backfill": "export"}, {"definitions", "labels"}),
-    "cut-off": (cut_off, {}, {"labels"}),
-    "refused": (refused, {}, {"labels"}),
-    "refused-before": (refused_before, {}, {"labels"}),
+    "new-property": (new_property, {}, {"definitions"}),
+    "subset": (changed, {"objects": ("contacts",)}, {"definitions"}),
+    "more-tables": (loaded, {"objects": (*CORE, "notes", "line_items")}, {"definitions"}),
+    "full-refresh": (loaded, {"full_refresh": True}, {"definitions"}),
+    "all-links": (twice_loaded, {"links": True}, {"definitions", "searches"}),
+    "export": (None, {"backfill": "export"}, {"definitions"}),
+    "cut-off": (cut_off, {}, set()),
+    "refused": (refused, {}, set()),
+    "refused-before": (refused_before, {}, set()),
 }
 """How a state comes about, the options of the plan, and the kinds that it foretells exactly."""
 
