@@ -205,7 +205,8 @@ def calls_of(source: SourceState, pair: Pair) -> int:
     ends = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
     if known.get("told_by"):
         del ends[known["told_by"] == "source"]
-    elif known.get("empty") and pair.source != pair.target:  # the other side is looked at as well
+    elif known.get("empty") and not is_main((pair.source, pair.target)):
+        # the other side is looked at as well; main pairs are swept as if that cost nothing
         return -(-min(ends) // BATCH) + 1
     differing: int = known.get("differing", 0)
     return -(-min(ends) // BATCH) + differing // BATCH
