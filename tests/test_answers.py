@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 from conftest import Warehouse
-from truth import differences
+from truth import differences, link_differences
 
 from sources.hubspot import (
     associations,
@@ -312,3 +312,18 @@ def test_rows_without_their_key_cost_a_table_each(small: Portal, warehouse: Ware
     small.faults.clear()
     assert warehouse.sync(*TABLES).exit_code == 0
     assert len(warehouse.rows("SELECT 1 FROM owners")) > 1
+
+
+def test_odd_links_cost_their_pair(small: Portal, warehouse: Warehouse) -> None:
+    """Links that cannot be read fail their table alone, and come once HubSpot tells them well."""
+    small.faults.add(
+        path="/contacts/companies/batch/read", rewrite={"/results/0/to/0/associationTypes": "odd"}
+    )
+    report = warehouse.sync("contacts", "companies")
+    failed = {name: one.exit_code for name, one in report.tables.items() if one.status != "ok"}
+    assert (failed, report.exit_code) == ({"contacts_to_companies": 4}, 4)
+    assert "associationTypes" in (report.tables["contacts_to_companies"].error or "")
+    small.faults.clear()
+    assert warehouse.sync("contacts", "companies").exit_code == 0
+    pairs = {"contacts_to_companies": ("contacts", "companies")}
+    assert link_differences(small, warehouse, pairs) == []

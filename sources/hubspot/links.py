@@ -17,7 +17,7 @@ import dlt
 from .associations import BATCH, COLUMNS, Link, Pair, read_links, to_arrow
 from .changes import instant_ms, to_ms
 from .decoding import Record
-from .errors import HubSpotError, NotFoundError, ScopeMissingError, is_absent
+from .errors import ContractError, HubSpotError, NotFoundError, ScopeMissingError, is_absent
 from .model import ObjectType, TableOutcome
 from .reading import batches
 from .refusals import recall, remember
@@ -295,11 +295,12 @@ class Links:
             self._run.stale_labels.add(pair.table)
 
     def _unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
-        """Wait for a call; a pair that HubSpot refuses is an outcome of its own, no more."""
+        """Wait for a call; a pair that is refused, or told oddly, is an outcome of its own."""
         try:
             return (yield from wait(call))
         except HubSpotError as error:
-            if not is_absent(error):
+            is_odd = isinstance(error, ContractError) and self._run.report_errors
+            if not (is_absent(error) or is_odd):
                 raise
             if pair.table in self._run.refused_pairs:  # by a call beside this one
                 return None
