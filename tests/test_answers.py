@@ -22,10 +22,11 @@ from sources.hubspot import (
     portal_types,
     reference_tables,
 )
+from sources.hubspot.answers import Answer, failure, undecodable
 from sources.hubspot.changes import modified_ms
 from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.drift import describe
-from sources.hubspot.errors import ContractError
+from sources.hubspot.errors import ContractError, UnavailableError
 from sources.hubspot.model import Column, Page, TableSchema, decode_account
 from sources.hubspot.properties import decode_definitions, to_schema
 from sources.hubspot.records import to_batch
@@ -327,3 +328,16 @@ def test_odd_links_cost_their_pair(small: Portal, warehouse: Warehouse) -> None:
     assert warehouse.sync("contacts", "companies").exit_code == 0
     pairs = {"contacts_to_companies": ("contacts", "companies")}
     assert link_differences(small, warehouse, pairs) == []
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_answers_nested_without_end(status: int) -> None:
+    """JSON that is nested deeper than can be read is an answer to ask for again, no crash."""
+    answer = Answer(status, {}, b"[" * 10**5)
+    failed = (
+        undecodable(answer, "GET /x", "nested")
+        if answer.ok
+        else failure(answer, "GET /x", attempt=1, search=False)
+    )
+    assert failed is not None
+    assert isinstance(failed.error, UnavailableError)

@@ -117,7 +117,7 @@ class _Body(dict[str, Any]):
         """Read an error body; empty if it is HTML, empty or cut short."""
         try:
             members = msgspec.json.decode(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             members = None
         return cls(members if isinstance(members, dict) else {})
 
@@ -195,7 +195,7 @@ def undecodable(answer: Answer, call: str, reason: str) -> CallFailedError:
     body = _Body()
     try:
         msgspec.json.decode(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         if answer.body.lstrip()[:1] not in (b"{", b"["):
             return _foreign(answer, call)
         remedy = f"Run again later; if it goes on, check {setting('base_url')}."
