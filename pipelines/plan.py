@@ -84,8 +84,8 @@ def _steps(run: Run, objects: Sequence[str], state: SourceState) -> list[Step]:
     tables = table_steps(run, chosen, state)
     pairs = [Pair(source, target) for source, target in known.pairs(chosen, run.config.pairs)]
     links = list(link_steps(run, state, pairs, tables))
-    steps = [*tables.values(), *(link for link in links if link.in_all)]
-    return [*steps, _reference(run, state, chosen, pairs, tables)]
+    tables |= {link.table: link for link in links if link.in_all}
+    return [*tables.values(), _reference(run, state, chosen, pairs, tables)]
 
 
 def _reference(
@@ -95,7 +95,15 @@ def _reference(
     pairs: Sequence[Pair],
     tables: Mapping[str, Step],
 ) -> Step:
-    """Count the calls for the account, schemas, owners, pipelines and labels of links."""
+    """Count the calls for the account, schemas, owners, pipelines and labels of links.
+
+    Args:
+        run: the run.
+        state: the state.
+        chosen: object types of the sync.
+        pairs: the pairs among them.
+        tables: steps of object types, and of the pairs whose links are read.
+    """
     step = Step(_REFERENCE, "whole", rows=None)
     owned = [one for one in chosen if one.pipelines and not remembered(run, state, one.table)]
     calls = _ACCOUNT_AND_TYPES + len(owned) + count_owner_calls(run.client)
@@ -107,8 +115,9 @@ def _reference(
             one.total and not one.error for one in ends
         ):
             known = state.links(pair.table) if state.knows_links(pair.table) else {}
-            has_links = known.get("empty") is False  # labels of others are read with a first link
-            step.add("labels", exactly(1) if has_links else up_to(1))
+            has_links = known.get("empty") is False
+            if has_links or pair.table in tables:  # else no first link can be found
+                step.add("labels", exactly(1) if has_links else up_to(1))
     return step
 
 
