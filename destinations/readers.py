@@ -23,7 +23,14 @@ from sources.hubspot.errors import ConfigError, HubSpotError
 
 from .dlt_settings import own_settings
 from .failures import credentials_setting, first_line, missing_driver, to_error
-from .proofs import POSTGRES_VOLATILE, postgres_to_plan, prove_duckdb, prove_parsed, prove_postgres
+from .proofs import (
+    POSTGRES_MEANINGS,
+    postgres_to_prove,
+    prove_duckdb,
+    prove_duckdb_plan,
+    prove_parsed,
+    prove_postgres,
+)
 from .warehouse import duckdb_path, explained, make_destination
 
 if TYPE_CHECKING:
@@ -85,7 +92,8 @@ class DuckDbReader:
 
     def ask_proven(self, sql: str) -> Answer:
         """Run a statement that DuckDB's own parser shows to read."""
-        prove_duckdb(sql)
+        plan = self.ask(f"EXPLAIN (FORMAT json) {prove_duckdb(sql)}")
+        prove_duckdb_plan(plan.rows[0][1])
         return self.ask(sql)
 
 
@@ -106,19 +114,25 @@ class PostgresReader:
             raise refused(error, "postgres") from error
 
     def ask_proven(self, sql: str) -> Answer:
-        """Run a statement whose plan shows that it only reads."""
+        """Run a statement that names only what reads and that PostgreSQL takes for a query."""
         import psycopg  # noqa: PLC0415 - only this destination needs it
 
-        planned = postgres_to_plan(sql)
+        query = postgres_to_prove(sql)
         try:
             with self._connection.transaction(force_rollback=True):
-                if planned is not None:
-                    plan = self._run(f"EXPLAIN (VERBOSE, COSTS OFF) {planned}").rows
-                    volatile = self._run(POSTGRES_VOLATILE).rows
-                    prove_postgres((str(line) for (line,) in plan), (name for (name,) in volatile))
+                if query is not None:
+                    with self._connection.transaction(force_rollback=True):
+                        self._run("SET LOCAL search_path = pg_catalog")  # nobody's own functions
+                        prove_postgres(query, self._meanings)
+                    self._run(
+                        f"DECLARE proof CURSOR FOR {query}"
+                    )  # of one that writes there is none
                 return self._run(sql)
         except psycopg.Error as error:
             raise refused(error, "postgres") from error
+
+    def _meanings(self, words: list[str]) -> list[tuple[Any, ...]]:
+        return self._connection.execute(POSTGRES_MEANINGS, {"words": words}).fetchall()
 
     def _run(self, sql: str) -> Answer:
         with self._connection.cursor() as cursor:

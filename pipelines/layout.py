@@ -57,11 +57,12 @@ def table_lines(section: Section, screen: Screen) -> Iterator[Line]:
     rows = section.rows if section.brief is None else section.brief
     cells = [[to_cell(value, section) for value in row] for row in rows]
     kept = _kept(section, rows, cells, screen)
-    table = [[section.columns[i] for i in kept], *([row[i] for i in kept] for row in cells)]
+    names = [to_cell(name) for name in section.columns]
+    table = [[names[i] for i in kept], *([row[i] for i in kept] for row in cells)]
     exact = screen.wide or section.verbatim
     widths = _widths(table, None if exact else screen.width)
     if section.verbatim and screen.is_terminal and not screen.wide and _sum(widths) > screen.width:
-        yield from _record_lines(section.columns, cells, screen)
+        yield from _record_lines(names, cells, screen)
         return
     right = [_is_numeric([row[i] for row in rows]) for i in kept]
     below = [] if screen.wide else [section.columns.index(name) for name in section.below]

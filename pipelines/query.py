@@ -14,7 +14,7 @@ from pipelines.report import RunReport, Section
 Format = Literal["table", "csv", "json"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # moves the cursor
-_FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")  # full-width signs as well
 _FIGURE = re.compile(r"[+-]?[\d\s.,()/-]+")  # a number or a telephone number computes nothing
 _WIDEST_CELL = 80
 _MOST_ROWS = 1_000  # in a table for people; CSV and JSON carry all
@@ -68,7 +68,8 @@ def _csv_field(value: object) -> str:
     elif isinstance(value, list | dict):
         text = json.dumps(value, default=to_plain, ensure_ascii=False)
     else:
-        text = _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
+        text = str(value)
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
     if isinstance(value, str) and _FORMULA.match(text) and not _FIGURE.fullmatch(text):
         text = f"'{text}"
     if text and not re.search(r'[",\r\n]|^\s|\s$', text):

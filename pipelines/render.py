@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,6 +18,7 @@ from sources.hubspot.model import TableOutcome
 Form = Literal["text", "json", "quiet"]
 
 TABLES = ("table", "mode", "rows", "tombstones", "calls", "seconds", "watermark", "status")
+_UPPER_CONTROL = re.compile(r"[\x7f-\x9f]")
 LESS_THAN_ROWS = ("watermark", "seconds", "calls", "mode")
 
 
@@ -33,7 +35,7 @@ def render(
         screen: what tables are laid out for; the one behind `stdout` where None.
     """
     if form == "json":
-        stdout.write(json.dumps(to_json(report), default=to_plain, ensure_ascii=False) + "\n")
+        stdout.write(_json_text(to_json(report)))
         return
     if form == "text":
         screen = screen or screen_of(stdout)
@@ -123,7 +125,13 @@ def _write_troubles(report: RunReport, stream: TextIO) -> None:
 def value_json(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as a JSON array of objects; a number that JSON lacks, such as NaN, is null."""
     objects = [dict(zip(columns, map(_finite, row), strict=True)) for row in rows]
-    return json.dumps(objects, default=to_plain, ensure_ascii=False) + "\n"
+    return _json_text(objects)
+
+
+def _json_text(value: object) -> str:
+    """Write JSON that no terminal obeys: it leaves DEL and the controls above as they are."""
+    text = json.dumps(value, default=to_plain, ensure_ascii=False)
+    return _UPPER_CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n"
 
 
 def _finite(value: object) -> object:

@@ -1,8 +1,11 @@
 """`hubspot-elt query` reads, and nothing else: no statement gets out of the dataset."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import psycopg2
@@ -10,7 +13,8 @@ import pytest
 
 from destinations.proofs import prove_parsed
 from destinations.readers import Reader, open_reader
-from pipelines.query import query
+from pipelines.query import Format, query
+from pipelines.render import render
 from sources.hubspot.errors import ConfigError
 
 FILE = "escapes.duckdb"
@@ -37,8 +41,53 @@ READS_DUCKDB = [
     "select * from duckdb_columns() where table_name = 'deals'",
     "select '%' as percent, 5 % 3 as rest",
     "select random() >= 0 as yes;",
+    "-- why\nexplain select * from deals",
+    "/* why */ explain analyze select * from deals; -- and why not",
+    "explain (format json) select 1",
+    "explain (select 1)",
+    "; select 1",
+    "select id from (describe deals) d, deals",
+    "show databases",
+    "select * from honest where twice(amount) > 0",
+    "select 1 union all by name select name from pg_catalog.pg_prepared_statements",
+    "select * from sqlite_master, information_schema.tables",
+    "from deals positional join range(3)",
+    "select list_transform([amount], lambda x: x + 1) from deals qualify rank() over () = 1",
 ]
 ESCAPES_DUCKDB = [
+    # what a view or a macro of the file hides
+    "from logs",
+    "select count(*) from logs",
+    "explain from logs",
+    "summarize logs",
+    "with t as (from logs) from t",
+    "select 1 where exists (from logs)",
+    "select log_it()",
+    "select log_it() from deals",
+    "from deals order by log_it()",
+    "from reads",
+    "from numbered",
+    "from profiles",
+    # places of table functions
+    "pivot (from read_text('secrets.csv')) on content in ('a') using count(*)",
+    "unpivot read_csv('secrets.csv') on token into name a value b",
+    "from deals positional join read_text('secrets.csv')",
+    "from deals limit (select count(*) from glob('/etc/*'))",
+    "select sum(amount) filter (where (select count(*) from glob('/etc/*')) > 0) from deals",
+    "select list_transform([1], x -> (select count(*) from glob('*')))",
+    "values ((select content from read_text('secrets.csv')))",
+    "describe from read_csv('secrets.csv')",
+    "from query_table('secrets.csv')",
+    "from\u00a0read_text('secrets.csv')",
+    "from system.main.read_text('secrets.csv')",
+    "from json_each((select content from read_text('secrets.csv')))",
+    # forms of EXPLAIN
+    "explain (analyze) delete from deals",
+    "explain (analyze, format json) copy deals to 'escaped.txt'",
+    "explain analyze explain analyze delete from deals",
+    "explain analyze create or replace table deals as select 1",
+    "explain select 1; delete from deals",
+    "/* /* */ */ explain analyze copy deals to 'escaped.txt'",
     # writing the dataset
     "delete from deals",
     "drop table deals",
@@ -125,9 +174,18 @@ def dataset() -> str:
             "CREATE TABLE deals AS SELECT i::TEXT AS id, 'a' AS name, i AS amount"
             " FROM range(3) t(i)"
         )
+        connection.execute(
+            "CREATE MACRO twice(x) AS 2 * x; CREATE VIEW honest AS FROM deals;"
+            f" CREATE VIEW logs AS FROM enable_logging(storage = 'file', storage_path = '{OUT}');"
+            f" CREATE VIEW profiles AS FROM enable_profiling(save_location = '{OUT}');"
+            " CREATE VIEW numbered AS SELECT nextval('numbers');"
+            " CREATE MACRO log_it() AS (SELECT count(*) FROM enable_logging())"
+        )
     Path(".dlt").mkdir()
     Path(".dlt/secrets.toml").write_text("access_token = 'pat-secret'")
     Path("secrets.csv").write_text("token\npat-secret\n")
+    with duckdb.connect(FILE) as connection:
+        connection.execute("CREATE VIEW hubspot.reads AS FROM read_text('secrets.csv')")
     return FILE
 
 
@@ -202,8 +260,53 @@ READS_POSTGRES = [
     "select 'pg_read_file is a name' as text",
     "select table_name from information_schema.tables",
     "select current_setting('transaction_read_only')",
+    "; select 1 -- and no more",
+    "-- why\nexplain (analyze, buffers) select * from deals",
+    "explain analyze verbose select 1",
+    "explain (costs off) (select 1)",
+    "select * from deals where name not in ('pg_sleep(1)', 'nextval(', 'risky')",
+    "select pg_size_pretty(pg_total_relation_size('deals'))",
+    "select count(*) from deals tablesample system (100)",
+    "select * from pg_stat_activity, pg_locks, information_schema.columns limit 1",
+    "select a.id, b.id, row_to_json(a) from deals a join deals b using (id)",
+    "select twice(amount) from honest",
 ]
 ESCAPES_POSTGRES = [
+    # functions whose label says that they only read, and what calls one without its name
+    *(f"select {label}_one()" for label in ("stable", "immutable")),
+    'select "Immutable_ONE"(), escapes . "immutable_one" ()',
+    "select U&\"!0069mmutable_one\" uescape '!' ()",
+    "select * from deals where immutable_one() > 0",
+    "select deals.of_row from deals",
+    "select in_sql()",
+    "select summed(amount) from deals",
+    "select summed(amount) over () from deals",
+    "select amount === 1 from deals",
+    "select amount operator(escapes.===) 1 from deals",
+    "select 1::checked",
+    "select cast(amount as checked) from deals",
+    "select checked '1'",
+    "select 1::pair",
+    "select * from hiding",
+    "select * from hiding_twice",
+    "explain select * from hiding",
+    # places that no plan shows
+    "values (pg_read_file('/etc/passwd')), ('x')",
+    "select (values (pg_sleep(0)))",
+    "select * from deals limit length(pg_read_file('/etc/passwd'))",
+    "select $$ ' $$, pg_sleep(0), $$ ' $$",
+    "select e'a'\n'\\'' , pg_sleep(0), e'\\''",
+    "select 1 -- '\n, pg_sleep(0) -- '",
+    "select 1 /* ' */, pg_sleep(0) /* ' */",
+    "select * from rows from (pg_ls_dir('.'), generate_series(1, 2)) t",
+    "select * from pg_file_settings",
+    # forms of EXPLAIN
+    "explain analyze select 1 into stolen",
+    "explain analyze create table stolen as select 1",
+    "explain (analyze, buffers) delete from deals",
+    "explain analyze with gone as (delete from deals returning *) select * from gone",
+    "explain analyze verbose delete from deals",
+    "explain (select pg_sleep(0))",
     # writing the dataset
     "delete from deals",
     "drop table deals",
@@ -269,6 +372,34 @@ ESCAPES_POSTGRES = [
 ]
 
 
+RISKY = """
+CREATE FUNCTION stable_one() RETURNS int LANGUAGE plpgsql STABLE SECURITY DEFINER AS
+    $$ BEGIN PERFORM pg_read_file('/etc/passwd'); RETURN 1; END $$;
+CREATE FUNCTION immutable_one() RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN COPY (SELECT 1) TO '/tmp/escaped-postgres.txt'; RETURN 1; END $$;
+CREATE FUNCTION "Immutable_ONE"() RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN RETURN immutable_one(); END $$;
+CREATE FUNCTION of_row(deals) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN RETURN immutable_one(); END $$;
+CREATE FUNCTION in_sql() RETURNS text LANGUAGE sql STABLE AS
+    $$ SELECT pg_read_file('/etc/passwd') $$;
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS $$ SELECT 2 * $1 $$;
+CREATE FUNCTION risky(int, int) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN RETURN immutable_one(); END $$;
+CREATE AGGREGATE summed(int) (sfunc = risky, stype = int, initcond = '0');
+CREATE OPERATOR === (leftarg = int, rightarg = int, function = risky);
+CREATE DOMAIN checked AS int CHECK (risky(value, 1) = 1);
+CREATE TYPE pair AS (a int);
+CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM immutable_one(); RETURN row(1)::pair; END $$;
+CREATE CAST (int AS pair) WITH FUNCTION to_pair(int);
+CREATE VIEW honest AS SELECT * FROM deals;
+CREATE VIEW hiding AS SELECT amount === 1 AS a FROM deals;
+CREATE VIEW hiding_twice AS SELECT * FROM hiding;
+"""
+"""What somebody may have made in a database: labels that are wrong, and calls that are hidden."""
+
+
 @pytest.fixture
 def postgres(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     """A PostgreSQL dataset of three deals, open for reading with the rights of its owner."""
@@ -283,6 +414,7 @@ def postgres(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reade
             " CREATE FUNCTION wipe_all() RETURNS int LANGUAGE plpgsql AS"
             " $$ BEGIN DELETE FROM escapes.deals; RETURN 1; END $$"
         )
+        cursor.execute(RISKY)
         database.commit()
     with open_reader("postgres", "escapes") as reader:
         yield reader
@@ -342,3 +474,14 @@ def test_csv_is_safe_to_open(dataset: str) -> None:
     assert report.text is not None
     line = report.text.splitlines()[1]
     assert line == "'=cmd(),+1,-1,'@x,-1,\\x1b[2J,'\tx,plain"
+
+
+def test_no_form_of_an_answer_steers_a_terminal(dataset: str) -> None:
+    """Control characters in values, in lists and in names of columns are written as text."""
+    sql = "select chr(155) || '2J' as a, ['\x9b2J'] as b, '\uff1dcmd()' as c, 1 as \"\x1b[2J\""
+    for form in get_args(Format):
+        report, out = query(sql, destination=dataset, form=form), StringIO()
+        render(report, "text", stdout=out, stderr=out)
+        assert not {"\x1b", "\x9b"} & {*out.getvalue()}, form
+        assert form != "json" or json.loads(out.getvalue())[0]["a"] == "\x9b2J"
+        assert form != "csv" or "'\uff1dcmd()" in out.getvalue()
