@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from conftest import Warehouse
@@ -186,6 +187,67 @@ def test_one_bad_id_in_a_batch(portal: Portal, warehouse: Warehouse) -> None:
     portal.faults.clear()
     assert warehouse.sync("contacts").exit_code == 0
     assert apart(portal, warehouse, "contacts") == []
+
+
+def test_batch_that_names_an_error(portal: Portal, warehouse: Warehouse) -> None:
+    """A record that a batch leaves out for an error of HubSpot's is not taken for purged."""
+    ids = [portal.create("contacts", {"city": "Old"}) for _ in range(20)]
+    warehouse.sync("contacts")
+    for id_ in ids[:4]:
+        portal.update("contacts", id_, {"city": "New"})
+    portal.faults.add(path="/objects/[^/]+/contacts/batch/read", rewrite=_with_errors)
+    report = warehouse.sync("contacts")
+    assert "refuses to read record" in str(report.warnings)
+    assert warehouse.rows(LIVE) == [(id_,) for id_ in sorted(ids)]
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+
+
+def _with_errors(answer: dict[str, Any]) -> dict[str, Any]:
+    """Leave out half of the records of a batch, for an error that names them."""
+    found = answer["results"]
+    left = [found.pop()["id"] for _ in range((len(found) + 1) // 2)]
+    error = {"status": "error", "category": "INTERNAL_ERROR", "context": {"ids": left}}
+    return answer | {"numErrors": 1, "errors": [error]}
+
+
+def test_cursors_that_lead_in_a_circle(portal: Portal, warehouse: Warehouse) -> None:
+    """Pages of owners or links that follow each other in a circle end as an error, not never."""
+    seeded(portal, 20)
+    ends = {"from": {"id": "1"}, "to": []}
+    for cursor, nth in (("A", [*range(1, 50, 2)]), ("B", None)):
+        paging = {"paging": {"next": {"after": cursor}}}
+        owners, links = {"results": [], **paging}, {"results": [ends | paging]}
+        portal.faults.add(path="/owners", nth=nth, status=200, body=owners)
+        portal.faults.add(path="/associations/.*/batch/read", nth=nth, status=200, body=links)
+    report = warehouse.sync(*BOTH)
+    assert report.exit_code == 4
+    assert str(report.warnings).count("repeats a page of") >= 2
+
+
+def test_links_that_are_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """A refusal of one record's links, or of their second page, takes no link away."""
+    ids = seeded(portal, 20)
+    contact, other = ids["contacts"][:2]
+    for firm in ids["companies"]:
+        portal.associate("contacts", contact, "companies", firm)
+        portal.associate("contacts", other, "companies", firm)
+    warehouse.sync(*BOTH)
+    before = warehouse.rows(LINKS)
+    portal.settings.association_page_size = 1
+    either = "/(contacts/companies|companies/contacts)/batch/read"
+    portal.faults.add(path=either, nth=[*range(2, 40)], status=400)
+    assert warehouse.sync(*BOTH, links=True).exit_code == 4
+    assert warehouse.rows(LINKS) == before
+    portal.faults.clear()
+    portal.update("contacts", contact, {"city": "New"})
+    portal.faults.add(path="/contacts/companies/batch/read", status=400)
+    assert warehouse.sync(*BOTH).exit_code == 4
+    assert warehouse.rows(LINKS) == before
+    portal.faults.clear()
+    assert warehouse.sync(*BOTH).exit_code == 0
+    assert apart(portal, warehouse) == []
 
 
 def test_full_disk(portal: Portal, warehouse: Warehouse, server: EmulatorServer) -> None:

@@ -266,10 +266,12 @@ def test_sequential_listing_follows_empty_and_short_pages() -> None:
     assert read(portal, listing) == [9, 2, 9]
 
 
-def test_repeated_cursor_is_an_error_and_not_a_loop() -> None:
-    """The same cursor again and again ends the listing with an error."""
+@pytest.mark.parametrize("cursors", ["7", "78", "789"])
+def test_repeated_cursors_are_an_error_and_not_a_loop(cursors: str) -> None:
+    """The same cursors again and again, one or several in turn, end the listing with an error."""
     portal = Portal([])
-    portal.answer = lambda _after: Page([Row(1)], Paging(Next("7")))
+    turns = iter(cursors * 20)
+    portal.answer = lambda _after: Page([Row(1)], Paging(Next(next(turns))))
     with pytest.raises(ContractError, match="again and again"):
         read(portal, Listing(portal.submit, [Range()], in_flight=1))
 

@@ -5,6 +5,7 @@ without links is an error entry of a 207, which is the normal answer).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from .client import Client
-from .errors import ContractError, RequestRejectedError
+from .errors import ContractError, RequestRejectedError, told_in_part
 from .model import ObjectType, Paging
 from .reading import halving
 from .tolerance import NAME, VITAL, tolerant
@@ -98,26 +99,33 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, Sequ
         Every id asked for, with its links; an empty list says that HubSpot knows of none.
 
     Raises:
-        ContractError: an error entry that is not about a missing link or record.
+        ContractError: an error entry that is not about a missing link or record; pages that come
+            again; a refusal after the first page.
     """
     links: dict[str, Sequence[Link]] = dict.fromkeys(ids, ())
     cursors: dict[str, str | None] = dict.fromkeys(ids)
+    followed: set[tuple[str, str]] = set()
     while cursors:
-        following: dict[str, str | None] = {}
-        for answer in _read_pages(client, pair, cursors):
+        following: dict[str, str] = {}
+        with told_in_part(f"links of {pair.table}") if followed else nullcontext():
+            answers = _read_pages(client, pair, cursors)
+        for answer in answers:
             for result in answer.results:
                 from_id = str(result.source.id)
                 links[from_id] = (*links.get(from_id, ()), *_links_of(from_id, result.to))
                 after = result.paging.next.after if result.paging and result.paging.next else None
                 if after is not None:
                     following[from_id] = str(after)
-        if any(after == cursors.get(id_) for id_, after in following.items()):
-            raise ContractError(f"HubSpot repeats a page of links of {pair.table}.")
-        cursors = following
+        if not followed.isdisjoint(following.items()):
+            raise ContractError(
+                f"HubSpot repeats a page of links of {pair.table}.", remedy="Run the sync again."
+            )
+        followed |= following.items()
+        cursors = dict(following)
     return links
 
 
-def _read_pages(client: Client, pair: Pair, cursors: dict[str, str | None]) -> Iterable[_Answer]:
+def _read_pages(client: Client, pair: Pair, cursors: Mapping[str, str | None]) -> list[_Answer]:
     path = client.path("associations", pair.source.path, pair.target.path, "batch", "read")
 
     def call(ids: Sequence[str]) -> _Answer:
@@ -127,12 +135,14 @@ def _read_pages(client: Client, pair: Pair, cursors: dict[str, str | None]) -> I
         ]
         return client.post(path, {"inputs": inputs}, decode=decode_answer)
 
-    answers = [answer for _, answer in halving(call, list(cursors))]
-    for answer in answers:
-        if isinstance(answer, RequestRejectedError):
-            continue  # a single id that HubSpot does not know: it has no links
-        _refuse_unknown_errors(pair, answer.errors or ())
-        yield answer
+    answers = []
+    for part, answer in halving(call, list(cursors)):
+        if not isinstance(answer, RequestRejectedError):
+            _refuse_unknown_errors(pair, answer.errors or ())
+            answers.append(answer)
+        elif len(cursors) == 1 or cursors[part[0]] is not None:
+            raise answer  # else a single id that HubSpot does not know: it has no links
+    return answers
 
 
 def _refuse_unknown_errors(pair: Pair, errors: Iterable[_Error]) -> None:

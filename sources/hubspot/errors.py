@@ -20,6 +20,8 @@
 Each class mixes in dlt's terminal or transient marker, so dlt and schedulers decide the same way.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import ClassVar, Self
 
@@ -181,3 +183,19 @@ def is_absent(error: HubSpotError) -> bool:
     """Whether an error says that the portal, or the token, has no such thing to read."""
     refused = isinstance(error, RequestRejectedError) and error.status == HTTPStatus.BAD_REQUEST
     return refused or isinstance(error, ScopeMissingError | NotFoundError)
+
+
+@contextmanager
+def told_in_part(what: str) -> Iterator[None]:
+    """Around calls for more of what HubSpot has begun to list: a refusal there is no absence.
+
+    Raises:
+        ContractError: HubSpot refuses to go on.
+    """
+    try:
+        yield
+    except HubSpotError as error:
+        if not is_absent(error):
+            raise
+        message = f"HubSpot lists only a part of the {what}: {error.message}"
+        raise ContractError(message, remedy=error.remedy) from error

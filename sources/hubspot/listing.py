@@ -52,7 +52,7 @@ class Range:
     stride: float = 1.0
     """Ids per record in the page read last."""
     repeats: int = 0
-    """How often in a row HubSpot gave the same cursor again."""
+    """How often in a row HubSpot gave a cursor that was followed before."""
 
 
 class Listing:
@@ -93,6 +93,7 @@ class Listing:
         self._calls: dict[int, Future[Page[Record]]] = {}
         self._draining = False
         self._shards = 1
+        self._followed = {range_.after for range_ in ranges}
 
     def pages(self) -> Iterator[Sequence[Record] | None]:
         """Yield the records of each page as it arrives; None while waiting.
@@ -102,7 +103,7 @@ class Listing:
 
         Raises:
             NotKeysetError: ids are not in order, or a cursor inside the ids is refused.
-            ContractError: the same cursor came twice.
+            ContractError: the same cursors came again and again.
         """
         self._shards = shards_of(self.expected, self._in_flight)
         while self.ranges and (self._calls or not self._draining):
@@ -240,16 +241,18 @@ class Listing:
         return empty
 
     def _follow(self, range_: Range, after: str | None) -> None:
+        known = after in self._followed
         if after is None:
             self.ranges.remove(range_)
-        elif after == range_.after and range_.repeats == MOST_REPEATS:
+        elif known and range_.repeats == MOST_REPEATS:
             raise ContractError(
                 f"HubSpot's listing returned the cursor {after!r} again and again.",
                 remedy="Run the sync again; if it stays, report it with the correlation id.",
             )
         else:
-            range_.repeats = range_.repeats + 1 if after == range_.after else 0
+            range_.repeats = range_.repeats + 1 if known else 0
             range_.after = after
+            self._followed.add(after)
 
 
 def shards_of(expected: int, in_flight: int) -> int:

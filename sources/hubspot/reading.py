@@ -31,7 +31,9 @@ class Found:
     merged: dict[str, str] = field(default_factory=dict)
     """Ids that answer with another record: the one they were merged into."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Ids that HubSpot refuses with an error of their own, and what it says."""
+    """Ids that HubSpot refuses with an error of their own, and what it says.
+
+    They are not missing: whether there is a record is not known."""
 
 
 def read_batch(
@@ -66,10 +68,27 @@ def read_batch(
         found.records += answered.values()
         found.merged |= {id_: merged[id_] for id_ in part if id_ in merged.keys() - answered}
         missing = [id_ for id_ in part if id_ not in answered and id_ not in merged]
+        found.refused |= _refused(page, missing)
+        missing = [id_ for id_ in missing if id_ not in found.refused]
         if missing and not answered.keys() <= {*part}:  # a survivor that does not name them
             found.merged |= _survivors(call, missing)
         found.missing += [id_ for id_ in missing if id_ not in found.merged]
     return found
+
+
+def _refused(page: Page[Record], missing: Sequence[str]) -> dict[str, str]:
+    """Return the ids without a record for another reason than that none is found, and the reason.
+
+    An error that names no ids may be about any of them.
+    """
+    refused: dict[str, str] = {}
+    for error in page.errors or ():
+        if "NOT_FOUND" not in f"{error.category} {error.subCategory}":
+            ids = (error.context or {}).get("ids")
+            named = {*map(str, ids)} if isinstance(ids, list) else {*missing}
+            said = error.message or error.category or "an error without a message"
+            refused |= {id_: said for id_ in missing if id_ in named}
+    return refused
 
 
 def _survivors(call: Callable[[Sequence[str]], Page[Record]], ids: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ Each is handed on only when its content differs from what was last loaded.
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from dlt.extract.hints import make_hints
 from .associations import Pair
 from .catalog import CustomSchema
 from .client import Client
-from .errors import ContractError, HubSpotError, is_absent
+from .errors import ContractError, HubSpotError, is_absent, told_in_part
 from .links import Links
 from .model import Account, ObjectType, Page, TableOutcome
 from .portal_types import link_tables
@@ -129,19 +129,17 @@ def _read_owners(client: Client) -> list[Row]:
     rows: list[Row] = []
     for archived in ("false", "true"):
         params = {"limit": "100", "archived": archived}
+        followed = set()
         while True:
-            try:
+            begun = archived == "true" or followed
+            with told_in_part("owners") if begun else nullcontext():
                 page = client.get(client.path("owners"), params, decode=_decode_page)
-            except HubSpotError as error:
-                if is_absent(error) and (rows or params != {"limit": "100", "archived": "false"}):
-                    message = f"HubSpot lists only a part of the owners: {error.message}"
-                    raise ContractError(message, remedy=error.remedy) from error
-                raise
             rows += rows_at(page.results, "$.results")
             if page.after is None:
                 break
-            if page.after == params.get("after"):
-                raise ContractError("HubSpot repeats a page of owners.")
+            if page.after in followed:
+                raise ContractError("HubSpot repeats a page of owners.", remedy="Run the sync again.")
+            followed.add(page.after)
             params["after"] = page.after
     return rows
 
