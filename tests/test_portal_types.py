@@ -18,6 +18,7 @@ from pipelines.status import status
 from pipelines.sync import SyncOptions
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.catalog import CustomSchema
+from sources.hubspot.errors import ConfigError, UnavailableError
 from sources.hubspot.portal_types import name_tables
 from sources.hubspot_emulator.seed import SeedSpec
 from sources.hubspot_emulator.store import Portal
@@ -135,6 +136,21 @@ def test_types_that_hubspot_does_not_list(portal: Portal, warehouse: Warehouse) 
     portal.faults.clear()
     assert warehouse.sync("contacts", "vehicle").exit_code == 0
     assert differences(portal, warehouse, {VEHICLE: "vehicle"}) == []
+
+
+def test_named_type_that_nobody_lists(portal: Portal, warehouse: Warehouse) -> None:
+    """A first run that names a custom type has no wrong setting where HubSpot lists none."""
+    seed(portal)
+    portal.faults.add(path="/schemas", status=503)
+    eager = warehouse.with_settings(max_attempts=1, patience_seconds=0)
+    with pytest.raises(UnavailableError, match=r"Unknown object type: vehicle.*503"):
+        eager.sync("contacts", "vehicle")
+    linked = eager.with_settings(pairs=["vehicle:contacts"])
+    with pytest.raises(UnavailableError, match=r"Unknown object type: vehicle.*503"):
+        linked.sync("contacts")
+    portal.faults.clear()
+    with pytest.raises(ConfigError, match="Unknown object type: vehicel"):
+        eager.sync("contacts", "vehicel")
 
 
 def test_type_that_is_listed_again(portal: Portal, warehouse: Warehouse) -> None:

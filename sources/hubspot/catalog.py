@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from .client import Client
-from .errors import ConfigError, ContractError
+from .errors import ContractError, UnknownTypeError
 from .model import ObjectType, Page
 from .naming import did_you_mean, find
 from .tolerance import NAME, fit, tolerant
@@ -106,7 +106,7 @@ def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> 
     Names are taken in any case.
 
     Raises:
-        ConfigError: a name that the catalog does not hold; the message lists what it does.
+        UnknownTypeError: a name that the catalog does not hold; the message lists what it does.
     """
     if not names:
         return list(catalog)
@@ -114,7 +114,7 @@ def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> 
     chosen, unknown = find(names, aliases)
     if unknown:
         known = [kind.table for kind in catalog]
-        raise ConfigError(
+        raise UnknownTypeError(
             f"Unknown object type: {', '.join(unknown)}.",
             remedy=f"{did_you_mean(unknown, known)}Known in this portal: {', '.join(known)}.",
         )

@@ -2,6 +2,7 @@
 
     HubSpotError                      exit
     |- ConfigError            stop     2    missing or contradictory setting
+    |  `- UnknownTypeError    stop     2    a name of no object type
     |- AuthError              stop     3    401; token unknown, expired or revoked
     |  `- ScopeMissingError   stop     3    403; names the scopes
     |- RequestRejectedError   stop     4    any other 4xx: our request is wrong
@@ -56,6 +57,10 @@ class ConfigError(HubSpotError, TerminalException):
 
     exit_code = 2
     name = "config"
+
+
+class UnknownTypeError(ConfigError):
+    """A name of no object type that is known."""
 
 
 class ResponseError(HubSpotError):

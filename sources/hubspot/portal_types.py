@@ -6,12 +6,20 @@ the table of every type id, so that no table's name shifts when a type goes, or 
 under the same name.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from .catalog import STANDARD, CustomSchema, read_custom_schemas, select_types
 from .client import Client
-from .errors import ContractError, HubSpotError, NotFoundError, ends_run, is_absent
+from .errors import (
+    ContractError,
+    HubSpotError,
+    NotFoundError,
+    UnknownTypeError,
+    ends_run,
+    is_absent,
+)
 from .model import Copy, ObjectType
 from .pairs import select_pairs
 from .state import SourceState
@@ -72,11 +80,13 @@ class PortalTypes:
         """Keep the object types that a user names, those that are gone left out; all without names.
 
         Raises:
-            ConfigError: a name of no type, present or gone.
+            UnknownTypeError: a name of no type, present or gone.
+            HubSpotError: such a name, while HubSpot does not list the portal's own types.
         """
         gone = self.gone_of(names or ())
         left = [name for name in names or () if name not in gone]
-        return select_types(self.types, left) if left or not names else []
+        with self._as_listed():
+            return select_types(self.types, left) if left or not names else []
 
     def pairs(
         self, chosen: Sequence[ObjectType], changes: Sequence[str] | None
@@ -85,7 +95,19 @@ class PortalTypes:
         left = [
             one for one in changes or () if not self.gone_of(one.strip().lstrip("-").split(":"))
         ]
-        return select_pairs(self.types, left, chosen)
+        with self._as_listed():
+            return select_pairs(self.types, left, chosen)
+
+    @contextmanager
+    def _as_listed(self) -> Iterator[None]:
+        """Around a look-up of names: one that is unknown may be of a type that is not listed."""
+        try:
+            yield
+        except UnknownTypeError as error:
+            if self.error is None:
+                raise
+            why = f"The portal's own types are not known: {self.error.message}"
+            raise type(self.error)(f"{error.message} {why}", remedy=self.error.remedy) from error
 
 
 def read_portal_types(

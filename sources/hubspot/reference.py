@@ -129,7 +129,7 @@ def _read_owners(client: Client) -> list[Row]:
     rows: list[Row] = []
     for archived in ("false", "true"):
         params = {"limit": "100", "archived": archived}
-        followed = set()
+        followed: set[str] = set()
         while True:
             begun = archived == "true" or followed
             with told_in_part("owners") if begun else nullcontext():
@@ -138,7 +138,8 @@ def _read_owners(client: Client) -> list[Row]:
             if page.after is None:
                 break
             if page.after in followed:
-                raise ContractError("HubSpot repeats a page of owners.", remedy="Run the sync again.")
+                message = "HubSpot repeats a page of owners."
+                raise ContractError(message, remedy="Run the sync again.")
             followed.add(page.after)
             params["after"] = page.after
     return rows
