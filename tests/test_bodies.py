@@ -55,6 +55,14 @@ def drip(connection: socket.socket, _: bytes) -> None:
         time.sleep(0.05)
 
 
+DRIPS = {
+    "status": b"HTTP/1.1 100 Continue\r\n\r\n" * 40 + b"HTTP/1.1 ",
+    "head": OK + b"X-Long: ",
+    "mark": OK + b"Transfer-Encoding: chunked\r\n\r\n2;x=",
+    "end": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\nX-Long: ",
+}
+
+
 def client_of(port: int, **settings: object) -> Client:
     """Return a client of a server of raw bytes that does not wait between attempts."""
     config = HubSpotConfig(access_token="a-token", base_url=f"http://127.0.0.1:{port}")  # noqa: S106 - made up
@@ -100,6 +108,22 @@ def test_drip_is_cut_off():
         with pytest.raises(UnavailableError, match="not complete after 1 s"):
             client.get("/crm/x", decode=json.loads)
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("place", DRIPS)
+def test_drip_outside_the_body_is_cut_off(place):
+    """An answer ends in time wherever its bytes drip: interim ones, head, chunk marks, trailer."""
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(DRIPS[place])
+        while True:
+            connection.sendall(b"1")
+            time.sleep(0.05)
+
+    with serving(answer) as port:
+        client = client_of(port, timeout_seconds=0.2, max_attempts=1)
+        with pytest.raises(UnavailableError):
+            client.get("/crm/x", decode=json.loads)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +240,24 @@ def test_download_is_bounded(tmp_path: Path) -> None:
             with pytest.raises(error):
                 download(address, file, timeout_seconds=5, bounds=bounds, plain=True)
         assert path.stat().st_size <= 3e6
+
+
+@pytest.mark.parametrize("where", ["/next", "http://127.0.0.1:1/next"])
+def test_redirects_of_a_download_are_not_read(tmp_path: Path, where: str) -> None:
+    """The body of a redirect stays unread, however often it leads on."""
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {where}\r\n\r\n".encode())
+        while True:
+            connection.sendall(b" " * 65_536)
+
+    with serving(answer) as port, (tmp_path / "file").open("wb") as file:
+        tracemalloc.start()
+        with pytest.raises(DownloadError):
+            download(f"http://127.0.0.1:{port}/", file, timeout_seconds=1, plain=True)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 4e6
 
 
 def test_unpacked_export_is_bounded() -> None:

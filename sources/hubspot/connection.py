@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 
 from .auth import BearerAuth
 from .bodies import BodyError, BodyTooLargeError, Bounds, pieces
+from .deadline import in_time
 from .network import check_bundle, missing_socks, proxy_of
 
 USER_AGENT = "hubspot-elt"
@@ -56,6 +57,7 @@ class Connections:
         self._base_url = base_url
         self._bounds = Bounds(most_bytes, _LONGEST * timeout)
         self._error_bounds = Bounds(min(most_bytes, _ERROR_BYTES), _LONGEST * timeout)
+        self._ends_after = (_LONGEST + 1) * timeout  # the body's own bound ends it first
         self._timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout), read=timeout)
         self._opened: WeakSet[Any] = WeakSet()
         self._adapter = HTTPAdapter(pool_maxsize=size, max_retries=0)
@@ -147,7 +149,8 @@ class Connections:
                 raise missing_socks(self.proxy) from None
             raise self.proxy.wrong() from None
         adapter.cert_verify(pool, self._base_url, verify, cert)
-        pool.ConnectionCls = _remembered(pool.ConnectionCls, self._opened)
+        kind = in_time(pool.ConnectionCls, self._ends_after)
+        pool.ConnectionCls = _remembered(kind, self._opened)
         return pool
 
     @cached_property

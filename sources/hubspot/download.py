@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import IO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -15,6 +15,7 @@ from .connection import USER_AGENT
 
 _LEFT_BYTES = 1 << 30  # of the disk, for what else is written
 _CONNECT_SECONDS = 10.0
+_MOST_REDIRECTS = 10
 _UNBOUNDED = Bounds()
 
 
@@ -51,12 +52,14 @@ def download(
         raise DownloadError("its address is no https address")
     most = min(bounds.most_bytes, max(0, _free_bytes(file) - _LEFT_BYTES))
     bounds = replace(bounds, most_bytes=most)
-    with requests.Session() as session:
+    with _Session() as session:
         session.auth = _nothing
         session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"})
         timeout = (min(_CONNECT_SECONDS, timeout_seconds), timeout_seconds)
+        if not plain:
+            del session.adapters["http://"]  # nor may a redirect lead there
         try:
-            with session.get(address, stream=True, timeout=timeout) as answer:
+            with _followed(session, address, timeout) as answer:
                 if answer.status_code != requests.codes.ok:
                     raise DownloadError(f"its address answers {answer.status_code}")
                 for piece in pieces(answer.raw, bounds):
@@ -70,6 +73,27 @@ def download(
             raise DownloadError(f"it did not arrive whole ({type(error).__name__})") from None
         except OSError as error:
             raise DownloadError(f"it cannot be kept ({error.strerror})") from error
+
+
+class _Session(requests.Session):
+    """Follows no redirect: requests would read its body first, and that may have no end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests'
+        """Name none."""
+        return None
+
+
+def _followed(
+    session: requests.Session, address: str, timeout: tuple[float, float]
+) -> requests.Response:
+    """Ask for a file and follow redirects, whose bodies are left alone."""
+    for _ in range(_MOST_REDIRECTS):
+        answer = session.get(address, stream=True, timeout=timeout)
+        if not answer.is_redirect:
+            return answer
+        answer.close()
+        address = urljoin(address, answer.headers["Location"])
+    raise DownloadError("its address leads to ever new ones")
 
 
 def _free_bytes(file: IO[bytes]) -> int:
