@@ -54,6 +54,16 @@ def test_demo_writes_its_own_file_only(shown: tuple[RunReport, Path]) -> None:
     assert count[0][0] > 1000
 
 
+def test_readme_shows_what_the_demo_shows(shown: tuple[RunReport, Path]) -> None:
+    """A newcomer sees what the README has shown them, but for the seconds."""
+    out = io.StringIO()
+    render(shown[0], "text", stdout=out, stderr=io.StringIO(), screen=Screen(80, is_terminal=False))
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    printed = readme.partition("hubspot-elt demo\n")[2].partition("```")[0]
+    without_seconds = [re.sub(r" +\d+\.\d$", "", text.strip(), flags=re.M) for text in (printed, out.getvalue())]
+    assert without_seconds[0] == without_seconds[1]
+
+
 def test_demo_fits_the_screen(shown: tuple[RunReport, Path]) -> None:
     """The demo shows what its file shows, at 80 and at 120 columns."""
     report, _ = shown
