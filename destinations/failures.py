@@ -101,6 +101,11 @@ _POSTGRES: dict[str, tuple[type[HubSpotError], str, str]] = {
         "The database is read-only",
         "Point {setting} at the primary server.",
     ),
+    "RaiseException": (
+        ConfigError,
+        "A trigger that no sync has made refuses what is written",
+        "Drop the trigger, and run again.",
+    ),
     "TooManyColumns": (
         ConfigError,
         "An object type has more properties than PostgreSQL has columns",

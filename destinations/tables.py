@@ -13,6 +13,15 @@ from dlt.pipeline.pipeline import Pipeline
 _TYPED = frozenset({"duckdb", "motherduck", "postgres"})
 """Destinations whose types come back from the catalog as dlt wrote them, as the tests show."""
 
+_RELATIONS = {
+    "duckdb": "SELECT view_name, true FROM duckdb_views() WHERE schema_name = %s"
+    " UNION ALL SELECT table_name, false FROM duckdb_tables() WHERE schema_name = %s",
+    "postgres": "SELECT viewname, true FROM pg_views WHERE schemaname = %s"
+    " UNION ALL SELECT matviewname, true FROM pg_matviews WHERE schemaname = %s",
+}
+"""By destination, the names that a dataset's tables cannot have: of views, which the catalog may
+show as tables, and in DuckDB, which does not tell cases apart, of other tables."""
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
@@ -25,9 +34,11 @@ class Damage:
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Columns that are gone, by table; not those of `tables` and `keyless`."""
     types: Sequence[str] = ()
-    """Columns of another type, each as a sentence."""
+    """What stands where a table or column was: another type, view or spelling; sentences."""
     staging: Sequence[str] = ()
     """Tables of dlt's staging dataset that are gone or have another shape."""
+    emptied: Sequence[str] = ()
+    """Tables that had rows and have none, as far as the caller of `find_damage` can tell."""
 
     @property
     def gone(self) -> list[str]:
@@ -45,7 +56,9 @@ class Damage:
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return any((self.tables, self.keyless, self.columns, self.types, self.staging))
+        return any(
+            (self.tables, self.keyless, self.columns, self.types, self.staging, self.emptied)
+        )
 
 
 def find_damage(pipeline: Pipeline) -> Damage:
@@ -63,6 +76,7 @@ def find_damage(pipeline: Pipeline) -> Damage:
     with client:
         held = _held(client, known)
         keyless, columns = _missing_columns(client, held)
+        types = [*_taken(client, known), *_wrong_types(client, held)]
         staging: list[str] = []
         if isinstance(client, SqlJobClientWithStagingDataset):
             merged = [n for n in known if schema.tables[n].get("write_disposition") == "merge"]
@@ -72,7 +86,7 @@ def find_damage(pipeline: Pipeline) -> Damage:
         tables=[name for name in known if not held[name]],
         keyless=keyless,
         columns=columns,
-        types=list(_wrong_types(client, held)),
+        types=types,
         staging=staging,
     )
 
@@ -201,14 +215,33 @@ def _missing_columns(
     return keyless, columns
 
 
+def _taken(client: SqlJobClientBase, known: Sequence[str]) -> Iterator[str]:
+    """Tell of the tables in whose place something else stands, so that they cannot be made."""
+    sql = _RELATIONS.get(client.config.destination_type)
+    if sql is None:
+        return
+    dataset = client.sql_client.dataset_name
+    by_name = {name.casefold(): name for name in known}
+    for found, is_view in client.sql_client.execute_sql(sql, dataset, dataset) or ():
+        name = by_name.get(found.casefold())
+        if is_view and found == name:
+            yield f"{name} is a view instead of a table"
+        elif name and found != name and not is_view:
+            yield f"{name} is spelled {found}"
+
+
 def _wrong_types(
     client: SqlJobClientBase, held: Mapping[str, TTableSchemaColumns]
 ) -> Iterator[str]:
-    """Tell of the columns whose type is not the one that a sync writes."""
+    """Tell of the columns whose type, or spelling, is not the one that a sync writes."""
     if client.config.destination_type not in _TYPED:
         return
+    exact = client.config.destination_type == "postgres"  # it tells cases apart, dlt does not
     for table, there in held.items():
+        by_name = {name.casefold(): name for name in there} if exact else {}
         for name, column in client.schema.tables[table]["columns"].items():
+            if name not in there and name in by_name:
+                yield f"{table}.{name} is spelled {by_name[name]}"
             if name in there and column.get("data_type") != there[name].get("data_type"):
                 is_, should = there[name].get("data_type"), column.get("data_type")
                 yield f"{table}.{name} is of type {is_} instead of {should}"

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Literal
 
 from destinations.catalog import KNOWN
-from destinations.tables import Damage, find_damage
+from destinations.tables import Damage
 from destinations.warehouse import describe, explained
 from pipelines.notices import notices
-from pipelines.repair import REMEDY, is_state_lost, names_of, refusal
+from pipelines.repair import REMEDY, find_all, is_state_lost, names_of, refusal
 from pipelines.report import RunReport, Section, find_cause
 from pipelines.stored import dataset_of, exists, portal_types, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
@@ -260,7 +260,7 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
         report.dataset = dataset_of(pipeline)
         with explained(name):
             lost = exists(pipeline) and is_state_lost(pipeline)
-            damage = find_damage(pipeline)
+            damage = find_all(pipeline)
     known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
     proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
     note = f"; {known.note}" if known and known.note else ""

@@ -6,6 +6,7 @@ between finds the same damage, and one that is killed later finds a state that h
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -33,6 +34,7 @@ from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import Column
 from sources.hubspot.properties import pack
 from sources.hubspot.reading import batches
+from sources.hubspot.reference import NEVER_READ
 from sources.hubspot.reference_tables import COLUMNS as REFERENCE
 from sources.hubspot.state import SourceState, to_text
 from sources.hubspot.table import REJECTS
@@ -95,9 +97,9 @@ def repair(pipeline: Pipeline, run: Run, lost: Mapping[str, str]) -> None:
         lost: what `recover` found to be gone.
 
     Raises:
-        ConfigError: a column has another type than a sync writes.
+        ConfigError: a column has another type than a sync writes, or a table is a view.
     """
-    damage = find_damage(pipeline)
+    damage = find_all(pipeline)
     if damage.types:
         raise refusal(damage)
     if not (damage or lost):
@@ -122,11 +124,11 @@ def foresee(pipeline: Pipeline, state: SourceState, at: datetime) -> tuple[Damag
         What is gone, and what a sync does about it, for people.
 
     Raises:
-        ConfigError: a column has another type than a sync writes.
+        ConfigError: a column has another type than a sync writes, or a table is a view.
     """
     if not exists(pipeline):  # asking would make the file
         return Damage(), []
-    damage = find_damage(pipeline)
+    damage = find_all(pipeline)
     if damage.types:
         raise refusal(damage)
     edits = _plan(pipeline, damage, at)[0] if damage else []
@@ -136,30 +138,43 @@ def foresee(pipeline: Pipeline, state: SourceState, at: datetime) -> tuple[Damag
     return damage, lost + ([f"The warehouse lacks {', '.join(gone)}. {REMEDY}"] if gone else [])
 
 
+def find_all(pipeline: Pipeline) -> Damage:
+    """Compare a dataset with what the last sync left of tables, columns and reference data."""
+    damage = find_damage(pipeline)
+    digests = _known(pipeline).get("digests", {}).items()
+    filled = {name.partition(":")[0] for name, digest in digests if digest not in NEVER_READ}
+    there = filled & REFERENCE.keys() - {*damage.gone}
+    with WarehouseCopy(pipeline) as copy:
+        counts = copy.counts(sorted(there), "1 = 1")
+    return replace(damage, emptied=[table for table, count in counts.items() if not count])
+
+
 def refuse_gaps(pipeline: Pipeline, lost: Mapping[str, str]) -> None:
     """Refuse to compare a warehouse that lacks tables or columns.
 
     Raises:
         VerificationError: what is gone.
     """
-    damage = find_damage(pipeline)
-    if _STATE in lost or damage.gone or damage.columns:
+    damage = find_all(pipeline)
+    if _STATE in lost or damage.gone or damage.columns or damage.emptied:
         gone = ", ".join(dict.fromkeys([*lost, *names_of(damage)]))
         raise VerificationError(f"The warehouse lacks {gone}.", remedy=REMEDY)
 
 
 def refusal(damage: Damage) -> ConfigError:
-    """Return the error for columns whose type somebody has changed."""
+    """Return the error for what stands where a table or column was."""
     return ConfigError(
         f"The warehouse was changed: {', '.join(damage.types[:_SHOWN])}.",
-        remedy="Change it back, or drop the column: the next sync creates and fills it again.",
+        remedy="Change it back, or drop it: the next sync creates and fills what was there.",
     )
 
 
 def names_of(damage: Damage) -> list[str]:
     """Name the tables and columns that are gone, or have another shape."""
     columns = [f"{table}.{name}" for table, names in damage.columns.items() for name in names]
-    return [*damage.gone, *columns, *(f"{name} (staging)" for name in damage.staging)]
+    emptied = [f"all rows of {name}" for name in damage.emptied]
+    staging = [f"{name} (staging)" for name in damage.staging]
+    return [*damage.gone, *columns, *emptied, *staging]
 
 
 def _apply(edits: Sequence[Edit], source: SourceState) -> None:
@@ -199,6 +214,9 @@ def _plan(pipeline: Pipeline, damage: Damage, at: datetime) -> tuple[list[Edit],
             edits.append(partial(_FORGET[kind], table=table))
         named = ", ".join(columns[:_SHOWN]) + (", ..." if len(columns) > _SHOWN else "")
         notes[table] = f"Columns were gone in the warehouse: {named}. Created again and filled."
+    for table in damage.emptied:
+        edits.append(partial(_load_reference, table=table))
+        notes.setdefault(table, "All rows were gone from the table in the warehouse: filled again.")
     for table in damage.staging:
         text = "The table of the staging dataset was gone or had another shape: created again."
         notes.setdefault(table, text)

@@ -205,10 +205,58 @@ def test_type_that_was_changed(portal: Portal, warehouse: Warehouse) -> None:
     touch(warehouse, "ALTER TABLE contacts ALTER createdate TYPE VARCHAR")
     with pytest.raises(ConfigError, match=r"contacts\.createdate is of type text") as refused:
         warehouse.sync("contacts")
-    assert "drop the column" in refused.value.remedy
+    assert "drop it" in refused.value.remedy
     touch(warehouse, "ALTER TABLE contacts DROP COLUMN createdate")
     assert warehouse.sync("contacts").exit_code == 0
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("CREATE VIEW contacts AS SELECT * FROM kept", "contacts is a view instead of a table"),
+        ('ALTER TABLE kept RENAME TO "Contacts"', "contacts is spelled Contacts"),
+    ],
+)
+def test_place_of_a_table_that_is_taken(
+    portal: Portal, warehouse: Warehouse, statement: str, said: str
+) -> None:
+    """What stands where a table was is named by doctor and sync; dropped, the table is filled."""
+    portal.create("contacts", {"email": "ada@example.com"})
+    warehouse.sync("contacts")
+    touch(warehouse, "ALTER TABLE contacts RENAME TO kept", statement)
+    report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
+    assert any(said in row[2] for row in report.sections[0].rows)
+    with pytest.raises(ConfigError, match=said) as refused:
+        warehouse.sync("contacts")
+    assert "drop it" in refused.value.remedy
+    touch(warehouse, f"DROP {'VIEW' if 'VIEW' in statement else 'TABLE'} contacts")
+    assert warehouse.sync("contacts").exit_code == 0
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+
+
+EMPTIED = (
+    *("account", "object_types", "owners", "pipelines", "pipeline_stages"),
+    *("properties", "property_options", "_hs_columns"),
+)
+
+
+def test_reference_tables_without_rows(portal: Portal, warehouse: Warehouse) -> None:
+    """Reference tables that somebody emptied are filled again; doctor and verify name them."""
+    objects = {"contacts": "contacts", "deals": "deals"}
+    portal.reset(SeedSpec(contacts=3, properties=12, custom_objects=0, handful=False))
+    assert warehouse.sync(*objects).exit_code == 0
+    before = {name: warehouse.rows(f"SELECT count(*) FROM {name}") for name in EMPTIED}
+    touch(warehouse, *(f"DELETE FROM {name}" for name in EMPTIED))
+    report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
+    assert any("all rows of owners" in row[2] for row in report.sections[0].rows)
+    with pytest.raises(VerificationError, match="all rows of account"):
+        verify(VerifyOptions(), collector=NULL_COLLECTOR, config=warehouse.config)
+    report = warehouse.sync(*objects)
+    said = "\n".join(report.warnings)
+    assert [name for name in EMPTIED if f"{name}: All rows were gone" not in said] == []
+    assert {name: warehouse.rows(f"SELECT count(*) FROM {name}") for name in EMPTIED} == before
+    assert_idle(warehouse, *objects)
 
 
 def test_kill_after_the_repair(portal: Portal, warehouse: Warehouse) -> None:
@@ -291,7 +339,14 @@ def test_what_was_touched_in_postgres(portal: Portal, postgres: Postgres) -> Non
         "DROP TABLE companies; ALTER TABLE contacts DROP COLUMN email;"
         "ALTER TABLE contacts_to_deals RENAME TO mine; ALTER TABLE tickets RENAME id TO old;"
         "ALTER TABLE hubspot_staging.contacts DROP COLUMN jobtitle; DROP TABLE owners;"
-        "CREATE VIEW ours AS SELECT old FROM tickets; COMMIT; SELECT 1"
+        "CREATE VIEW ours AS SELECT old FROM tickets; ALTER TABLE deals RENAME TO kept;"
+        "CREATE MATERIALIZED VIEW deals AS SELECT * FROM kept;"
+        'ALTER TABLE contacts RENAME jobtitle TO "JobTitle"; COMMIT; SELECT 1'
+    )
+    with pytest.raises(ConfigError, match="deals is a view .*, contacts.jobtitle is spelled Job"):
+        postgres.sync(*OBJECTS)
+    postgres.rows(
+        'DROP MATERIALIZED VIEW deals; ALTER TABLE contacts DROP COLUMN "JobTitle";COMMIT; SELECT 1'
     )
     with pytest.raises(ConfigError, match="depend on it"):
         postgres.sync(*OBJECTS)
@@ -304,6 +359,25 @@ def test_what_was_touched_in_postgres(portal: Portal, postgres: Postgres) -> Non
     assert wrong(portal, postgres) == []
     report = postgres.sync(*OBJECTS)
     assert (report.exit_code, report.rows, report.warnings) == (0, 0, [])
+
+
+TRIGGER = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'no changes, please'; END $$;
+    CREATE TRIGGER guard BEFORE INSERT ON contacts FOR EACH ROW EXECUTE FUNCTION refuse();
+    COMMIT; SELECT 1
+"""
+
+
+def test_trigger_of_somebody(portal: Portal, postgres: Postgres) -> None:
+    """A trigger that refuses rows ends a sync with what to do about it."""
+    portal.create("contacts", {"email": "ada@example.com"})
+    assert postgres.sync("contacts").exit_code == 0
+    postgres.rows(TRIGGER)
+    portal.create("contacts", {"email": "bob@example.com"})
+    report = postgres.sync("contacts")
+    assert (report.exit_code, "no changes, please" in (report.error or "")) == (2, True)
+    assert "trigger" in report.remedy
 
 
 def test_constraint_of_somebody(portal: Portal, warehouse: Warehouse) -> None:

@@ -60,7 +60,9 @@ def test_readme_shows_what_the_demo_shows(shown: tuple[RunReport, Path]) -> None
     render(shown[0], "text", stdout=out, stderr=io.StringIO(), screen=Screen(80, is_terminal=False))
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     printed = readme.partition("hubspot-elt demo\n")[2].partition("```")[0]
-    without_seconds = [re.sub(r" +\d+\.\d$", "", text.strip(), flags=re.M) for text in (printed, out.getvalue())]
+    without_seconds = [
+        re.sub(r" +\d+\.\d$", "", text.strip(), flags=re.M) for text in (printed, out.getvalue())
+    ]
     assert without_seconds[0] == without_seconds[1]
 
 
