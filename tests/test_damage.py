@@ -343,7 +343,7 @@ def test_what_was_touched_in_postgres(portal: Portal, postgres: Postgres) -> Non
         "CREATE MATERIALIZED VIEW deals AS SELECT * FROM kept;"
         'ALTER TABLE contacts RENAME jobtitle TO "JobTitle"; COMMIT; SELECT 1'
     )
-    with pytest.raises(ConfigError, match="deals is a view .*, contacts.jobtitle is spelled Job"):
+    with pytest.raises(ConfigError, match=r"deals is a view .*, contacts\.jobtitle is spelled Job"):
         postgres.sync(*OBJECTS)
     postgres.rows(
         'DROP MATERIALIZED VIEW deals; ALTER TABLE contacts DROP COLUMN "JobTitle";COMMIT; SELECT 1'
