@@ -10,6 +10,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from conftest import Warehouse
 from wire import OK, Clocked, serving
@@ -108,6 +109,18 @@ def test_drip_is_cut_off():
         with pytest.raises(UnavailableError, match="not complete after 1 s"):
             client.get("/crm/x", decode=json.loads)
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("decode", [json.loads, msgspec.json.decode])
+def test_body_nested_without_end_is_no_bug_of_ours(decode):
+    """An answer nested too deep to be decoded is one that HubSpot has not documented."""
+    body = b"[" * 100_000 + b"]" * 100_000
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    with serving(answer) as port, pytest.raises(UnavailableError, match="no whole JSON"):
+        client_of(port, max_attempts=1).get("/crm/x", decode=decode)
 
 
 @pytest.mark.parametrize("place", DRIPS)

@@ -224,7 +224,7 @@ class Client:
             raise failed
         try:
             return decode(answer.body)
-        except ValueError as error:  # msgspec's errors are among them
+        except (ValueError, RecursionError) as error:  # msgspec's errors are among them
             raise undecodable(answer, str(call), self._auth.redacted(str(error))) from error
 
     def _slow_down(self, budget: Budget, policy: str, seconds: float) -> None:

@@ -22,6 +22,7 @@ def in_time(kind: Any, seconds: float) -> Any:  # noqa: ANN401 - urllib3's class
     class InTime(kind):  # type: ignore[misc]
         response_class = Answer
 
+    InTime.__name__ = kind.__name__  # urllib3's messages show it
     return InTime
 
 
