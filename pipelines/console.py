@@ -109,8 +109,11 @@ def run(
         sys.stderr.write(masked("".join(traceback.format_exception(report.cause)), token))
     _mask(report, token)
     screen = screen_of(sys.stdout, wide=output.wide)
-    render(report, output.form, stdout=sys.stdout, stderr=sys.stderr, screen=screen)
-    sys.stdout.flush()
+    try:
+        render(report, output.form, stdout=sys.stdout, stderr=sys.stderr, screen=screen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        _silence()
     reported()
     raise typer.Exit(report.exit_code)
 
@@ -211,7 +214,17 @@ def _tell(error: BaseException, words: Sequence[str]) -> int:
 
 
 def speak_utf8() -> None:
-    """Make both streams carry every character, whatever the machine's locale is."""
+    """Make both streams carry every character, whatever the machine's locale is.
+
+    A stream that is closed goes nowhere. Its number is taken, or else the warehouse's file could
+    get it, and be written into.
+    """
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
+        pass
+    os.close(free)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -219,6 +232,11 @@ def speak_utf8() -> None:
 
 def unspoken(error: OSError) -> int:
     """Tell that the result cannot be written, and let nothing of it wait for the process's end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _silence()
     sys.stderr.write(f"error: The result cannot be written: {error.strerror}.\n")
     return UNSPOKEN
+
+
+def _silence() -> None:
+    """Let what waits to be written to stdout go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -392,6 +393,22 @@ def test_full_disk() -> None:
     with Path("/dev/full").open("w") as full, script("status", "--help", stdout=full) as process:
         err = process.communicate(timeout=30)[1]
     assert (process.returncode, len(err.splitlines())) == (6, 1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells elsewhere close no streams")
+@pytest.mark.parametrize("ending", ["<&- >&- 2>&-", "2>&-", "| :"])
+def test_streams_that_nobody_reads(tmp_path: Path, ending: str) -> None:
+    """A closed stream, or a reader that went away, changes no exit code and no traceback comes."""
+    command = shlex.join([sys.executable, "-c", PROGRAM, "status", "--dataset", "none", "--json"])
+    run = subprocess.run(
+        ["/bin/sh", "-c", f"{{ {command}; echo $? >code; }} {ending}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tmp_path / "code").read_text().strip() == "2"
+    assert "Traceback" not in run.stderr
 
 
 def script(*words: str, stdout: Any = subprocess.PIPE) -> "subprocess.Popen[str]":

@@ -108,6 +108,11 @@ def test_missing_token():
         ("max_attempts", 0),
         ("backfill", "exports"),
         ("export_wait_minutes", 0),
+        ("lookback_minutes", 10**11),
+        ("run_log_days", 10**11),
+        ("timeout_seconds", 1e300),
+        ("patience_seconds", 1e300),
+        ("pairs", [1]),
     ],
     ids=lambda value: repr(value)[:40],
 )

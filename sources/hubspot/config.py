@@ -29,6 +29,13 @@ _LEAST = {
     "sweep_at_once_calls": 0,
     "run_log_days": 0,
 }
+_MOST = {
+    "lookback_minutes": 5_256_000,  # ten years
+    "run_log_days": 36_500,
+    "timeout_seconds": 86_400,
+    "patience_seconds": 31_536_000,
+}
+"""The longest times that make sense; instants much further away cannot be computed."""
 BACKFILLS = ("list", "export", "auto")
 _POSITIVE = (
     "load_minutes",
@@ -149,19 +156,28 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
     dated = _VERSION.fullmatch(config.api_version)
     if config.api_version != "v3" and not (dated and dated[1] >= _FIRST_VERSION):
         raise _out_of_range("api_version", "2026-03 or a later one such as 2026-09, or v3")
+    _check_numbers(config)
+    if config.backfill not in BACKFILLS:
+        raise _out_of_range("backfill", "list, export or auto")
+    if config.pairs is not None and not all(isinstance(pair, str) for pair in config.pairs):
+        raise _out_of_range("pairs", "a list of texts")
+    return config
+
+
+def _check_numbers(config: HubSpotConfig) -> None:
     for name in _SHARES:
         if not _is_number(config[name]) or not 0 < config[name] <= 1:
             raise _out_of_range(name, "a number above 0 and at most 1")
     for name, least in _LEAST.items():
         if not isinstance(config[name], int) or config[name] < least:
             raise _out_of_range(name, f"a whole number of at least {least}")
-    if config.backfill not in BACKFILLS:
-        raise _out_of_range("backfill", "list, export or auto")
     for name, expected in _NUMBERS.items():
         value = config[name]
         if not _is_number(value) or not 0 <= value < inf or (not value and name in _POSITIVE):
             raise _out_of_range(name, expected)
-    return config
+    for name, most in _MOST.items():
+        if config[name] > most:
+            raise _out_of_range(name, f"at most {most}")
 
 
 def _is_number(value: object) -> bool:
@@ -201,5 +217,5 @@ def _missing(error: ConfigFieldMissingException) -> ConfigError:
 
 
 def _kind(name: str) -> str:
-    kinds = {int: "whole number", float: "number", str: "text"}
+    kinds = {bool: "switch (true or false)", int: "whole number", float: "number", str: "text"}
     return kinds.get(HubSpotConfig.get_resolvable_fields().get(name, str), "list of texts")
