@@ -254,6 +254,15 @@ def with_odd_option(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def test_pipeline_without_its_stages_is_told() -> None:
+    """A pipeline that lacks the list of its stages, whose rows then go, leaves a reject."""
+    rows = reference_tables.rows_at([{"id": "p", "label": "Sales"}], "$.results")
+    rows = [{**row, "object_type": "deals"} for row in rows]
+    batch = reference_tables.to_batch("pipelines", rows, seen_at=NOW)
+    told = batch.rejects.select(["id", "property", "reason"]).to_pylist()
+    assert told == [{"id": "deals:p", "property": "stages", "reason": "not_a_list"}]
+
+
 def test_odd_values_cost_a_value_each(small: Portal, warehouse: Warehouse) -> None:
     """A wrong value is null and among the rejects, until HubSpot answers as documented again."""
     one = next(iter(small.records("contacts")))

@@ -283,7 +283,7 @@ class _Columns:
     def check_lists(self, name: str, rows: Sequence[Row]) -> None:
         """Note the lists of objects that are none; the objects among their items are rows."""
         for id_, row in zip(self.ids, rows, strict=True):
-            value = row.get(name, [])
+            value = row.get(name)
             if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
                 self.reject(id_, name, escaped(to_json(value)), "not_a_list")
 
