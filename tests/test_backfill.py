@@ -171,7 +171,7 @@ def test_row_that_an_interrupted_backfill_does_not_know(
 
 
 @pytest.mark.parametrize(
-    ("contacts", "searches"), [(150, 2), (600, 4), (2_000, 11)], ids=["one", "some", "many"]
+    ("contacts", "searches"), [(150, 3), (600, 5), (2_000, 12)], ids=["one", "some", "many"]
 )
 def test_record_that_is_in_the_bin_only_while_it_is_listed(
     portal: Portal, warehouse: Warehouse, contacts: int, searches: int

@@ -86,7 +86,7 @@ def test_unknown_exceptions_are_bugs_without_secrets() -> None:
 def test_driver_errors_are_the_warehouse() -> None:
     """An error of a database driver is told as the destination's, not as a bug."""
     report = report_of(wrapped(duckdb.IOException("Could not set lock on file")), "sync")
-    assert (report.exit_code, report.error_name) == (6, "warehouse")
+    assert (report.exit_code, report.error_name) == (6, "busy")
 
 
 def test_a_circle_of_causes_ends() -> None:

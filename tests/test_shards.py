@@ -155,7 +155,7 @@ def test_search_that_counts_wrong(answers: list[tuple[int | None, list[int]]]) -
 def test_search_that_does_not_count(portal: Portal, config: HubSpotConfig, status: int) -> None:
     """Where the search fails, the listing is not divided beforehand, and goes on."""
     portal.faults.add(path="/search", status=status, body={"category": "VALIDATION_ERROR"})
-    client = Client(replace(config, max_attempts=1))
+    client = Client(replace(config, max_attempts=1, patience_seconds=0))
     assert ask_division(client, CONTACTS, 10**6, 10**9, shards=8, spare=10**4) == ([], 0)
 
 

@@ -168,7 +168,7 @@ def test_tables_that_failed_are_not_fresh(database: duckdb.DuckDBPyConnection) -
     database.execute("UPDATE _hs_runs SET command = 'verify' WHERE run_id = 'check'")
     database.close()
     report = status(destination=FILE, max_age=timedelta(hours=2))
-    expected = r"Not as fresh as asked for: contacts \(failed, last loaded 9\d min ago\)\."
+    expected = r"Not as fresh as asked for: contacts \(failed, last loaded \d+ min ago\)\."
     assert re.fullmatch(expected, report.error or "")
 
 
