@@ -46,7 +46,7 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
         "Could not set lock|Conflicting lock|already open",
         BusyError,
         "{holder} has the DuckDB file open.",
-        "Close it, or wait until it is done, which --wait SECONDS does, and run again.",
+        "Close it, or run again when it is done; commands that write can --wait SECONDS.",
     ),
     (
         "not a valid DuckDB database",
