@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
@@ -16,10 +17,12 @@ from dlt.common.versioned_state import compress_state, decompress_state
 from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
-from destinations.lock import IMPATIENT, Patience
+from destinations.lock import IMPATIENT, Patience, place_of
 from destinations.warehouse import is_duckdb
+from pipelines import local_runs
 from pipelines.erasing import DELETED, TAKEN_OUT, Dataset, Erased, marks, open_datasets
 from pipelines.report import RunReport, Section
+from pipelines.run_rows import RUNS
 from pipelines.state import changing_pipeline, choose
 from pipelines.stored import commit, dataset_of, source_state
 from sources.hubspot.catalog import STANDARD
@@ -64,6 +67,7 @@ def forget(
                 _erase_links(one, table, ids, objects)
                 _erase_mentions(one, table, ids)
             states = _forget_state(pipeline, datasets[0], table, ids)
+            states += _erase_from_runs(pipeline, datasets, dataset, ids)
             for one in datasets:
                 if table in one.tables:
                     one.delete(table, f"id IN ({marks(ids)})", *ids)
@@ -130,7 +134,7 @@ def _erase_links(dataset: Dataset, table: str, ids: Sequence[str], objects: Sequ
         where = " OR ".join(f"{end} IN ({marks(ids)})" for end in links[pair])
         dataset.delete(pair, where, *[*ids] * len(links[pair]))
     said_of = [table, *sorted(links)]
-    whole = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, ids))})(?!\w)")
+    whole = _whole(ids)
     where = f"table_name IN ({marks(said_of)})"
     for name, columns in dataset.tables.items():
         if {"table_name", "ids"} <= columns:
@@ -139,6 +143,25 @@ def _erase_links(dataset: Dataset, table: str, ids: Sequence[str], objects: Sequ
             dataset.rewrite(
                 name, "error", lambda text: whole.sub("(erased)", text), where, *said_of
             )
+
+
+def _whole(ids: Sequence[str]) -> re.Pattern[str]:
+    """Return what finds ids in a text, but not as parts of others."""
+    return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, ids))})(?!\w)")
+
+
+def _erase_from_runs(
+    pipeline: Pipeline, datasets: Sequence[Dataset], dataset: str, ids: Sequence[str]
+) -> list[Erased]:
+    """Take ids out of the errors of runs: in the dataset, and of those kept on this machine."""
+    change = partial(_whole(ids).sub, "(erased)")
+    for one in datasets:
+        if RUNS in one.tables:
+            one.rewrite(RUNS, "error", change, "run_id IS NOT NULL")
+    name = pipeline.destination.destination_name
+    places = (place_of(pipeline.destination_client()), local_runs.unresolved(name, dataset))
+    runs = local_runs.rewrite_errors(places, change, rehearsing=datasets[0].rehearsing)
+    return [("this machine", local_runs.FILE, runs, TAKEN_OUT)] if runs else []
 
 
 def _erase_mentions(dataset: Dataset, table: str, ids: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from platformdirs import user_state_path
 
 MOST_RUNS = 200  # of all datasets; the oldest go first
 LONGEST_ERROR = 2_000  # characters of one run's error, so that the file stays below half a megabyte
-_FILE = "runs.jsonl"
+FILE = "runs.jsonl"
 _LOCK_SECONDS = 5
 _READ_ONLY_FOR_OTHERS = 0o600
 
@@ -91,14 +91,41 @@ def drop(place: str, run_ids: Sequence[str]) -> None:
                 _write(file, left)
 
 
+def rewrite_errors(
+    places: Sequence[str], change: Callable[[str], str], *, rehearsing: bool = False
+) -> int:
+    """Change the errors of the runs of places; return how many became others.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    changed = 0
+    for file in _files():
+        if not any(line.get("place") in places for line in _read(file)):
+            continue
+        with _locked(file):
+            lines = _read(file)
+            after = [
+                line | {"error": change(line["error"])}
+                if line.get("place") in places and isinstance(line.get("error"), str)
+                else line
+                for line in lines
+            ]
+            count = sum(old != new for old, new in zip(lines, after, strict=True))
+            if count and not rehearsing:
+                _write(file, after)
+            changed += count
+    return changed
+
+
 def _files() -> list[Path]:
     """Name the file in the user's folder for such, and the one that stands in where it fails."""
     user = os.getuid() if hasattr(os, "getuid") else ""
     files = []
     with suppress(OSError, RuntimeError):  # nobody's home is known
-        files.append(user_state_path("hubspot-elt", appauthor=False) / _FILE)
+        files.append(user_state_path("hubspot-elt", appauthor=False) / FILE)
     with suppress(OSError):  # no folder for temporary files can be written
-        files.append(Path(tempfile.gettempdir()) / f"hubspot-elt-{user}".rstrip("-") / _FILE)
+        files.append(Path(tempfile.gettempdir()) / f"hubspot-elt-{user}".rstrip("-") / FILE)
     return files
 
 
@@ -135,7 +162,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 def _write(file: Path, lines: Sequence[Entry]) -> None:
     """Put a new file in the place of the old one, readable for its owner alone."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=_FILE)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=FILE)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -19,6 +19,7 @@ from conftest import Warehouse
 from dlt.common.versioned_state import decompress_state
 
 from destinations.lock import exclusive
+from pipelines import local_runs
 from pipelines.cli import main
 from pipelines.forget import forget, without
 from pipelines.report import RunReport
@@ -207,6 +208,24 @@ def kinds() -> Iterator[tuple[str, str, str]]:
     for kind in ("table_name", "object_type"):
         for key in ("id", "record_id"):
             yield kind, key, "contacts"
+
+
+def test_errors_of_runs_lose_the_id(warehouse: Warehouse, survivor: str) -> None:
+    """No error of a run names the record any more, in the warehouse or on this machine."""
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(
+            "UPDATE hubspot._hs_runs SET error = ?", [f"HubSpot refuses {ID}, {ID}0"]
+        )
+    place = local_runs.unresolved("duckdb", "hubspot")
+    run = {"run_id": "r", "started_at": "2026-01-01T00:00:00Z", "error": f"It refuses {ID}."}
+    assert local_runs.keep(place, run)
+    rows = erased(forget("contacts", ID, dry_run=True))
+    assert rows["this machine", "runs.jsonl"] == 1
+    assert ID in local_runs.kept(place)[-1]["error"]
+    assert erased(forget("contacts", ID)) == rows
+    assert local_runs.kept(place)[-1]["error"] == "It refuses (erased)."
+    errors = {error for (error,) in warehouse.rows("SELECT error FROM _hs_runs")}
+    assert errors == {f"HubSpot refuses (erased), {ID}0"}
 
 
 def test_reference_data_stays(warehouse: Warehouse, survivor: str) -> None:
