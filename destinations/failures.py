@@ -309,4 +309,4 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an exception's text, without secrets."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = redacted(lines[0] if lines else type(error).__name__)[:_LONGEST_MESSAGE]
-    return text if text.endswith(".") else f"{text}."
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -5,6 +5,7 @@ PostgreSQL  one statement by the extended protocol, in a read-only transaction
 others      through dlt's client, once sqlglot has parsed the statement as a query
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from sources.hubspot.errors import ConfigError, HubSpotError
 
 from .dlt_settings import own_settings
-from .failures import credentials_setting, first_line, missing_driver, to_error
+from .failures import credentials_setting, first_line, missing_driver, redacted, to_error
 from .proofs import (
     POSTGRES_MEANINGS,
     postgres_to_prove,
@@ -270,10 +271,12 @@ _WRONG_STATEMENT = {"ReadOnlySqlTransaction", "UndefinedTable", "UndefinedColumn
 
 
 def _wrong(error: BaseException) -> ConfigError:
-    """Return the error of a statement that is wrong."""
+    """Return the error of a statement that is wrong, with what the database takes it to mean."""
+    hint = re.search(r"(Did you mean|Perhaps you meant|Candidate bindings:) [^\n]+", str(error))
+    meant = f"{redacted(hint[0]).rstrip('.')}. ".replace("?.", "?") if hint else ""
     return ConfigError(
         f"The query failed: {first_line(error)}",
-        remedy="Correct the SQL; hubspot-elt status lists the tables.",
+        remedy=f"{meant}Correct the SQL; hubspot-elt status lists the tables.",
     )
 
 

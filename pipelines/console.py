@@ -172,7 +172,7 @@ def _mask(report: "RunReport", token: str) -> None:
 def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's UsageError
     """Tell in one line what is wrong with the options; as an object where JSON was asked for."""
     message = " ".join(error.format_message().replace("Value error, ", "").split())
-    message = message.rstrip(".") + "."
+    message += "" if message.endswith((".", "?")) else "."
     if not asks_for_json(words):
         sys.stderr.write(f"error: {message} See hubspot-elt --help.\n")
         return USAGE_ERROR

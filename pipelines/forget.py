@@ -239,7 +239,14 @@ def _told(
         title = f"Would be erased: {record}" if dry_run else f"Erased: {record}"
         return Section("erased", COLUMNS, rows, title=title)
     nothing = [(dataset, table, 0, DELETED)]
-    return Section("erased", COLUMNS, [], f"Nothing of {record} is in dataset {dataset}", nothing)
+    return Section(
+        "erased",
+        COLUMNS,
+        [],
+        f"Nothing of {record} is in dataset {dataset}",
+        nothing,
+        verbatim=True,
+    )
 
 
 def _warnings(record: str, dataset: str, survivors: Sequence[str], *, found: bool) -> Iterator[str]:

@@ -235,6 +235,7 @@ def test_debug_shows_the_traceback(fresh: Portal, monkeypatch: pytest.MonkeyPatc
     [
         pytest.param(["sync", "--objekts", "contacts"], "--objekts", id="unknown option"),
         pytest.param(["synchronize"], "synchronize", id="unknown command"),
+        pytest.param(["stat"], "? See", id="misspelt command"),
         pytest.param(["sync", "--objects", " , "], "--objects", id="no object"),
         pytest.param(["query"], "SQL", id="missing argument"),
         pytest.param(["status", "--dataset", ""], "--dataset", id="empty name"),

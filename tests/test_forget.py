@@ -22,6 +22,8 @@ from destinations.lock import exclusive
 from pipelines import local_runs
 from pipelines.cli import main
 from pipelines.forget import forget, without
+from pipelines.layout import Screen
+from pipelines.render import render
 from pipelines.report import RunReport
 from pipelines.stored import stored_pipeline
 from sources.hubspot.config import resolve_config
@@ -124,6 +126,9 @@ def check(connect: Connect, survivor: str, destination: str) -> None:
     again = forget("contacts", survivor, destination=destination)
     assert erased(again) == {}
     assert "Nothing of contacts" in again.sections[0].title
+    out = io.StringIO()
+    render(again, "text", stdout=out, stderr=io.StringIO(), screen=Screen(80, is_terminal=False))
+    assert re.search(r"rows  what\nhubspot +contacts +0  deleted", out.getvalue())
 
 
 def test_nothing_is_left(portal: Portal, warehouse: Warehouse) -> None:

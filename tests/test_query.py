@@ -243,6 +243,17 @@ def test_a_refusal_names_its_reason(dataset: str, sql: str, named: str) -> None:
         query(sql, destination=dataset)
 
 
+def test_a_misspelt_name_comes_with_the_one_that_was_meant(dataset: str) -> None:
+    """What the database takes a wrong name to mean is part of the remedy."""
+    for sql, meant in (
+        ("from dealz", 'Did you mean "deals"? '),
+        ("select amoun from deals", "Candidate bindings: "),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            query(sql, destination=dataset)
+        assert refused.value.remedy.startswith(meant)
+
+
 READS_POSTGRES = [
     "select id, amount from deals order by id",
     "table deals",
