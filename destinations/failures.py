@@ -9,6 +9,7 @@ from pathlib import Path
 from dlt.common.configuration.exceptions import (
     ConfigFieldMissingException,
     ConfigurationException,
+    ConfigValueCannotBeCoercedException,
 )
 from dlt.common.destination.exceptions import (
     DestinationException,
@@ -174,7 +175,7 @@ def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:
         return unknown_destination(error.ref)
     if isinstance(error, MissingDependencyException):
         return missing_driver(destination, ", ".join(error.dependencies))
-    if refused := _of_settings(error, destination):
+    if refused := _of_values(error) or _of_settings(error, destination):
         return refused
     if isinstance(error, InvalidInMemoryDuckdbCredentials):
         return ConfigError(
@@ -217,6 +218,23 @@ def _of_settings(error: BaseException, destination: str) -> ConfigError | None:
         return ConfigError(
             f"The settings of the destination cannot be read: {first_line(error)}",
             remedy=f"Check {credentials_setting(destination)}.",
+        )
+    return None
+
+
+def _of_values(error: BaseException) -> ConfigError | None:
+    """Return what it means that dlt cannot use the value of one of its settings."""
+    if isinstance(error, ConfigValueCannotBeCoercedException):
+        return ConfigError(
+            f"The value of dlt's setting {error.field_name} is of another kind than it takes.",
+            remedy=f"Correct or remove the variable that ends in {error.field_name.upper()}, or"
+            f" {error.field_name} in .dlt/config.toml.",
+        )
+    if isinstance(error, ValueError) and "max_workers" in str(error):
+        return ConfigError(
+            "dlt's setting workers has to be 1 or more.",
+            remedy="Correct or remove LOAD__WORKERS and EXTRACT__WORKERS ([load] and [extract]"
+            " workers in .dlt/config.toml).",
         )
     return None
 

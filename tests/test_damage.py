@@ -108,6 +108,7 @@ def seed(portal: Portal) -> None:
         portal.update("contacts", one, {"size": "12", "jobtitle": "Engineer"})
         portal.associate("contacts", one, "vehicle", car)
     portal.merge("contacts", ids[10], ids[11])
+    portal.clock.advance(10_000)  # what changed a moment ago is read again
 
 
 def wrong(portal: Portal, warehouse: Warehouse) -> list[str]:

@@ -17,6 +17,7 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from destinations.readers import open_reader
 from pipelines.notices import notices
+from pipelines.report import report_of
 from pipelines.runlog import RunLog
 from pipelines.session import opened
 from pipelines.state import show
@@ -133,6 +134,23 @@ def test_staging_is_refused(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("STAGING_TYPE", "filesystem")
     with pytest.raises(ConfigError, match="STAGING_TYPE"):
         warehouse.sync("contacts")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LOAD__WORKERS", "0"), ("LOAD__WORKERS", "x"), ("EXTRACT__WORKERS", "x")]
+)
+def test_workers_that_cannot_be_are_named(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """A value that dlt cannot use ends a sync as a wrong setting, which the error names."""
+    portal.create("contacts", {"email": "a@b.example"})
+    monkeypatch.setenv(name, value)
+    try:
+        report = warehouse.sync("contacts")
+    except ConfigError as error:
+        report = report_of(error, "sync")
+    assert (report.exit_code, report.error_name) == (2, "config")
+    assert "WORKERS" in report.remedy
 
 
 def test_dlt_is_as_before_for_other_pipelines(

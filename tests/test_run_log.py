@@ -123,10 +123,11 @@ def test_interrupted_first_sync(
     assert warehouse.rows(f"{sql} WHERE table_name = 'contacts'") == [("interrupted", held, None)]
 
 
-def test_failing_load(seeded: Portal, warehouse: Warehouse) -> None:
+def test_failing_load(
+    seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tables whose load the warehouse refused have failed, with no row and no watermark."""
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute("CREATE SCHEMA hubspot; CREATE VIEW hubspot.companies AS SELECT 1 AS id")
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"memory_limit": "4MB"}')
     report = warehouse.sync("contacts", "companies")
     assert (report.status, report.exit_code) == ("failed", 6)
     assert {outcome.status for outcome in report.tables.values()} == {"failed"}
