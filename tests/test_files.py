@@ -79,9 +79,9 @@ def test_demo_names_the_folder_that_it_cannot_write(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named(number: str) -> None:
     """A full or read-only disk is no bug of ours: the message has the place and the remedy."""
     code = getattr(errno, number)
-    error = to_error(OSError(code, os.strerror(code), "/work/folder/file"))
+    error = to_error(OSError(code, os.strerror(code), "/data/folder/file"))
     assert isinstance(error, ConfigError)
-    assert "/work/folder/file" in str(error)
+    assert "/data/folder/file" in str(error)
     assert "TMPDIR" in str(error)
     assert os.strerror(code) in str(error)
 
