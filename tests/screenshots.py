@@ -80,7 +80,7 @@ def settled(report: RunReport) -> RunReport:
             seconds=1.5,
             watermark_after=outcome.watermark_after and _AT,
         )
-        for name, outcome in report.tables.items()
+        for name, outcome in sorted(report.tables.items())  # tables are read side by side
     }
     return replace(
         report,
