@@ -11,9 +11,9 @@ from pipelines.report import RunReport, Section
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import ConfigError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 FILE = "hubspot_demo.duckdb"
 OBJECTS = ("contacts", "companies", "deals", "tickets", "line_items", "notes", "custom_vehicle")

@@ -4,8 +4,8 @@ from typing import Any
 
 import requests
 
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.store import Portal
 
 PATIENCE_SECONDS = 30
 

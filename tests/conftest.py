@@ -23,10 +23,10 @@ from pipelines.console import importing
 from pipelines.report import RunReport
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits
-from sources.hubspot_emulator.store import Portal
 
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing

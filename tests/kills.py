@@ -23,9 +23,9 @@ from operations import Operation, perform
 from soak import tell
 
 from sources.hubspot.config import resolve_config
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 CLI = str(Path(sys.executable).parent / "hubspot-elt")
 OBJECTS = {kind: kind for kind in ("contacts", "companies", "deals")}

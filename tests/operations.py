@@ -10,9 +10,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import ANOMALIES
-from sources.hubspot_emulator.store import Portal
 
 Operation = tuple[Any, ...]
 Values = Mapping[str, str]

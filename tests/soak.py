@@ -22,8 +22,8 @@ from conftest import WIDE
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from test_stateful import ENDINGS, SIZES, Step, check, steps
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 Case = tuple[Sequence[int], list[Step], str]
 

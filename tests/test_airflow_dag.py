@@ -24,9 +24,9 @@ from conftest import Warehouse
 from truth import differences, link_differences
 
 from pipelines.cli import app
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 PIPELINES = Path(__file__).parent.parent / "pipelines"
 DAG_FILE = PIPELINES / "airflow_dag.py"

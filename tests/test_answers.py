@@ -31,8 +31,8 @@ from sources.hubspot.model import Column, Page, TableSchema, decode_account
 from sources.hubspot.properties import decode_definitions, to_schema
 from sources.hubspot.records import to_batch
 from sources.hubspot.tolerance import tolerant
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 AT = "2026-11-30T00:00:00.000Z"

@@ -8,8 +8,8 @@ from conftest import Warehouse
 from dlt.common.versioned_state import decompress_state
 from truth import differences, link_differences
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 CONTACTS = {"contacts": "contacts"}
 LIST = "/crm/objects/2026-03/contacts"

@@ -21,8 +21,8 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.download import DownloadError, download
 from sources.hubspot.errors import AnswerTooLargeError, ContractError, UnavailableError
 from sources.hubspot.export_file import BadFileError, ExportFile
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 BOMB = gzip.compress(b"[" + b" " * 100_000_000 + b"]")
 CHUNK = b"10000\r\n" + b" " * 65_536 + b"\r\n"

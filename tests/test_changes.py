@@ -13,8 +13,8 @@ from pipelines.copy import WarehouseCopy
 from pipelines.runlog import RunLog
 from pipelines.session import opened
 from sources.hubspot import hubspot, open_run
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 CONTACTS = {"contacts": "contacts"}
 DAY_MS = int(timedelta(days=1).total_seconds() * 1000)

@@ -19,9 +19,9 @@ import requests
 
 from pipelines.cli import main
 from pipelines.console import interrupted
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 COMMANDS = (
     *("demo", "sync", "plan", "verify", "doctor", "status", "query", "forget", "state"),

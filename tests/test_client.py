@@ -25,8 +25,8 @@ from sources.hubspot.errors import (
     ScopeMissingError,
     UnavailableError,
 )
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.settings import Limits as PortalLimits
 
 PLENTY = PortalLimits(interval=100_000, search=100_000, associations=100_000)

@@ -13,8 +13,8 @@ from sources.hubspot.auth import BearerAuth, checked_token, redact
 from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig, check_config, resolve_config
 from sources.hubspot.errors import ConfigError
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.store import Portal
 
 TOKEN = "pat-na1-0123"  # noqa: S105 - made up
 

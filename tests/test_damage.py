@@ -23,8 +23,8 @@ from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.reference_tables import COLUMNS as REFERENCE
 from sources.hubspot.table import REJECTS
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 postgres = test_postgres.postgres
 OBJECTS = {

@@ -19,8 +19,8 @@ from truth import differences
 from pipelines.cli import main
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.state_shape import SourceShape, mend, refuse
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 AT = "2026-11-24T00:00:00+00:00"
 WRONG = ("odd", 7, 1.5, True, ["odd"], None, {"odd": 1})

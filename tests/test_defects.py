@@ -7,9 +7,9 @@ from conftest import Warehouse
 from truth import differences, link_differences
 
 from sources.hubspot.changes import instant_ms
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
-from sources.hubspot_emulator.store import Portal
 
 FIRMS = {"contacts_to_companies": ("contacts", "companies")}
 LINKS_CALL = "/associations/2026-03/contacts/companies/batch/read"

@@ -16,9 +16,9 @@ from test_postgres import Postgres
 
 from pipelines.demo import QUESTIONS, change, furnish
 from sources.hubspot.config import resolve_config
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 ROOT = Path(__file__).parent.parent
 OBJECTS = ("contacts", "companies", "deals")

@@ -10,8 +10,8 @@ from pipelines.doctor import doctor
 from pipelines.report import RunReport
 from pipelines.sync import SyncOptions
 from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits, Token
-from sources.hubspot_emulator.store import Portal
 
 CHECKS = [
     *("settings", "token", "scopes", "quota", "api version", "clock", "destination", "state"),

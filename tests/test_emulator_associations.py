@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from caller import Caller
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 DATED, NUMBERED = "/crm/associations/2026-03", "/crm/v4/associations"
 SPEC = SeedSpec(contacts=900, properties=20)

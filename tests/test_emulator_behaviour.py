@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from caller import Caller
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 CONTACTS = "/crm/objects/2026-03/contacts"
 SPEC = SeedSpec(contacts=300, properties=60)

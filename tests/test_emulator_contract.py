@@ -14,12 +14,12 @@ from hubspot.crm import properties as properties_v3
 from hubspot.crm import schemas as schemas_v3
 from hubspot.crm.associations.v4 import schema as labels_v4
 
-from sources.hubspot_emulator import routes
-from sources.hubspot_emulator.routes import ROUTES
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http import routes
+from sources.hubspot_emulator.http.routes import ROUTES
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
-README = Path(routes.__file__).with_name("README.md")
+README = Path(routes.__file__).parents[1] / "README.md"
 LABELLED = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 279}
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hubspot_sdk import HubSpot
 
-from sources.hubspot_emulator.routes import ROUTES
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.routes import ROUTES
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 LABELLED = {"association_category": "HUBSPOT_DEFINED", "association_type_id": 279}
 EXPORT: dict[str, Any] = {

@@ -8,10 +8,10 @@ import pytest
 import requests
 from caller import Caller
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits, Token
-from sources.hubspot_emulator.store import Portal
 
 CONTACTS = "/crm/objects/2026-03/contacts"
 

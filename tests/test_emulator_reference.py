@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from sources import hubspot_emulator
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 ROOT = Path(hubspot_emulator.__file__).parents[2]
 NEW = {"name": "shoe_size", "label": "Shoe size", "type": "number", "fieldType": "number",

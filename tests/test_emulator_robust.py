@@ -7,10 +7,10 @@ import pytest
 import requests
 from caller import Caller
 
-from sources.hubspot_emulator.call import Route
-from sources.hubspot_emulator.routes import ROUTES
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.handlers.call import Route
+from sources.hubspot_emulator.http.routes import ROUTES
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 ENDS = {"from": {"id": "20054"}, "to": {"id": "20054"}}
 VALUES: tuple[Any, ...] = (

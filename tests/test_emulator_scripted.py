@@ -7,8 +7,8 @@ import pytest
 import requests
 from caller import Caller
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 CONTACTS = "/crm/objects/2026-03/contacts"
 READ, SEARCH = f"{CONTACTS}/batch/read", f"{CONTACTS}/search"

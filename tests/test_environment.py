@@ -24,8 +24,8 @@ from pipelines.state import show
 from pipelines.stored import stored_pipeline
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import ConfigError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 SWITCHES = {
     "DEV_MODE": "true",

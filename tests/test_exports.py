@@ -30,9 +30,9 @@ from sources.hubspot.links import Links
 from sources.hubspot.properties import read_definitions, to_schema
 from sources.hubspot.state import SourceState, to_text
 from sources.hubspot.table import Table
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token
-from sources.hubspot_emulator.store import Portal
 
 PLAIN = SeedSpec(
     seed=3, contacts=150, companies=0, deals=0, properties=25, archived=0, merges=0, handful=False

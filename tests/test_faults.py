@@ -13,10 +13,10 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token
-from sources.hubspot_emulator.store import Portal
 
 BOTH = ("contacts", "companies")
 LINKS = "SELECT * FROM contacts_to_companies ORDER BY ALL"

@@ -19,8 +19,8 @@ from pipelines.state import show
 from pipelines.status import status
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.errors import ConfigError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 
 def mode(file: Path) -> int:

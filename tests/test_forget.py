@@ -28,9 +28,9 @@ from pipelines.report import RunReport
 from pipelines.stored import stored_pipeline
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import ConfigError, WarehouseError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 postgres = test_postgres.postgres
 

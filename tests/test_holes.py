@@ -10,9 +10,9 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import ANOMALIES
-from sources.hubspot_emulator.store import Portal
 
 BOTH = ("contacts", "companies")
 LISTING = r"/contacts\?.*archived=false"

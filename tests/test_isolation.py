@@ -12,10 +12,10 @@ from pipelines.doctor import doctor
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import AuthError, ConfigError, HubSpotError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
-from sources.hubspot_emulator.store import Portal
 
 
 def test_missing_scope_is_a_row_and_the_rest_is_loaded(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from conftest import Warehouse
 
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.store import Portal
 
 
 def test_one_contact(portal: Portal, warehouse: Warehouse) -> None:  # noqa: PLR0915 - one story

@@ -18,8 +18,8 @@ from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import DailyQuotaError, UnavailableError
 from sources.hubspot.limits import Limits
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 PREFIX = "X-HubSpot-RateLimit-"
 

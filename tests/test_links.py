@@ -17,8 +17,8 @@ from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.pairs import DEFINED, select_pairs
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 TYPES = {kind.table: kind for kind in STANDARD}
 LINE_ITEMS = Pair(TYPES["deals"], TYPES["line_items"])

@@ -16,9 +16,9 @@ from conftest import WIDE, Warehouse
 from truth import differences, link_differences
 
 from sources.hubspot import hubspot, open_run
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 LIST = "/crm/objects/2026-03/contacts"
 HOUR_MS = 60 * 60_000

@@ -16,7 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 from destinations.lock import Patience, claimed, exclusive
 from destinations.warehouse import make_destination
 from sources.hubspot.errors import BusyError, ConfigError, WarehouseError
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.store import Portal
 
 HOLDER = """
 import sys

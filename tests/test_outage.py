@@ -15,14 +15,9 @@ from wire import Clocked
 from sources.hubspot import patience
 from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.errors import (
-    ForeignResponseError,
-    HubSpotError,
-    UnavailableError,
-    is_absent,
-)
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot.errors import ForeignResponseError, HubSpotError, UnavailableError, is_absent
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 HTML = "<html><head><title>Blocked by\n policy 7</title></head><body>no</body></html>"
 EVERY = {

@@ -13,9 +13,9 @@ from dlt.pipeline.pipeline import Pipeline
 
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot import hubspot
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -12,9 +12,9 @@ from pipelines.report import RunReport
 from pipelines.sync import SyncOptions
 from sources.hubspot.errors import AuthError, ConfigError
 from sources.hubspot.limits import Budget
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Token
-from sources.hubspot_emulator.store import Portal
 
 LIMITS = {
     "interval": {"per_second": 9.0},

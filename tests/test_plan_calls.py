@@ -10,9 +10,9 @@ from conftest import CORE, Warehouse
 from pipelines.plan import plan
 from pipelines.sync import SyncOptions
 from sources.hubspot.errors import DailyQuotaError
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token
-from sources.hubspot_emulator.store import Portal
 
 KINDS = {
     "account.details": "reference",

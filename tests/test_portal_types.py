@@ -20,8 +20,8 @@ from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.catalog import CustomSchema
 from sources.hubspot.errors import ConfigError, UnavailableError
 from sources.hubspot.portal_types import name_tables
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 VEHICLE = "custom_vehicle"
 LINKS = "contacts_to_custom_vehicle"

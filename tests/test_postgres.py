@@ -23,9 +23,9 @@ from pipelines.sync import SyncOptions, sync
 from sources.hubspot import hubspot
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, WarehouseError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 OBJECTS = {
     "contacts": "contacts",

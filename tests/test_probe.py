@@ -8,8 +8,8 @@ import pytest
 from conftest import Warehouse
 from truth import differences
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 CONTACTS = {"contacts": "contacts"}
 SEARCH = "/contacts/search"

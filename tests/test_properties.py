@@ -25,9 +25,9 @@ from sources.hubspot.properties import (
     to_schema,
     unpack,
 )
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
-from sources.hubspot_emulator.store import Portal
 
 CASES = json.loads((Path(__file__).parent / "cases" / "columns.json").read_text("utf-8"))
 CONTACTS = ObjectType(table="contacts", path="contacts", type_id="0-1")

@@ -9,9 +9,9 @@ from truth import differences, link_differences
 
 from pipelines.report import RunReport
 from pipelines.sync import SyncOptions, sync
-from sources.hubspot_emulator.seed import SeedSpec
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
-from sources.hubspot_emulator.store import Portal
 
 HOUR_MS = 3_600_000
 SMALL = {"properties": 12, "handful": False}

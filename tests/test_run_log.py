@@ -27,9 +27,9 @@ from pipelines.stored import hubspot_pipeline
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.errors import AuthError, WarehouseError
 from sources.hubspot.model import TableOutcome
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"

@@ -26,10 +26,10 @@ from pipelines.sync import SyncOptions, sync
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import ConfigError, HubSpotError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Token
-from sources.hubspot_emulator.store import Portal
 
 LONG = "a_custom_object_with_quite_a_long_name"
 OBJECTS = ("contacts", "companies", "deals", "fees", f"custom_{LONG}")

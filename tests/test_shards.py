@@ -21,8 +21,8 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.listing import SPARE, Division, Listing, Range, shards_of
 from sources.hubspot.model import ObjectType, Page
 from sources.hubspot.shards import ask_division, divide
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 CONTACTS = ObjectType("contacts", "0-1", "contacts")
 RECORDS = 100_000

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
 
 PATIENCE_SECONDS = 60
 SYNC = [sys.executable, "-c", "from pipelines.cli import main; main()", "sync", "--objects"]

@@ -22,9 +22,9 @@ from pipelines.report import RunReport
 from pipelines.state import reset, rewind, show
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import ConfigError
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.server import EmulatorServer
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 TABLES = ("contacts", "companies", "custom_vehicle")
 OBJECTS = {"contacts": "contacts", "companies": "companies", "custom_vehicle": "vehicle"}

@@ -25,7 +25,7 @@ from operations import KINDS, LAG_MS, MINUTE_MS, OPERATION, Operation, begin, pe
 from pipelines.report import report_of
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.config import resolve_config
-from sources.hubspot_emulator.server import EmulatorServer
+from sources.hubspot_emulator.http.server import EmulatorServer
 
 TABLES = {"vehicle": "custom_vehicle"} | {kind: kind for kind in KINDS[:3]}
 OBJECTS = {TABLES[kind]: kind for kind in KINDS}

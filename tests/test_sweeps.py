@@ -15,8 +15,8 @@ from truth import differences, link_differences
 
 from pipelines.workdir import working_folder
 from sources.hubspot.walking import _key
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 CONTACTS = {"contacts": "contacts"}
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}

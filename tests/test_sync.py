@@ -8,8 +8,8 @@ from conftest import Warehouse
 from truth import differences, link_differences, tables
 
 from sources.hubspot.reference_tables import KEYS
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 OBJECTS = {
     "contacts": "contacts",

@@ -11,8 +11,8 @@ from truth import differences, link_differences
 
 from pipelines.report import RunReport
 from pipelines.verify import VerifyOptions, verify
-from sources.hubspot_emulator.seed import SeedSpec
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
 
 OBJECTS = {"contacts": "contacts", "companies": "companies"}
 LINKS = "contacts_to_companies"

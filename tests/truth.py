@@ -6,7 +6,7 @@ from typing import Any
 
 from conftest import Warehouse
 
-from sources.hubspot_emulator.store import Portal
+from sources.hubspot_emulator.portal.store import Portal
 
 BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -4,8 +4,8 @@ import argparse
 from contextlib import suppress
 from threading import Event
 
-from .seed import SeedSpec
-from .server import PORT, EmulatorServer
+from .http.server import PORT, EmulatorServer
+from .portal.seed import SeedSpec
 
 
 def main() -> None:

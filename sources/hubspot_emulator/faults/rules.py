@@ -1,0 +1,160 @@
+"""Faults and scripted changes: what happens to the n-th call that matches a rule."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from ..portal.store import Portal
+
+Operation = dict[str, Any]  # {"op": "update", "args": [...]}
+
+
+@dataclass
+class Rule:
+    """Which calls a rule is for, and how often it has been met.
+
+    `path` is a regular expression searched in the path with its query; `nth` counts matching
+    calls from 1 (a number or several); `times` ends the rule after so many uses.
+    """
+
+    method: str | None = None
+    path: str = ""
+    nth: int | list[int] | None = None
+    probability: float | None = None
+    times: int | None = None
+    seed: int = 1
+    seen: int = field(default=0, init=False)
+    used: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._pattern = re.compile(self.path)
+        self._random = Random(self.seed)
+
+    def meets(self, method: str, path: str) -> bool:
+        """Count a call; tell whether the rule applies to it."""
+        if self.method not in (None, method) or not self._pattern.search(path):
+            return False
+        self.seen += 1
+        if self.times is not None and self.used >= self.times:
+            return False
+        if self.nth is not None:
+            wanted = [self.nth] if isinstance(self.nth, int) else self.nth
+            if self.seen not in wanted:
+                return False
+        if self.probability is not None and self._random.random() >= self.probability:
+            return False
+        self.used += 1
+        return True
+
+
+@dataclass
+class Fault(Rule):
+    """A rule with what goes wrong.
+
+    `status` answers at once with `headers` and `body`: text sent as HTML, an object sent as JSON,
+    HubSpot's own form of an error where None; `delay_ms` waits first; `rewrite` changes the JSON of
+    the answer: a function of it, or values by JSON pointer (`{"/results/0/id": null}`); `truncate`
+    sends a well-formed answer whose JSON stops half-way; `disconnect` closes the connection in the
+    middle of the body, `reset` breaks it there with a TCP reset.
+    """
+
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    delay_ms: float = 0
+    rewrite: Callable[[Any], Any] | dict[str, Any] | None = None
+    truncate: bool = False
+    disconnect: bool = False
+    reset: bool = False
+
+
+def rewritten(answer: Any, rewrite: Callable[[Any], Any] | dict[str, Any]) -> Any:  # noqa: ANN401
+    """Return the JSON of an answer as a fault's `rewrite` has it; pointers to nothing are left."""
+    if callable(rewrite):
+        return rewrite(answer)
+    for pointer, value in rewrite.items():
+        *path, last = pointer.removeprefix("/").split("/")
+        part = answer
+        with suppress(LookupError, TypeError, ValueError):
+            for key in path:
+                part = part[int(key) if isinstance(part, list) else key]
+            part[int(last) if isinstance(part, list) else last] = value
+    return answer
+
+
+@dataclass
+class Mutation(Rule):
+    """A rule with changes to the portal, made before or after the call is answered."""
+
+    when: str = "after"
+    operations: list[Operation] | Callable[["Portal"], object] = field(default_factory=list)
+
+
+class Faults:
+    """The faults of one portal, in the order they were added."""
+
+    def __init__(self) -> None:
+        self.rules: list[Fault] = []
+
+    def add(self, **members: object) -> Fault:
+        """Add a fault; the members are those of `Fault` and `Rule`."""
+        rule = Fault(**cast("dict[str, Any]", members))
+        self.rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Remove every fault."""
+        self.rules.clear()
+
+    def meet(self, method: str, path: str) -> Fault | None:
+        """Return the first fault that applies to a call."""
+        return next((rule for rule in self.rules if rule.meets(method, path)), None)
+
+
+class Mutations:
+    """The scripted changes of one portal."""
+
+    def __init__(self) -> None:
+        self.rules: list[Mutation] = []
+
+    def add(self, **members: object) -> Mutation:
+        """Add a scripted change; the members are those of `Mutation` and `Rule`."""
+        rule = Mutation(**cast("dict[str, Any]", members))
+        self.rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Remove every scripted change."""
+        self.rules.clear()
+
+    def meet(self, method: str, path: str) -> list[Mutation]:
+        """Return every scripted change that applies to a call."""
+        return [rule for rule in self.rules if rule.meets(method, path)]
+
+
+def perform(
+    portal: "Portal", operations: list[Operation] | Callable[["Portal"], object]
+) -> list[Any]:
+    """Make changes to a portal, given as calls of its methods or as one function."""
+    if callable(operations):
+        return [operations(portal)]
+    results = []
+    for operation in operations:
+        name = operation["op"]
+        if name not in OPERATIONS:
+            raise ValueError(f"unknown operation {name!r}; known: {', '.join(OPERATIONS)}")
+        method = getattr(portal, name)
+        results.append(method(*operation.get("args", ()), **operation.get("kwargs", {})))
+    return results
+
+
+OPERATIONS = (
+    "create", "update", "set_calculated", "archive", "restore", "merge", "purge", "gdpr_delete",
+    "hide", "show", "associate", "dissociate", "create_label", "create_property",
+    "update_property", "archive_property", "create_custom_object", "delete_custom_object",
+    "create_owner", "archive_owner", "set_token", "revoke_token",
+)  # fmt: skip

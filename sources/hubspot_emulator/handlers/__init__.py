@@ -1,0 +1,1 @@
+"""One function per endpoint, without state: a call and the portal in, a reply out."""

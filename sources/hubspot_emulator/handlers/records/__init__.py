@@ -1,0 +1,1 @@
+"""Endpoints of records: list, read, search and write, with filters and JSON."""

@@ -1,0 +1,1 @@
+"""What every portal has as data: object types, property definitions, owners, pipelines."""

@@ -1,0 +1,43 @@
+"""The exports of one portal: waiting, at work one at a time, done."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..handlers.export_files import Sheet
+
+
+@dataclass
+class Task:
+    """One export, from its start on."""
+
+    id: str
+    body: dict[str, Any]
+    sheet: Sheet
+    requested_ms: int
+    polls_left: int
+    status: str = "PENDING"
+    completed_ms: int = 0
+    addresses: dict[str, int] = field(default_factory=dict)
+    """When each address that was given ends."""
+    file: tuple[bytes, str] | None = None
+
+
+@dataclass
+class Tasks:
+    """The exports of one portal, in the order they were started."""
+
+    by_id: dict[str, Task] = field(default_factory=dict)
+
+    def started_since(self, ms: int) -> int:
+        """Return how many were started after an instant."""
+        return sum(task.requested_ms > ms for task in self.by_id.values())
+
+    def advance(self, end: str, now_ms: int) -> None:
+        """Let the first unfinished export go on: one is at work at a time."""
+        for task in self.by_id.values():
+            if task.status in ("PENDING", "PROCESSING"):
+                task.polls_left -= 1
+                task.status = "PROCESSING"
+                if task.polls_left < 0:
+                    task.status, task.completed_ms = end, now_ms
+                return

@@ -1,0 +1,1 @@
+"""The records of one object type: seeded by formula, changed as versions, indexed for search."""
