@@ -145,6 +145,15 @@ def resolve_config(**explicit: Any) -> HubSpotConfig:  # noqa: ANN401 - dlt coer
     return check_config(config)
 
 
+def configured_pairs(**explicit: Any) -> list[str] | None:  # noqa: ANN401 - dlt coerces the types
+    """Return the setting `pairs`, which needs no token; None where it is not set."""
+    given = {name: value for name, value in explicit.items() if value is not None}
+    config = resolve_configuration(
+        HubSpotConfig(), sections=SECTIONS, explicit_value=given, accept_partial=True
+    )
+    return config.pairs
+
+
 def check_config(config: HubSpotConfig) -> HubSpotConfig:
     """Return the settings once every value is known to make sense.
 

@@ -61,10 +61,6 @@ class Run:
     """Properties by table that records no longer name, though their definitions were there."""
     strip_nul: bool | None = None
     """Whether the destination cannot hold NUL characters in text; None until it is known."""
-    own: bool = False
-    """Whether nobody but its resources, which are about to be read, ends this run."""
-    waits_for: set[str] | None = None
-    """The resources that a run of theirs goes on for."""
     hard_delete: bool = False
     """Whether deleted records leave no tombstone in the warehouse."""
     sweep_links: bool = False

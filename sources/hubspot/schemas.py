@@ -29,7 +29,7 @@ class Schemas:
     def __init__(self, run: Run, object_types: Sequence[ObjectType]) -> None:
         """Remember what may be asked for; nothing is called yet."""
         self._run = run
-        self._types = object_types
+        self.object_types = object_types
         self._calls: dict[str, Future[list[Definition]]] = run.definitions
         self.read: dict[str, list[Definition]] = {}
         self.columns: dict[str, list[Column]] = {}
@@ -142,7 +142,7 @@ class Schemas:
 
     def _prefetch(self, source: SourceState) -> None:
         """Start reading the definitions of every type whose cache is too old, once."""
-        for object_type in self._types:
+        for object_type in self.object_types:
             table = object_type.table
             if table in self._calls or refusals.remembered(self._run, source, table):
                 continue

@@ -1,0 +1,253 @@
+"""One extraction of the source: what its resources share, begun by whichever of them is read first.
+
+A source can be made where nothing may be asked yet, at the import of a scheduler's module, and be
+read more than once: each extraction begins with a run, and the state, of its own.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.exceptions import ContextDefaultCannotBeCreated
+from dlt.common.destination.capabilities import DestinationCapabilitiesContext
+
+from .associations import Pair
+from .backfill import appends
+from .client import Client
+from .config import HubSpotConfig, configured_pairs, resolve_config
+from .errors import UnknownTypeError
+from .links import Links
+from .model import ObjectType
+from .portal_types import PortalTypes, read_portal_types
+from .run import Items, Run
+from .schemas import Schemas
+from .state import SourceState
+from .state_shape import SOURCE, mend, refuse
+
+_KEEPS_NUL = "duckdb"  # all of its kin do; other databases refuse a whole load for one NUL
+VERSIONS = "_dlt_version"  # holds a row before any table of a dataset does
+
+
+def open_run(config: HubSpotConfig | None = None, **settings: Any) -> Run:  # noqa: ANN401
+    """Begin a run: read the settings and ask HubSpot whose portal it is.
+
+    Args:
+        config: resolved settings; read from dlt's configuration where None.
+        settings: settings that override the configuration, by their names in `HubSpotConfig`.
+
+    Raises:
+        ConfigError: a setting is missing or wrong.
+        HubSpotError: the portal does not answer or refuses the token.
+    """
+    resolved = config or resolve_config(**settings)
+    run = Run(resolved, Client(resolved))
+    try:
+        run.account  # noqa: B018 - asked before anything else, for the token may be refused
+    except BaseException:
+        run.close()
+        raise
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a source is to read."""
+
+    objects: Sequence[str] = ()
+    """Tables by name; all that the token may read where empty."""
+    only: Sequence[str] = ()
+    """Of these, the ones to load now; all where empty."""
+    hard_delete: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings that override the configuration."""
+
+
+class Extraction:
+    """The run, the object types and the pairs that the resources of one extraction share."""
+
+    def __init__(self, request: Request, run: Run | None = None) -> None:
+        """Make an extraction that has not begun.
+
+        Args:
+            request: what is read.
+            run: the run it belongs to; one of its own, which ends with its resources, where None.
+        """
+        self.request = request
+        self.kinds: list[ObjectType] = []
+        """Object types that are read, known when the source is made."""
+        self.pairs: list[Pair] = []
+        """Pairs whose links are read, known when the source is made."""
+        self.is_fresh = False
+        """Whether it brings the first rows of the dataset, so that none replaces another."""
+        self._given = run
+        self._opened: Opened | None = None
+        self._waits_for: set[str] = set()
+
+    def prepare(self) -> None:
+        """Find out which resources there are; names of HubSpot's own types need no call.
+
+        Raises:
+            ConfigError: an unknown object type, a missing setting, or another portal's state.
+            HubSpotError: the portal has to be asked, and does not answer or refuses the token.
+        """
+        if self._given is None and self.request.objects:
+            with suppress(UnknownTypeError):  # maybe one of the portal's own types
+                self._choose(PortalTypes(), configured_pairs(**self.request.settings))
+                return
+        self.begin()
+
+    def begin(self) -> "Opened":
+        """Begin, if nobody has: open the run, read the state and the portal's object types.
+
+        Raises:
+            ConfigError: an unknown object type, a missing setting, or another portal's state.
+            HubSpotError: the portal does not answer or refuses the token.
+        """
+        if self._opened is None:
+            run = self._given or open_run(**self.request.settings)
+            try:
+                self._opened = self._open(run)
+            except BaseException:
+                if self._given is None:
+                    run.close()
+                raise
+        return self._opened
+
+    def _open(self, run: Run) -> "Opened":
+        kept, request = dlt.current.source_state(), self.request
+        if not run.loads:
+            run.damages = run.damages or mend(kept)[1]
+            refuse([one for one in run.damages if one.part == SOURCE])
+        state = SourceState(mend(kept)[0] if run.damages else kept)
+        run.guard_portal(state.portal_id)
+        normalize = dlt.current.source_schema().naming.normalize_identifier
+        if not run.loads:
+            run.portal_types = read_portal_types(run.client, state, normalize, run.copy)
+        known = run.portal_types
+        all_pairs = self._choose(known, run.config.pairs)
+        _check_state(run, [kind.table for kind in self.kinds], whole=not request.objects)
+        run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in all_pairs}
+        run.hard_delete, run.chosen = request.hard_delete, bool(request.objects)
+        run.begin_load([kind.table for kind in known.types])
+        run.fresh = self.is_fresh = _is_fresh(run, state, self.kinds)
+        opened = Opened(run, Schemas(run, self.kinds), Links(run, self.pairs))
+        if run.first_load:
+            run.tidy, run.before_ended = {*state.cleanup}, state.worked_until
+            _refuse_gone(run, request)
+            opened.links.recall_refusals()
+        wanted = [kind.table for kind in self.kinds if run.wants(kind.table)]
+        run.loading = wanted
+        run.appending |= {table for table in wanted if appends(run, state.table(table), table)}
+        return opened
+
+    def _choose(self, known: PortalTypes, changes: Sequence[str] | None) -> list[Pair]:
+        """Choose object types and pairs; return also the pairs that others read."""
+        chosen = known.select(self.request.objects)
+        self.kinds = [kind for kind in known.select(self.request.only) if kind in chosen]
+        all_pairs = [Pair(*ends) for ends in known.pairs(chosen, changes)]
+        self.pairs = [p for p in all_pairs if p.source in self.kinds or p.target in self.kinds]
+        return all_pairs
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the first extraction of its run, which brings reference tables."""
+        return self._opened is None or self._opened.run.first_load
+
+    @property
+    def wanted(self) -> list[ObjectType]:
+        """Object types that this extraction has something to do for."""
+        if self._opened is None:
+            return self.kinds
+        return [kind for kind in self.kinds if self._opened.run.wants(kind.table)]
+
+    def appends(self, kind: ObjectType) -> bool:
+        """Whether rows of a type are added as they are, for the table holds none of their ids."""
+        return self._opened is not None and kind.table in self._opened.run.appending
+
+    def rows(self, name: str, read: "Read") -> Generator[Any, None, None]:
+        """Hand on the rows of one resource; a run of the extraction's own ends with the last one.
+
+        It ends at once where a resource fails or is given up, for dlt then reads none to its end.
+
+        Args:
+            name: of the resource.
+            read: makes its Arrow tables.
+        """
+        opened = self.begin()
+        self._note_pipeline(opened.run)
+        finished = False
+        try:
+            yield from read(opened)
+            finished = True
+        finally:
+            self._waits_for.discard(name)
+            if self._given is None and not (finished and self._waits_for):
+                self._opened, self._waits_for = None, set()
+                opened.run.close()
+
+    def _note_pipeline(self, run: Run) -> None:
+        """Learn from dlt where the rows go, and which resources it reads."""
+        source = SourceState(dlt.current.source_state())
+        source.hard_delete = run.hard_delete
+        if run.strip_nul is None:
+            caps = Container().get(DestinationCapabilitiesContext)
+            run.strip_nul = caps is not None and caps.sqlglot_dialect != _KEEPS_NUL
+        if not self._waits_for:
+            with suppress(ContextDefaultCannotBeCreated):  # rows are read without a source
+                self._waits_for = set(dlt.current.source().resources.selected)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the resources of an extraction that has begun read with."""
+
+    run: Run
+    schemas: Schemas
+    links: Links
+
+
+Read = Callable[[Opened], Items]
+"""Makes the rows of a resource."""
+
+
+def _refuse_gone(run: Run, request: Request) -> None:
+    """Note that a user names tables whose object type HubSpot no longer has.
+
+    Raises:
+        NotFoundError: where the run does not report errors per table.
+    """
+    for names, named in ((request.objects, True), (request.only, False)):
+        for table in run.portal_types.gone_of(names).values():
+            outcome = run.outcome_of(table)
+            outcome.named |= named
+            error = run.portal_types.refusal(table)
+            run.fail(outcome, error)
+            if not run.report_errors:
+                raise error
+
+
+def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
+    """Refuse a damaged state, but for what is read again, or begins anew in a full refresh.
+
+    Raises:
+        ConfigError: with the remedy.
+    """
+    begun = {*tables, "resources"} if whole else {*tables}
+    mended = [
+        one
+        for one in run.damages
+        if not one.remedy or (run.full_refresh and (one.table or one.part) in begun)
+    ]
+    refuse([one for one in run.damages if one not in mended])
+    run.mended = [str(one._replace(remedy="")) for one in mended]
+
+
+def _is_fresh(run: Run, state: SourceState, loaded: Sequence[ObjectType]) -> bool:
+    """Tell whether a load brings the first rows of a dataset, each of them once."""
+    merges = run.full_refresh or run.hard_delete or not run.first_load
+    if run.copy is None or merges or state.portal_id is not None:
+        return False
+    return not any(run.copy.size(table) for table in (VERSIONS, *(kind.table for kind in loaded)))

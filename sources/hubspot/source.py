@@ -1,0 +1,187 @@
+"""HubSpot as a dlt source: the table of contents.
+
+Follow a record from here: `objects` (the spine), `listing` or `changes`, `reading`, `records`.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import dlt
+from dlt.common.typing import TSecretStrValue
+from dlt.extract import DltResource
+
+from . import objects as spine
+from . import reference, reference_tables
+from .associations import Pair
+from .empty_tables import if_missing
+from .extraction import Extraction, Opened, Read, Request
+from .link_sweeps import sweep_links
+from .model import ObjectType
+from .refusals import remembered
+from .resources import make_resource
+from .run import Items, Run
+from .state import SourceState
+from .table import REJECTS
+
+MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
+
+
+@dlt.source(name="hubspot", section="hubspot", max_table_nesting=0)
+def hubspot(
+    objects: Sequence[str] | None = None,
+    *,
+    only: Sequence[str] | None = None,
+    access_token: TSecretStrValue | None = None,
+    hard_delete: bool = False,
+    run: Run | None = None,
+) -> Iterator[DltResource]:
+    """HubSpot's CRM: one resource per object type, links as child tables, reference tables.
+
+    Where `objects` names HubSpot's own types alone, nothing is asked of HubSpot, nor of the state,
+    before the first resource is read; and the source may be read more than once.
+
+    Args:
+        objects: table names to read, and to link with each other; every type that the token may
+            read where None.
+        only: of these, the ones to load now; a scheduler's task takes one, and its links to the
+            others come along. Links between others are neither read nor swept.
+        access_token: of the portal; the setting `sources.hubspot.access_token` where None.
+        hard_delete: remove deleted records instead of keeping them with `_hs_deleted_at`.
+        run: the run these resources belong to; one of their own where None.
+
+    Raises:
+        ConfigError: an unknown object type, a missing setting, or another portal's state.
+        HubSpotError: the portal does not answer or refuses the token.
+    """
+    settings = {"access_token": access_token}
+    request = Request(tuple(objects or ()), tuple(only or ()), hard_delete, settings)
+    extraction = Extraction(request, run)
+    extraction.prepare()
+    if extraction.is_first:
+        for name, read in REFERENCE.items():
+            yield _whole(extraction, name, read)
+    for kind in extraction.wanted:
+        yield _records(extraction, kind)
+    yield _sweep(extraction)
+    for name, read in AFTER_TABLES.items():
+        yield _whole(extraction, name, read)
+
+
+def _pipelines(opened: Opened) -> Items:
+    """Read the pipelines of the types that HubSpot has not refused lately."""
+    run, state = opened.run, SourceState(dlt.current.source_state())
+    kinds = opened.schemas.object_types
+    return reference.pipelines(
+        run, [kind for kind in kinds if not remembered(run, state, kind.table)]
+    )
+
+
+def _properties(opened: Opened) -> Items:
+    rows = reference.properties(opened.run, opened.schemas)
+    return opened.run.after_tables("properties", rows, last_load=False)
+
+
+def _labels(opened: Opened) -> Items:
+    rows = reference.association_labels(opened.run, opened.links)
+    return opened.run.after_tables("association_labels", rows)
+
+
+REFERENCE: dict[str, Read] = {
+    "account": lambda opened: reference.account(opened.run, opened.run.account),
+    "object_types": lambda opened: reference.object_types(opened.run),
+    "owners": lambda opened: reference.owners(opened.run),
+    "pipelines": _pipelines,
+}
+"""Resources of reference tables that the first load of a run brings."""
+AFTER_TABLES: dict[str, Read] = {"properties": _properties, "association_labels": _labels}
+"""Resources of reference tables that wait for the object tables."""
+
+
+def _records(extraction: Extraction, kind: ObjectType) -> DltResource:
+    """Make the resource of one object type, with the tables its records bring along."""
+
+    def read(opened: Opened) -> Items:
+        return spine.object_rows(opened.run, kind, opened.schemas, opened.links)
+
+    resource = _resource(extraction, kind.table, read)
+    # variants first: they begin as copies of what the resource itself has
+    pairs = [pair for pair in extraction.pairs if kind in {pair.source, pair.target}]
+    _with_links(resource, extraction, pairs)
+    _with_rejects(resource, extraction)
+    if extraction.appends(kind):
+        return resource.apply_hints(primary_key="id", write_disposition="append")
+    hard_delete = extraction.request.hard_delete
+    return resource.apply_hints(
+        primary_key="id",
+        **_merging(
+            extraction,
+            _hs_synced_at={"dedup_sort": "desc"},
+            _hs_deleted_at={"hard_delete": hard_delete},  # said each time, for dlt remembers it
+        ),
+    )
+
+
+def _resource(extraction: Extraction, name: str, read: Read) -> DltResource:
+    return make_resource(name, partial(extraction.rows, name, read))
+
+
+def _sweep(extraction: Extraction) -> DltResource:
+    def read(opened: Opened) -> Items:
+        return opened.run.after_tables("links", sweep_links(opened.run, opened.links))
+
+    return _with_links(_resource(extraction, "links", read), extraction, extraction.pairs)
+
+
+def _with_links(
+    resource: DltResource, extraction: Extraction, pairs: Sequence[Pair]
+) -> DltResource:
+    """Let a resource yield links too; those of a record replace its older ones."""
+    for pair in pairs:
+        resource.apply_hints(
+            table_name=pair.table,
+            merge_key="from_id",
+            create_table_variant=True,
+            **_merging(extraction, _hs_no_links={"hard_delete": True}),
+        )
+    return resource
+
+
+def _with_rejects(resource: DltResource, extraction: Extraction) -> DltResource:
+    """Let a resource yield rejected values too."""
+    return resource.apply_hints(
+        table_name=REJECTS,
+        primary_key=("table_name", "id", "property"),
+        create_table_variant=True,
+        **_merging(extraction, seen_at={"dedup_sort": "desc"}),
+    )
+
+
+def _whole(extraction: Extraction, name: str, read: Read) -> DltResource:
+    """Make the resource of reference tables, replaced whole or by object type."""
+    resource = _resource(extraction, name, partial(_with_tables, name, read))
+    _with_rejects(resource, extraction)
+    for table in reference_tables.TABLES[name]:
+        scope = reference_tables.SCOPES.get(table)
+        resource.apply_hints(
+            table_name=table,
+            primary_key=None if scope else reference_tables.KEYS[table],
+            merge_key=scope,
+            create_table_variant=True,
+            **(_merging(extraction) if scope else {"write_disposition": "replace"}),
+        )
+    return resource
+
+
+def _with_tables(name: str, read: Read, opened: Opened) -> Items:
+    """Hand on rows, and make those of a resource's tables that the dataset lacks."""
+    yield from opened.run.tail(name, read(opened))
+    for table in reference_tables.TABLES[name]:
+        yield from if_missing(table, reference_tables.arrow_schema(table))
+
+
+def _merging(extraction: Extraction, **columns: Any) -> dict[str, Any]:  # noqa: ANN401 - dlt's hints
+    """Return the hints by which rows take the place of older ones, where there may be any."""
+    if extraction.is_fresh:
+        return {"write_disposition": "append"}
+    return {"write_disposition": MERGE, "columns": columns}
