@@ -86,3 +86,37 @@ def test_the_readme_says_how_to_sync_from_python(
     exec(README.split("```python")[2].split("```")[0], namespace)  # noqa: S102 - our own text
     assert namespace["report"].exit_code == 0
     assert warehouse.table("contacts")[gone]["_hs_deletion"] == "purged"
+
+
+def test_named_types_need_no_call_before_they_are_read(
+    portal: Portal, warehouse: Warehouse, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source is made at import, without a token; each time it is read it brings what is new."""
+    portal.reset(SeedSpec(contacts=20, properties=12, companies=3, deals=0, tickets=0))
+    token = dlt.secrets["sources.hubspot.access_token"]
+    monkeypatch.delenv("SOURCES__HUBSPOT__ACCESS_TOKEN")
+    source = hubspot(["contacts", "companies"])
+    assert list(portal.journal) == []
+    assert {"contacts", "companies", "links", "owners"} <= source.selected_resources.keys()
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", token)
+    pipeline.run(source)
+    portal.create("contacts", {"email": "new@example.com"})
+    portal.clock.advance(60_000)
+    for column in pipeline.default_schema.get_table_columns("contacts").values():
+        del column["name"]  # as dagster-dlt does with what it shows of a table
+    pipeline.drop()  # as it does before each run
+    pipeline.run(source)
+    assert len(warehouse.table("contacts")) == 21
+    assert working() == []
+
+
+def test_a_token_may_be_an_argument(
+    portal: Portal, server: EmulatorServer, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is an argument, as of other sources of dlt's, or comes from its settings."""
+    portal.reset(SeedSpec(contacts=5, properties=12, companies=0, deals=0, tickets=0))
+    pipeline.extract(hubspot(["contacts"], access_token=dlt.secrets.value))
+    monkeypatch.delenv("SOURCES__HUBSPOT__ACCESS_TOKEN")
+    with pytest.raises(PipelineStepFailed, match="access token"):
+        pipeline.extract(hubspot(["contacts"], access_token=dlt.secrets.value))
+    pipeline.extract(hubspot(["contacts"], access_token=server.token))

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 import dlt
+from dlt.common.schema import Schema
 from dlt.common.typing import TSecretStrValue
-from dlt.extract import DltResource
+from dlt.extract import DltResource, DltSource
 
 from . import objects as spine
 from . import reference, reference_tables
@@ -27,7 +28,19 @@ from .table import REJECTS
 MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 
 
-@dlt.source(name="hubspot", section="hubspot", max_table_nesting=0)
+class OwnSchema(DltSource):
+    """A source that shares its schema with no pipeline.
+
+    Tools that run a source twice may take apart what a pipeline shows them, as dagster-dlt does.
+    """
+
+    @DltSource.schema.setter  # type: ignore[attr-defined, untyped-decorator]
+    def schema(self, value: Schema) -> None:
+        """Keep a copy."""
+        self._schema = value.clone()
+
+
+@dlt.source(_impl_cls=OwnSchema, name="hubspot", section="hubspot", max_table_nesting=0)
 def hubspot(
     objects: Sequence[str] | None = None,
     *,
