@@ -247,8 +247,8 @@ def _search(
     run, kind, state = table.run, table.object_type, table.state
     since, after_id = to_instant(work["since"]) or run.now(), work["after_id"]
     client = run.client_for(table.name)
-    search = partial(changes.changed_after, client, kind, since, after_id)
-    page = yield from wait(run.submit(search, lane="search"))
+    ask = partial(changes.changed_after, client, kind, since, after_id)
+    page = yield from wait(run.submit(ask, lane="search"))
     known = len(state.recent) if after_id == "0" else 0
     matching = len(page.results) if page.total is None else page.total
     step.add("searches", exactly(max(1, pages(matching, changes.PAGE))))
@@ -282,8 +282,8 @@ def _add_columns(
     groups = [came[i : i + changes.GROUPS] for i in range(0, len(came), changes.GROUPS)]
     owed = [one for one in state.owed if not _is_later(table, one)]
     for names in [*groups, *(one["properties"] for one in owed)]:
-        search = partial(changes.having_after, run.client_for(table.name), kind, names, "0")
-        count = (yield from wait(run.submit(search, lane="search"))).total or 0
+        ask = partial(changes.having_after, run.client_for(table.name), kind, names, "0")
+        count = (yield from wait(run.submit(ask, lane="search"))).total or 0
         step.add("searches", exactly(max(1, pages(count, changes.PAGE))))
         step.rows = (step.rows or Range()) + (exactly(count) if names in groups else up_to(count))
         if count:

@@ -49,13 +49,13 @@ def _is_later(table: Table, owed: dict[str, Any]) -> bool:
 
 def _fill(table: Table, owed: dict[str, Any]) -> Generator[Any, None, bool]:
     """Read the records that have a value; tell whether nothing is left to do."""
-    search = partial(
+    ask = partial(
         changes.having_after, table.client, table.object_type, tuple(owed["properties"])
     )
     ids: list[str] = []
     after_id = owed["after_id"]
     while True:
-        hits = yield from next_hits(table.run, table.object_type, search, after_id)
+        hits = yield from next_hits(table.run, table.object_type, ask, after_id)
         ids += [hit.id for hit in hits.rows]
         after_id = hits.after_id
         if hits.last or len(ids) >= BLOCK:

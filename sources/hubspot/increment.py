@@ -173,12 +173,12 @@ def _read_changes(
         yield from _read_hits(table, peek.changed)
         work["vouched"] = peek.complete
         return True
-    search = partial(changes.changed_after, table.client, table.object_type, since)
+    ask = partial(changes.changed_after, table.client, table.object_type, since)
     hits: list[changes.Hit] = []
     after_id, floor_ms = work["after_id"], changes.to_ms(since)
     while True:
         step = yield from next_hits(
-            table.run, table.object_type, search, after_id, floor_ms=floor_ms
+            table.run, table.object_type, ask, after_id, floor_ms=floor_ms
         )
         known = len(table.state.recent) if after_id == "0" else 0
         if not hits:

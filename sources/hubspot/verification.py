@@ -205,9 +205,9 @@ class Verification:
         if not named or not kind.searchable:
             return {}
         client, survivors, after_id, last = self.run.client_for(kind.table), [], "0", False
-        search = partial(changes.having_after, client, kind, (MERGED,))
+        ask = partial(changes.having_after, client, kind, (MERGED,))
         while not last:
-            hits = yield from next_hits(self.run, kind, search, after_id)
+            hits = yield from next_hits(self.run, kind, ask, after_id)
             survivors += [hit.id for hit in hits.rows]
             after_id, last = hits.after_id, hits.last
         found = yield from self._read(kind, sub_schema(schema, named), survivors)
