@@ -15,7 +15,6 @@ from pipelines.repair import REMEDY, find_all, is_state_lost, names_of, refusal
 from pipelines.report import RunReport, Section, find_cause
 from pipelines.stored import dataset_of, exists, portal_types, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import (
     ConfigError,
@@ -25,10 +24,11 @@ from sources.hubspot.errors import (
     ScopeMissingError,
     is_absent,
 )
+from sources.hubspot.http.client import Client
 from sources.hubspot.model import ObjectType, decode_account
-from sources.hubspot.portal_types import PortalTypes
-from sources.hubspot.refused import summary
-from sources.hubspot.state import SourceState
+from sources.hubspot.run.portal_types import PortalTypes
+from sources.hubspot.run.refused import summary
+from sources.hubspot.state.store import SourceState
 
 Level = Literal["ok", "note", "warning", "failed"]
 

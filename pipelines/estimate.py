@@ -6,11 +6,11 @@ from math import ceil
 from typing import Literal
 
 from sources.hubspot import Run
+from sources.hubspot.api.record_pages import PAGE
 from sources.hubspot.errors import HubSpotError
-from sources.hubspot.limits import Budget
+from sources.hubspot.http.limits import Budget
 from sources.hubspot.model import WayIn
-from sources.hubspot.pages import PAGE
-from sources.hubspot.table import MERGED
+from sources.hubspot.run.table_run import MERGED
 
 Kind = Literal["reference", "definitions", "searches", "records", "links", "labels", "exports"]
 BUDGETS: dict[Kind, Budget] = {

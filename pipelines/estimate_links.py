@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipelines.estimate import Range, Step, pages, row_loads, up_to
 from sources.hubspot import Run
-from sources.hubspot.associations import BATCH as LINKS_BATCH
-from sources.hubspot.associations import Pair
-from sources.hubspot.link_sweeps import is_due as is_link_sweep_due
-from sources.hubspot.links import is_lopsided, is_one_way
+from sources.hubspot.api.associations import BATCH as LINKS_BATCH
+from sources.hubspot.api.associations import Pair
 from sources.hubspot.model import ObjectType
-from sources.hubspot.state import SourceState
+from sources.hubspot.state.store import SourceState
+from sources.hubspot.steps.links import is_lopsided, is_one_way
+from sources.hubspot.steps.sweeps.links import is_due as is_link_sweep_due
 
 
 def link_steps(

@@ -12,10 +12,21 @@ from math import ceil
 from typing import Any, TypeVar
 
 from pipelines.estimate import Range, Step, exactly, pages, up_to
-from sources.hubspot import Run, archive, calculated, changes, exports
-from sources.hubspot.decoding import RecordDecoder
+from sources.hubspot import Run
+from sources.hubspot.api import search
+from sources.hubspot.api.batch_read import BATCH
+from sources.hubspot.api.record_pages import PAGE
 from sources.hubspot.errors import HubSpotError, is_absent
-from sources.hubspot.increment import (
+from sources.hubspot.listing.ranges import SPARE, WASTE, WORTH
+from sources.hubspot.listing.shards import ASKED
+from sources.hubspot.model import ObjectType
+from sources.hubspot.run.refusals import remembered
+from sources.hubspot.run.schemas import MAX_AGE, stored_schema
+from sources.hubspot.run.table_run import Table
+from sources.hubspot.run.waiting import wait
+from sources.hubspot.state.store import SourceState, to_instant, to_text
+from sources.hubspot.steps import export
+from sources.hubspot.steps.changes import (
     costs_more_than_listing,
     explains,
     look,
@@ -23,18 +34,10 @@ from sources.hubspot.increment import (
     seems_idle,
     unloaded,
 )
-from sources.hubspot.links import Links
-from sources.hubspot.listing import SPARE, WASTE, WORTH
-from sources.hubspot.model import ObjectType
-from sources.hubspot.pages import PAGE
-from sources.hubspot.properties import Definition, read_definitions
-from sources.hubspot.reading import BATCH
-from sources.hubspot.refusals import remembered
-from sources.hubspot.schemas import MAX_AGE, stored_schema
-from sources.hubspot.shards import ASKED
-from sources.hubspot.state import SourceState, to_instant, to_text
-from sources.hubspot.table import Table
-from sources.hubspot.waiting import wait
+from sources.hubspot.steps.links import Links
+from sources.hubspot.steps.sweeps import archive, calculated
+from sources.hubspot.tables.decoding import RecordDecoder
+from sources.hubspot.tables.properties import Definition, read_definitions
 
 T = TypeVar("T")
 
@@ -154,7 +157,7 @@ def _whole(table: Table) -> Generator[Any, None, Opened]:
         step.rows, step.note = None, "HubSpot does not tell how many there are"
     else:
         step.rows = exactly(max(0, total - done))
-    step.pages = exports.pages_of(total, names) if fresh and total else 0
+    step.pages = export.pages_of(total, names) if fresh and total else 0
     _add_listing(step, table, names, total, done)
     if step.pages and is_chosen(run, source, run.config.backfill, step):
         _choose_export(step)
@@ -165,7 +168,7 @@ def _add_listing(step: Step, table: Table, names: Sequence[str], total: int, don
     """Count the calls of a listing, of the sweeps of the archive around it, and of what follows."""
     run, state, work = table.run, table.state, table.state.work("backfill")
     resumed = "ranges" in work
-    listed = exports.pages_of(max(0, total - done), names)
+    listed = export.pages_of(max(0, total - done), names)
     factor = 2 if listed > max(1, pages(total - done)) else 1
     divided = ceil(SPARE * total / WASTE) + 2 if listed >= WORTH else 0
     ends = len(work.get("ranges") or ())
@@ -189,11 +192,11 @@ def _add_listing(step: Step, table: Table, names: Sequence[str], total: int, don
 
 def is_chosen(run: Run, source: SourceState, way: str, step: Step) -> bool:
     """Tell whether a sync that backfills in this way would take an export for the table."""
-    return exports.is_chosen(
+    return export.is_chosen(
         way,
         pages=step.pages,
         calls_left=run.client.limits.snapshot()["daily"]["remaining"],
-        exports_left=exports.exports_left(run, source),
+        exports_left=export.exports_left(run, source),
     )
 
 
@@ -202,7 +205,7 @@ def _choose_export(step: Step) -> None:
     step.way_in = "export"
     records = step.calls["records"]
     step.calls["records"] = Range(records.low - step.pages, records.high)
-    step.add("exports", Range(3, exports.CALLS + 200))  # it is asked after until it is ready
+    step.add("exports", Range(3, export.CALLS + 200))  # it is asked after until it is ready
     step.more_loads += 2
 
 
@@ -226,9 +229,7 @@ def _increment(table: Table) -> Generator[Any, None, Opened]:
         ids = yield from _search(table, step, peek, work)
         if step.way_in == "listing":
             return step, None
-    news = any(
-        changes.modified_ms(hit, kind) > state.recent.get(hit.id, -1) for hit in peek.changed
-    )
+    news = any(search.modified_ms(hit, kind) > state.recent.get(hit.id, -1) for hit in peek.changed)
     definitions = yield from _definitions(table, step, needed=news)
     if ids:
         run.active.add(table.name)
@@ -241,17 +242,17 @@ def _increment(table: Table) -> Generator[Any, None, Opened]:
 
 
 def _search(
-    table: Table, step: Step, peek: changes.Peek, work: Mapping[str, Any]
+    table: Table, step: Step, peek: search.Peek, work: Mapping[str, Any]
 ) -> Generator[Any, None, list[str]]:
     """Estimate the search for changes: exactly where one page names them all."""
     run, kind, state = table.run, table.object_type, table.state
     since, after_id = to_instant(work["since"]) or run.now(), work["after_id"]
     client = run.client_for(table.name)
-    ask = partial(changes.changed_after, client, kind, since, after_id)
+    ask = partial(search.changed_after, client, kind, since, after_id)
     page = yield from wait(run.submit(ask, lane="search"))
     known = len(state.recent) if after_id == "0" else 0
     matching = len(page.results) if page.total is None else page.total
-    step.add("searches", exactly(max(1, pages(matching, changes.PAGE))))
+    step.add("searches", exactly(max(1, pages(matching, search.PAGE))))
     if (
         after_id == "0"
         and page.results
@@ -279,12 +280,12 @@ def _add_columns(
     run, state, kind = table.run, table.state, table.object_type
     known = {column.property for column in table.schema.columns}
     came = [one.name for one in definitions if one.name not in known]
-    groups = [came[i : i + changes.GROUPS] for i in range(0, len(came), changes.GROUPS)]
+    groups = [came[i : i + search.GROUPS] for i in range(0, len(came), search.GROUPS)]
     owed = [one for one in state.owed if not _is_later(table, one)]
     for names in [*groups, *(one["properties"] for one in owed)]:
-        ask = partial(changes.having_after, run.client_for(table.name), kind, names, "0")
+        ask = partial(search.having_after, run.client_for(table.name), kind, names, "0")
         count = (yield from wait(run.submit(ask, lane="search"))).total or 0
-        step.add("searches", exactly(max(1, pages(count, changes.PAGE))))
+        step.add("searches", exactly(max(1, pages(count, search.PAGE))))
         step.rows = (step.rows or Range()) + (exactly(count) if names in groups else up_to(count))
         if count:
             run.active.add(table.name)

@@ -25,10 +25,10 @@ from pipelines.report import RunReport, Section
 from pipelines.run_rows import RUNS
 from pipelines.state import changing_pipeline, choose
 from pipelines.stored import commit, dataset_of, source_state
-from sources.hubspot.catalog import STANDARD
+from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.reference_tables import COLUMNS as REFERENCE_TABLES
-from sources.hubspot.state import SourceState
+from sources.hubspot.state.store import SourceState
+from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
 
 COLUMNS = ("dataset", "table", "rows", "what")
 _CHAIN = 20  # merges after merges that are followed

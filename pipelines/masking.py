@@ -4,8 +4,8 @@ import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
 
 from destinations.failures import redacted
-from sources.hubspot.auth import redact
 from sources.hubspot.errors import ConfigError
+from sources.hubspot.http.auth.bearer import redact
 
 _SHORTEST_SECRET = 6  # blotting out less would blot out words
 

@@ -14,15 +14,16 @@ from pipelines.repair import foresee
 from pipelines.report import RunReport, Section
 from pipelines.stored import dataset_of, portal_types, source_state, stored_pipeline
 from pipelines.sync import SyncOptions
-from sources.hubspot import HubSpotConfig, Run, exports, open_run
-from sources.hubspot.associations import Pair
+from sources.hubspot import HubSpotConfig, Run, open_run
+from sources.hubspot.api.associations import Pair
 from sources.hubspot.errors import HubSpotError, ScopeMissingError
-from sources.hubspot.limits import Budget
+from sources.hubspot.http.limits import Budget
 from sources.hubspot.model import ObjectType
-from sources.hubspot.reference import LABELS_MAX_AGE, count_owner_calls
-from sources.hubspot.refusals import remembered
-from sources.hubspot.refused import summary, to_add
-from sources.hubspot.state import SourceState
+from sources.hubspot.run.refusals import remembered
+from sources.hubspot.run.refused import summary, to_add
+from sources.hubspot.state.store import SourceState
+from sources.hubspot.steps import export
+from sources.hubspot.steps.collections import LABELS_MAX_AGE, count_owner_calls
 
 PLAN = ("table", "way_in", "rows", "calls", "seconds", "kinds", "note")
 LESS_THAN_PLAN = ("seconds", "way_in")
@@ -255,7 +256,7 @@ def _backfills(run: Run, source: SourceState, steps: Sequence[Step]) -> list[Sec
             step.table,
             step.total,
             step.pages,
-            exports.CALLS,
+            export.CALLS,
             "export" if is_chosen(run, source, "auto", step) else "list",
             "export" if step.way_in == "export" else "list",
         )

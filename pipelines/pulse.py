@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from sources.hubspot.limits import Use
+from sources.hubspot.http.limits import Use
 
 JOBS = "Jobs"
 """dlt's name for what a load does, one job a file."""

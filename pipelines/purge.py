@@ -13,12 +13,12 @@ from dlt.pipeline.pipeline import Pipeline
 from pipelines.copy import WarehouseCopy
 from pipelines.stored import source_state
 from sources.hubspot import Run
+from sources.hubspot.api.batch_read import batches
 from sources.hubspot.errors import ContractError
 from sources.hubspot.model import LIVE
-from sources.hubspot.portal_types import link_tables
-from sources.hubspot.reading import batches
-from sources.hubspot.state import RELABELLED, SourceState
-from sources.hubspot.table import REJECTS
+from sources.hubspot.run.portal_types import link_tables
+from sources.hubspot.run.table_run import REJECTS
+from sources.hubspot.state.store import RELABELLED, SourceState
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
 ASKED = 500  # ids that one statement names

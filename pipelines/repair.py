@@ -27,17 +27,17 @@ from destinations.tables import (
 from pipelines.copy import WarehouseCopy
 from pipelines.stored import commit, exists, mended_state
 from sources.hubspot import Run
-from sources.hubspot.catalog import STANDARD
-from sources.hubspot.changes import GROUPS
-from sources.hubspot.drift import facts_of
+from sources.hubspot.api.batch_read import batches
+from sources.hubspot.api.search import GROUPS
+from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import Column
-from sources.hubspot.properties import pack
-from sources.hubspot.reading import batches
-from sources.hubspot.reference import NEVER_READ
-from sources.hubspot.reference_tables import COLUMNS as REFERENCE
-from sources.hubspot.state import SourceState, to_text
-from sources.hubspot.table import REJECTS
+from sources.hubspot.run.table_run import REJECTS
+from sources.hubspot.state.store import SourceState, to_text
+from sources.hubspot.steps.collections import NEVER_READ
+from sources.hubspot.tables.drift import facts_of
+from sources.hubspot.tables.properties import pack
+from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE
 
 SCHEMA = "hubspot"
 """The name by which dlt keeps the source's schema and state."""

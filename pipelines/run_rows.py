@@ -16,8 +16,8 @@ from dlt.pipeline.pipeline import Pipeline
 from pipelines.stored import exists
 from pipelines.verifications import TABLE as VERIFICATIONS
 from sources.hubspot import Run
+from sources.hubspot.api.batch_read import batches
 from sources.hubspot.model import TableOutcome
-from sources.hubspot.reading import batches
 
 RUNS, RUN_TABLES = "_hs_runs", "_hs_run_tables"
 KILLED = "The process ended without a word: it was killed, or the machine went down."

@@ -38,13 +38,13 @@ from pipelines.run_rows import (
 from pipelines.verifications import SCHEMA as VERIFICATION_COLUMNS
 from pipelines.verifications import TABLE as VERIFICATIONS
 from sources.hubspot import Run
-from sources.hubspot.empty_tables import if_missing
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
-from sources.hubspot.records import REJECTS as REJECT_COLUMNS
-from sources.hubspot.resources import make_resource
-from sources.hubspot.state import RELABELLED, SourceState
-from sources.hubspot.table import REJECTS
+from sources.hubspot.run.resources import make_resource
+from sources.hubspot.run.table_run import REJECTS
+from sources.hubspot.state.store import RELABELLED, SourceState
+from sources.hubspot.tables.empty_tables import if_missing
+from sources.hubspot.tables.records import REJECTS as REJECT_COLUMNS
 
 CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot sends whole seconds, and answers take a while
 

@@ -8,10 +8,7 @@ from dlt.pipeline.pipeline import Pipeline
 
 from destinations.connections import interrupt
 from destinations.lock import Patience, claimed
-from destinations.warehouse import (
-    explained,
-    keeps_nul,
-)
+from destinations.warehouse import explained, keeps_nul
 from pipelines.progress import RunCollector
 from pipelines.quicker_dlt import keep_schemas
 from pipelines.repair import recover, refuse_gaps, repair

@@ -24,11 +24,11 @@ from pipelines.stored import (
     stored_pipeline,
 )
 from pipelines.workdir import working_folder
-from sources.hubspot.catalog import STANDARD
+from sources.hubspot.catalog.names import did_you_mean, find
+from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.naming import did_you_mean, find
-from sources.hubspot.state import SourceState
-from sources.hubspot.state_shape import TableShape
+from sources.hubspot.state.shape import TableShape
+from sources.hubspot.state.store import SourceState
 
 TABLE_COLUMNS = (
     *("table", "watermark", "total", "archived_swept_at", "calculated_swept_at"),

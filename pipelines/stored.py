@@ -29,11 +29,11 @@ from pipelines.copy import WarehouseCopy
 from pipelines.quicker_dlt import quickened
 from pipelines.report import chain
 from pipelines.workdir import working_folder
-from sources.hubspot.client import Client
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.portal_types import PortalTypes, read_portal_types
-from sources.hubspot.state import SourceState
-from sources.hubspot.state_shape import AS_BEFORE, SOURCE, Damage, mend, refuse
+from sources.hubspot.http.client import Client
+from sources.hubspot.run.portal_types import PortalTypes, read_portal_types
+from sources.hubspot.state.shape import AS_BEFORE, SOURCE, Damage, mend, refuse
+from sources.hubspot.state.store import SourceState
 
 
 @contextmanager

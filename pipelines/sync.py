@@ -27,8 +27,8 @@ from pipelines.verify import VerifyOptions, compare
 from sources.hubspot import Run, hubspot
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.model import LIVE, SchemaChange
-from sources.hubspot.reference_tables import COLUMNS as REFERENCE_TABLES
-from sources.hubspot.refused import refusals_of, summary
+from sources.hubspot.run.refused import refusals_of, summary
+from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dlt.extract import DltResource
 from pipelines.report import RunReport, Section
 from sources.hubspot import Run
 from sources.hubspot.errors import HubSpotError, VerificationError
-from sources.hubspot.verification import KINDS, Check
+from sources.hubspot.verify.records import KINDS, Check
 
 TABLE = "_hs_verifications"
 SHOWN_IDS = 5  # of a table, for people; JSON and the table hold more

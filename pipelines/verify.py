@@ -24,19 +24,19 @@ from pipelines.session import opened
 from pipelines.stored import dataset_of, portal_types, source_state
 from pipelines.verifications import Result, tell, verification_rows
 from sources.hubspot import Run, hubspot
-from sources.hubspot.associations import BATCH as LINKS_BATCH
-from sources.hubspot.associations import Pair
+from sources.hubspot.api.associations import BATCH as LINKS_BATCH
+from sources.hubspot.api.associations import Pair
+from sources.hubspot.api.batch_read import BATCH
+from sources.hubspot.api.record_pages import PAGE
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
-from sources.hubspot.link_verification import check_links, differing_links
-from sources.hubspot.links import is_one_way
 from sources.hubspot.model import LIVE, ObjectType
-from sources.hubspot.pages import PAGE
-from sources.hubspot.portal_types import PortalTypes
-from sources.hubspot.reading import BATCH
-from sources.hubspot.schemas import stored_schema
-from sources.hubspot.state import SourceState
-from sources.hubspot.verification import Check, Verification, read_usage
+from sources.hubspot.run.portal_types import PortalTypes
+from sources.hubspot.run.schemas import stored_schema
+from sources.hubspot.state.store import SourceState
+from sources.hubspot.steps.links import is_one_way
+from sources.hubspot.verify.links import check_links, differing_links
+from sources.hubspot.verify.records import Check, Verification, read_usage
 
 Checks = dict[str, Generator[None, None, Check]]
 

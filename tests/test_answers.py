@@ -14,23 +14,20 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
-from sources.hubspot import (
-    associations,
-    catalog,
-    changes,
-    export_fetch,
-    portal_types,
-    reference_tables,
-)
-from sources.hubspot.answers import Answer, failure, undecodable
-from sources.hubspot.changes import modified_ms
-from sources.hubspot.decoding import RecordDecoder
-from sources.hubspot.drift import describe
+from sources.hubspot.api import associations, search
+from sources.hubspot.api.search import modified_ms
+from sources.hubspot.catalog import object_types
 from sources.hubspot.errors import ContractError, UnavailableError
+from sources.hubspot.exports import fetch
+from sources.hubspot.http.responses import Answer, failure, undecodable
 from sources.hubspot.model import Column, Page, TableSchema, decode_account
-from sources.hubspot.properties import decode_definitions, to_schema
-from sources.hubspot.records import to_batch
-from sources.hubspot.tolerance import tolerant
+from sources.hubspot.parsing.tolerance import tolerant
+from sources.hubspot.run import portal_types
+from sources.hubspot.tables import reference_tables
+from sources.hubspot.tables.decoding import RecordDecoder
+from sources.hubspot.tables.drift import describe
+from sources.hubspot.tables.properties import decode_definitions, to_schema
+from sources.hubspot.tables.records import to_batch
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -38,7 +35,7 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 AT = "2026-11-30T00:00:00.000Z"
 MISSING = object()
 WRONG = (None, "", "odd", 7, 1.5, True, [], ["odd"], {}, {"odd": 1}, MISSING)
-CONTACTS = catalog.STANDARD[0]
+CONTACTS = object_types.STANDARD[0]
 SCHEMA = TableSchema("contacts", (Column("email", "email", "text", "string"),))
 
 
@@ -57,8 +54,8 @@ def read_records(body: bytes) -> object:
 
 def read_hits(body: bytes) -> object:
     """Take from a search what the walk along its ids takes."""
-    page = changes.decode_hits(body)
-    return changes.is_whole(page), [(h.id, modified_ms(h, CONTACTS)) for h in page.results]
+    page = search.decode_hits(body)
+    return search.is_whole(page), [(h.id, modified_ms(h, CONTACTS)) for h in page.results]
 
 
 def read_definitions(body: bytes) -> object:
@@ -74,7 +71,7 @@ def read_definitions(body: bytes) -> object:
 def read_schemas(body: bytes) -> object:
     """Make catalog rows of custom schemas."""
     odd: list[ContractError] = []
-    found = catalog.to_schemas(tolerant(Page[dict[str, Any]])(body), odd)
+    found = object_types.to_schemas(tolerant(Page[dict[str, Any]])(body), odd)
     return portal_types.name_tables(found, {}, str.lower), odd
 
 
@@ -183,9 +180,9 @@ FAMILIES = {
     "labels": Family({"results": [LABEL]}, read_reference("association_labels")),
     "account": Family(ACCOUNT, read_account),
     "links": Family(LINKS, associations.decode_answer),
-    "export started": Family({"id": 5, "links": {}}, tolerant(export_fetch.Started)),
-    "export status": Family({"status": "COMPLETE", "result": "x"}, tolerant(export_fetch.Status)),
-    "export detail": Family({"id": "5", "recordCount": 3}, tolerant(export_fetch.Detail)),
+    "export started": Family({"id": 5, "links": {}}, tolerant(fetch.Started)),
+    "export status": Family({"status": "COMPLETE", "result": "x"}, tolerant(fetch.Status)),
+    "export detail": Family({"id": "5", "recordCount": 3}, tolerant(fetch.Detail)),
 }
 
 

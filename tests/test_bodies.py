@@ -15,12 +15,12 @@ import pytest
 from conftest import Warehouse
 from wire import OK, Clocked, serving
 
-from sources.hubspot.bodies import BodyTooLargeError, Bounds
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.download import DownloadError, download
 from sources.hubspot.errors import AnswerTooLargeError, ContractError, UnavailableError
-from sources.hubspot.export_file import BadFileError, ExportFile
+from sources.hubspot.exports.file import BadFileError, ExportFile
+from sources.hubspot.http.client import Client
+from sources.hubspot.http.transport.bodies import BodyTooLargeError, Bounds
+from sources.hubspot.http.transport.download import DownloadError, download
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.hubspot.casts import cast
 from sources.hubspot.model import Kind
+from sources.hubspot.tables.casts import cast
 
 CASES = json.loads((Path(__file__).parent / "cases" / "casts.json").read_text("utf-8"))
 KINDS: tuple[Kind, ...] = ("text", "double", "bool", "date", "timestamp")

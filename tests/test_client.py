@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import (
     AuthError,
@@ -25,6 +24,7 @@ from sources.hubspot.errors import (
     ScopeMissingError,
     UnavailableError,
 )
+from sources.hubspot.http.client import Client
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.settings import Limits as PortalLimits

@@ -21,8 +21,8 @@ from pipelines.sync import SyncOptions
 from pipelines.verifications import TABLE as VERIFICATIONS
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.errors import ConfigError, VerificationError
-from sources.hubspot.reference_tables import COLUMNS as REFERENCE
-from sources.hubspot.table import REJECTS
+from sources.hubspot.run.table_run import REJECTS
+from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

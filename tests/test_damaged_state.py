@@ -18,7 +18,7 @@ from truth import differences
 
 from pipelines.cli import main
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.state_shape import SourceShape, mend, refuse
+from sources.hubspot.state.shape import SourceShape, mend, refuse
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

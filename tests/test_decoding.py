@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.model import Column, Kind, TableSchema
-from sources.hubspot.records import to_batch
+from sources.hubspot.tables.decoding import RecordDecoder
+from sources.hubspot.tables.records import to_batch
 
 KINDS: tuple[Kind, ...] = ("text", "double", "bool", "date", "timestamp")
 NOW = datetime(2024, 9, 11, 13, tzinfo=UTC)

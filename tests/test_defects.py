@@ -6,7 +6,7 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
-from sources.hubspot.changes import instant_ms
+from sources.hubspot.api.search import instant_ms
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from destinations.catalog import KNOWN, OUR_EXTRAS
 from pipelines.cli import app
 from sources.hubspot import errors
-from sources.hubspot.catalog import STANDARD
+from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.reference_tables import COLUMNS
+from sources.hubspot.tables.reference_tables import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

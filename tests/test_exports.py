@@ -20,16 +20,16 @@ from pipelines.runlog import RunLog
 from pipelines.session import opened
 from pipelines.sync import SyncOptions
 from sources.hubspot import HubSpotConfig, hubspot, open_run
-from sources.hubspot.catalog import STANDARD
-from sources.hubspot.decoding import RecordDecoder
-from sources.hubspot.download import DownloadError, download
+from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import UnavailableError
-from sources.hubspot.export_fetch import ExportUnusableError, Opened, fetch, start
-from sources.hubspot.exports import PER_DAY, exports_left, is_chosen, read_export
-from sources.hubspot.links import Links
-from sources.hubspot.properties import read_definitions, to_schema
-from sources.hubspot.state import SourceState, to_text
-from sources.hubspot.table import Table
+from sources.hubspot.exports.fetch import ExportUnusableError, Opened, fetch, start
+from sources.hubspot.http.transport.download import DownloadError, download
+from sources.hubspot.run.table_run import Table
+from sources.hubspot.state.store import SourceState, to_text
+from sources.hubspot.steps.export import PER_DAY, exports_left, is_chosen, read_export
+from sources.hubspot.steps.links import Links
+from sources.hubspot.tables.decoding import RecordDecoder
+from sources.hubspot.tables.properties import read_definitions, to_schema
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import DailyQuotaError, UnavailableError
-from sources.hubspot.limits import Limits
+from sources.hubspot.http.client import Client
+from sources.hubspot.http.limits import Limits
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 

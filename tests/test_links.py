@@ -11,12 +11,12 @@ from pipelines.plan import plan
 from pipelines.status import status
 from pipelines.sync import SyncOptions
 from pipelines.verify import VerifyOptions, verify
-from sources.hubspot.associations import Pair, read_links
-from sources.hubspot.catalog import STANDARD
-from sources.hubspot.client import Client
+from sources.hubspot.api.associations import Pair, read_links
+from sources.hubspot.catalog.object_types import STANDARD
+from sources.hubspot.catalog.pairs import DEFINED, select_pairs
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.pairs import DEFINED, select_pairs
+from sources.hubspot.http.client import Client
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

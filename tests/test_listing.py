@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.hubspot.ahead import read_ahead
-from sources.hubspot.decoding import RecordDecoder
+from sources.hubspot.api.record_pages import NotKeysetError
 from sources.hubspot.errors import ContractError, RequestRejectedError
-from sources.hubspot.listing import Listing, Range
+from sources.hubspot.listing.prefetch import read_ahead
+from sources.hubspot.listing.ranges import Listing, Range
 from sources.hubspot.model import Column, Next, Page, Paging, TableSchema
-from sources.hubspot.pages import NotKeysetError
+from sources.hubspot.tables.decoding import RecordDecoder
 
 
 class Row:

@@ -12,14 +12,9 @@ import pytest
 import trustme
 from wire import OK, serving
 
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.errors import (
-    ConfigError,
-    ForeignResponseError,
-    HubSpotError,
-    UnavailableError,
-)
+from sources.hubspot.errors import ConfigError, ForeignResponseError, HubSpotError, UnavailableError
+from sources.hubspot.http.client import Client
 
 SECRET = "s3cr3t"  # noqa: S105 - made up
 VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE")

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from wire import Clocked
 
-from sources.hubspot import patience
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ForeignResponseError, HubSpotError, UnavailableError, is_absent
+from sources.hubspot.http import patience
+from sources.hubspot.http.client import Client
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 

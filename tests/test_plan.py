@@ -11,7 +11,7 @@ from pipelines.plan import plan, seconds
 from pipelines.report import RunReport
 from pipelines.sync import SyncOptions
 from sources.hubspot.errors import AuthError, ConfigError
-from sources.hubspot.limits import Budget
+from sources.hubspot.http.limits import Budget
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Token

@@ -17,9 +17,9 @@ from pipelines.report import RunReport
 from pipelines.status import status
 from pipelines.sync import SyncOptions
 from pipelines.verify import VerifyOptions, verify
-from sources.hubspot.catalog import CustomSchema
+from sources.hubspot.catalog.object_types import CustomSchema
 from sources.hubspot.errors import ConfigError, UnavailableError
-from sources.hubspot.portal_types import name_tables
+from sources.hubspot.run.portal_types import name_tables
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

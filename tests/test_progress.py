@@ -31,7 +31,7 @@ from pipelines.pulse import (
     take_pulse,
     total_parts,
 )
-from sources.hubspot.limits import Use
+from sources.hubspot.http.limits import Use
 
 
 def load(collector: RunCollector, *, loads: int = 1) -> None:

@@ -12,11 +12,11 @@ from dlt.common.normalizers.naming import snake_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ScopeMissingError
+from sources.hubspot.http.client import Client
 from sources.hubspot.model import Column, ObjectType
-from sources.hubspot.properties import (
+from sources.hubspot.tables.properties import (
     Definition,
     decode_definitions,
     kind_of,

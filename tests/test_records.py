@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sources.hubspot.casts import cast
-from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.model import Column, Kind, TableSchema
-from sources.hubspot.records import (
+from sources.hubspot.tables.casts import cast
+from sources.hubspot.tables.decoding import RecordDecoder
+from sources.hubspot.tables.records import (
     OWN_COLUMNS,
     REJECTS,
     Batch,

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from test_listing import Portal as Listed
 from test_listing import id_sets, read
 
-from sources.hubspot.changes import PAGE as HITS
-from sources.hubspot.changes import Hit
-from sources.hubspot.client import Client
+from sources.hubspot.api.search import PAGE as HITS
+from sources.hubspot.api.search import Hit
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.listing import SPARE, Division, Listing, Range, shards_of
+from sources.hubspot.http.client import Client
+from sources.hubspot.listing.ranges import SPARE, Division, Listing, Range, shards_of
+from sources.hubspot.listing.shards import ask_division, divide
 from sources.hubspot.model import ObjectType, Page
-from sources.hubspot.shards import ask_division, divide
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

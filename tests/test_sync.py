@@ -7,7 +7,7 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences, tables
 
-from sources.hubspot.reference_tables import KEYS
+from sources.hubspot.tables.reference_tables import KEYS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sources.hubspot.client import Client
 from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.http.client import Client
 
 _TLS = b"\x16"  # the first byte of a greeting that no HTTP server understands
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

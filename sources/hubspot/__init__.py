@@ -8,7 +8,7 @@
 
 from .config import HubSpotConfig
 from .extraction import open_run
-from .run import Run
+from .run.run import Run
 from .source import hubspot
 
 __all__ = ["HubSpotConfig", "Run", "hubspot", "open_run"]

@@ -15,8 +15,8 @@ from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.typing import TSecretStrValue
 
-from .auth import WHERE, checked_token
 from .errors import ConfigError
+from .http.auth.bearer import WHERE, checked_token
 
 SECTIONS = ("sources",)  # and the one of `HubSpotConfig`
 _LEAST = {

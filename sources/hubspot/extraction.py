@@ -14,18 +14,18 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ContextDefaultCannotBeCreated
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 
-from .associations import Pair
-from .backfill import appends
-from .client import Client
+from .api.associations import Pair
 from .config import HubSpotConfig, configured_pairs, resolve_config
 from .errors import UnknownTypeError
-from .links import Links
+from .http.client import Client
 from .model import ObjectType
-from .portal_types import PortalTypes, read_portal_types
-from .run import Items, Run
-from .schemas import Schemas
-from .state import SourceState
-from .state_shape import SOURCE, mend, refuse
+from .run.portal_types import PortalTypes, read_portal_types
+from .run.run import Items, Run
+from .run.schemas import Schemas
+from .state.shape import SOURCE, mend, refuse
+from .state.store import SourceState
+from .steps.backfill import appends
+from .steps.links import Links
 
 _KEEPS_NUL = "duckdb"  # all of its kin do; other databases refuse a whole load for one NUL
 VERSIONS = "_dlt_version"  # holds a row before any table of a dataset does

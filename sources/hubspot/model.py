@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from .errors import HubSpotError
-from .tolerance import NAME, VITAL, fit, tolerant
+from .parsing.tolerance import NAME, VITAL, fit, tolerant
 
 R = TypeVar("R")
 

@@ -12,18 +12,19 @@ from dlt.common.schema import Schema
 from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource, DltSource
 
-from . import objects as spine
-from . import reference, reference_tables
-from .associations import Pair
-from .empty_tables import if_missing
+from .api.associations import Pair
 from .extraction import Extraction, Opened, Read, Request
-from .link_sweeps import sweep_links
 from .model import ObjectType
-from .refusals import remembered
-from .resources import make_resource
-from .run import Items, Run
-from .state import SourceState
-from .table import REJECTS
+from .run.refusals import remembered
+from .run.resources import make_resource
+from .run.run import Items, Run
+from .run.table_run import REJECTS
+from .state.store import SourceState
+from .steps import collections
+from .steps import objects as spine
+from .steps.sweeps.links import sweep_links
+from .tables import reference_tables
+from .tables.empty_tables import if_missing
 
 MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 
@@ -85,25 +86,25 @@ def _pipelines(opened: Opened) -> Items:
     """Read the pipelines of the types that HubSpot has not refused lately."""
     run, state = opened.run, SourceState(dlt.current.source_state())
     kinds = opened.schemas.object_types
-    return reference.pipelines(
+    return collections.pipelines(
         run, [kind for kind in kinds if not remembered(run, state, kind.table)]
     )
 
 
 def _properties(opened: Opened) -> Items:
-    rows = reference.properties(opened.run, opened.schemas)
+    rows = collections.properties(opened.run, opened.schemas)
     return opened.run.after_tables("properties", rows, last_load=False)
 
 
 def _labels(opened: Opened) -> Items:
-    rows = reference.association_labels(opened.run, opened.links)
+    rows = collections.association_labels(opened.run, opened.links)
     return opened.run.after_tables("association_labels", rows)
 
 
 REFERENCE: dict[str, Read] = {
-    "account": lambda opened: reference.account(opened.run, opened.run.account),
-    "object_types": lambda opened: reference.object_types(opened.run),
-    "owners": lambda opened: reference.owners(opened.run),
+    "account": lambda opened: collections.account(opened.run, opened.run.account),
+    "object_types": lambda opened: collections.object_types(opened.run),
+    "owners": lambda opened: collections.owners(opened.run),
     "pipelines": _pipelines,
 }
 """Resources of reference tables that the first load of a run brings."""

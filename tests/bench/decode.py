@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from sources.hubspot.decoding import RecordDecoder
 from sources.hubspot.model import Column, Kind, TableSchema
-from sources.hubspot.records import to_batch
+from sources.hubspot.tables.decoding import RecordDecoder
+from sources.hubspot.tables.records import to_batch
 
 KINDS: tuple[Kind, ...] = ("text",) * 13 + ("double",) * 3 + ("timestamp",) * 2 + ("date", "bool")
 FILLED = 0.35

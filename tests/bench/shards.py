@@ -21,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from harness import asked, report
 
-from sources.hubspot.changes import PAGE as HITS
-from sources.hubspot.changes import Hit
+from sources.hubspot.api.record_pages import PAGE
+from sources.hubspot.api.search import PAGE as HITS
+from sources.hubspot.api.search import Hit
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.listing import SPARE, Listing, Range, shards_of
+from sources.hubspot.listing.ranges import SPARE, Listing, Range, shards_of
+from sources.hubspot.listing.shards import divide
 from sources.hubspot.model import Next, Page, Paging
-from sources.hubspot.pages import PAGE
-from sources.hubspot.shards import divide
 
 RECORDS = (30_000, 50_000, 100_000, 200_000)
 IN_FLIGHT = HubSpotConfig(access_token="").calls_in_flight

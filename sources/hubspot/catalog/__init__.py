@@ -1,0 +1,1 @@
+"""HubSpot's object types and pairs as data, and their names."""

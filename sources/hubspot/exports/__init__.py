@@ -1,0 +1,1 @@
+"""Export files: started, fetched, checked and read."""

@@ -1,0 +1,1 @@
+"""Bytes over the network: connections, bodies, deadlines, downloads."""

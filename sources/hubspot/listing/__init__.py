@@ -1,0 +1,1 @@
+"""Pages along the record id, several ranges of ids at once."""

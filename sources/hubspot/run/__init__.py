@@ -1,0 +1,1 @@
+"""One run over one portal, and what its tables work with."""

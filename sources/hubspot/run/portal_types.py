@@ -1,0 +1,206 @@
+"""Which object types a portal has, and the table that each of its own types keeps for ever.
+
+HubSpot's listing of custom types decides. A type that it leaves out is gone: the rows of its table
+become tombstones. Where it refuses to list them, the types that are known go on. The state keeps
+the table of every type id, so that no table's name shifts when a type goes, or is created again
+under the same name.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from ..catalog.object_types import STANDARD, CustomSchema, read_custom_schemas, select_types
+from ..catalog.pairs import select_pairs
+from ..errors import (
+    ContractError,
+    HubSpotError,
+    NotFoundError,
+    UnknownTypeError,
+    ends_run,
+    is_absent,
+)
+from ..http.client import Client
+from ..model import Copy, ObjectType
+from ..state.store import SourceState
+
+CUSTOM = "custom_"
+"""How the tables of a portal's own types begin."""
+
+
+@dataclass(frozen=True)
+class PortalTypes:
+    """The object types of a portal, as far as HubSpot lists them and the state knows them."""
+
+    types: tuple[ObjectType, ...] = STANDARD
+    """All that can be asked for."""
+    schemas: tuple[CustomSchema, ...] = ()
+    """Of the portal's own types, as HubSpot lists them."""
+    tables: Mapping[str, str] = field(default_factory=dict)
+    """The table of each custom type that was ever listed, by its type id."""
+    gone: Mapping[str, str | None] = field(default_factory=dict)
+    """Tables whose object type HubSpot no longer has, with its type id where that is known."""
+    unknown: tuple[str, ...] = ()
+    """Tables that were loaded and whose type id nobody knows, as the listing is refused."""
+    error: HubSpotError | None = None
+    """Why HubSpot does not list the custom types."""
+
+    @property
+    def custom(self) -> list[str]:
+        """Tables of the portal's own types, those that are gone left out."""
+        return [kind.table for kind in self.types if kind not in STANDARD] + [*self.unknown]
+
+    def gone_of(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the tables, of those a user names, whose type is gone: name -> table."""
+        alive = {alias for kind in self.types for alias in (kind.table, kind.type_id)}
+        aliases = {
+            alias.casefold(): table
+            for table, type_id in self.gone.items()
+            for alias in (table, table.removeprefix(CUSTOM), type_id or table)
+            if alias not in alive
+        }
+        return {name: aliases[name.casefold()] for name in names if name.casefold() in aliases}
+
+    def explain(self, table: str) -> str:
+        """Say what became of a table whose type is gone, and what took its place."""
+        type_id = self.gone[table]
+        same = [one.table for one in self.types if one.table == f"{table}_{one.path[2:]}"]
+        again = f" A new type of the same name is in {same[-1]}." if same else ""
+        which = f"object type {type_id}" if type_id else "its object type"
+        return (
+            f"HubSpot no longer has {which}: the rows are marked as purged, its links are removed."
+            f"{again}"
+        )
+
+    def refusal(self, table: str) -> NotFoundError:
+        """Make the error of a user who names a table whose type is gone."""
+        return NotFoundError(self.explain(table), remedy="Leave it out of --objects.", status=404)
+
+    def select(self, names: Sequence[str] | None) -> list[ObjectType]:
+        """Keep the object types that a user names, those that are gone left out; all without names.
+
+        Raises:
+            UnknownTypeError: a name of no type, present or gone.
+            HubSpotError: such a name, while HubSpot does not list the portal's own types.
+        """
+        gone = self.gone_of(names or ())
+        left = [name for name in names or () if name not in gone]
+        with self._as_listed():
+            return select_types(self.types, left) if left or not names else []
+
+    def pairs(
+        self, chosen: Sequence[ObjectType], changes: Sequence[str] | None
+    ) -> list[tuple[ObjectType, ObjectType]]:
+        """Choose the pairs to link, as `select_pairs` does, without those that lost an end."""
+        left = [
+            one for one in changes or () if not self.gone_of(one.strip().lstrip("-").split(":"))
+        ]
+        with self._as_listed():
+            return select_pairs(self.types, left, chosen)
+
+    @contextmanager
+    def _as_listed(self) -> Iterator[None]:
+        """Around a look-up of names: one that is unknown may be of a type that is not listed."""
+        try:
+            yield
+        except UnknownTypeError as error:
+            if self.error is None:
+                raise
+            why = f"The portal's own types are not known: {self.error.message}"
+            raise type(self.error)(f"{error.message} {why}", remedy=self.error.remedy) from error
+
+
+def read_portal_types(
+    client: Client, state: SourceState, normalize: Callable[[str], str], copy: Copy | None = None
+) -> PortalTypes:
+    """Ask HubSpot for the portal's own object types, and give each its table.
+
+    Args:
+        client: of the portal.
+        state: what earlier runs knew.
+        normalize: makes a table's name.
+        copy: the warehouse, whose `object_types` tell what a state of an older version does not.
+
+    Raises:
+        HubSpotError: one that ends every run, such as an unknown token.
+    """
+    known = state.custom_tables
+    if known is None:
+        known = _learned(copy) if copy else {}
+    odd: list[ContractError] = []
+    try:
+        listed = [one for one in read_custom_schemas(client, odd) if not one.archived]
+    except HubSpotError as error:
+        if ends_run(error):
+            raise
+        return _unlisted(state, known, error)
+    tables = name_tables(listed, known, normalize)
+    if odd:  # one of them may be any type that is not listed, so none is gone
+        return replace(_unlisted(state, tables, odd[0]), schemas=tuple(listed))
+    alive = {one.objectTypeId: tables[one.objectTypeId] for one in listed}
+    named = {*tables.values()}
+    gone: dict[str, str | None] = {
+        t: None for t in (*_loaded(state), *state.gone) if t not in named
+    }
+    gone |= {table: type_id for type_id, table in tables.items() if type_id not in alive}
+    return PortalTypes(
+        types=(*STANDARD, *_types(alive)),
+        schemas=tuple(listed),
+        tables=tables,
+        gone=gone,
+    )
+
+
+def _unlisted(state: SourceState, known: Mapping[str, str], error: HubSpotError) -> PortalTypes:
+    """Go on with what is known, as HubSpot does not list the custom types."""
+    alive = {type_id: table for type_id, table in known.items() if table not in state.gone}
+    ids = {table: type_id for type_id, table in known.items()}
+    unknown = [table for table in _loaded(state) if table not in ids and table not in state.gone]
+    is_feature_missing = is_absent(error) and not (alive or unknown)
+    return PortalTypes(
+        types=(*STANDARD, *_types(alive)),
+        tables=known,
+        gone={table: ids.get(table) for table in state.gone},
+        unknown=tuple(unknown),
+        error=None if is_feature_missing and isinstance(error, NotFoundError) else error,
+    )
+
+
+def name_tables(
+    schemas: Iterable[CustomSchema], known: Mapping[str, str], normalize: Callable[[str], str]
+) -> dict[str, str]:
+    """Give each type its table, by type id: `custom_<name>`, with the type id where that is taken.
+
+    A table once given stays with its type, also when the type is gone.
+    """
+    tables = dict(known)
+    for schema in sorted(schemas, key=lambda one: (len(one.objectTypeId), one.objectTypeId)):
+        if schema.objectTypeId not in tables:
+            table = normalize(f"{CUSTOM}{schema.name}")
+            if table in tables.values():
+                table = normalize(f"{CUSTOM}{schema.name}_{schema.objectTypeId[2:]}")
+            tables[schema.objectTypeId] = table
+    return tables
+
+
+def link_tables(table: str, others: Iterable[str]) -> set[str]:
+    """Name the link tables that a table may be an end of."""
+    return {name for other in others for name in (f"{table}_to_{other}", f"{other}_to_{table}")}
+
+
+def _types(tables: Mapping[str, str]) -> list[ObjectType]:
+    return [
+        ObjectType(table, type_id, type_id, pipelines=True)
+        for type_id, table in sorted(tables.items(), key=lambda one: (len(one[0]), one[0]))
+    ]
+
+
+def _loaded(state: SourceState) -> list[str]:
+    """List the tables of custom types that the state has read."""
+    return [table for table in state.read_tables if table.startswith(CUSTOM)]
+
+
+def _learned(copy: Copy) -> dict[str, str]:
+    """Take the tables of custom types from the warehouse: type id -> table."""
+    rows = copy.values("object_types", ("object_type_id", "table_name"), "custom")
+    return {type_id: table for part in rows for type_id, table in part if type_id}

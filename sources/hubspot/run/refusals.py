@@ -1,0 +1,68 @@
+"""Object types that the token may not read, or the portal does not have: asked for once an hour.
+
+There are some thirty types, and many portals and tokens have a third of them. Where a run is to
+read all there are, a refusal is kept in the state and told again by the next runs, without a call.
+Tables that were read before, or are chosen by name, another token and `--refresh-schema` ask at
+once.
+"""
+
+import hashlib
+from datetime import timedelta
+
+import msgspec
+
+from ..errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError, is_absent
+from ..state.store import SourceState
+from .run import Run
+
+MAX_AGE = timedelta(hours=1)
+KINDS = {kind.name: kind for kind in (ScopeMissingError, NotFoundError, RequestRejectedError)}
+
+
+class Refusal(msgspec.Struct):
+    """What the state keeps of an error."""
+
+    kind: str
+    message: str
+    remedy: str
+    status: int | None
+    scopes: tuple[str, ...]
+    token: str
+    """A digest, which tells tokens apart without keeping them."""
+
+
+def remember(run: Run, source: SourceState, table: str, error: HubSpotError) -> None:
+    """Keep an error for the next runs, if it says that there is no such table to read."""
+    if isinstance(error, ScopeMissingError | RequestRejectedError) and is_absent(error):
+        scopes = error.scopes if isinstance(error, ScopeMissingError) else ()
+        told = (error.name, error.message, error.remedy, error.status, scopes, _digest(run))
+        source.cache(_name(table), msgspec.to_builtins(Refusal(*told)), now=run.now())
+
+
+def remembered(run: Run, source: SourceState, table: str) -> HubSpotError | None:
+    """Return the error that this token met within the hour, None where HubSpot is to be asked."""
+    return None if run.chosen or source.table(table).was_read else recall(run, source, table)
+
+
+def recall(run: Run, source: SourceState, table: str) -> HubSpotError | None:
+    """Return the same, also where the user named the tables that this run reads."""
+    if run.refresh_schema:
+        return None
+    try:
+        kept = source.cached(_name(table), now=run.now(), max_age=MAX_AGE)
+        refusal = msgspec.convert(kept, Refusal)
+    except msgspec.ValidationError:  # there is none, or of another form
+        return None
+    if refusal.token != _digest(run) or refusal.kind not in KINDS:
+        return None
+    remedy = f"{refusal.remedy} HubSpot is asked again within the hour, or by --refresh-schema."
+    error = KINDS[refusal.kind](refusal.message, remedy=remedy.strip(), status=refusal.status)
+    return error.with_scopes(refusal.scopes) if isinstance(error, ScopeMissingError) else error
+
+
+def _name(table: str) -> str:
+    return f"refused:{table}"
+
+
+def _digest(run: Run) -> str:
+    return hashlib.sha256(str(run.config.access_token).encode()).hexdigest()[:12]

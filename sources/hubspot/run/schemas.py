@@ -1,0 +1,198 @@
+"""Table schemas of a run: property definitions read at most every 12 hours, several at once."""
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import dlt
+import msgspec
+
+from ..api import search
+from ..api.batch_read import batches
+from ..errors import ContractError, HubSpotError
+from ..model import Column, ObjectType, SchemaChange, TableSchema
+from ..state.store import SourceState, TableState, to_text
+from ..tables.drift import Facts, compare_facts, describe, facts_of
+from ..tables.properties import Definition, pack, read_definitions, to_schema, unpack
+from . import refusals
+from .run import Run
+from .waiting import wait
+
+MAX_AGE = timedelta(hours=12)
+MOST_DOUBTED = 20  # properties at once; a search finds the records that have a value of five
+
+
+class Schemas:
+    """Schemas by table; definitions that this run had to read stay for the reference tables."""
+
+    def __init__(self, run: Run, object_types: Sequence[ObjectType]) -> None:
+        """Remember what may be asked for; nothing is called yet."""
+        self._run = run
+        self.object_types = object_types
+        self._calls: dict[str, Future[list[Definition]]] = run.definitions
+        self.read: dict[str, list[Definition]] = {}
+        self.columns: dict[str, list[Column]] = {}
+        self.since: dict[str, dict[str, str]] = {}
+
+    def of(
+        self, object_type: ObjectType, source: SourceState, *, anew: bool = False
+    ) -> Generator[None, None, TableSchema]:
+        """Return one table's schema: from the cache in the state, or from HubSpot.
+
+        Columns that are new since the definitions were last read are owed to the table: its old
+        records may have values of them.
+
+        Args:
+            object_type: of the table.
+            source: the state.
+            anew: whether to ask HubSpot however young the cache is, once a run.
+
+        Raises:
+            HubSpotError: the definitions cannot be read; the table cannot be, either.
+        """
+        table = object_type.table
+        known = unpack(source.columns.get(table, []))
+        facts = None if anew and table not in self._run.refreshed else self._cached(table, source)
+        if facts is not None:
+            return _schema(table, known, facts)
+        if error := refusals.remembered(self._run, source, table):
+            raise error
+        self._prefetch(source)
+        if table not in self._calls:
+            self._calls[table] = self._submit(object_type)
+        try:
+            definitions = yield from wait(self._calls[table])
+        except HubSpotError as error:
+            if not known:  # a table that was loaded goes stale: it is asked for by every run
+                refusals.remember(self._run, source, table, error)
+            raise
+        if known and not definitions:  # HubSpot's own properties never go
+            raise ContractError(
+                f"HubSpot names no property of {table}, which had {len(known)}.",
+                remedy="Run the sync again; nothing is lost. If it stays, report it.",
+            )
+        schema = to_schema(table, definitions, known, _normalize())
+        new = [column for column in schema.columns if column not in known]
+        source.columns[table] = pack([*known, *new])
+        before = facts_of(source.last(_cache_name(table)))
+        facts = describe(schema.columns, definitions)
+        source.cache(_cache_name(table), msgspec.to_builtins(facts), now=self._run.now())
+        self._run.schema_changes += compare_facts(table, before, facts, known)
+        if before is not None:
+            self._owe(object_type, source.table(table), before, facts, known)
+        self.read[table], self.columns[table] = definitions, _current([*known, *new], facts)
+        self._run.refreshed.add(table)
+        self.since[table] = source.note_columns(table, [*known, *new], at=self._run.now())
+        return _schema(table, [*known, *new], facts)
+
+    def renew(self, object_type: ObjectType, source: SourceState) -> Generator[None, None, None]:
+        """Read definitions again that this run has read: a property may have come meanwhile."""
+        self.doubt(object_type, source.table(object_type.table))
+        self._forget(object_type)
+        yield from self.of(object_type, source, anew=True)
+
+    def _forget(self, object_type: ObjectType) -> None:
+        """Forget what this run has read of a type."""
+        self._calls.pop(object_type.table, None)
+        self._run.refreshed.discard(object_type.table)
+
+    def doubt(self, object_type: ObjectType, state: TableState) -> None:
+        """Have definitions read anew where records no longer named a property.
+
+        It is archived, or was while they were read; then they lack their values of it. Many at once
+        are none: there, HubSpot leaves out what has no value.
+        """
+        unnamed = self._run.unnamed.get(object_type.table, set())
+        names = [unnamed.pop() for _ in range(len(unnamed))]
+        if 0 < len(names) <= MOST_DOUBTED:
+            state.keep("doubted", names)
+            self._forget(object_type)
+
+    def _owe(
+        self,
+        object_type: ObjectType,
+        state: TableState,
+        before: Facts,
+        facts: Facts,
+        known: Sequence[Column],
+    ) -> None:
+        """Owe the columns that came since the definitions were last read."""
+        old = {column.name for column in known}
+        came = [(name, fact.property) for name, fact in facts.items() if name not in before]
+        doubted = _doubted(state, before, facts)
+        self._run.schema_changes += [
+            SchemaChange(object_type.table, name, "returned", column, None, facts[column].type)
+            for column, name in doubted
+        ]
+        if came or doubted:
+            state.sweep("archive")["columns_at"] = to_text(self._run.now())
+        if not object_type.searchable:
+            return  # each run lists it whole
+        for part in batches([*came, *doubted], search.GROUPS):
+            returned = [column for column, _ in part if column in old and column not in before]
+            state.owe(dict(part), at=self._run.now(), returned=returned)
+
+    def _cached(self, table: str, source: SourceState) -> Facts | None:
+        renews = self._run.refresh_schema and table not in self._run.refreshed
+        if renews or source.table(table).working("doubted"):
+            return None
+        value = source.cached(_cache_name(table), now=self._run.now(), max_age=MAX_AGE)
+        return facts_of(value)
+
+    def _prefetch(self, source: SourceState) -> None:
+        """Start reading the definitions of every type whose cache is too old, once."""
+        for object_type in self.object_types:
+            table = object_type.table
+            if table in self._calls or refusals.remembered(self._run, source, table):
+                continue
+            if self._cached(table, source) is None:
+                self._calls[table] = self._submit(object_type)
+
+    def _submit(self, object_type: ObjectType) -> Future[list[Definition]]:
+        client, sensitive = self._run.client_for("properties"), self._run.config.sensitive
+        return self._run.submit(partial(read_definitions, client, object_type, sensitive=sensitive))
+
+
+def _doubted(state: TableState, before: Facts, facts: Facts) -> list[tuple[str, str]]:
+    """Take the columns whose properties were there before and after answers that lack them."""
+    names = {*state.take("doubted")}.difference(*(owed["properties"] for owed in state.owed))
+    return [
+        (column, fact.property)
+        for column, fact in facts.items()
+        if fact.property in names and column in before
+    ]
+
+
+def _cache_name(table: str) -> str:
+    return f"properties:{table}"
+
+
+def stored_schema(table: str, source: SourceState) -> TableSchema:
+    """Return a table's schema as the last sync had it; nothing is asked of HubSpot."""
+    known = unpack(source.columns.get(table, []))
+    return _schema(table, known, facts_of(source.last(_cache_name(table))) or {})
+
+
+def _schema(table: str, known: Sequence[Column], facts: Facts) -> TableSchema:
+    """Return the columns of today's properties, in the order of property names."""
+    columns = sorted((c for c in known if c.name in facts), key=lambda c: c.property)
+    calculated = [column for column in columns if facts[column.name].calculated]
+    return TableSchema(table, tuple(columns), tuple(calculated))
+
+
+def _current(known: Sequence[Column], facts: Facts) -> list[Column]:
+    """Return all columns, those of today with the label and the type that HubSpot has for them."""
+    return [
+        replace(column, label=facts[column.name].label, hubspot_type=facts[column.name].type)
+        if column.name in facts
+        else column
+        for column in known
+    ]
+
+
+def _normalize() -> Callable[[str], str]:
+    """Return dlt's naming of identifiers, with the destination's limit of their length."""
+    normalize: Callable[[str], str] = dlt.current.source_schema().naming.normalize_identifier
+    return normalize

@@ -1,0 +1,230 @@
+"""One object table at work: what it works with, and the one way from records to rows."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property, partial
+from typing import Any
+
+import dlt
+
+from ..api.associations import BATCH
+from ..http.client import Client
+from ..model import LIVE, ObjectType, TableOutcome, TableSchema
+from ..state.store import SourceState, TableState
+from ..steps.links import Links
+from ..tables.casts import to_timestamp
+from ..tables.decoding import NO_PROPERTIES, Record, RecordDecoder
+from ..tables.records import instants_ms, to_batch, tombstones
+from .run import Items, Run
+
+BLOCK = 1000  # records that become one Arrow table
+ReadLinks = Callable[[ObjectType, Sequence[str]], Items]
+REJECTS = "_hs_rejected_values"
+MERGED = 2.5  # rows that are added for the memory that merging one takes
+MARGIN = timedelta(seconds=2)  # HubSpot's clock is known to the second
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the resource of one object type works with."""
+
+    run: Run
+    object_type: ObjectType
+    schema: TableSchema
+    decoder: RecordDecoder
+    source: SourceState
+    state: TableState
+    outcome: TableOutcome
+    links: Links
+    read_now: dict[str, bool] = field(default_factory=dict)
+    """Ids that this load brings already, and whether as archived; the warehouse lacks them yet."""
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.object_type.table
+
+    @property
+    def client(self) -> Client:
+        """The client whose meter counts this table's calls."""
+        return self.run.client_for(self.name)
+
+    @property
+    def changed(self) -> bool:
+        """Whether this run found a change in the table."""
+        return self.name in self.run.changed
+
+    @property
+    def appends(self) -> bool:
+        """Whether this load's rows are added as they are, so that no id may come twice."""
+        return self.name in self.run.appending
+
+    @cached_property
+    def tombstones(self) -> frozenset[str]:
+        """Ids that were tombstones in the warehouse before this load."""
+        where = f"NOT ({LIVE})"
+        rows = self.run.copy.values(self.name, ("id",), where) if self.run.copy else ()
+        return frozenset(id_ for part in rows for (id_,) in part)
+
+    def leave_unfinished(self) -> None:
+        """Say that another load has to go on with this table."""
+        self.run.unfinished.add(self.name)
+
+
+def emit(
+    table: Table,
+    records: Sequence[Record],
+    *,
+    merged: Mapping[str, str] | None = None,
+    read_links: ReadLinks | None = None,
+) -> Items:
+    """Turn records into rows of their table, rejected values, tombstones of merged ids, links.
+
+    Args:
+        table: theirs.
+        records: live and archived ones.
+        merged: ids that were merged away, by what they answered with: old id -> survivor.
+        read_links: hands on the links of records by id; `links.read` where None.
+    """
+    if table.appends:
+        records = _without_doubles(table, records)
+    if not records:
+        return
+    run, synced_at = table.run, table.run.now()
+    if odd := [r.id for r in records if r.mended and NO_PROPERTIES in r.mended]:
+        table.state.keep("refused", odd)  # the next run reads them by id
+    archived = dict.fromkeys([record.id for record in records if record.archived], True)
+    live = [record.id for record in records if not record.archived]
+    table.read_now.update(dict.fromkeys(live, False) | archived)
+    batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=bool(run.strip_nul))
+    yield batch.rows
+    if batch.rejects.num_rows:
+        yield dlt.mark.with_table_name(batch.rejects, REJECTS)
+    gone = _new_merges(table, records, merged or {})
+    if gone:
+        later = synced_at + timedelta(milliseconds=1)  # than the row of a record read before
+        yield tombstones(
+            {old: survivor for old, (survivor, _) in gone.items()},
+            table.schema,
+            synced_at=later,
+            deleted_at={old: at for old, (_, at) in gone.items() if at},
+        )
+        run.merged.add(table.name)
+    dead = [*archived, *gone]
+    if dead:
+        run.dead.add(table.name)
+    yield from (read_links or table.links.read)(table.object_type, live)
+    yield from table.links.drop(table.object_type, dead)
+    table.read_now.update(dict.fromkeys(gone, True))
+    table.outcome.rows += len(live)
+    table.outcome.tombstones += len(dead)
+    run.budget.take(len(records) * (1 if table.appends else MERGED))
+
+
+def links_of_backfill(table: Table, work: dict[str, Any]) -> ReadLinks:
+    """Choose when the links of listed records are read.
+
+    Those of a large table while it is listed; `links.flush` has to end it. Those of a small one by
+    a sweep when all tables are loaded: it costs as many calls and sees what changed meanwhile.
+    """
+    run, total = table.run, work["total"]
+    is_small = total is not None and total <= BATCH * run.config.sweep_at_once_calls
+    if run.copy and is_small:
+        return table.links.owe
+    return partial(table.links.queue, replace=work["anew"] or table.name in run.resumed)
+
+
+def _without_doubles(table: Table, records: Sequence[Record]) -> Sequence[Record]:
+    """Keep the records that no row is there of, neither in the warehouse nor in this load.
+
+    A live one that comes again is left to the next increment, which looks for changes since before
+    the listing; one that was archived or restored meanwhile is read by the next load, which merges.
+    """
+    ids = {record.id for record in records}
+    moved = ids & table.tombstones
+    if table.name in table.run.resumed:  # what another run left, none can be sure of
+        moved |= _held(table, ids)
+    if len(ids) < len(records) or not table.read_now.keys().isdisjoint(ids):
+        moved |= {id_ for id_ in ids if table.read_now.get(id_)}
+        first = {record.id: record for record in reversed(records)}.values()
+        was_live = {id_ for id_ in ids if table.read_now.get(id_) is False}
+        records = [r for r in reversed(first) if r.archived or r.id not in was_live]
+    moved.update(_in_the_way(table, [record.id for record in records if record.archived]))
+    read_again(table, moved)
+    return [record for record in records if record.id not in moved] if moved else records
+
+
+def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
+    """List the ids that a row is there of, in the warehouse or in this load."""
+    held = _held(table, ids)
+    return [id_ for id_ in ids if id_ in held or id_ in table.read_now]
+
+
+def _held(table: Table, ids: Iterable[str]) -> set[str]:
+    """Tell of which ids the warehouse has a row."""
+    copy = table.run.copy
+    return {id_ for (id_,) in copy.rows(table.name, ("id",), list(ids))} if copy else set()
+
+
+def read_again(table: Table, ids: Iterable[str]) -> None:
+    """Leave records to the next load, which reads them by id, or else to the next run."""
+    if ids := list(ids):
+        table.state.keep("refused", ids)
+        table.run.repairs.setdefault(table.name, []).extend(ids)
+        table.leave_unfinished()
+
+
+def _new_merges(
+    table: Table, records: Sequence[Record], merged: Mapping[str, str]
+) -> dict[str, tuple[str, datetime | None]]:
+    """Tell of ids merged away their survivor and when, but for those the table knows already.
+
+    HubSpot does not tell when: it is the survivor's last change when the merge was first seen.
+    """
+    merging = [record for record in records if record.merged]
+    survivors = {old: record for record in merging for old in table.decoder.merged_ids(record)}
+    if merged:
+        by_id = {record.id: record for record in records}
+        survivors |= {old: by_id[new] for old, new in merged.items() if new in by_id}
+    known: dict[str, tuple[str | None, datetime | None]] = {}
+    if survivors and table.run.copy:
+        columns = ("id", "_hs_merged_into", "_hs_deleted_at", "_hs_deletion")
+        known = {
+            row[0]: (row[1], row[2])
+            for row in table.run.copy.rows(table.name, columns, list(survivors))
+            if row[3] == "merged"
+        }
+    new = {
+        old: (record.id, known[old][1] if old in known else _changed_at(record))
+        for old, record in survivors.items()
+        if old not in known or known[old][0] != record.id
+    }
+    if table.appends:
+        late = _in_the_way(table, list(new))
+        read_again(table, late)
+        new = {old: what for old, what in new.items() if old not in late}
+    return new
+
+
+def _changed_at(record: Record) -> datetime | None:
+    at, _ = to_timestamp(record.updatedAt or "")
+    return at if isinstance(at, datetime) else None
+
+
+def note_loaded(table: Table, records: Sequence[Record], *, read_at: datetime) -> None:
+    """Remember what is loaded as it is, so that the lookback does not read it again.
+
+    Not remembered is what changed just before it was read, for another change may bear the same
+    instant, and what is archived, for it may be restored.
+    """
+    latest = int((read_at - MARGIN).timestamp() * 1000)
+    since = (table.state.searched_at or table.run.now()) - table.run.lookback
+    long_ago = (since - timedelta(days=2)).date().isoformat()  # whatever time zone a text is in
+    young = [r for r in records if r.archived or (r.updatedAt or "") >= long_ago]
+    instants = instants_ms([record for record in young if not record.archived])
+    table.state.note_recent(
+        {id_: at for id_, at in instants.items() if at < latest},
+        gone=[record.id for record in young if instants.get(record.id, latest) >= latest],
+        since=since,
+    )

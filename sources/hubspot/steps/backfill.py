@@ -1,0 +1,296 @@
+"""All live records of a table, by listing, load after load, between two sweeps of the archive.
+
+The first sweep leaves a tombstone of every record that the listing cannot show. Without it, one
+that is restored behind the listing's back, before the second sweep, would be in neither.
+"""
+
+from collections.abc import Generator
+from concurrent.futures import Future
+from dataclasses import asdict
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..api import search
+from ..api.record_pages import NotKeysetError, list_page, search_page
+from ..errors import HubSpotError, RequestRejectedError
+from ..listing.prefetch import MOST, Read, Start, read_ahead
+from ..listing.ranges import SPARE, Division, Listing, Range, shards_of
+from ..listing.shards import ask_division
+from ..model import Page
+from ..plan import sweeps
+from ..run.run import Items, Lane, Run
+from ..run.table_run import BLOCK, Table, emit, links_of_backfill, note_loaded
+from ..run.waiting import wait
+from ..state.store import TableState, to_instant, to_text
+from ..tables.decoding import Record, size_of
+from .by_id import read_left
+from .export import read_export
+from .sweeps import archive
+from .sweeps.archive import sweep_archived
+
+T = TypeVar("T")
+Asked = Future[Division] | None  # None where nothing is to be divided
+
+WAYS = ("keyset", "search", "cursor")
+"""How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
+shards by search and batch read; where search does not sort by id either, page after page."""
+ARCHIVES_SHARE = 1 / 6  # of as many that may be read twice, besides, where the archive is listed
+ARCHIVED = 0.1  # as many archived records as live ones, until they are listed
+DOUBLED = 0.1  # share of the records that may be read twice where shards go by search
+LISTED = 5_000  # records that become one Arrow table, a group of rows in Parquet
+LISTED_BYTES = 16 * 1024**2  # of their values, where texts are long
+
+
+def backfill(table: Table) -> Items:
+    """List archived, live, archived records; the watermark is the beginning of it."""
+    run, state = table.run, table.state
+    work = state.begin("backfill", started_at=to_text(run.now()), anew=_may_hold_rows(table))
+    if "ranges" not in work:
+        total, last_id = yield from _extent(table)
+        work.update(ranges=None, total=total, last_id=last_id, way=WAYS[0], rows=0, written=0)
+        run.begun_now.add(table.name)
+        work.update(spare=SPARE * (total or 0), swept=False)
+    elif work.get("run_id") != run.run_id:  # an earlier run's part may be stale
+        run.changed.add(table.name)
+        run.resumed.add(table.name)
+        work["swept"] = False
+    work["run_id"] = run.run_id
+    before = table.outcome.rows + table.outcome.tombstones
+    try:
+        yield from _read_all(table, work)
+    finally:  # also where an error ends it: what was handed on is loaded
+        if work["written"] is not None:
+            work["written"] += table.outcome.rows + table.outcome.tombstones - before
+
+
+def appends(run: Run, state: TableState, table: str) -> bool:
+    """Tell whether a load can add what it lists to a table without comparing it with the rows.
+
+    It can while the table holds exactly the rows that the listing has brought so far. After a kill
+    in the middle of a load it does not; then rows are merged.
+    """
+    work = state.work("backfill")
+    fresh = not state.was_loaded and not state.anew and not run.full_refresh
+    in_order = not work or (work.get("last_id") is not None and work.get("way") != "cursor")
+    if run.copy is None or run.hard_delete or not (fresh and in_order):
+        return False
+    if state.working("refused"):  # ids that a load left; their rows may be there
+        return False
+    written: int | None = work.get("written", 0)
+    return run.copy.size(table) == written
+
+
+def _read_all(table: Table, work: dict[str, Any]) -> Items:
+    """Read on until the load is full or all is read; where one way fails, take the next."""
+    run = table.run
+    run.expect(table.name, (work["total"] or 0) - work["rows"])
+    division = _ask_division(table, work) if run.config.backfill == "list" else None
+    if not (work["anew"] or work.get("swept", True)):
+        yield from sweep_archived(
+            table,
+            at_once=True,
+            last_id=_along_ids(work),
+            expected=ARCHIVED * (work["total"] or 0),
+            spare=work["spare"] * ARCHIVES_SHARE,
+        )
+        if table.name in run.unfinished:
+            return
+    work["swept"] = True
+    finished = yield from _with_links(table, read_export(table, work))
+    while finished is None:
+        try:
+            division = division or _ask_division(table, work)
+            finished = yield from _with_links(table, _list(table, work, division))
+        except NotKeysetError:
+            _take_next_way(table, work)
+            if table.appends and work["written"] is None:
+                finished = False  # rows that merge take the place of those that are there
+    if not finished:
+        table.leave_unfinished()
+        return
+    yield from _finish(table, work)
+
+
+def _take_next_way(table: Table, work: dict[str, Any]) -> None:
+    """Begin the listing again another way; nothing is lost, for its rows only come twice."""
+    following = WAYS.index(work["way"]) + 1
+    if not table.object_type.searchable or work["last_id"] is None:
+        following = len(WAYS) - 1
+    if table.outcome.rows or work["written"]:
+        work["written"] = None
+    work.update(ranges=None, way=WAYS[following], rows=0, spare=DOUBLED * (work["total"] or 0))
+
+
+def _with_links(table: Table, rows: Generator[Any, None, T]) -> Generator[Any, None, T]:
+    """Hand on rows, then the links of theirs that are still on their way, whatever ends them."""
+    try:
+        result = yield from rows
+    except HubSpotError:
+        yield from table.links.flush(table.object_type)
+        raise
+    yield from table.links.flush(table.object_type)
+    return result
+
+
+def _may_hold_rows(table: Table) -> bool:
+    """Whether the warehouse may hold rows that the listing will not bring."""
+    return (
+        table.state.anew
+        or table.state.watermark is not None
+        or bool(table.run.live_count(table.name))
+    )
+
+
+def _finish(table: Table, work: dict[str, Any]) -> Items:
+    """Sweep the archive and set the watermark, once all live records are listed.
+
+    A large archive is swept again only where anything shows that the portal has changed meanwhile.
+    """
+    run, state = table.run, table.state
+    if not table.appends:  # what a load left that was followed by none
+        yield from read_left(table)
+    run.active.add(table.name)
+    run.overlapped.add(table.name)
+    is_large = archive.calls_of(state) > run.config.sweep_at_once_calls
+    stirred = is_large and (yield from _stirred(table, work))
+    yield from sweep_archived(table, at_once=stirred, last_id=_along_ids(work), spare=work["spare"])
+    if table.name in run.unfinished:
+        return
+    started_at = to_instant(work["started_at"]) or run.now()
+    if table.object_type.searchable:  # numbers that differ are asked for once more
+        agreed = work["rows"] == work["total"]
+        total = work["total"] if agreed else (yield from _extent(table, again=True))[0]
+        run.totals[table.name] = total
+    if not work["export"]:  # what an export may have left out, search still owes
+        state.note_listing(started_at)
+    sweeps.note(state.sweep("calculated"), started_at)
+    state.finish("backfill", started_at, run.now(), total=max(work["rows"], work["total"] or 0))
+    run.backfilled[table.name] = started_at
+    state.sweep("census")["owed"] = True
+    if work["anew"]:
+        run.gaps[table.name] = started_at
+
+
+def _along_ids(work: dict[str, Any]) -> int | None:
+    """Return the highest id, by which the archive is listed in ranges; None where it cannot be."""
+    return work["last_id"] if work["way"] == "keyset" else None
+
+
+def _stirred(table: Table, work: dict[str, Any]) -> Generator[None, None, bool]:
+    """Whether anything shows that records have changed since the backfill began."""
+    run, kind = table.run, table.object_type
+    if work["rows"] != work["total"] or table.name in run.resumed:
+        return True
+    since = to_instant(work["started_at"]) or run.now()
+    call = partial(search.newest, table.client, kind, since)
+    try:
+        peek = yield from wait(run.submit(call, lane="search"))
+    except RequestRejectedError:
+        return True
+    return bool(peek.changed) or peek.total != work["total"]
+
+
+def _extent(
+    table: Table, *, again: bool = False
+) -> Generator[None, None, tuple[int | None, int | None]]:
+    """Ask how much there is; listing works without the answer, only with one call in flight."""
+    if not table.object_type.searchable:
+        return None, None
+    try:
+        return (yield from wait(table.run.extent(table.object_type, again=again)))
+    except RequestRejectedError:
+        return None, None
+
+
+def _ask_division(table: Table, work: dict[str, Any]) -> Asked:
+    """Begin to find out where to divide a listing that nothing was read of."""
+    total, last_id, run = work["total"], work["last_id"], table.run
+    if work["ranges"] is not None or work["way"] != WAYS[0] or not total or last_id is None:
+        return None
+    ask = partial(ask_division, table.client, table.object_type, total, last_id)
+    shards = shards_of(total, run.config.calls_in_flight)
+    return run.submit(partial(ask, shards=shards, spare=work["spare"]), lane="search")
+
+
+def _list(table: Table, work: dict[str, Any], division: Asked) -> Generator[Any, None, bool]:
+    """List until the load is full or the listing ends; tell whether it ended."""
+    run = table.run
+    lane: Lane = "search" if work["way"] == "search" else "interval"
+    read, start = _reader(table, work), partial(run.submit, lane=lane)
+    listing = _open(table, work, read, start)
+    listing.division = division if work["way"] == WAYS[0] else None
+    pages = listing.pages()
+    size = LISTED if run.budget.rows > LISTED else BLOCK
+    block: list[Record] = []
+    held = 0
+    ending: HubSpotError | None = None
+    while ending is None:
+        try:
+            records = next(pages)
+        except StopIteration:
+            break
+        except HubSpotError as error:  # what arrived before is handed on, then it is raised
+            ending = error
+            continue
+        block.extend(records or ())
+        held += size_of(records or ())
+        if len(block) >= size or held >= LISTED_BYTES:
+            yield from _hand_on(table, listing, block, work)
+            held = 0
+            if run.budget.spent():
+                listing.drain()
+        elif records is None:
+            yield None
+    yield from _hand_on(table, listing, block, work)
+    if ending is not None:
+        raise ending
+    if listing.ranges and not run.stopped and run.client.limits.is_reached("interval"):
+        most = MOST - sum(len(calls) for _, calls in run.ahead.values())
+        calls = read_ahead(read, start, listing.ranges, most=most)
+        run.ahead[table.name] = table.decoder.properties, calls
+    return not listing.ranges
+
+
+def _open(table: Table, work: dict[str, Any], read: Read, start: Start) -> Listing:
+    """Take up the listing where the load before left it, with the pages that are there already."""
+    properties, waiting = table.run.ahead.pop(table.name, ((), {}))
+    if properties != table.decoder.properties:  # their values would be in other places
+        waiting = {}
+
+    def submit(after: str | None) -> Future[Page[Record]]:
+        return waiting.pop(after, None) or start(partial(read, after))
+
+    return Listing(
+        submit,
+        [Range(**range_) for range_ in ([{}] if work["ranges"] is None else work["ranges"])],
+        in_flight=table.run.config.calls_in_flight,
+        last_id=None if work["way"] == WAYS[-1] else work["last_id"],
+        expected=max(0, (work["total"] or 0) - work["rows"]),
+        spare=work["spare"],
+    )
+
+
+def _reader(table: Table, work: dict[str, Any]) -> Read:
+    """Make what reads the page at a cursor and notes when it was asked for."""
+    run, ask = table.run, search_page if work["way"] == "search" else list_page
+
+    def read(after: str | None) -> Page[Record]:
+        began = run.now()
+        page = ask(table.client, table.object_type, table.decoder, after)
+        return msgspec.structs.replace(page, read_at=began)
+
+    return read
+
+
+def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
+    """Empty a block of listed records into the load, then take a checkpoint."""
+    table.run.listed_now.add(table.name)
+    yield from emit(table, block, read_links=links_of_backfill(table, work))
+    note_loaded(table, block, read_at=listing.read_at or table.run.now())
+    listing.read_at = None
+    work["ranges"] = [asdict(range_) for range_ in listing.ranges]
+    work["spare"] = listing.spare
+    work["rows"] += len(block)
+    block.clear()

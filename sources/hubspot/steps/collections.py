@@ -1,0 +1,340 @@
+"""Small tables read whole: owners, pipelines, properties, labels, object types, the account.
+
+Each is handed on only when its content differs from what was last loaded.
+"""
+
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import dlt
+import msgspec
+from dlt.extract.hints import make_hints
+
+from ..api.associations import Pair
+from ..catalog.object_types import CustomSchema
+from ..errors import ContractError, HubSpotError, is_absent, told_in_part
+from ..http.client import Client
+from ..model import Account, ObjectType, Page, TableOutcome
+from ..parsing.tolerance import tolerant
+from ..run.portal_types import link_tables
+from ..run.run import Items, Run
+from ..run.schemas import Schemas
+from ..run.table_run import REJECTS
+from ..run.waiting import wait, wait_until
+from ..state.shape import mend_in_place
+from ..state.store import SourceState
+from ..tables.reference_tables import (
+    EMPTY_MARK,
+    PATH,
+    Row,
+    definition_rows,
+    no_rows,
+    rows_at,
+    stage_rows,
+    to_batch,
+    to_text,
+)
+from .links import Links
+
+LABELS_MAX_AGE = timedelta(hours=12)
+EMPTY = "empty"  # digest of a scope without rows
+NEVER_READ = {None, EMPTY, hashlib.sha256(b"[]").hexdigest()}
+"""Digests that a scope may have of which nothing was ever read: a refusal once counted as none."""
+T = TypeVar("T")
+_decode_page = tolerant(Page[dict[str, Any]])
+
+
+def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iterator[Any]:
+    """Yield a table's rows if they differ from the last load's.
+
+    A scope without rows is a row that takes the older ones away and does not stay itself.
+    """
+    state = SourceState(dlt.current.source_state())
+    name = f"{table}:{scope}" if scope else table
+    seen_at = run.now()
+    batch = to_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.strip_nul))
+    rejects = batch.rejects.drop_columns(["seen_at"]).to_pylist()
+    content = msgspec.json.encode(batch.rows.to_pylist() + rejects)
+    digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY
+    if state.digests.get(name) == digest:
+        return
+    run.outcome_of(table).rows += len(rows)
+    if rows or not scope:
+        yield dlt.mark.with_table_name(batch.rows, table)
+    elif not run.fresh:
+        hints = make_hints(table_name=table, columns={EMPTY_MARK: {"hard_delete": True}})
+        yield dlt.mark.with_hints(no_rows(table, scope), hints, create_table_variant=True)
+    if rejects:
+        yield dlt.mark.with_table_name(batch.rejects, REJECTS)
+    if name in state.digests:
+        run.replaced[table, f"{scope}:" if scope else ""] = seen_at
+    state.digests[name] = digest
+
+
+def _wait(
+    run: Run, outcome: TableOutcome, name: str, call: Future[T], part: str = ""
+) -> Generator[None, None, T | HubSpotError]:
+    """Wait for the content of a reference table, or of a part of it; return the error if it fails.
+
+    The other parts go on. What an earlier run has loaded of this one stays, and the table fails.
+
+    Raises:
+        HubSpotError: where the run does not report errors per table.
+    """
+    state = SourceState(dlt.current.source_state())
+    outcome.fresh_at = state.read_at(name)
+    outcome.was_read = outcome.fresh_at is not None or state.digests.get(name) not in NEVER_READ
+    try:
+        result = yield from wait(call)
+    except HubSpotError as error:
+        if part and is_absent(error) and not outcome.was_read:
+            outcome.refusals[part] = error
+            return error
+        run.fail(outcome, error, f"of {part}" if part else "")
+        if not run.report_errors:
+            raise
+        return error
+    state.note_read(name, run.now())
+    return result
+
+
+def account(run: Run, details: Account) -> Items:
+    """The portal itself: one row."""
+    with run.outcome("account") as outcome:
+        outcome.way_in = "whole"
+        if run.damages:  # this resource is the first of a run
+            mend_in_place(dlt.current.source_state())
+        if details.portal_id is not None:
+            SourceState(dlt.current.source_state()).portal_id = details.portal_id
+        yield from _hand_on(run, "account", [{**details.given, PATH: "$"}])
+
+
+def owners(run: Run) -> Items:
+    """Owners, the archived ones included."""
+    with run.outcome("owners") as outcome:
+        outcome.way_in = "whole"
+        call = run.submit(partial(_read_owners, run.client_for("owners")))
+        rows = yield from _wait(run, outcome, "owners", call)
+        if not isinstance(rows, HubSpotError):
+            yield from _hand_on(run, "owners", rows)
+
+
+def _read_owners(client: Client) -> list[Row]:
+    """Read the pages of both kinds; a refusal after the first page does not mean that none are."""
+    rows: list[Row] = []
+    for archived in ("false", "true"):
+        params = {"limit": "100", "archived": archived}
+        followed: set[str] = set()
+        while True:
+            begun = archived == "true" or followed
+            with told_in_part("owners") if begun else nullcontext():
+                page = client.get(client.path("owners"), params, decode=_decode_page)
+            rows += rows_at(page.results, "$.results")
+            if page.after is None:
+                break
+            if page.after in followed:
+                message = "HubSpot repeats a page of owners."
+                raise ContractError(message, remedy="Run the sync again.")
+            followed.add(page.after)
+            params["after"] = page.after
+    return rows
+
+
+def count_owner_calls(client: Client) -> int:
+    """Return how many calls owners take; nothing but reading them tells."""
+    counting = client.for_table("owners")
+    with suppress(HubSpotError):  # the sync reports it
+        _read_owners(counting)
+    return counting.meter.calls
+
+
+def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
+    """Pipelines and their stages, for every object type that has them."""
+    with run.outcome("pipelines") as outcome:
+        outcome.way_in = "whole"
+        client = run.client_for("pipelines")
+        calls = {
+            kind.table: run.submit(
+                partial(client.get, client.path("pipelines", kind.path), decode=_decode_page)
+            )
+            for kind in object_types
+            if kind.pipelines
+        }
+        for table, call in calls.items():
+            page = yield from _wait(run, outcome, f"pipelines:{table}", call, table)
+            if isinstance(page, HubSpotError):
+                continue
+            found = rows_at(page.results, "$.results")
+            found = [{**row, "object_type": table} for row in found]
+            with _part(run, outcome, table):
+                yield from _hand_on(run, "pipelines", found, table)
+                yield from _hand_on(run, "pipeline_stages", stage_rows(table, found), table)
+        for table in run.portal_types.gone:
+            yield from _hand_on(run, "pipelines", [], table)
+            yield from _hand_on(run, "pipeline_stages", [], table)
+
+
+@contextmanager
+def _part(run: Run, outcome: TableOutcome, part: str) -> Iterator[None]:
+    """Keep an odd answer for one part of a table from the others; what is loaded of it stays."""
+    try:
+        yield
+    except ContractError as error:
+        run.fail(outcome, error, f"of {part}")
+        if not run.report_errors:
+            raise
+
+
+def properties(run: Run, schemas: Schemas) -> Items:
+    """Property definitions, their options and their columns, of the types that were refreshed."""
+    with run.outcome("properties") as outcome:
+        outcome.way_in = "whole"
+        for table, definitions in schemas.read.items():
+            for name, rows in definition_rows(table, definitions).items():
+                yield from _hand_on(run, name, rows, table)
+            columns = [
+                {
+                    "table_name": table,
+                    "property": column.property,
+                    "column_name": column.name,
+                    "hubspot_type": column.hubspot_type,
+                    "label": column.label,
+                    "since_at": schemas.since[table][column.name],
+                }
+                for column in schemas.columns[table]
+            ]
+            yield from _hand_on(run, "_hs_columns", columns, table)
+        for table in run.portal_types.gone:  # the columns of its rows stay
+            yield from _hand_on(run, "properties", [], table)
+            yield from _hand_on(run, "property_options", [], table)
+
+
+def association_labels(run: Run, links: Links) -> Items:
+    """Association types and labels of the pairs that have links.
+
+    They are read every 12 hours, and where a link that was read bears another label.
+    """
+    yield from wait_until(lambda: "links" not in run.open_tails)
+    if run.unfinished:  # sweeps of links go on in another load
+        return
+    state = SourceState(dlt.current.source_state())
+    client = run.client_for("association_labels")
+    calls: dict[Pair, Future[Page[dict[str, Any]]]] = {}
+    for pair in links.pairs:
+        fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
+        ends = (state.table(pair.source.table), state.table(pair.target.table))
+        stale = run.refresh_schema or pair.table in run.stale_labels
+        if (fresh and not stale) or any(end.watermark is None for end in ends):
+            continue
+        empty = state.knows_links(pair.table) and state.links(pair.table).get("empty")
+        if not empty and all(end.total != 0 for end in ends):
+            path = client.path("labels", pair.source.path, pair.target.path)
+            calls[pair] = run.submit(partial(client.get, path, decode=_decode_page), lane="links")
+    with run.outcome("association_labels") as outcome:
+        outcome.way_in = "whole" if calls else outcome.way_in
+        for pair, call in calls.items():
+            ends_of = {
+                "pair": pair.table,
+                "from_object_type": pair.source.table,
+                "to_object_type": pair.target.table,
+            }
+            name = f"association_labels:{pair.table}"
+            page = yield from _wait(run, outcome, name, call, pair.table)
+            if isinstance(page, HubSpotError) and pair.table not in outcome.refusals:
+                continue  # the next run asks again
+            found = [] if isinstance(page, HubSpotError) else page.results
+            rows = [{**row, **ends_of} for row in rows_at(found, "$.results")]
+            with _part(run, outcome, pair.table):
+                before = state.digests.get(name)
+                if not isinstance(page, HubSpotError):
+                    yield from _hand_on(run, "association_labels", rows, pair.table)
+                    if before and (state.digests[name] != before or run.refresh_schema):
+                        run.relabelled.add(pair.table)
+                labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
+                state.cache(f"labels:{pair.table}", labels, now=run.now())
+        yield from _drop_labels(run, state)
+
+
+def _drop_labels(run: Run, state: SourceState) -> Iterator[Any]:
+    """Take away the labels of pairs that lost an object type."""
+    known = run.portal_types
+    tables = [kind.table for kind in known.types] + [*known.gone]
+    for table in known.gone:
+        for pair in sorted(link_tables(table, tables)):
+            if f"association_labels:{pair}" in state.digests:
+                yield from _hand_on(run, "association_labels", [], pair)
+
+
+def object_types(run: Run) -> Items:
+    """Object types of the portal, with the names and labels of its own; what became of others."""
+    known = run.portal_types
+    state = SourceState(dlt.current.source_state())
+    with run.outcome("object_types") as outcome:
+        outcome.way_in = "whole"
+        if known.error:
+            _note_unlisted(run, outcome, state, known.error)
+        else:
+            _note_gone(run, state)
+            state.custom_tables = known.tables
+            state.note_read("object_types", run.now())
+        if not (known.error and known.custom):  # rows of an earlier run stay
+            custom = {schema.objectTypeId: schema for schema in known.schemas}
+            rows = [_type_row(kind, custom.get(kind.type_id or "")) for kind in known.types]
+            yield from _hand_on(run, "object_types", rows)
+
+
+def _type_row(kind: ObjectType, schema: CustomSchema | None) -> Row:
+    row: dict[str, Any] = {
+        "table_name": kind.table,
+        "object_type_id": kind.type_id,
+        "name": schema.name if schema else kind.table,
+        "custom": schema is not None,
+    }
+    if schema:
+        row["fully_qualified_name"] = schema.fullyQualifiedName
+        row["singular_label"] = (schema.labels or {}).get("singular")
+        row["plural_label"] = (schema.labels or {}).get("plural")
+        row["created_at"], row["updated_at"] = schema.createdAt, schema.updatedAt
+    return row
+
+
+def _note_unlisted(
+    run: Run, outcome: TableOutcome, state: SourceState, error: HubSpotError
+) -> None:
+    """Note that HubSpot does not list the custom types; where there were some, that is a failure.
+
+    Raises:
+        HubSpotError: the error, where the run does not report errors per table.
+    """
+    known, part = run.portal_types, "custom objects"
+    if not known.custom and is_absent(error):
+        outcome.refusals[part] = error
+        return
+    outcome.was_read, outcome.fresh_at = bool(known.custom), state.read_at("object_types")
+    run.fail(outcome, error, part)
+    if not run.report_errors:
+        raise error
+    if left := [table for table in known.custom if table not in known.unknown]:
+        outcome.note(f"Read as they were last listed: {', '.join(left)}.")
+    for table in known.unknown:
+        lost = run.outcome_of(table)
+        lost.was_read, lost.fresh_at = True, state.table(table).watermark
+        run.fail(lost, error)
+
+
+def _note_gone(run: Run, state: SourceState) -> None:
+    """Forget the tables whose type is gone since the last run; the clean-up ends their rows."""
+    known = run.portal_types
+    for table in state.gone.keys() - known.gone.keys():
+        state.revive_table(table)
+    others = [kind.table for kind in known.types] + [*known.gone]
+    for table in known.gone.keys() - state.gone.keys():
+        if table in state.read_tables and run.outcome_of(table).status == "ok":
+            run.outcome_of(table).note(known.explain(table))
+        state.end_table(table, run.now(), link_tables(table, others))
+        run.dead.add(table)

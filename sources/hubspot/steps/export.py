@@ -1,0 +1,188 @@
+"""All live records of a table from one export: a few calls, however many records there are.
+
+Invariant: no row of an export is used before the whole file was read once, holds as many records
+as HubSpot says, and agrees with what batch read tells of a sample that has values in all columns.
+Whatever else happens, the table is listed instead, and its outcome says why.
+
+HubSpot makes exports for people: it documents neither how their values are written nor what
+associations carry beside ids. So links are read as ever, and a search index may have been asked:
+changes are searched from a lookback before the export was started.
+"""
+
+from collections.abc import Generator, Sequence
+from datetime import timedelta
+from functools import partial
+from math import ceil
+from typing import Any
+
+from ..api.record_pages import PAGE, URL_PROPERTIES
+from ..errors import (
+    ContractError,
+    ForeignResponseError,
+    RateLimitedError,
+    RequestRejectedError,
+    ScopeMissingError,
+)
+from ..exports.fetch import ExportUnusableError, Opened, fetch, start
+from ..run.run import Run
+from ..run.table_run import Table, emit, links_of_backfill, note_loaded
+from ..run.waiting import wait
+from ..state.store import SourceState, to_instant, to_text
+
+PER_DAY = 30  # exports in 24 hours, whoever starts them
+CALLS = 8  # of an export, about: its start, its status, its count, two batch reads of the sample
+MANY_PAGES = 1_000  # of a listing: with so many an export is worth its waiting
+_REFUSED = (
+    ContractError,
+    ScopeMissingError,
+    RequestRejectedError,
+    RateLimitedError,
+    ForeignResponseError,
+)
+SHARE = 0.05  # of the calls left today; a listing that takes more of them is avoided
+
+
+def is_chosen(way: str, *, pages: int, calls_left: int | None, exports_left: int) -> bool:
+    """Tell whether a backfill is to be made by an export.
+
+    Args:
+        way: `list`, `export` or `auto`.
+        pages: calls that a listing takes.
+        calls_left: today; None where HubSpot does not tell.
+        exports_left: in these 24 hours.
+    """
+    if way == "list" or exports_left <= 0 or pages <= 1:
+        return False
+    scarce = calls_left is not None and pages > calls_left * SHARE
+    return way == "export" or (pages > CALLS and (pages >= MANY_PAGES or scarce))
+
+
+def pages_of(total: int | None, names: Sequence[str]) -> int:
+    """Tell how many calls a listing takes; twice as many where the names do not fit a URL."""
+    pages = max(1, ceil((total or 0) / PAGE))
+    return pages * (2 if len(",".join(names)) > URL_PROPERTIES else 1)
+
+
+def exports_left(run: Run, source: SourceState) -> int:
+    """Tell how many exports this connector may start now."""
+    return PER_DAY - len(_of_the_last_day(run, source))
+
+
+def _of_the_last_day(run: Run, source: SourceState) -> list[str]:
+    """List when the exports of the last 24 hours were started."""
+    since = to_text(run.now() - timedelta(days=1)) or ""
+    return [text for text in source.exports if text > since]
+
+
+def read_export(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool | None]:
+    """Hand on the records of an export, load after load.
+
+    The first load only starts it, so that its id is in the state before anybody waits.
+
+    Args:
+        table: theirs.
+        work: the open backfill in the state.
+
+    Returns:
+        Whether it is all handed on; None where the table is to be listed.
+
+    Raises:
+        HubSpotError: HubSpot does not answer; the export waits for the next run.
+    """
+    if "export" not in work:
+        chosen = work["ranges"] is None and _chooses(table, work)
+        work["export"] = (yield from _start(table)) if chosen else None
+        if work["export"] is not None and table.run.budget.bounded:
+            return False
+    if work["export"] is None:
+        return None
+    table.outcome.way_in = "export"
+    try:
+        return (yield from _hand_on(table, work))
+    except ExportUnusableError as error:
+        return _give_up(table, work, str(error))
+
+
+def _chooses(table: Table, work: dict[str, Any]) -> bool:
+    """Decide, once a backfill, whether it is made by an export; say so where that is not to be."""
+    run, names = table.run, table.decoder.properties
+    if not work["total"] or table.object_type.last_modified not in names:
+        return False
+    facts: dict[str, Any] = {
+        "pages": pages_of(work["total"], names),
+        "calls_left": run.client.limits.snapshot()["daily"]["remaining"],
+    }
+    left = exports_left(run, table.source)
+    if left <= 0 and is_chosen(run.config.backfill, exports_left=1, **facts):
+        _say_why(table, f"{PER_DAY} exports were started in the last 24 hours")
+    return is_chosen(run.config.backfill, exports_left=left, **facts)
+
+
+def _start(table: Table) -> Generator[None, None, dict[str, Any] | None]:
+    """Start an export; return what the state is to keep of it, None where HubSpot refuses."""
+    run = table.run
+    started = table.source.exports
+    started[:] = [*_of_the_last_day(run, table.source), to_text(run.now()) or ""]
+    try:
+        answer = yield from wait(run.submit(partial(start, table)))
+    except _REFUSED as error:
+        started.pop()
+        _say_why(table, str(error))
+        return None
+    return {"id": str(answer.id), "rows": 0}
+
+
+def _hand_on(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
+    """Hand on rows until the load is full or the file ends; tell whether it ended."""
+    run, export = table.run, work["export"]
+    opened = yield from _wait_for(table, work)
+    if opened is None:
+        return False
+    read_at = to_instant(work["started_at"]) or run.now()  # it may be as old as that
+    run.listed_now.add(table.name)
+    while rows := next(opened.rows, None):
+        records = opened.to_records(table, rows)
+        yield from emit(table, records, read_links=links_of_backfill(table, work))
+        note_loaded(table, records, read_at=read_at)
+        export["rows"] += len(rows)
+        work["rows"] = export["rows"]
+        if run.budget.spent():
+            return False
+    run.downloads.pop(table.name).result().close()
+    return True
+
+
+def _wait_for(table: Table, work: dict[str, Any]) -> Generator[None, None, Opened | None]:
+    """Wait for the file, but no longer than this load's rows of others may; None until then."""
+    run = table.run
+    if table.name not in run.downloads:
+        export = work["export"]
+        call = partial(fetch, table, export["id"], total=work["total"] or 0, skip=export["rows"])
+        run.downloads[table.name] = run.submit(call, lane="exports")
+    future = run.downloads[table.name]
+    while not future.done():
+        if run.budget.spent():
+            return None
+        yield None
+    opened: Opened = future.result()
+    return opened
+
+
+def _give_up(table: Table, work: dict[str, Any], reason: str) -> bool | None:
+    """Have the table listed from its beginning: by the next load where it holds rows already."""
+    loaded = work["export"]["rows"]
+    table.run.downloads.pop(table.name, None)
+    _say_why(table, reason)
+    table.outcome.way_in = "backfill"
+    work.update(export=None, ranges=None, rows=0)
+    if loaded:
+        work["anew"] = True
+        table.state.note_older_rows()
+        table.run.changed.add(table.name)
+        table.run.resumed.add(table.name)
+        return False
+    return None
+
+
+def _say_why(table: Table, reason: str) -> None:
+    table.outcome.note(f"Listed, not exported: {reason.rstrip('.')}.")

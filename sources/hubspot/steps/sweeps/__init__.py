@@ -1,0 +1,1 @@
+"""What HubSpot reports no change of, read again and compared."""

@@ -1,0 +1,213 @@
+"""Archived records: the sweep that finds who was archived, restored, or purged from the bin.
+
+HubSpot has no feed of deletions. Archived records appear only in `archived=true` listings, which
+know no filter and no order but the id's.
+"""
+
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from ...api.record_pages import PAGE, NotKeysetError, list_page
+from ...api.search import instant_ms, to_ms
+from ...errors import RequestRejectedError
+from ...listing.ranges import SPARE, Listing, Range
+from ...model import Page
+from ...plan import sweeps
+from ...run.run import Items, Run
+from ...run.table_run import BLOCK, Table, emit, read_again
+from ...state.store import KEPT_LIMIT, SourceState, TableState, to_instant, to_text
+from ...tables.decoding import Record
+from ..by_id import read_ids
+
+
+def sweep_archived(
+    table: Table,
+    *,
+    at_once: bool = False,
+    last_id: int | None = None,
+    expected: float = 0.0,
+    spare: float = 0.0,
+) -> Items:
+    """List the archived records, where a sweep is due, and hand on what is new among them.
+
+    What the warehouse, or the sweep that began this backfill, takes for archived and the listing
+    does not hold was restored or purged; it is read again by id. A load that is full ends the
+    sweep; the next one goes on with it.
+
+    A first listing that is refused is no error: the outcome says that the type has no archive.
+
+    Args:
+        table: whose records.
+        at_once: not to wait for a schedule, only for calls of the day that are left.
+        last_id: the highest id known; with it several ranges of ids are listed at once.
+        expected: about how many there are, where no sweep has told yet.
+        spare: how many records may be read twice for that, beside a share of the archived ones.
+    """
+    run, known = table.run, table.state.sweep("archive")
+    expected = known.get("calls", 0) * PAGE or expected
+    if "started_at" not in known:
+        if not is_due(run, table.source, table.state, table.name, at_once=at_once):
+            return
+        known["started_at"] = to_text(run.now())
+    if table.name not in run.archived_seen:  # a sweep that another run began, begins anew
+        known["ranges"] = None
+    seen = run.archived_seen.setdefault(table.name, set())
+    try:
+        finished = yield from _list(table, known, seen, last_id, expected, spare)
+    except NotKeysetError:
+        known["ranges"] = None
+        finished = yield from _list(table, known, seen)
+    except RequestRejectedError as error:
+        if seen or "swept_at" in known:  # what was listed before goes stale
+            raise
+        table.outcome.note(f"HubSpot does not list archived records of it: {error.message}")
+        del run.archived_seen[table.name], known["started_at"], known["ranges"]
+        return
+    if not finished:
+        table.leave_unfinished()
+        return
+    began = to_instant(known.pop("started_at")) or run.now()
+    del known["ranges"]
+    known["calls"] = -(-len(seen) // PAGE)
+    del run.archived_seen[table.name]
+    earlier: set[str] = set()
+    if table.state.work("backfill").get("swept", True):
+        yield from _read_missing(table, seen, known)
+    else:  # the sweep that ends the backfill compares: what is restored ahead of it is listed
+        run.archived_before[table.name] = seen
+        earlier.update(known.get("seen", ()))
+    if run.hard_delete:  # no tombstone tells the next sweep
+        known["seen"] = sorted(seen | earlier)[-KEPT_LIMIT:]
+    sweeps.note(known, began)
+
+
+def _read_missing(table: Table, seen: set[str], known: dict[str, Any]) -> Items:
+    """Read what was archived before and is not listed any more: restored, or purged."""
+    before = {*_dead(table, "archived"), *known.get("seen", ())}
+    before |= table.run.archived_before.pop(table.name, set())
+    if table.appends:  # rows of them may be there
+        read_again(table, sorted(before - seen))
+    else:
+        yield from read_ids(table, sorted(before - seen))
+    known.pop("seen", None)
+
+
+def is_due(
+    run: Run, source: SourceState, state: TableState, table: str, *, at_once: bool = False
+) -> bool:
+    """Tell whether the archived records are to be listed; see `sweeps.is_due`.
+
+    After a run that did not come to its end they are, however many: it may have been at work long.
+    Without the warehouse nobody can tell that it did not.
+    """
+    was_cut_off = run.copy and state.watermark and run.before_ended is None
+    known = state.sweep("archive")
+    hours = 0 if at_once or was_cut_off or _came_since(known) else run.config.sweep_hours
+    calls = calls_of(state)
+    pace = sweeps.Pace(hours)
+    return sweeps.is_due(run, source, known, calls=calls, tables=[table], pace=pace)
+
+
+def _came_since(known: dict[str, Any]) -> bool:
+    """Tell whether columns came to the table since the last whole sweep of it began."""
+    came, swept = to_instant(known.get("columns_at")), to_instant(known.get("swept_at"))
+    return came is not None and swept is not None and came >= swept
+
+
+def calls_of(state: TableState) -> int:
+    """Tell how many calls a sweep of a table's archived records takes, as far as known."""
+    calls: int = state.sweep("archive").get("calls", 0)
+    return max(1, calls)
+
+
+def _list(
+    table: Table,
+    known: dict[str, Any],
+    seen: set[str],
+    last_id: int | None = None,
+    expected: float = 0.0,
+    spare: float = 0.0,
+) -> Generator[Any, None, bool]:
+    """List on from the state's ranges; tell whether the end was reached."""
+    run = table.run
+    is_news = _news(table, known)
+
+    def submit(after: str | None) -> Future[Page[Record]]:
+        call = partial(
+            list_page, table.client, table.object_type, table.decoder, after, archived=True
+        )
+        return run.submit(call)
+
+    listing = Listing(
+        submit,
+        [Range(**range_) for range_ in known["ranges"] or [{}]],
+        in_flight=run.config.calls_in_flight,
+        last_id=last_id,
+        expected=int(expected) - len(seen),
+        spare=spare,
+    )
+    block: list[Record] = []
+    for records in listing.pages():
+        listing.spare += SPARE * len(records or ())
+        seen.update(record.id for record in records or ())
+        if listing.expected <= 0:  # how many are to come nobody tells: as many as have come
+            listing.expected = len(seen)
+        block += [record for record in records or () if is_news(record)]
+        if records is None:
+            yield None
+        elif len(block) >= BLOCK:
+            yield from _hand_on(table, block)
+            if run.budget.spent():
+                listing.drain()
+    yield from _hand_on(table, block)
+    known["ranges"] = [asdict(range_) for range_ in listing.ranges]
+    return not listing.ranges
+
+
+def _news(table: Table, known: dict[str, Any]) -> Callable[[Record], bool]:
+    """Make the test whether an archived record is new to the warehouse, or its values may be.
+
+    Where the warehouse keeps no tombstones, it is the date that tells.
+    """
+    run, floor = table.run, to_instant(known.get("swept_at"))
+    archived, merged = _archived(table), set(_dead(table, "merged"))
+    if not table.appends and archived and (floor is None or _came_since(known)):
+        archived.clear()  # a table read anew, or columns that its tombstones lack
+
+    def is_news(record: Record) -> bool:
+        at = instant_ms(record.archivedAt)
+        if archived is None:
+            return floor is None or at is None or at >= to_ms(floor - run.lookback)
+        if record.id in archived and at in {None, archived[record.id]}:
+            return False
+        return record.id not in merged and not table.read_now.get(record.id)
+
+    return is_news
+
+
+def _hand_on(table: Table, block: list[Record]) -> Items:
+    if block:
+        table.run.changed.add(table.name)
+        yield from emit(table, block)
+        block.clear()
+
+
+def _archived(table: Table) -> dict[str, int] | None:
+    """Tell when (ms) each archived row of the warehouse was archived; None where it keeps none."""
+    run = table.run
+    if run.copy is None or run.hard_delete:
+        return None
+    columns = ("id", "_hs_deleted_at")
+    found = run.copy.values(table.name, columns, "_hs_deletion = 'archived'")
+    return {id_: to_ms(at) for rows in found for id_, at in rows}
+
+
+def _dead(table: Table, deletion: str) -> list[str]:
+    """List the ids that are tombstones of a kind in the warehouse, where it can be asked."""
+    if table.run.copy is None:
+        return []
+    where = f"_hs_deletion = '{deletion}'"
+    return [id_ for rows in table.run.copy.values(table.name, ("id",), where) for (id_,) in rows]

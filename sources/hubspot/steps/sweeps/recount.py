@@ -1,0 +1,187 @@
+"""Portal and table compared by counting: where the numbers differ, the ids that make it.
+
+A search tells how many live records a range of ids holds, for one call whatever the range. So a
+range whose numbers agree is done with, and one whose numbers differ is cut in two: a handful of
+missing or surplus records among a million is found with a few dozen calls. What is found this way
+is read by id, and only that decides what became of it.
+
+One missing and one surplus in the same range leave its number as it was. A first load during which
+records changed is followed by a census in many ranges, whatever the whole number is: an answer
+names the first 200 records of a range, so in up to 100 ranges of as many rows nothing stays unseen.
+
+Source: HubSpot CRM search (`total` may exceed 10,000; operators GT and LTE on `hs_object_id`).
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from itertools import pairwise
+
+from ...api import search
+from ...api.record_pages import PAGE, NotKeysetError, list_page
+from ...errors import RequestRejectedError
+from ...listing.ranges import Listing, Range
+from ...model import LIVE, Copy, ObjectType, TableSchema
+from ...run.run import Items, Run
+from ...run.table_run import BLOCK, Table
+from ...run.waiting import wait, wait_all
+from ...tables.decoding import Record, RecordDecoder
+from ..by_id import read_ids
+from .archive import sweep_archived
+
+Part = tuple[int, int | None]
+"""Ids above the first number, up to the second; to the end where that is None."""
+MOST_PARTS = 100  # ranges that are counted where the whole number says nothing; of 200 rows or more
+
+
+def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Items:
+    """Find the records that only the portal or only the table holds, and read them again.
+
+    Args:
+        table: the table.
+        copy: the warehouse, which holds all that this run has loaded so far.
+        listed_since: when a complete new listing began, if there was one: the rows that it did
+            not bring are looked for, whatever the numbers are.
+    """
+    if listed_since is not None:
+        where = f"{LIVE} AND _hs_synced_at < %s"
+        suspects = [
+            id_ for rows in copy.values(table.name, ("id",), where, listed_since) for (id_,) in rows
+        ]
+        yield from read_ids(table, suspects)
+        return
+    held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
+    suspects = yield from _suspects(table, held)
+    table.state.sweep("census").clear()
+    yield from read_ids(table, suspects)
+    counts = [table.run.totals.get(table.name) or 0, len(held)]
+    if counts[0] != counts[1] and not table.run.vanished.get(table.name):
+        table.state.keep("unexplained", counts)  # search has not caught up
+    if suspects:  # besides, as many may be restored as archived, which no number tells
+        yield from sweep_archived(table, at_once=True)
+
+
+def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[str]]:
+    """List the ids that only one side holds, as far as search, or else a listing, can tell.
+
+    Those that two rows are there of as well: reading them leaves one.
+    """
+    numbers = array("q", sorted(int(id_) for id_ in held if id_.isdecimal()))
+    odd = [id_ for id_ in held if not id_.isdecimal()]
+    pages, parts, found = len(held) // PAGE, 1, None
+    if "owed" in table.state.sweep("census"):
+        parts = max(1, min(-(-len(held) // search.PAGE), MOST_PARTS))
+    if parts == 1 or parts < pages:  # else listing costs no more
+        with suppress(RequestRejectedError):  # no search by ranges of ids
+            found = yield from _count_apart(table, numbers, parts)
+    if found is None:
+        listed = yield from list_ids(table.run, table.object_type)
+        found = {*map(int, listed)} ^ {*numbers}
+    twice = {one for one, next_ in pairwise(numbers) if one == next_}
+    return odd + [str(id_) for id_ in found | twice]
+
+
+def _count_apart(
+    table: Table, held: Sequence[int], first: int
+) -> Generator[None, None, set[int] | None]:
+    """Cut ranges in two until those that differ are small; None where listing costs less.
+
+    Args:
+        table: the table.
+        held: ids of its live rows, ascending.
+        first: ranges to begin with, all with as many rows.
+    """
+    found: set[int] = set()
+    totals: list[int | None] = []
+    bounds = [held[len(held) * part // first] for part in range(1, first)]
+    parts: list[Part] = list(zip([0, *bounds], [*bounds, None], strict=True))
+    affordable = max(len(held) // PAGE, 1)
+    while parts:
+        affordable -= len(parts)
+        if affordable < 0:
+            return None
+        count = partial(search.in_range, table.client, table.object_type)
+        calls = [table.run.submit(partial(count, *part), lane="search") for part in parts]
+        pages = yield from wait_all(calls)
+        differing: list[Part] = []
+        if not totals:  # the first ranges hold all there is
+            totals = [page.total for page in pages]
+            known = [total for total in totals if total is not None]
+            table.run.totals[table.name] = sum(known) if known == totals else None
+        for (low, high), page in zip(parts, pages, strict=True):
+            end = len(held) if high is None else bisect_right(held, high)
+            mine = held[bisect_right(held, low) : end]
+            theirs = {int(hit.id) for hit in page.results if hit.id.isdecimal()}
+            if page.after is None:
+                found |= theirs ^ {*mine}
+            elif page.total != len(mine):
+                differing += _halves((low, high), mine, theirs)
+        parts = differing
+    return found
+
+
+def _halves(part: Part, mine: Sequence[int], theirs: set[int]) -> list[Part]:
+    """Cut a range in the middle of our rows; behind what was seen of theirs where we have none."""
+    low, high = part
+    middle = mine[len(mine) // 2] if mine else max(theirs, default=low + 1)
+    if high is not None:
+        middle = min(middle, high - 1)
+    return [(low, middle), (middle, high)]
+
+
+def list_ids(
+    run: Run,
+    object_type: ObjectType,
+    decoder: RecordDecoder | None = None,
+    *,
+    archived: bool = False,
+    look: Callable[[Sequence[Record]], object] | None = None,
+) -> Generator[None, None, dict[str, str | None]]:
+    """List the ids of all records, and when each was changed last: a call per 100 records.
+
+    Args:
+        run: the run.
+        object_type: theirs.
+        decoder: names the properties that are read; none by default, the cheapest way there is.
+        archived: the archived records instead of the live ones.
+        look: shown the records, about a thousand at a time.
+    """
+    total, last_id = None, None
+    if object_type.searchable and not archived:
+        total, last_id = yield from wait(run.extent(object_type))
+    ask = partial(
+        list_page,
+        run.client_for(object_type.table),
+        object_type,
+        decoder or RecordDecoder(TableSchema(object_type.table, ())),
+        archived=archived,
+    )
+    found: dict[str, str | None] = {}
+    for sequential in (archived, True):
+        listing = Listing(
+            lambda after: run.submit(partial(ask, after)),
+            [Range()],
+            in_flight=run.config.calls_in_flight,
+            last_id=None if sequential else last_id,
+            expected=total or 0,
+        )
+        block: list[Record] = []
+        try:
+            for records in listing.pages():
+                if records is None:
+                    yield None
+                    continue
+                found |= {record.id: record.updatedAt for record in records}
+                block += records if look else ()
+                if look and len(block) >= BLOCK:
+                    look(block)
+                    block = []
+        except NotKeysetError:
+            continue
+        if look:
+            look(block)
+        break
+    return found

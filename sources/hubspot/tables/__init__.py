@@ -1,0 +1,1 @@
+"""Bytes to Arrow: property definitions, columns, values, reference tables."""

@@ -1,0 +1,90 @@
+"""Rows made from the portal's records against the rows in the warehouse, value by value."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ..model import Column, Copy, TableSchema
+from ..run.run import Run
+from ..run.table_run import REJECTS
+from .decoding import Record
+from .records import to_batch
+
+
+def compare(
+    run: Run,
+    copy: Copy,
+    schema: TableSchema,
+    records: Sequence[Record],
+    own: Sequence[str] = (),
+    *,
+    archived: bool = False,
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Compare records with the live rows of their table, or archived ones with its tombstones.
+
+    Args:
+        run: the run.
+        copy: the warehouse.
+        schema: the property columns that are compared; those that the records were decoded by.
+        records: all live, or all archived.
+        own: columns of ours that are compared too, such as `_hs_updated_at`.
+        archived: which of both.
+
+    Returns:
+        The columns that differ, by id, and the ids that the table has no such row of.
+    """
+    columns = [*(column.name for column in schema.columns), *own]
+    batch = to_batch(records, schema, synced_at=run.now(), strip_nul=bool(run.strip_nul))
+    theirs = _rows(batch.rows, columns)
+    found = copy.rows(schema.table, ("id", "_hs_deleted_at", *columns), list(theirs))
+    held = [row for row in found if (row[1] is not None) is archived]
+    ours = {row[0]: [_plain(value) for value in row[2:]] for row in held}
+    differing = {
+        id_: [
+            name
+            for name, one, other in zip(columns, values, ours[id_], strict=True)
+            if one != other
+        ]
+        for id_, values in theirs.items()
+        if id_ in ours and values != ours[id_]
+    }
+    for id_, name in _rejected_differently(copy, schema, batch.rejects, list(ours)):
+        differing.setdefault(id_, []).append(name)
+    return differing, [id_ for id_ in theirs if id_ not in ours]
+
+
+def _rejected_differently(
+    copy: Copy, schema: TableSchema, rejects: pa.Table, ids: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Tell ids and columns whose values do not fit, where the table of rejects says otherwise."""
+    columns = {column.property: column.name for column in schema.columns}
+    members = ("id", "property", "raw_value")
+    theirs = {tuple(row[name] for name in members) for row in rejects.to_pylist()}
+    ours = {
+        row[:3]
+        for row in copy.rows(REJECTS, (*members, "table_name"), ids)
+        if row[3] == schema.table and row[1] in columns
+    }
+    known = {row for row in theirs if row[0] in {*ids}}
+    return {(id_, columns[name]) for id_, name, _ in known ^ ours if name in columns}
+
+
+def sub_schema(schema: TableSchema, columns: Sequence[Column]) -> TableSchema:
+    """Return the schema of some columns of a table."""
+    return TableSchema(schema.table, tuple(columns))
+
+
+def _rows(table: pa.Table, columns: Sequence[str]) -> dict[str, list[Any]]:
+    values = [table.column(name).to_pylist() for name in columns]
+    rows = zip(*values, strict=True) if values else [()] * table.num_rows
+    ids = table.column("id").to_pylist()
+    return {id_: [_plain(value) for value in row] for id_, row in zip(ids, rows, strict=True)}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a column
+    """Return a value as both sides write it; instants in UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value

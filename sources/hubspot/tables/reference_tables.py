@@ -1,0 +1,332 @@
+"""The reference tables as data: their columns and keys, and how HubSpot's objects become rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from ..errors import ContractError
+from ..model import Kind
+from ..parsing.lenient_json import SURROGATE, Number, escaped, replaced, to_json
+from ..parsing.tolerance import misfit
+from .casts import CASTS, TIMESTAMP, TYPES, cast
+from .properties import Definition
+from .records import Batch, to_rejects
+
+Row = Mapping[str, Any]
+
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "owners": {
+        "id": pa.string(),
+        "email": pa.string(),
+        "type": pa.string(),
+        "first_name": pa.string(),
+        "last_name": pa.string(),
+        "user_id": pa.int64(),
+        "user_id_including_inactive": pa.int64(),
+        "archived": pa.bool_(),
+        "teams": pa.string(),
+        "created_at": TIMESTAMP,
+        "updated_at": TIMESTAMP,
+    },
+    "pipelines": {
+        "object_type": pa.string(),
+        "id": pa.string(),
+        "label": pa.string(),
+        "display_order": pa.int64(),
+        "archived": pa.bool_(),
+        "created_at": TIMESTAMP,
+        "updated_at": TIMESTAMP,
+    },
+    "pipeline_stages": {
+        "object_type": pa.string(),
+        "pipeline_id": pa.string(),
+        "id": pa.string(),
+        "label": pa.string(),
+        "display_order": pa.int64(),
+        "metadata": pa.string(),
+        "write_permissions": pa.string(),
+        "archived": pa.bool_(),
+        "created_at": TIMESTAMP,
+        "updated_at": TIMESTAMP,
+    },
+    "properties": {
+        "object_type": pa.string(),
+        "name": pa.string(),
+        "label": pa.string(),
+        "type": pa.string(),
+        "field_type": pa.string(),
+        "group_name": pa.string(),
+        "description": pa.string(),
+        "calculated": pa.bool_(),
+        "has_unique_value": pa.bool_(),
+        "hidden": pa.bool_(),
+        "hubspot_defined": pa.bool_(),
+        "external_options": pa.bool_(),
+        "referenced_object_type": pa.string(),
+        "archived": pa.bool_(),
+    },
+    "property_options": {
+        "object_type": pa.string(),
+        "property": pa.string(),
+        "value": pa.string(),
+        "label": pa.string(),
+        "display_order": pa.int64(),
+        "hidden": pa.bool_(),
+        "description": pa.string(),
+    },
+    "association_labels": {
+        "pair": pa.string(),
+        "from_object_type": pa.string(),
+        "to_object_type": pa.string(),
+        "type_id": pa.int64(),
+        "category": pa.string(),
+        "label": pa.string(),
+    },
+    "object_types": {
+        "table_name": pa.string(),
+        "object_type_id": pa.string(),
+        "name": pa.string(),
+        "fully_qualified_name": pa.string(),
+        "singular_label": pa.string(),
+        "plural_label": pa.string(),
+        "custom": pa.bool_(),
+        "created_at": TIMESTAMP,
+        "updated_at": TIMESTAMP,
+    },
+    "account": {
+        "portal_id": pa.int64(),
+        "account_type": pa.string(),
+        "time_zone": pa.string(),
+        "company_currency": pa.string(),
+        "additional_currencies": pa.string(),
+        "utc_offset": pa.string(),
+        "utc_offset_milliseconds": pa.int64(),
+        "ui_domain": pa.string(),
+        "data_hosting_location": pa.string(),
+    },
+    "_hs_columns": {
+        "table_name": pa.string(),
+        "property": pa.string(),
+        "column_name": pa.string(),
+        "hubspot_type": pa.string(),
+        "label": pa.string(),
+        "since_at": TIMESTAMP,
+    },
+}
+"""Every table with its columns; a column takes HubSpot's member of the same name in camel case."""
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "account": ("account",),
+    "object_types": ("object_types",),
+    "owners": ("owners",),
+    "pipelines": ("pipelines", "pipeline_stages"),
+    "properties": ("properties", "property_options", "_hs_columns"),
+    "association_labels": ("association_labels",),
+}
+"""Resources and the tables they bring."""
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "owners": ("id",),
+    "pipelines": ("object_type", "id"),
+    "pipeline_stages": ("object_type", "pipeline_id", "id"),
+    "properties": ("object_type", "name"),
+    "property_options": ("object_type", "property", "value"),
+    "association_labels": ("pair", "type_id"),
+    "object_types": ("table_name",),
+    "account": ("portal_id",),
+    "_hs_columns": ("table_name", "property", "column_name"),
+}
+
+SCOPES: dict[str, str] = {
+    "pipelines": "object_type",
+    "pipeline_stages": "object_type",
+    "properties": "object_type",
+    "property_options": "object_type",
+    "association_labels": "pair",
+    "_hs_columns": "table_name",
+}
+"""Tables that are replaced by this column's value, one object type at a time; others whole."""
+
+
+EMPTY_MARK = "_hs_empty"
+"""Column of the one row that stands for a scope without rows: it is never kept."""
+
+
+def arrow_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of a table; its keys may not be null."""
+    return pa.schema(
+        [
+            pa.field(name, kind, nullable=name not in KEYS[table])
+            for name, kind in COLUMNS[table].items()
+        ]
+    )
+
+
+def no_rows(table: str, scope: str) -> pa.Table:
+    """Make the row by which a scope loses all of its rows."""
+    keys = {name: scope if name == SCOPES[table] else "0" for name in KEYS[table]}
+    rows = to_batch(table, [keys], seen_at=datetime.fromtimestamp(0, UTC)).rows
+    return rows.append_column(EMPTY_MARK, pa.array([True]))
+
+
+LISTS: dict[str, str] = {"pipelines": "stages", "properties": "options"}
+"""Members whose objects are the rows of another table."""
+
+PATH = "$"
+"""A row's own member for its place in HubSpot's answer; HubSpot has none of this name."""
+
+
+def rows_at(rows: object, path: str) -> list[dict[str, Any]]:
+    """Return the objects of a list with their places in the answer; none where it is no list."""
+    found = rows if isinstance(rows, list) else []
+    return [
+        {**row, PATH: f"{path}[{index}]"}
+        for index, row in enumerate(found)
+        if isinstance(row, Mapping)
+    ]
+
+
+def stage_rows(object_type: str, pipelines: Sequence[Row]) -> list[Row]:
+    """List the stages of the pipelines of an object type."""
+    return [
+        {**stage, "object_type": object_type, "pipeline_id": row.get("id")}
+        for row in pipelines
+        for stage in rows_at(row.get("stages"), f"{row[PATH]}.stages")
+    ]
+
+
+def definition_rows(object_type: str, definitions: Sequence[Definition]) -> dict[str, list[Row]]:
+    """Return the rows of the tables of properties and their options; the last of equals counts."""
+    properties: list[Row] = []
+    options: dict[tuple[str, str], Row] = {}
+    for one in definitions:
+        own = {"object_type": object_type, "name": one.name}
+        properties.append({**one.given, **own, "options": one.given.get("options") or []})
+        for option in rows_at(one.given.get("options"), f"{one.name}.options"):
+            value = to_text(option.get("value")) or ""
+            key = {"object_type": object_type, "property": one.name, "value": value}
+            options[one.name, value] = {**option, **key}
+    return {"properties": properties, "property_options": list(options.values())}
+
+
+def to_batch(
+    table: str, rows: Sequence[Row], *, seen_at: datetime, strip_nul: bool = False
+) -> Batch:
+    """Turn HubSpot's objects into the rows of a table, and what does not fit into rejects.
+
+    Text columns take any JSON: numbers and booleans as they are written, lists and objects as JSON.
+    The others are cast as the values of records are; there an empty text is no value, either, and
+    rejected. A reject's id is the row's key, its parts joined by colons.
+
+    Raises:
+        ContractError: a row lacks its key; the message has its JSON path.
+    """
+    columns = _Columns(table, [_key(table, row) for row in rows], strip_nul=strip_nul)
+    arrays = []
+    for name, kind in COLUMNS[table].items():
+        given = [row.get(_camel(name), row.get(name)) for row in rows]
+        arrays.append(columns.cast(name, [to_text(value) for value in given], _KINDS[kind]))
+        if name in KEYS[table] and arrays[-1].null_count:
+            index = arrays[-1].is_null().index(True).as_py()
+            raise _no_key(table, rows[index], name)
+    if table in LISTS:
+        columns.check_lists(LISTS[table], rows)
+    content = pa.Table.from_arrays(arrays, schema=arrow_schema(table))
+    return Batch(content, to_rejects(table, columns.found, seen_at))
+
+
+_KINDS = {arrow: kind for kind, arrow in TYPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns of a table in the making, and the values that do not fit."""
+
+    table: str
+    ids: list[str]
+    strip_nul: bool = field(kw_only=True)
+    found: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """Raw text and reason by id and column."""
+
+    def cast(self, name: str, texts: list[str | None], kind: Kind) -> pa.Array:
+        """Return the column of some texts, one per row."""
+        for index, text in enumerate(texts):
+            if text is not None:
+                texts[index] = self._clean(self.ids[index], name, text)
+        if kind == "text":
+            return pa.array(texts, pa.string())
+        array, reasons = cast(pa.array(texts, pa.string()), kind)
+        nothing = [index for index, text in enumerate(texts) if text == ""]
+        reasons |= {index: CASTS[kind]("")[1] or "" for index in nothing}
+        for index, reason in reasons.items():
+            self.reject(self.ids[index], name, texts[index] or "", reason)
+        return array
+
+    def _clean(self, id_: str, name: str, text: str) -> str:
+        """Take out what is no character, and what the warehouse cannot hold."""
+        if SURROGATE.search(text):
+            self.reject(id_, name, escaped(text), "invalid_unicode")
+            text = replaced(text)
+        if self.strip_nul and "\0" in text:
+            self.reject(id_, name, text, "nul_character")
+            text = text.replace("\0", "")
+        return text
+
+    def reject(self, id_: str, name: str, raw: str, reason: str) -> None:
+        """Note a value that did not fit."""
+        self.found[id_, name] = (raw.replace("\0", "\\0") if self.strip_nul else raw, reason)
+
+    def check_lists(self, name: str, rows: Sequence[Row]) -> None:
+        """Note the lists of objects that are none; the objects among their items are rows."""
+        for id_, row in zip(self.ids, rows, strict=True):
+            value = row.get(name)
+            if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+                self.reject(id_, name, escaped(to_json(value)), "not_a_list")
+
+
+def _key(table: str, row: Row) -> str:
+    """Return the text that names a row among the rejects.
+
+    Raises:
+        ContractError: a part of its key is missing or cannot name anything.
+    """
+    parts = []
+    for name in KEYS[table]:
+        value = row.get(_camel(name), row.get(name))
+        is_odd = value in (None, "") or isinstance(value, bool | float | Number | list | Mapping)
+        if is_odd and name not in MAY_BE_ANYTHING:
+            raise _no_key(table, row, name)
+        parts.append(replaced(to_text(value) or ""))
+    return ":".join(parts)
+
+
+MAY_BE_ANYTHING = frozenset({"value"})
+"""Parts of a key that HubSpot lets people choose: the value of an option may be empty."""
+
+
+def _no_key(table: str, row: Row, name: str) -> ContractError:
+    given = row.get(_camel(name), row.get(name))
+    place = f"{row.get(PATH, table)}.{_camel(name)}"
+    return ContractError(
+        f"HubSpot's answer for {table} is not as documented: {misfit(given, place)}.",
+        remedy="Run the sync again; what is loaded stays. If it goes on, report this message.",
+    )
+
+
+def to_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Return a value's text; of a list or an object its JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, UnicodeEncodeError):  # it was read leniently
+        return to_json(value)
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)

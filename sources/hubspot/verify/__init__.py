@@ -1,0 +1,1 @@
+"""Portal against warehouse: what is missing, extra, stale or wrong."""

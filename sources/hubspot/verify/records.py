@@ -1,0 +1,297 @@
+"""Portal against warehouse, record by record: what is missing, extra, stale or wrong.
+
+Two steps. Cheap ones name suspects: the ids and last-modified instants of all live records, the
+ids of archived and merged ones, a random sample, or on demand every value. Then each suspect is
+read by id and judged against its row. What changed while that went on is no difference.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from ..api import search
+from ..api.batch_read import Found, batches, read_batch
+from ..api.search import instant_ms, to_ms
+from ..api.walking import next_hits
+from ..errors import HubSpotError, RequestRejectedError
+from ..http.client import Client
+from ..model import LIVE, Copy, ObjectType, TableSchema
+from ..parsing.tolerance import tolerant
+from ..run.run import Run
+from ..run.waiting import wait, wait_all
+from ..steps.sweeps.recount import list_ids
+from ..tables.comparing import compare, sub_schema
+from ..tables.decoding import Record, RecordDecoder
+
+KINDS = ("missing", "extra", "stale", "wrong")
+OWN = ("_hs_created_at", "_hs_updated_at")
+MERGED = "hs_merged_object_ids"
+JUDGED = 1_000  # ids that are read and judged at a time
+
+Fate = tuple[str, str | None]
+"""What became of a record: `live`, `archived`, `merged` and into which, or `purged`."""
+
+
+@dataclass
+class Check:
+    """What the comparison of one table came to."""
+
+    table: str
+    portal: int | None = None
+    """Live records, or links, in the portal."""
+    counted: int | None = None
+    """Live records as HubSpot's search counts them; its index may lag behind."""
+    used: int | None = None
+    """Records as HubSpot counts them against the account's limit; None where it does not tell."""
+    warehouse: int = 0
+    """Live rows, or links, in the warehouse."""
+    compared: int = 0
+    """Records of which every value was compared."""
+    found: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    """Ids by kind of difference; of links the ids that they come from."""
+    columns: Counter[str] = field(default_factory=Counter)
+    """Columns that differ, and for how many records."""
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids that differ, each once."""
+        return list(dict.fromkeys(id_ for kind in KINDS for id_ in self.found[kind]))
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the checks of all tables have in common."""
+
+    run: Run
+    copy: Copy
+    as_of: datetime
+    """What changed in the portal at or after this instant is no difference."""
+    sample: int
+    """Records of a table whose values are compared; all of them where negative."""
+    tombstones: bool
+    """Whether the warehouse keeps tombstones."""
+
+    def check(self, kind: ObjectType, schema: TableSchema) -> Generator[None, None, Check]:
+        """Compare an object type with its table."""
+        check = Check(kind.table)
+        held, suspects = self._held(kind.table, check)
+        if self.sample < 0:
+            look = partial(self._look, schema, suspects, check)
+            listed = yield from list_ids(self.run, kind, RecordDecoder(schema), look=look)
+        else:
+            listed = yield from list_ids(self.run, kind)
+        check.portal = len(listed)
+        if kind.searchable:
+            check.counted, _ = yield from wait(self.run.extent(kind))
+        both = listed.keys() & held.keys()
+        suspects |= listed.keys() ^ held.keys()
+        suspects |= {id_ for id_ in both if instant_ms(listed[id_]) != held[id_]}
+        if self.tombstones:
+            both |= yield from self._dead(kind, schema, suspects, check)
+        chosen = sorted(both - suspects)
+        chosen = random.sample(chosen, min(max(self.sample, 0), len(chosen)))
+        check.compared += len(chosen)
+        yield from self.judge(kind, schema, [*suspects, *chosen], check)
+        return check
+
+    def check_ids(
+        self, kind: ObjectType, schema: TableSchema, ids: Iterable[str]
+    ) -> Generator[None, None, Check]:
+        """Compare some records only."""
+        check = Check(kind.table)
+        yield from self.judge(kind, schema, ids, check)
+        return check
+
+    def fates(self, kind: ObjectType, ids: Iterable[str]) -> Generator[None, None, dict[str, Fate]]:
+        """Read what became of records; those that changed at or after `as_of` are left out."""
+        wanted = sorted({*ids})
+        bare = TableSchema(kind.table, ())
+        live = yield from self._read(kind, bare, [id_ for id_ in wanted if id_.isdecimal()])
+        gone = yield from self._read(kind, bare, live.missing, archived=True)
+        return self._fates(wanted, live, gone)
+
+    def judge(
+        self, kind: ObjectType, schema: TableSchema, ids: Iterable[str], check: Check
+    ) -> Generator[None, None, None]:
+        """Read ids from the portal and add to a check what is different about their rows."""
+        for part in batches(ids, JUDGED):
+            numbers = [id_ for id_ in part if id_.isdecimal()]  # no other id is HubSpot's
+            live = yield from self._read(kind, schema, numbers)
+            kept = _kept(schema)
+            gone = yield from self._read(kind, kept, live.missing, archived=True)
+            differing, _ = compare(self.run, self.copy, schema, live.records, OWN)
+            dead, _ = self._compare_dead(kept, gone.records)
+            differing |= dead
+            rows: defaultdict[str, list[tuple[str, str | None]]] = defaultdict(list)
+            columns = ("id", "_hs_deletion", "_hs_merged_into", "_hs_deleted_at")
+            for id_, deletion, into, at in self.copy.rows(kind.table, columns, part):
+                rows[id_].append(("live" if at is None else deletion, into))
+            fates = self._fates(part, live, gone)
+            for id_, fate in fates.items():
+                verdict = self._verdict(fate, rows[id_], differing.get(id_, ()))
+                if verdict:
+                    check.found[verdict].append(id_)
+                    check.columns.update(differing.get(id_, ()))
+
+    def _held(self, table: str, check: Check) -> tuple[dict[str, int | None], set[str]]:
+        """Return when (ms) the live rows were changed, and the ids that stand there twice."""
+        held: dict[str, int | None] = {}
+        doubled: set[str] = set()
+        for rows in self.copy.values(table, ("id", "_hs_updated_at"), LIVE):
+            check.warehouse += len(rows)
+            for id_, at in rows:
+                if id_ in held:
+                    doubled.add(id_)
+                held[id_] = to_ms(at) if at else None
+        return held, doubled
+
+    def _look(
+        self, schema: TableSchema, suspects: set[str], check: Check, records: Sequence[Record]
+    ) -> None:
+        """Compare every value of a page of records, all live or all archived."""
+        if any(record.archived for record in records):
+            differing, _ = self._compare_dead(schema, records)
+        else:
+            differing, _ = compare(self.run, self.copy, schema, records)
+        suspects.update(differing)
+        check.compared += len(records)
+
+    def _compare_dead(
+        self, schema: TableSchema, records: Sequence[Record]
+    ) -> tuple[dict[str, list[str]], list[str]]:
+        """Compare archived records with their tombstones; the date where HubSpot tells it."""
+        dated = all(record.archivedAt for record in records)
+        own = (*OWN, "_hs_deleted_at") if dated else OWN
+        return compare(self.run, self.copy, schema, records, own, archived=True)
+
+    def _dead(
+        self, kind: ObjectType, schema: TableSchema, suspects: set[str], check: Check
+    ) -> Generator[None, None, set[str]]:
+        """Tell the ids that both portal and warehouse take for archived.
+
+        Suspects are those that only one does, or that are not merged alike; and where every value
+        is compared, those of which one differs.
+        """
+        columns, dead = ("id", "_hs_deletion", "_hs_merged_into"), "_hs_deleted_at IS NOT NULL"
+        rows = [row for part in self.copy.values(kind.table, columns, dead) for row in part]
+        merged = {id_: into for id_, deletion, into in rows if deletion == "merged"}
+        archived = {id_ for id_, deletion, _ in rows if deletion == "archived"}
+        both: set[str] = set()
+        whole, kept = self.sample < 0, _kept(schema)
+        look = partial(self._look, kept, suspects, check) if whole else None
+        decoder = RecordDecoder(kept) if whole else None
+        try:
+            listed = yield from list_ids(self.run, kind, decoder, archived=True, look=look)
+            suspects |= (listed.keys() - merged) ^ archived
+            both = listed.keys() & archived
+        except RequestRejectedError:  # an object type without an archive
+            pass
+        try:
+            told = yield from self._merged(kind, schema)
+            suspects |= {id_ for id_, into in told.items() if merged.get(id_) != into}
+        except RequestRejectedError:  # no search by this property
+            pass
+        return both
+
+    def _merged(
+        self, kind: ObjectType, schema: TableSchema
+    ) -> Generator[None, None, dict[str, str]]:
+        """Ask the survivors of merges for the ids that were merged into them."""
+        named = [column for column in schema.columns if column.property == MERGED]
+        if not named or not kind.searchable:
+            return {}
+        client, survivors, after_id, last = self.run.client_for(kind.table), [], "0", False
+        ask = partial(search.having_after, client, kind, (MERGED,))
+        while not last:
+            hits = yield from next_hits(self.run, kind, ask, after_id)
+            survivors += [hit.id for hit in hits.rows]
+            after_id, last = hits.after_id, hits.last
+        found = yield from self._read(kind, sub_schema(schema, named), survivors)
+        decoder = RecordDecoder(sub_schema(schema, named))
+        return {old: record.id for record in found.records for old in decoder.merged_ids(record)}
+
+    def _read(
+        self, kind: ObjectType, schema: TableSchema, ids: Sequence[str], *, archived: bool = False
+    ) -> Generator[None, None, Found]:
+        read = partial(read_batch, self.run.client_for(kind.table), kind, archived=archived)
+        decoder = RecordDecoder(schema)
+        calls = [self.run.submit(partial(read, ids=p, decoder=decoder)) for p in batches(ids)]
+        whole = Found()
+        try:
+            parts = yield from wait_all(calls)
+        except RequestRejectedError:
+            if not archived:
+                raise
+            return Found(missing=list(ids))  # an object type without an archive
+        for found in parts:
+            whole.records += found.records
+            whole.missing += found.missing
+            whole.merged |= found.merged
+        return whole
+
+    def _fates(self, ids: Sequence[str], live: Found, gone: Found) -> dict[str, Fate]:
+        """Tell what became of each id; nothing of what changed after `as_of`."""
+        merged = live.merged | gone.merged
+        alive = {record.id: record for record in live.records}
+        dead = {record.id: record for record in gone.records}
+        since = to_ms(self.as_of)
+        fates: dict[str, Fate] = {}
+        for id_ in ids:
+            into = None if id_ in alive else merged.get(id_)
+            record = alive.get(into or id_) or dead.get(into or id_)
+            if record is not None and _changed_ms(record) >= since:
+                continue
+            if into:
+                fates[id_] = ("merged", into)
+            elif id_ in alive or id_ in dead:
+                fates[id_] = ("live" if id_ in alive else "archived", None)
+            elif id_ in gone.missing or not id_.isdecimal():
+                fates[id_] = ("purged", None)
+        return fates
+
+    def _verdict(self, fate: Fate, rows: Sequence[Fate], differing: Iterable[str]) -> str | None:
+        """Tell the kind of difference between a record's fate and its rows; None where equal."""
+        living = sum(deletion == "live" for deletion, _ in rows)
+        if living > int(fate[0] == "live"):
+            return "extra"
+        if fate in rows:
+            columns = set(differing)
+            return "stale" if "_hs_updated_at" in columns else "wrong" if columns else None
+        if fate[0] == "live":
+            return "missing"
+        if not self.tombstones or (fate[0] == "purged" and ("archived", None) not in rows):
+            return None
+        return "wrong" if rows else "missing"
+
+
+def _kept(schema: TableSchema) -> TableSchema:
+    """Return the columns that a tombstone keeps: all but those that change without a trace."""
+    return sub_schema(schema, [one for one in schema.columns if one not in schema.calculated])
+
+
+def read_usage(client: Client) -> dict[str, int]:
+    """Tell how many records of each type id HubSpot counts against the account's limits.
+
+    Nothing where it does not tell: the token lacks a scope, or the portal has no such API.
+    """
+    try:
+        answer = client.get(client.path("limits", "records"), decode=tolerant(dict[str, Any]))
+    except HubSpotError:  # what ails the token or the portal shows in the checks
+        return {}
+    found: dict[str, int] = {}
+    waiting: list[Any] = [answer]
+    while waiting:  # standard and custom types stand at different places
+        part = waiting.pop()
+        members = part.values() if isinstance(part, dict) else part
+        waiting += [one for one in members if isinstance(one, dict | list)]
+        if isinstance(part, dict) and isinstance(part.get("usage"), int):
+            found[str(part.get("objectTypeId"))] = part["usage"]
+    return found
+
+
+def _changed_ms(record: Record) -> int:
+    return max(instant_ms(record.updatedAt) or 0, instant_ms(record.archivedAt) or 0)
