@@ -39,10 +39,11 @@ def list_tables() -> list[str]:
     from pipelines import stored  # noqa: PLC0415 - see the module's last paragraph
     from pipelines.report import report_of  # noqa: PLC0415 - same
     from sources.hubspot import open_run  # noqa: PLC0415 - same
+    from sources.hubspot.state.store import source_state  # noqa: PLC0415 - same
 
     try:
         with stored.stored_pipeline(DESTINATION, DATASET) as pipeline:
-            state = stored.source_state(pipeline)
+            state = source_state(pipeline)
         run = open_run()
         try:
             known = stored.portal_types(run.client, state)

@@ -13,7 +13,7 @@ from destinations.warehouse import describe, explained
 from pipelines.notices import notices
 from pipelines.repair import REMEDY, find_all, is_state_lost, names_of, refusal
 from pipelines.report import RunReport, Section, find_cause
-from pipelines.stored import dataset_of, exists, portal_types, source_state, stored_pipeline
+from pipelines.stored import dataset_of, exists, portal_types, stored_pipeline
 from pipelines.sync import SyncOptions
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import (
@@ -28,7 +28,7 @@ from sources.hubspot.http.client import Client
 from sources.hubspot.model import ObjectType, decode_account
 from sources.hubspot.run.portal_types import PortalTypes
 from sources.hubspot.run.refused import summary
-from sources.hubspot.state.store import SourceState
+from sources.hubspot.state.store import SourceState, source_state
 
 Level = Literal["ok", "note", "warning", "failed"]
 

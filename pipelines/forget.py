@@ -20,15 +20,22 @@ from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 from destinations.lock import IMPATIENT, Patience, place_of
 from destinations.warehouse import is_duckdb
 from pipelines import local_runs
-from pipelines.erasing import DELETED, TAKEN_OUT, Dataset, Erased, marks, open_datasets
 from pipelines.report import RunReport, Section
-from pipelines.run_rows import RUNS
 from pipelines.state import changing_pipeline, choose
-from pipelines.stored import commit, dataset_of, source_state
+from pipelines.stored import commit, dataset_of
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.state.store import SourceState
+from sources.hubspot.state.store import SourceState, source_state
 from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
+from sources.hubspot.warehouse.erase import (
+    DELETED,
+    TAKEN_OUT,
+    Dataset,
+    Erased,
+    marks,
+    open_datasets,
+)
+from sources.hubspot.warehouse.run_log import RUNS
 
 COLUMNS = ("dataset", "table", "rows", "what")
 _CHAIN = 20  # merges after merges that are followed

@@ -6,13 +6,12 @@ from math import ceil
 from typing import Any
 
 from destinations.warehouse import explained
-from pipelines.copy import WarehouseCopy
 from pipelines.estimate import BUDGETS, Range, Step, exactly, up_to
 from pipelines.estimate_links import link_steps
 from pipelines.estimate_tables import is_chosen, table_steps
 from pipelines.repair import foresee
 from pipelines.report import RunReport, Section
-from pipelines.stored import dataset_of, portal_types, source_state, stored_pipeline
+from pipelines.stored import dataset_of, portal_types, stored_pipeline
 from pipelines.sync import SyncOptions
 from sources.hubspot import HubSpotConfig, Run, open_run
 from sources.hubspot.api.associations import Pair
@@ -21,9 +20,10 @@ from sources.hubspot.http.limits import Budget
 from sources.hubspot.model import ObjectType
 from sources.hubspot.run.refusals import remembered
 from sources.hubspot.run.refused import summary, to_add
-from sources.hubspot.state.store import SourceState
+from sources.hubspot.state.store import SourceState, source_state
 from sources.hubspot.steps import export
 from sources.hubspot.steps.collections import LABELS_MAX_AGE, count_owner_calls
+from sources.hubspot.warehouse.view import WarehouseCopy
 
 PLAN = ("table", "way_in", "rows", "calls", "seconds", "kinds", "note")
 LESS_THAN_PLAN = ("seconds", "way_in")

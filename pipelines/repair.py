@@ -24,8 +24,7 @@ from destinations.tables import (
     recreate,
     was_loaded,
 )
-from pipelines.copy import WarehouseCopy
-from pipelines.stored import commit, exists, mended_state
+from pipelines.stored import commit, exists
 from sources.hubspot import Run
 from sources.hubspot.api.batch_read import batches
 from sources.hubspot.api.search import GROUPS
@@ -33,11 +32,12 @@ from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import Column
 from sources.hubspot.run.table_run import REJECTS
-from sources.hubspot.state.store import SourceState, to_text
+from sources.hubspot.state.store import SourceState, mended_state, to_text
 from sources.hubspot.steps.collections import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
 from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE
+from sources.hubspot.warehouse.view import WarehouseCopy
 
 SCHEMA = "hubspot"
 """The name by which dlt keeps the source's schema and state."""

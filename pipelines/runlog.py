@@ -23,20 +23,7 @@ from pipelines import local_runs
 from pipelines.masking import access_token, masked
 from pipelines.outcomes import Loaded
 from pipelines.report import RunReport, RunStatus, report_of
-from pipelines.run_rows import (
-    COLUMNS,
-    RUN_TABLES,
-    RUNS,
-    are_there,
-    delete,
-    insert,
-    make_tables,
-    mark_killed,
-    replace_tables,
-    update,
-)
-from pipelines.verifications import SCHEMA as VERIFICATION_COLUMNS
-from pipelines.verifications import TABLE as VERIFICATIONS
+from pipelines.stored import exists
 from sources.hubspot import Run
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
@@ -45,10 +32,24 @@ from sources.hubspot.run.table_run import REJECTS
 from sources.hubspot.state.store import RELABELLED, SourceState
 from sources.hubspot.tables.empty_tables import if_missing
 from sources.hubspot.tables.records import REJECTS as REJECT_COLUMNS
+from sources.hubspot.verify.results import RESULTS
+from sources.hubspot.warehouse.run_log import (
+    COLUMNS,
+    RUN_TABLES,
+    RUNS,
+    VERIFICATIONS,
+    are_there,
+    delete,
+    insert,
+    make_tables,
+    mark_killed,
+    replace_tables,
+    update,
+)
 
 CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot sends whole seconds, and answers take a while
 
-_TABLES = COLUMNS | {REJECTS: REJECT_COLUMNS, VERIFICATIONS: VERIFICATION_COLUMNS}
+_TABLES = COLUMNS | {REJECTS: REJECT_COLUMNS, VERIFICATIONS: RESULTS}
 _KEYS = {
     RUN_TABLES: ("run_id", "table_name"),
     VERIFICATIONS: ("run_id", "table_name"),
@@ -102,7 +103,7 @@ class RunLog:
     def writing(self, pipeline: Pipeline) -> Iterator[None]:
         """Write into an open warehouse that no other run writes, an error that ends it included."""
         self._pipeline = pipeline
-        if are_there(pipeline):
+        if exists(pipeline) and are_there(pipeline):
             self.begin()
         try:
             yield

@@ -15,20 +15,13 @@ from dlt.pipeline.pipeline import Pipeline
 from destinations.lock import IMPATIENT, Patience, claimed
 from pipelines.freshness import to_age
 from pipelines.report import RunReport, Section
-from pipelines.stored import (
-    commit,
-    dataset_of,
-    hubspot_pipeline,
-    mended_state,
-    restore,
-    stored_pipeline,
-)
+from pipelines.stored import commit, dataset_of, hubspot_pipeline, restore, stored_pipeline
 from pipelines.workdir import working_folder
 from sources.hubspot.catalog.names import did_you_mean, find
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.state.shape import TableShape
-from sources.hubspot.state.store import SourceState
+from sources.hubspot.state.store import SourceState, mended_state
 
 TABLE_COLUMNS = (
     *("table", "watermark", "total", "archived_swept_at", "calculated_swept_at"),

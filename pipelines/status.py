@@ -14,8 +14,8 @@ from destinations.warehouse import explained
 from pipelines import local_runs
 from pipelines.freshness import stale, to_age, too_old
 from pipelines.report import RunReport, Section
-from pipelines.run_rows import KILLED
 from sources.hubspot.errors import ConfigError, HubSpotError
+from sources.hubspot.warehouse.run_log import KILLED
 
 _RUNS = "SELECT * FROM _hs_runs ORDER BY started_at DESC"
 _TABLES = (

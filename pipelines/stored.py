@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import dlt
 from dlt.common.configuration.container import Container
@@ -25,15 +24,15 @@ from destinations.warehouse import (
     make_destination,
     open_destination,
 )
-from pipelines.copy import WarehouseCopy
 from pipelines.quicker_dlt import quickened
 from pipelines.report import chain
 from pipelines.workdir import working_folder
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.http.client import Client
 from sources.hubspot.run.portal_types import PortalTypes, read_portal_types
-from sources.hubspot.state.shape import AS_BEFORE, SOURCE, Damage, mend, refuse
-from sources.hubspot.state.store import SourceState
+from sources.hubspot.state.shape import AS_BEFORE, SOURCE, Damage, refuse
+from sources.hubspot.state.store import SourceState, mended_state
+from sources.hubspot.warehouse.view import WarehouseCopy
 
 
 @contextmanager
@@ -158,23 +157,6 @@ def dataset_of(pipeline: Pipeline) -> str:
     """Return the name that the dataset has in the destination."""
     sql = getattr(pipeline.destination_client(), "sql_client", None)
     return sql.dataset_name if sql else pipeline.dataset_name
-
-
-def source_state(pipeline: Pipeline) -> SourceState:
-    """Return a copy of the source's state, empty where no sync has been.
-
-    Raises:
-        ConfigError: it is damaged, beyond what the next sync reads again.
-    """
-    known, damages = mended_state(pipeline)
-    refuse(damages)
-    return SourceState(known)
-
-
-def mended_state(pipeline: Pipeline) -> tuple[dict[str, Any], list[Damage]]:
-    """Return a copy of the source's state without its damaged parts, and what they were."""
-    sources = pipeline.state.get("sources", {})
-    return mend(sources.get(PIPELINE, {}) if isinstance(sources, dict) else sources)
 
 
 def mend_stored(pipeline: Pipeline) -> list[Damage]:

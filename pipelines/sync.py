@@ -13,13 +13,10 @@ from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.failures import first_line
-from pipelines.copy import WarehouseCopy
 from pipelines.outcomes import Loaded, kept
 from pipelines.progress import RunCollector
 from pipelines.pulse import Source
-from pipelines.purge import clean_up
 from pipelines.report import RunReport, Section
-from pipelines.run_rows import prune
 from pipelines.runlog import RunLog, end_of_load, run_status
 from pipelines.session import opened
 from pipelines.stored import dataset_of
@@ -29,6 +26,9 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.model import LIVE, SchemaChange
 from sources.hubspot.run.refused import refusals_of, summary
 from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
+from sources.hubspot.warehouse.post_load import clean_up
+from sources.hubspot.warehouse.run_log import prune
+from sources.hubspot.warehouse.view import WarehouseCopy
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from pipelines.report import RunReport, Section
 from sources.hubspot import Run
 from sources.hubspot.errors import HubSpotError, VerificationError
 from sources.hubspot.verify.records import KINDS, Check
+from sources.hubspot.verify.results import RESULTS
+from sources.hubspot.warehouse.run_log import VERIFICATIONS
 
-TABLE = "_hs_verifications"
 SHOWN_IDS = 5  # of a table, for people; JSON and the table hold more
 KEPT_IDS = 10_000  # of a kind, in the row
 COLUMNS = (
@@ -23,26 +24,6 @@ COLUMNS = (
     *(*KINDS, "compared", "repaired", "calls", "ids"),
 )
 LESS_THAN_RESULTS = ("calls", "used", "counted", "compared", "repaired", "warehouse", "portal")
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-SCHEMA: pa.Schema = pa.schema(
-    [
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("table_name", pa.string(), nullable=False),
-        pa.field("verified_at", _TIMESTAMP),
-        pa.field("as_of", _TIMESTAMP),
-        pa.field("result", pa.string()),
-        pa.field("portal", pa.int64()),
-        pa.field("counted", pa.int64()),
-        pa.field("used", pa.int64()),
-        pa.field("warehouse", pa.int64()),
-        *(pa.field(kind, pa.int64()) for kind in KINDS),
-        pa.field("compared", pa.int64()),
-        pa.field("repaired", pa.int64()),
-        pa.field("calls", pa.int64()),
-        pa.field("ids", pa.string()),
-        pa.field("error", pa.string()),
-    ]
-)
 
 
 @dataclass
@@ -71,11 +52,11 @@ def verification_rows(run: Run, results: Sequence[Result], as_of: datetime) -> D
 
     def rows() -> Iterator[pa.Table]:
         found = [_row(run, result, as_of) for result in results]
-        yield pa.Table.from_pylist(found, schema=SCHEMA)
+        yield pa.Table.from_pylist(found, schema=RESULTS)
 
     merge: Any = {"disposition": "merge", "strategy": "delete-insert"}
     return dlt.resource(
-        rows, name=TABLE, primary_key=("run_id", "table_name"), write_disposition=merge
+        rows, name=VERIFICATIONS, primary_key=("run_id", "table_name"), write_disposition=merge
     )
 
 
@@ -156,7 +137,7 @@ def _difference(left: Sequence[Result], *, repaired: bool) -> VerificationError:
         remedy = (
             "If the portal is being edited, verify again when it is quiet. Else run hubspot-elt"
             f" state reset --table {tables}, then hubspot-elt sync: it reads these tables whole."
-            f" The ids are in {TABLE}."
+            f" The ids are in {VERIFICATIONS}."
         )
     return VerificationError(
         f"{count:,} records or ends of links between portal and warehouse {differ}:"

@@ -13,15 +13,13 @@ from typing import Any
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
-from pipelines.copy import WarehouseCopy
 from pipelines.outcomes import Loaded
 from pipelines.progress import RunCollector
 from pipelines.pulse import COMPARING, Source
-from pipelines.purge import clean_up
 from pipelines.report import RunReport
 from pipelines.runlog import RunLog, end_of_load
 from pipelines.session import opened
-from pipelines.stored import dataset_of, portal_types, source_state
+from pipelines.stored import dataset_of, portal_types
 from pipelines.verifications import Result, tell, verification_rows
 from sources.hubspot import Run, hubspot
 from sources.hubspot.api.associations import BATCH as LINKS_BATCH
@@ -33,10 +31,12 @@ from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.model import LIVE, ObjectType
 from sources.hubspot.run.portal_types import PortalTypes
 from sources.hubspot.run.schemas import stored_schema
-from sources.hubspot.state.store import SourceState
+from sources.hubspot.state.store import SourceState, source_state
 from sources.hubspot.steps.links import is_one_way
 from sources.hubspot.verify.links import check_links, differing_links
 from sources.hubspot.verify.records import Check, Verification, read_usage
+from sources.hubspot.warehouse.post_load import clean_up
+from sources.hubspot.warehouse.view import WarehouseCopy
 
 Checks = dict[str, Generator[None, None, Check]]
 

@@ -12,7 +12,6 @@ from truth import differences, link_differences
 
 from pipelines.doctor import doctor
 from pipelines.plan import plan
-from pipelines.run_rows import COLUMNS
 from pipelines.runlog import RunLog
 from pipelines.session import opened
 from pipelines.state import changing_pipeline
@@ -23,6 +22,7 @@ from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.run.table_run import REJECTS
 from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE
+from sources.hubspot.warehouse.run_log import COLUMNS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

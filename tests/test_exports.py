@@ -13,7 +13,6 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
 from pipelines.cli import main
-from pipelines.copy import WarehouseCopy
 from pipelines.plan import plan
 from pipelines.report import RunReport
 from pipelines.runlog import RunLog
@@ -30,6 +29,7 @@ from sources.hubspot.steps.export import PER_DAY, exports_left, is_chosen, read_
 from sources.hubspot.steps.links import Links
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.properties import read_definitions, to_schema
+from sources.hubspot.warehouse.view import WarehouseCopy
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token

@@ -20,13 +20,13 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from destinations.lock import exclusive
 from destinations.warehouse import open_destination
 from pipelines import local_runs
-from pipelines.run_rows import replace_tables
 from pipelines.runlog import RunLog
 from pipelines.status import status
 from pipelines.stored import hubspot_pipeline
 from pipelines.sync import SyncOptions, sync
 from sources.hubspot.errors import AuthError, WarehouseError
 from sources.hubspot.model import TableOutcome
+from sources.hubspot.warehouse.run_log import replace_tables
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal

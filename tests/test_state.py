@@ -16,12 +16,12 @@ from test_isolation import write_state
 from test_lock import elsewhere
 from truth import differences, link_differences
 
-from pipelines import purge
 from pipelines.cli import main
 from pipelines.report import RunReport
 from pipelines.state import reset, rewind, show
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import ConfigError
+from sources.hubspot.warehouse import post_load
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -78,7 +78,7 @@ def test_old_states_go(
     portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the last states of loads stay, and the next run goes on from the newest."""
-    monkeypatch.setattr(purge, "KEPT_STATES", 2)
+    monkeypatch.setattr(post_load, "KEPT_STATES", 2)
     portal.reset(SeedSpec(contacts=2, properties=5))
     for _ in range(3):
         warehouse.sync("contacts")

@@ -197,7 +197,9 @@ class Damage(NamedTuple):
         return f"The state in the warehouse is damaged at {self.part}: {self.reason}. {told}"
 
 
-SOURCE = "sources.hubspot"
+NAME = "hubspot"
+"""The name of the source, by which dlt keeps its state."""
+SOURCE = f"sources.{NAME}"
 """The place of the source's state in dlt's."""
 AS_BEFORE = (
     "Delete the newest row of _dlt_pipeline_state to go on from the load before it, or load into"

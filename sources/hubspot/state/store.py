@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 import pendulum
+from dlt.pipeline.pipeline import Pipeline
 
 from ..model import Column
+from .shape import NAME, Damage, mend, refuse
 
 RECENT_LIMIT = 20_000  # entries; of older ones the warehouse tells whether they are loaded as is
 KEPT_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
@@ -405,3 +407,20 @@ class SourceState:
         """What larger sweeps have used of a day: `day` and `calls`."""
         spent: dict[str, Any] = self._state.setdefault("sweeps", {})
         return spent
+
+
+def source_state(pipeline: Pipeline) -> SourceState:
+    """Return a copy of the state that a pipeline holds, empty where no sync has been.
+
+    Raises:
+        ConfigError: it is damaged, beyond what the next sync reads again.
+    """
+    known, damages = mended_state(pipeline)
+    refuse(damages)
+    return SourceState(known)
+
+
+def mended_state(pipeline: Pipeline) -> tuple[dict[str, Any], list[Damage]]:
+    """Return a copy of a pipeline's state without its damaged parts, and what they were."""
+    sources = pipeline.state.get("sources", {})
+    return mend(sources.get(NAME, {}) if isinstance(sources, dict) else sources)

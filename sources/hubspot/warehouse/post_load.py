@@ -10,15 +10,14 @@ from typing import Any
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from pipelines.copy import WarehouseCopy
-from pipelines.stored import source_state
-from sources.hubspot import Run
-from sources.hubspot.api.batch_read import batches
-from sources.hubspot.errors import ContractError
-from sources.hubspot.model import LIVE
-from sources.hubspot.run.portal_types import link_tables
-from sources.hubspot.run.table_run import REJECTS
-from sources.hubspot.state.store import RELABELLED, SourceState
+from ..api.batch_read import batches
+from ..errors import ContractError
+from ..model import LIVE
+from ..run.portal_types import link_tables
+from ..run.run import Run
+from ..run.table_run import REJECTS
+from ..state.store import RELABELLED, SourceState, source_state
+from .view import WarehouseCopy
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
 ASKED = 500  # ids that one statement names

@@ -13,13 +13,11 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from pipelines.stored import exists
-from pipelines.verifications import TABLE as VERIFICATIONS
-from sources.hubspot import Run
-from sources.hubspot.api.batch_read import batches
-from sources.hubspot.model import TableOutcome
+from ..api.batch_read import batches
+from ..model import TableOutcome
+from ..run.run import Run
 
-RUNS, RUN_TABLES = "_hs_runs", "_hs_run_tables"
+RUNS, RUN_TABLES, VERIFICATIONS = "_hs_runs", "_hs_run_tables", "_hs_verifications"
 KILLED = "The process ended without a word: it was killed, or the machine went down."
 IDS_AT_ONCE = 500
 ROWS_AT_ONCE = 50  # that one INSERT brings: some databases take no more than 2,100 parameters
@@ -62,8 +60,6 @@ COLUMNS: dict[str, pa.Schema] = {
 
 def are_there(pipeline: Pipeline) -> bool:
     """Whether the warehouse has both tables with all their columns; asking makes nothing."""
-    if not exists(pipeline):
-        return False
     job = pipeline.destination_client()
     if not isinstance(job, SqlJobClientBase):
         return False

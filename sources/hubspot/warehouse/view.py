@@ -1,14 +1,25 @@
 """The tables of a dataset as the source sees them between two loads: counts, ids, rows."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.tables import Damage
+
+class Missing(Protocol):
+    """What a dataset lacks of its schema."""
+
+    @property
+    def gone(self) -> Sequence[str]:
+        """Tables."""
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Columns by table, those of `gone` left out."""
+
 
 FETCHED = 8_000  # values that are held at a time
 LIMITING = {"duckdb", "postgres"}  # dialects that know LIMIT, of those that are tested
@@ -21,12 +32,12 @@ class WarehouseCopy:
     One connection serves all short questions: to open one takes longer than most answers.
     """
 
-    def __init__(self, pipeline: Pipeline, damage: Damage | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, missing: Missing | None = None) -> None:
         """Remember which tables and columns there are: no load may come in between.
 
         Args:
             pipeline: with the schema of its dataset.
-            damage: tables and columns that the dataset lacks of it, where it was not repaired.
+            missing: what the dataset lacks of it, where it was not repaired.
         """
         self._pipeline = pipeline
         self._held = ExitStack()
@@ -35,9 +46,9 @@ class WarehouseCopy:
         if pipeline.default_schema_name:
             for name, table in pipeline.default_schema.tables.items():
                 self._columns[name] = {*table.get("columns", {})}
-        for name in damage.gone if damage else ():
+        for name in missing.gone if missing else ():
             self._columns.pop(name, None)
-        for name, columns in damage.columns.items() if damage else ():
+        for name, columns in missing.columns.items() if missing else ():
             self._columns[name] -= {*columns}
 
     def __enter__(self) -> Self:

@@ -9,7 +9,7 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from sources.hubspot.errors import ConfigError
+from ..errors import ConfigError
 
 DELETED, TAKEN_OUT = "deleted", "id taken out"
 
