@@ -132,9 +132,9 @@ def sync(  # noqa: PLR0913 - one parameter an option
             from pipelines.sync import sync as run_sync  # noqa: PLC0415 - heavy
 
         options = SyncOptions(
-            names,
-            destination,
-            dataset,
+            objects=names,
+            destination=destination,
+            dataset=dataset,
             full_refresh=full_refresh,
             hard_delete=hard_delete,
             refresh_schema=refresh_schema,
@@ -167,7 +167,11 @@ def plan(
         from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
 
         options = SyncOptions(
-            names, destination, dataset, full_refresh=full_refresh, backfill=backfill
+            objects=names,
+            destination=destination,
+            dataset=dataset,
+            full_refresh=full_refresh,
+            backfill=backfill,
         )
         return run_plan(options)
 
@@ -221,7 +225,7 @@ def doctor(
         from pipelines.doctor import doctor as run_doctor  # noqa: PLC0415 - heavy
         from pipelines.sync import SyncOptions  # noqa: PLC0415 - heavy
 
-        return run_doctor(SyncOptions(names, destination, dataset))
+        return run_doctor(SyncOptions(objects=names, destination=destination, dataset=dataset))
 
     run("doctor", work, output, destination, dataset)
 

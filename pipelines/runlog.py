@@ -6,14 +6,12 @@ that cannot reach the warehouse is kept on the machine (`local_runs`) until one 
 
 import time
 import uuid
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import dlt
-from dlt.extract import DltResource
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.failures import first_line
@@ -21,23 +19,14 @@ from destinations.lock import place_of
 from destinations.warehouse import explained
 from pipelines import local_runs
 from pipelines.masking import access_token, masked
-from pipelines.outcomes import Loaded
-from pipelines.report import RunReport, RunStatus, report_of
+from pipelines.report import RunReport, report_of
 from pipelines.stored import exists
 from sources.hubspot import Run
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
-from sources.hubspot.run.resources import make_resource
-from sources.hubspot.run.table_run import REJECTS
-from sources.hubspot.state.store import RELABELLED, SourceState
-from sources.hubspot.tables.empty_tables import if_missing
-from sources.hubspot.tables.records import REJECTS as REJECT_COLUMNS
-from sources.hubspot.verify.results import RESULTS
+from sources.hubspot.run.loaded import Loaded
 from sources.hubspot.warehouse.run_log import (
-    COLUMNS,
-    RUN_TABLES,
     RUNS,
-    VERIFICATIONS,
     are_there,
     delete,
     insert,
@@ -48,13 +37,6 @@ from sources.hubspot.warehouse.run_log import (
 )
 
 CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot sends whole seconds, and answers take a while
-
-_TABLES = COLUMNS | {REJECTS: REJECT_COLUMNS, VERIFICATIONS: RESULTS}
-_KEYS = {
-    RUN_TABLES: ("run_id", "table_name"),
-    VERIFICATIONS: ("run_id", "table_name"),
-    REJECTS: ("table_name", "id", "property"),
-}
 
 
 @dataclass
@@ -205,34 +187,3 @@ def _error(report: RunReport) -> str | None:
         return f"{report.error} {report.remedy}".strip()
     failed = [name for name, outcome in report.tables.items() if outcome.exit_code]
     return f"Failed: {', '.join(failed)}." if failed else None
-
-
-def end_of_load(run: Run) -> DltResource:
-    """Make the resource that ends every load: it notes what SQL has to do after it.
-
-    In the first load of a dataset it makes the tables that others write, or that may stay empty.
-    """
-    resource = make_resource(RUNS, _end_of_load(run), primary_key="run_id")
-    for name, key in _KEYS.items():
-        resource.apply_hints(table_name=name, primary_key=key, create_table_variant=True)
-    return resource
-
-
-def _end_of_load(run: Run) -> Generator[Any, None, None]:
-    yield None  # the other resources begin first
-    while run.open_tables or run.open_tails:
-        yield None
-    source = SourceState(dlt.current.source_state())
-    source.cleanup = run.changed | run.dead | run.merged | run.linked | run.tidy
-    source.cleanup += [f"{RELABELLED}{pair}" for pair in run.relabelled]
-    source.hard_delete = run.hard_delete
-    for name, columns in _TABLES.items():
-        yield from if_missing(name, columns)
-
-
-def run_status(run: Run) -> tuple[RunStatus, int]:
-    """Tell a run's status and exit code: the gravest code that any table ended with."""
-    if run.stopped:
-        return "failed", run.stopped.exit_code
-    codes: Sequence[int] = [o.exit_code for o in run.outcomes.values() if o.exit_code]
-    return ("partial", min(codes)) if codes else ("ok", 0)

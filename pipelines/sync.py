@@ -7,54 +7,56 @@ a killed run, or another machine, goes on exactly where the last complete load e
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.failures import first_line
-from pipelines.outcomes import Loaded, kept
 from pipelines.progress import RunCollector
 from pipelines.pulse import Source
 from pipelines.report import RunReport, Section
-from pipelines.runlog import RunLog, end_of_load, run_status
+from pipelines.runlog import RunLog
 from pipelines.session import opened
 from pipelines.stored import dataset_of
 from pipelines.verify import VerifyOptions, compare
-from sources.hubspot import Run, hubspot
+from sources.hubspot import Run
 from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.model import LIVE, SchemaChange
+from sources.hubspot.model import SchemaChange
+from sources.hubspot.run.loaded import Loaded, kept, run_status
 from sources.hubspot.run.refused import refusals_of, summary
+from sources.hubspot.sync import Events, Wishes, configure, load_all
 from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
-from sources.hubspot.warehouse.post_load import clean_up
 from sources.hubspot.warehouse.run_log import prune
-from sources.hubspot.warehouse.view import WarehouseCopy
 
 
 @dataclass(frozen=True, slots=True)
-class SyncOptions:
+class SyncOptions(Wishes):
     """What a person may ask of one run."""
 
-    objects: tuple[str, ...] = ()
-    """Tables to read; all that the token may read where empty."""
     destination: str = "duckdb"
     dataset: str = "hubspot"
-    only: tuple[str, ...] = ()
-    """Of `objects`, those to load now, with their links to the others; all where empty."""
-    full_refresh: bool = False
-    """Read everything anew, and mark as purged what is no longer there."""
-    hard_delete: bool = False
-    """Remove deleted records instead of keeping them with `_hs_deleted_at`."""
-    refresh_schema: bool = False
-    """Read property definitions now, however young the cached ones are."""
-    links: bool = False
-    """Read all links again, whatever the schedule says."""
     verify: bool = False
     """Compare portal and warehouse afterwards."""
-    backfill: str | None = None
-    """How tables are read whole: `list`, `export` or `auto`; the setting decides where None."""
     wait_seconds: float = 0.0
     """For another run, or another program, that has the dataset."""
+
+
+class Logged(Events):
+    """The run log, kept up to date around each load."""
+
+    def __init__(self, log: RunLog) -> None:
+        """Keep the log."""
+        self._log = log
+
+    def before_load(self) -> None:
+        """Say that the run goes on."""
+        self._log.begin()
+
+    def after_load(self, loaded: Loaded, *, is_last: bool) -> None:
+        """Say what the loads brought so far; its end tells the rest."""
+        if not is_last:
+            self._log.save(loaded)
 
 
 def sync(
@@ -108,13 +110,7 @@ def _prune(report: RunReport, pipeline: Pipeline, run: Run) -> None:
 def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
     """Tell the run what this sync wants of it."""
     run.report_errors = True
-    run.full_refresh = options.full_refresh
-    run.refresh_schema = options.refresh_schema or options.full_refresh
-    run.budget.rows = run.config.load_rows
-    run.budget.seconds = run.config.load_minutes * 60
-    run.sweep_links = options.links
-    if options.backfill:
-        run.config = replace(run.config, backfill=options.backfill)
+    configure(run, options)
     if isinstance(collector, RunCollector):
         run.on_message, run.on_expected = collector.tell, collector.expect
         collector.source = watched(run)
@@ -132,59 +128,14 @@ def watched(run: Run) -> Source:
 def _load_all(
     run: Run, options: SyncOptions, pipeline: Pipeline, log: RunLog, loaded: Loaded
 ) -> BaseException | None:
-    """Extract, normalize and load until no table has anything left; return what ended it early.
-
-    A table that then does not hold as many live rows as HubSpot counts records is looked into by
-    one more load.
-    """
-    compared: set[str] = set()
-    while True:
-        done = len(pipeline.list_completed_load_packages())
-        try:
-            with WarehouseCopy(pipeline) as run.copy:
-                source = hubspot(
-                    options.objects or None,
-                    only=options.only or None,
-                    run=run,
-                    hard_delete=options.hard_delete,
-                )
-                log.begin()
-                source.resources.add(end_of_load(run))
-                pipeline.run(source)
-                loaded.note(run)
-                # while the copy is open, for DuckDB writes its file anew with the last connection
-                clean_up(pipeline, run, hard_delete=options.hard_delete)
-                if not run.stopped and not run.unfinished:
-                    _look_for_gaps(run, pipeline, compared)
-            run.unfinished |= run.gaps.keys()
-            loaded.note(run)
-            if run.unfinished:
-                log.save(loaded)
-        except (Exception, KeyboardInterrupt) as error:
-            if run.loads == 0:
-                raise  # nothing was begun
-            if len(pipeline.list_completed_load_packages()) > done:
-                loaded.note(run)
-            return error
-        if run.stopped or not run.unfinished:
-            return None
-
-
-def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
-    """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
-    known = {table: total for table, total in run.totals.items() if total is not None}
-    with WarehouseCopy(pipeline) as copy:
-        for table, since in list(run.gaps.items()):
-            older = f"{LIVE} AND _hs_synced_at < %s"
-            if since and not copy.counts([table], older, since)[table]:
-                del run.gaps[table]  # the new listing brought every row there is
-        settled = run.looked_into - run.recounted - run.overlapped
-        fresh = known.keys() - compared - run.gaps.keys() - settled
-        counts = copy.counts(sorted(fresh), LIVE)
-    for table, live in counts.items():
-        if live != known[table] or table in run.recounted:
-            run.gaps[table] = None
-    compared.update(run.gaps)
+    """Load until no table has anything left; return what ended it early."""
+    try:
+        load_all(pipeline, run, options, loaded, Logged(log))
+    except (Exception, KeyboardInterrupt) as error:
+        if run.loads == 0:
+            raise  # nothing was begun
+        return error
+    return None
 
 
 def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None:

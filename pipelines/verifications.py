@@ -13,9 +13,9 @@ from dlt.extract import DltResource
 from pipelines.report import RunReport, Section
 from sources.hubspot import Run
 from sources.hubspot.errors import HubSpotError, VerificationError
-from sources.hubspot.verify.records import KINDS, Check
-from sources.hubspot.verify.results import RESULTS
+from sources.hubspot.verify.records import Check
 from sources.hubspot.warehouse.run_log import VERIFICATIONS
+from sources.hubspot.warehouse.verifications import KINDS, RESULTS
 
 SHOWN_IDS = 5  # of a table, for people; JSON and the table hold more
 KEPT_IDS = 10_000  # of a kind, in the row

@@ -13,11 +13,10 @@ from typing import Any
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
-from pipelines.outcomes import Loaded
 from pipelines.progress import RunCollector
 from pipelines.pulse import COMPARING, Source
 from pipelines.report import RunReport
-from pipelines.runlog import RunLog, end_of_load
+from pipelines.runlog import RunLog
 from pipelines.session import opened
 from pipelines.stored import dataset_of, portal_types
 from pipelines.verifications import Result, tell, verification_rows
@@ -29,12 +28,14 @@ from sources.hubspot.api.record_pages import PAGE
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.model import LIVE, ObjectType
+from sources.hubspot.run.loaded import Loaded
 from sources.hubspot.run.portal_types import PortalTypes
 from sources.hubspot.run.schemas import stored_schema
 from sources.hubspot.state.store import SourceState, source_state
 from sources.hubspot.steps.links import is_one_way
 from sources.hubspot.verify.links import check_links, differing_links
 from sources.hubspot.verify.records import Check, Verification, read_usage
+from sources.hubspot.warehouse.end_of_load import end_of_load
 from sources.hubspot.warehouse.post_load import clean_up
 from sources.hubspot.warehouse.view import WarehouseCopy
 

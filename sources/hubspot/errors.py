@@ -13,6 +13,7 @@
     |- RateLimitedError       retry    6    429 per interval, after the last wait
     |- UnavailableError       retry    6    5xx, 477, time-out, connection
     |  `- ForeignResponseError retry   6    a firewall, proxy or login page answered, not HubSpot
+    |- PartialSyncError       retry    6    some tables failed, all others are loaded
     |- WarehouseError         retry    6    the destination cannot be reached or refuses to write
     |  `- BusyError           retry    6    another run or program has the dataset to itself
     `- VerificationError      stop     8    warehouse and portal disagree
@@ -21,7 +22,7 @@
 Each class mixes in dlt's terminal or transient marker, so dlt and schedulers decide the same way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import ClassVar, Self
@@ -176,6 +177,23 @@ class StaleError(VerificationError):
     """A table was not loaded within the age that it may have."""
 
     name = "stale"
+
+
+class PartialSyncError(HubSpotError, TransientException):
+    """Some tables of a sync failed; all others are loaded, and the next sync goes on."""
+
+    exit_code = 6
+    name = "partial"
+
+    def __init__(self, failed: Mapping[str, str]) -> None:
+        """Name the tables.
+
+        Args:
+            failed: tables, and why each of them failed.
+        """
+        self.failed = failed
+        reasons = "; ".join(f"{table}: {reason}" for table, reason in failed.items())
+        super().__init__(f"Not all tables are loaded. {reasons}", remedy="Run the sync again.")
 
 
 def ends_run(error: HubSpotError) -> bool:

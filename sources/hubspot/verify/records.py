@@ -26,8 +26,8 @@ from ..run.waiting import wait, wait_all
 from ..steps.sweeps.recount import list_ids
 from ..tables.comparing import compare, sub_schema
 from ..tables.decoding import Record, RecordDecoder
+from ..warehouse.verifications import KINDS
 
-KINDS = ("missing", "extra", "stale", "wrong")
 OWN = ("_hs_created_at", "_hs_updated_at")
 MERGED = "hs_merged_object_ids"
 JUDGED = 1_000  # ids that are read and judged at a time

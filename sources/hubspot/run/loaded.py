@@ -1,10 +1,11 @@
 """What a run brought to the warehouse: rows and watermarks count when their load completed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from sources.hubspot import Run
-from sources.hubspot.model import Status, TableOutcome
+from ..model import Status, TableOutcome
+from .run import Run
 
 MOST_NAMED = 3  # tables that a sentence names
 
@@ -85,3 +86,11 @@ def kept(outcomes: Mapping[str, TableOutcome]) -> str:
         named.append(f"{sum(rows[name] for name in others):,} of {len(others)} other {tables}")
     listed = " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
     return f"Loaded and kept: {listed}."
+
+
+def run_status(run: Run) -> tuple[Literal["ok", "partial", "failed"], int]:
+    """Tell a run's status and exit code: the gravest code that any table ended with."""
+    if run.stopped:
+        return "failed", run.stopped.exit_code
+    codes: Sequence[int] = [o.exit_code for o in run.outcomes.values() if o.exit_code]
+    return ("partial", min(codes)) if codes else ("ok", 0)

@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-from .records import KINDS
-
+KINDS = ("missing", "extra", "stale", "wrong")
+"""What may be wrong with a row."""
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 RESULTS: pa.Schema = pa.schema(
     [

@@ -1,0 +1,267 @@
+"""One sync: a portal into the warehouse, load by load, until no table has anything left.
+
+    from sources.hubspot import sync
+
+    pipeline = dlt.pipeline("hubspot", destination="duckdb", dataset_name="hubspot")
+    print(sync(pipeline, ["contacts", "companies"]).tables["contacts"].rows)
+
+The state that dlt keeps in the destination is the only one there is: a sync begins where the last
+complete load ended, whatever ended it, on whatever machine.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from dlt.pipeline.pipeline import Pipeline
+
+from .config import HubSpotConfig, resolve_config
+from .errors import ConfigError, HubSpotError, PartialSyncError
+from .extraction import open_run
+from .model import LIVE, TableOutcome
+from .run.loaded import Loaded, run_status
+from .run.run import Run
+from .source import hubspot
+from .state.shape import NAME
+from .warehouse import run_log
+from .warehouse.end_of_load import end_of_load
+from .warehouse.post_load import clean_up
+from .warehouse.view import WarehouseCopy
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person may ask of one sync of a portal."""
+
+    objects: tuple[str, ...] = ()
+    """Tables to read; all that the token may read where empty."""
+    only: tuple[str, ...] = ()
+    """Of `objects`, those to load now, with their links to the others; all where empty."""
+    full_refresh: bool = False
+    """Read everything anew, and mark as purged what is no longer there."""
+    hard_delete: bool = False
+    """Remove deleted records instead of keeping them with `_hs_deleted_at`."""
+    refresh_schema: bool = False
+    """Read property definitions now, however young the cached ones are."""
+    links: bool = False
+    """Read all links again, whatever the schedule says."""
+    backfill: str | None = None
+    """How tables are read whole: `list`, `export` or `auto`; the setting decides where None."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What a sync brought to the warehouse."""
+
+    run_id: str
+    status: Literal["ok", "partial", "failed"]
+    tables: Mapping[str, TableOutcome]
+    """By name; rows count when their load completed."""
+    calls: int
+    """Sent to HubSpot."""
+
+
+def sync(
+    pipeline: Pipeline,
+    objects: Sequence[str] = (),
+    *,
+    only: Sequence[str] = (),
+    access_token: str | None = None,
+    config: HubSpotConfig | None = None,
+    **wishes: Any,  # noqa: ANN401 - by their names in `Wishes`
+) -> SyncResult:
+    """Bring a dataset up to date with a portal, with all that the command line's sync does for it.
+
+    Loads are bounded and each ends in a checkpoint; deleted, merged and purged records, links and
+    labels are followed up in SQL after each; counts are compared in the end. What is left in the
+    pipeline's working folder by a run that was killed is dropped: its load comes again. Nothing
+    keeps two syncs of one dataset apart; see to it that one runs at a time.
+
+    Args:
+        pipeline: any of dlt's whose destination can merge.
+        objects: tables to read; all that the token may read where empty.
+        only: of these, the ones to load now, with their links to the others.
+        access_token: of the portal; the setting `sources.hubspot.access_token` where None.
+        config: resolved settings; read from dlt's configuration where None.
+        wishes: `full_refresh`, `hard_delete`, `refresh_schema`, `links`, `backfill`.
+
+    Raises:
+        ConfigError: a setting is missing or wrong; or the pipeline holds loads of other sources.
+        HubSpotError: the portal does not answer or refuses the token.
+        PartialSyncError: some tables failed; all others are loaded.
+    """
+    wished = Wishes(objects=tuple(objects), only=tuple(only), **wishes)
+    run = open_run(config or resolve_config(access_token=access_token))
+    try:
+        configure(run, wished)
+        run.report_errors = True
+        _restore(pipeline)
+        with _recorded(pipeline, run) as loaded:
+            load_all(pipeline, run, wished, loaded)
+            if run.stopped:
+                raise run.stopped
+        status, _ = run_status(run)
+        tables = loaded.settle(run, "interrupted")
+        result = SyncResult(run.run_id, status, tables, run.client.meter.calls)
+    finally:
+        run.close()
+    if status != "ok":
+        failed = {name: one for name, one in tables.items() if one.exit_code}
+        raise PartialSyncError({name: one.error or one.status for name, one in failed.items()})
+    return result
+
+
+def configure(run: Run, wishes: Wishes) -> None:
+    """Tell a run what is wished of it."""
+    run.full_refresh = wishes.full_refresh
+    run.refresh_schema = wishes.refresh_schema or wishes.full_refresh
+    run.sweep_links = wishes.links
+    run.budget.rows = run.config.load_rows
+    run.budget.seconds = run.config.load_minutes * 60
+    if wishes.backfill:
+        run.config = replace(run.config, backfill=wishes.backfill)
+
+
+class Events:
+    """What others may do around the loads of a sync; nothing, unless they say so."""
+
+    def before_load(self) -> None:
+        """Before anything of a load is read."""
+
+    def after_load(self, loaded: Loaded, *, is_last: bool) -> None:
+        """After a load and what SQL does for it."""
+
+
+def load_all(
+    pipeline: Pipeline,
+    run: Run,
+    wishes: Wishes,
+    loaded: Loaded,
+    events: Events | None = None,
+) -> None:
+    """Extract, normalize and load until no table has anything left.
+
+    A table that then does not hold as many live rows as HubSpot counts records is looked into by
+    one more load.
+
+    Args:
+        pipeline: whose state and schema are those of the destination.
+        run: of the portal.
+        wishes: what it reads.
+        loaded: takes over what completed loads brought, also where an error ends it.
+        events: called around each load.
+    """
+    events = events or Events()
+    compared: set[str] = set()
+    while True:
+        done = len(pipeline.list_completed_load_packages())
+        try:
+            with WarehouseCopy(pipeline) as run.copy:
+                source = hubspot(
+                    wishes.objects or None,
+                    only=wishes.only or None,
+                    run=run,
+                    hard_delete=wishes.hard_delete,
+                )
+                events.before_load()
+                source.resources.add(end_of_load(run))
+                pipeline.run(source)
+                loaded.note(run)
+                # while the copy is open, for DuckDB writes its file anew with the last connection
+                clean_up(pipeline, run, hard_delete=wishes.hard_delete)
+                if not run.stopped and not run.unfinished:
+                    _look_for_gaps(run, pipeline, compared)
+            run.unfinished |= run.gaps.keys()
+            loaded.note(run)
+            events.after_load(loaded, is_last=not run.unfinished)
+        except BaseException:
+            if len(pipeline.list_completed_load_packages()) > done:
+                loaded.note(run)
+            raise
+        if run.stopped or not run.unfinished:
+            return
+
+
+def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
+    """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
+    known = {table: total for table, total in run.totals.items() if total is not None}
+    with WarehouseCopy(pipeline) as copy:
+        for table, since in list(run.gaps.items()):
+            older = f"{LIVE} AND _hs_synced_at < %s"
+            if since and not copy.counts([table], older, since)[table]:
+                del run.gaps[table]  # the new listing brought every row there is
+        settled = run.looked_into - run.recounted - run.overlapped
+        fresh = known.keys() - compared - run.gaps.keys() - settled
+        counts = copy.counts(sorted(fresh), LIVE)
+    for table, live in counts.items():
+        if live != known[table] or table in run.recounted:
+            run.gaps[table] = None
+    compared.update(run.gaps)
+
+
+def _restore(pipeline: Pipeline) -> None:
+    """Take over schema and state from the destination; what was not loaded is dropped.
+
+    Raises:
+        ConfigError: it holds loads of other sources that are not complete.
+    """
+    ids = [*pipeline.list_extracted_load_packages(), *pipeline.list_normalized_load_packages()]
+    names = {pipeline.get_load_package_info(load_id).schema_name for load_id in ids}
+    if others := sorted(names - {NAME}):
+        raise ConfigError(
+            f"The pipeline {pipeline.pipeline_name} holds loads that are not complete, of other"
+            f" sources: {', '.join(others)}.",
+            remedy="Call pipeline.load() first, or give the sync a pipeline of its own.",
+        )
+    pipeline.drop()
+    pipeline.sync_destination()
+
+
+@contextmanager
+def _recorded(pipeline: Pipeline, run: Run) -> Iterator[Loaded]:
+    """Write a row of `_hs_runs`, and the rows of its tables, around the loads of a sync."""
+    loaded, started_at = Loaded(), datetime.now(UTC)
+    writes = run_log.make_tables(pipeline)
+
+    def row(status: str, error: str | None = None, code: int | None = None) -> dict[str, Any]:
+        meter = run.client.meter
+        return {
+            "run_id": run.run_id,
+            "portal_id": run.account.portal_id,
+            "command": "sync",
+            "started_at": started_at,
+            "ended_at": None if status == "running" else datetime.now(UTC),
+            "status": status,
+            "exit_code": code,
+            "calls": meter.calls,
+            "retries": meter.retries,
+            "rate_limited": meter.rate_limited,
+            "error": error,
+        }
+
+    def end(error: BaseException | None) -> None:
+        status, code = run_status(run) if error is None else ("failed", 1)
+        code = getattr(error, "exit_code", code)
+        tables = loaded.settle(run, "interrupted" if error is None else "failed")
+        with pipeline.sql_client() as client:
+            run_log.update(client, row(status, _reason(error) if error else None, code))
+            run_log.replace_tables(client, run.run_id, tables)
+
+    if writes:
+        with pipeline.sql_client() as client:
+            run_log.insert(client, run_log.RUNS, [row("running")])
+    try:
+        yield loaded
+    except BaseException as error:
+        if writes:
+            end(error)
+        raise
+    if writes:
+        end(None)
+
+
+def _reason(error: BaseException) -> str:
+    """Say why a sync ended, without what a driver may tell of its credentials."""
+    return str(error) if isinstance(error, HubSpotError) else type(error).__name__

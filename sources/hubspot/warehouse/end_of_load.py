@@ -1,0 +1,46 @@
+"""The end of every load: the tables that it makes, and what SQL has to do after it."""
+
+from collections.abc import Generator
+from typing import Any
+
+import dlt
+from dlt.extract import DltResource
+
+from ..run.resources import make_resource
+from ..run.run import Run
+from ..run.table_run import REJECTS
+from ..state.store import RELABELLED, SourceState
+from ..tables.empty_tables import if_missing
+from ..tables.records import REJECTS as REJECT_COLUMNS
+from .run_log import COLUMNS, RUN_TABLES, RUNS, VERIFICATIONS
+from .verifications import RESULTS
+
+_TABLES = COLUMNS | {REJECTS: REJECT_COLUMNS, VERIFICATIONS: RESULTS}
+_KEYS = {
+    RUN_TABLES: ("run_id", "table_name"),
+    VERIFICATIONS: ("run_id", "table_name"),
+    REJECTS: ("table_name", "id", "property"),
+}
+
+
+def end_of_load(run: Run) -> DltResource:
+    """Make the resource that ends every load: it notes what SQL has to do after it.
+
+    In the first load of a dataset it makes the tables that others write, or that may stay empty.
+    """
+    resource = make_resource(RUNS, _end_of_load(run), primary_key="run_id")
+    for name, key in _KEYS.items():
+        resource.apply_hints(table_name=name, primary_key=key, create_table_variant=True)
+    return resource
+
+
+def _end_of_load(run: Run) -> Generator[Any, None, None]:
+    yield None  # the other resources begin first
+    while run.open_tables or run.open_tails:
+        yield None
+    source = SourceState(dlt.current.source_state())
+    source.cleanup = run.changed | run.dead | run.merged | run.linked | run.tidy
+    source.cleanup += [f"{RELABELLED}{pair}" for pair in run.relabelled]
+    source.hard_delete = run.hard_delete
+    for name, columns in _TABLES.items():
+        yield from if_missing(name, columns)
