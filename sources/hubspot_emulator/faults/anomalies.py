@@ -4,30 +4,11 @@ None of it takes a record away from a client that follows the cursors to their e
 """
 
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Collection, Sequence
 from random import Random
-from typing import TYPE_CHECKING
-
-from ..handlers.errors import invalid
-from ..portal.records.table import RecordTable
-
-if TYPE_CHECKING:
-    from ..portal.store import Portal
 
 EMPTY_EVERY = 3
-
-
-def list_ids(
-    portal: "Portal", table: RecordTable, after: str, limit: int, *, archived: bool
-) -> tuple[Sequence[int], str | None]:
-    """Return the ids of one page of a listing, and the cursor of the next one."""
-    wanted = portal.settings.anomalies
-    ids, following = table.page(int(after or 0), room(wanted, limit), archived=archived)
-    if is_empty(portal, f"list {table.type.type_id} {archived}", ids):
-        return [], cursor(after, ids[0])
-    if following is not None and "empty_pages" in wanted:
-        following = ids[-1] + 1  # so that the cursor of an empty page can lie beyond its own
-    return repeated(wanted, ids, limit), None if following is None else cursor(after, following)
 
 
 def room(wanted: Collection[str], limit: int) -> int:
@@ -37,12 +18,15 @@ def room(wanted: Collection[str], limit: int) -> int:
     return max(1, limit - 1) if "repeated_ids" in wanted else limit
 
 
-def is_empty(portal: "Portal", kind: str, ids: Sequence[int]) -> bool:
-    """Tell whether a page that would hold `ids` is to be empty: every third one of a kind."""
-    if "empty_pages" not in portal.settings.anomalies or not ids:
+def is_empty(wanted: Collection[str], given: Counter[str], kind: str, ids: Sequence[int]) -> bool:
+    """Tell whether a page that would hold `ids` is to be empty: every third one of a kind.
+
+    `given` counts the pages of each kind.
+    """
+    if "empty_pages" not in wanted or not ids:
         return False
-    portal.pages_given[kind] += 1
-    return portal.pages_given[kind] % EMPTY_EVERY == 0
+    given[kind] += 1
+    return given[kind] % EMPTY_EVERY == 0
 
 
 def cursor(asked: str, following: int) -> str:
@@ -57,17 +41,15 @@ def sealed(wanted: Collection[str], following: str | None) -> str | None:
     return b64encode(f"next:{following}".encode()).decode()
 
 
-def opened(wanted: Collection[str], after: str) -> str:
-    """Return the id in a cursor that `sealed` made; any other text is refused."""
+def opened(wanted: Collection[str], after: str) -> str | None:
+    """Return the id in a cursor that `sealed` made, None for any other text."""
     if "opaque_cursors" not in wanted or not after:
         return after
     try:
         name, _, following = b64decode(after, validate=True).decode().partition(":")
     except ValueError:
-        name = following = ""
-    if name != "next":
-        raise invalid(f"The cursor {after} is not valid")
-    return following
+        return None
+    return following if name == "next" else None
 
 
 def repeated(wanted: Collection[str], ids: Sequence[int], limit: int) -> Sequence[int]:

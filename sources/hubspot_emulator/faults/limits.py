@@ -1,20 +1,10 @@
 """The rate budgets: interval, search, associations and day, with HubSpot's headers and 429s."""
 
-import uuid
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..clock import DAY_MS, Clock
 from ..settings import Limits, Settings, Token
-
-PORTAL_ID = 1_234_567
-
-_TEXTS = {
-    "TEN_SECONDLY_ROLLING": "You have reached your ten_secondly_rolling limit.",
-    "SECONDLY": "You have reached your secondly limit.",
-    "DAILY": "You have reached your daily limit.",
-}
 
 
 @dataclass
@@ -23,19 +13,6 @@ class Refusal:
 
     policy: str
     wait_ms: float
-
-    def body(self) -> dict[str, Any]:
-        """Return HubSpot's 429 body."""
-        group = self.policy.split("_ROLLING", maxsplit=1)[0].lower().replace("_", "-")
-        return {
-            "status": "error",
-            "message": _TEXTS[self.policy],
-            "errorType": "RATE_LIMIT",
-            "correlationId": str(uuid.uuid4()),
-            "policyName": self.policy,
-            "groupName": f"publicapi:private_app-api-calls-{group}:{PORTAL_ID}",
-            "requestId": str(uuid.uuid4()),
-        }
 
 
 @dataclass

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-if TYPE_CHECKING:
-    from ..portal.store import Portal
-
-Operation = dict[str, Any]  # {"op": "update", "args": [...]}
+Operation = dict[str, Any]
+"""One change by the name of the portal's method: `{"op": "update", "args": [...]}`."""
 
 
 @dataclass
@@ -88,10 +86,13 @@ def rewritten(answer: Any, rewrite: Callable[[Any], Any] | dict[str, Any]) -> An
 
 @dataclass
 class Mutation(Rule):
-    """A rule with changes to the portal, made before or after the call is answered."""
+    """A rule with changes to the portal, made before or after the call is answered.
+
+    `operations` are calls of the portal's methods, or one function of the portal.
+    """
 
     when: str = "after"
-    operations: list[Operation] | Callable[["Portal"], object] = field(default_factory=list)
+    operations: list[Operation] | Callable[[Any], object] = field(default_factory=list)
 
 
 class Faults:
@@ -134,27 +135,3 @@ class Mutations:
     def meet(self, method: str, path: str) -> list[Mutation]:
         """Return every scripted change that applies to a call."""
         return [rule for rule in self.rules if rule.meets(method, path)]
-
-
-def perform(
-    portal: "Portal", operations: list[Operation] | Callable[["Portal"], object]
-) -> list[Any]:
-    """Make changes to a portal, given as calls of its methods or as one function."""
-    if callable(operations):
-        return [operations(portal)]
-    results = []
-    for operation in operations:
-        name = operation["op"]
-        if name not in OPERATIONS:
-            raise ValueError(f"unknown operation {name!r}; known: {', '.join(OPERATIONS)}")
-        method = getattr(portal, name)
-        results.append(method(*operation.get("args", ()), **operation.get("kwargs", {})))
-    return results
-
-
-OPERATIONS = (
-    "create", "update", "set_calculated", "archive", "restore", "merge", "purge", "gdpr_delete",
-    "hide", "show", "associate", "dissociate", "create_label", "create_property",
-    "update_property", "archive_property", "create_custom_object", "delete_custom_object",
-    "create_owner", "archive_owner", "set_token", "revoke_token",
-)  # fmt: skip

@@ -6,9 +6,9 @@ from ..portal.catalog.object_types import ObjectType
 from ..portal.links import LinkType
 from ..portal.records.table import RecordTable
 from .associations import BATCH_LIMIT, pair
-from .call import Call, Reply, batch_reply, inputs, record_id, text, whole_number
+from .call import Call, Reply, batch_reply, inputs
+from .checks import objects_of, record_id, text, whole_number
 from .errors import invalid, not_found
-from .records.filters import objects_of
 
 
 def create_label(call: Call) -> Reply:

@@ -9,8 +9,8 @@ from ..clock import iso
 from ..portal.records.table import RecordTable
 from ..portal.store import Portal
 from ..settings import Token
+from .checks import objects_of, whole_number
 from .errors import ApiError, invalid, missing_scopes, not_found
-from .records.filters import objects_of
 
 DATED = ("2026-03", "2026-09")
 
@@ -106,39 +106,6 @@ class Call:
     def names(self, name: str) -> tuple[str, ...]:
         """Return a parameter that lists names, separated by commas or given repeatedly."""
         return split_names(self.query.get(name, ""))
-
-
-def whole_number(value: object, name: str, most: int) -> int:
-    """Return `value` as a number between 1 and `most`, or refuse it."""
-    text = str(value)
-    if isinstance(value, bool) or not text.isdecimal():
-        raise invalid(f"Invalid integer value for {name}: {value!r}")
-    if not 1 <= int(text) <= most:
-        raise invalid(f"{name} must be between 1 and {most}, got {text}")
-    return int(text)
-
-
-def record_id(value: object, name: str = "id") -> int:
-    """Return a record id from a path or body, or refuse it."""
-    text = str(value)
-    if not (text.isascii() and text.isdecimal()):
-        raise invalid(f"Invalid {name}: {value!r} is not a record id")
-    return int(text)
-
-
-def text_list(value: object, name: str) -> tuple[str, ...]:
-    """Return a body member that must be a list of texts."""
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise invalid(f"Invalid input JSON: {name} must be a list of strings")
-    return tuple(value)
-
-
-def text(body: dict[str, Any], name: str) -> str:
-    """Return a body member that must be a text."""
-    value = body.get(name)
-    if not isinstance(value, str):
-        raise invalid(f"Invalid input JSON: {name} must be a string")
-    return value
 
 
 @lru_cache(maxsize=256)

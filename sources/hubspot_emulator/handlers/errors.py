@@ -4,6 +4,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..portal.catalog.reference_data import PORTAL_ID
+
 SCOPES_LINK = "https://developers.hubspot.com/scopes"
 
 _CATEGORIES = {
@@ -27,14 +29,14 @@ class ApiError(Exception):
     details: dict[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        """Return HubSpot's error envelope."""
-        return {
+        """Return HubSpot's error envelope; one of a rate limit has no category."""
+        shown = {
             "status": "error",
             "message": self.message,
             "correlationId": str(uuid.uuid4()),
             **self.details,
-            "category": self.category,
         }
+        return {**shown, "category": self.category} if self.category else shown
 
 
 def invalid(message: str, *errors: dict[str, Any]) -> ApiError:
@@ -85,6 +87,25 @@ def expired(seconds: int, expired_at: str) -> ApiError:
     message = f"The OAuth token used to make this call expired {seconds} second(s) ago."
     details = {"context": {"expire time": [expired_at]}}
     return ApiError(401, "EXPIRED_AUTHENTICATION", message, details)
+
+
+def rate_limited(policy: str, message: str, group: str = "") -> ApiError:
+    """Return the 429 of a used-up budget."""
+    name = {"groupName": f"publicapi:private_app-api-calls-{group}:{PORTAL_ID}"} if group else {}
+    details = {
+        "errorType": "RATE_LIMIT",
+        "policyName": policy,
+        **name,
+        "requestId": str(uuid.uuid4()),
+    }
+    return ApiError(429, "", message, details)
+
+
+def over_budget(policy: str) -> ApiError:
+    """Return the 429 of one of the budgets that every call draws on."""
+    group = policy.removesuffix("_ROLLING").lower()
+    message = f"You have reached your {policy.lower()} limit."
+    return rate_limited(policy, message, group.replace("_", "-"))
 
 
 def of_status(status: int) -> ApiError:

@@ -8,7 +8,8 @@ from io import BytesIO
 from ..clock import iso
 from ..portal.catalog.definitions import Definition
 from ..portal.links import LinkStore
-from ..portal.records.table import Record, RecordTable
+from ..portal.records.record import Record
+from ..portal.records.table import RecordTable
 from .records.filters import to_instant
 
 ROWS_AT_ONCE = 500
@@ -70,7 +71,7 @@ class Sheet:
             else:
                 record = self._changed.get(record_id)
                 if record is None and ordinal is not None:
-                    record = self._table.seeded(record_id, ordinal)
+                    record = seeded.record(record_id, ordinal)
                 if record is None:
                     continue
                 line = self._any(record)

@@ -1,17 +1,19 @@
 """Exports: started, waited for one after the other, downloaded from an address of five minutes."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from ..clock import DAY_MS, iso
 from ..portal.export_tasks import Task
 from ..portal.records.table import RecordTable
-from .call import Call, Reply, text, text_list
-from .errors import ApiError, invalid, not_found
+from .call import Call, Reply
+from .checks import objects_of, text, text_list
+from .errors import ApiError, invalid, not_found, rate_limited
 from .export_files import Form, Sheet, write
 from .records import search
-from .records.filters import objects_of, parse_groups
+from .records.filters import parse_groups
 
 PREFIX = "/hubspot-exports"
 LIFE_MS = 300_000
@@ -38,10 +40,15 @@ def start(call: Call) -> Reply:
     now_ms = portal.clock.now_ms()
     limited = portal.settings.limits is not None
     if limited and tasks.started_since(now_ms - DAY_MS) >= portal.settings.exports_per_day:
-        return Reply(_used_up(portal.settings.exports_per_day), 429)
+        most = portal.settings.exports_per_day
+        raise rate_limited(
+            "EXPORTS_DAILY", f"You have reached the limit of {most} exports in 24 hours."
+        )
     task_id = str(30_000_001 + len(tasks.by_id))
     polls = portal.settings.export_polls
-    tasks.by_id[task_id] = Task(task_id, call.body, sheet, now_ms, polls)
+    tasks.by_id[task_id] = Task(
+        task_id, call.body, len(sheet.ids), _writer(call, sheet), now_ms, polls
+    )
     version = "crm/exports/" + call.version if call.dated else "crm/v3/exports"
     address = f"https://api.hubapi.com/{version}/export/async/tasks/{task_id}/status"
     return Reply({"id": task_id, "links": {"status": address}}, 202)
@@ -103,6 +110,22 @@ def _sheet(call: Call, table: RecordTable) -> Sheet:
     return sheet
 
 
+def _writer(call: Call, sheet: Sheet) -> Callable[[], tuple[bytes, str]]:
+    """Return what writes the file of an export when it is first asked for."""
+    settings = call.portal.settings
+
+    @cache
+    def written() -> tuple[bytes, str]:
+        return write(
+            sheet,
+            "hubspot-crm-exports",
+            rows_per_file=settings.export_rows_per_file,
+            zip_bytes=settings.export_zip_bytes,
+        )
+
+    return written
+
+
 def _associated(call: Call) -> Sequence[str]:
     given = call.body.get("associatedObjectType") or []
     if isinstance(given, str) and not call.dated:
@@ -133,17 +156,6 @@ def _ids(call: Call, table: RecordTable) -> Sequence[int]:
 def _renamed(condition: dict[str, Any]) -> dict[str, Any]:
     """Return a filter with the key that searches have, for the guide to exports has another."""
     return {("propertyName" if k == "property" else k): v for k, v in condition.items()}
-
-
-def _used_up(most: int) -> dict[str, Any]:
-    return {
-        "status": "error",
-        "message": f"You have reached the limit of {most} exports in 24 hours.",
-        "errorType": "RATE_LIMIT",
-        "correlationId": str(uuid.uuid4()),
-        "policyName": "EXPORTS_DAILY",
-        "requestId": str(uuid.uuid4()),
-    }
 
 
 def status(call: Call) -> Reply:
@@ -187,7 +199,7 @@ def detail(call: Call) -> Reply:
         "exportState": STATES.get(task.status, task.status),
     }
     if task.status == "COMPLETE":
-        body["recordCount"] = len(task.sheet.ids)
+        body["recordCount"] = task.count
     return Reply(body)
 
 
@@ -205,15 +217,7 @@ def download(call: Call) -> Reply:
     if task is None or call.portal.clock.now_ms() >= ends_ms:
         page = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
         return Reply(page, 403, {"Content-Type": "application/xml"})
-    if task.file is None:
-        settings = call.portal.settings
-        task.file = write(
-            task.sheet,
-            "hubspot-crm-exports",
-            rows_per_file=settings.export_rows_per_file,
-            zip_bytes=settings.export_zip_bytes,
-        )
-    content, kind = task.file
+    content, kind = task.file()
     return Reply(content, 200, {"Content-Type": kind})
 
 

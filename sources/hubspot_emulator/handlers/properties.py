@@ -5,8 +5,8 @@ from typing import Any
 from ..portal.catalog.definitions import FIELD_TYPES, Definition
 from ..portal.records.table import RecordTable
 from .call import Call, Reply, batch_reply, inputs
+from .checks import objects_of
 from .errors import conflict, invalid, not_found
-from .records.filters import objects_of
 
 BATCH_LIMIT = 100
 _SENSITIVITIES = ("non_sensitive", "sensitive", "highly_sensitive")

@@ -5,10 +5,10 @@ from typing import Any
 from ..clock import iso
 from ..portal.catalog.definitions import INSTALLED_MS
 from ..portal.catalog.object_types import ObjectType
-from .call import Call, Reply, batch_reply, text, text_list
+from .call import Call, Reply, batch_reply
+from .checks import objects_of, text, text_list
 from .errors import conflict, invalid, not_found
 from .properties import check_members
-from .records.filters import objects_of
 
 READ, WRITE = "crm.schemas.custom.read", "crm.schemas.custom.write"
 

@@ -14,10 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from ..clock import iso
 from ..faults.journal import Request
-from ..faults.rules import Fault, perform, rewritten
+from ..faults.rules import Fault, rewritten
 from ..handlers import errors, exports
 from ..handlers.call import Call, Reply, Route
 from ..handlers.errors import ApiError
+from ..portal.operations import perform
 from ..portal.store import Portal
 from ..settings import Token
 from . import control
@@ -137,7 +138,7 @@ class Exchange:
         token = self._token(route, authorization)
         refusal, self.headers = portal.meter.take(route.bucket, portal.settings, token)
         if refusal:
-            return Reply(refusal.body(), 429)
+            raise errors.over_budget(refusal.policy)
         self._check(route)
         version = params.pop("version", "v3")
         return route.handler(Call(portal, route, params, self.query, self.body, token, version))

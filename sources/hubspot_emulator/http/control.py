@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..faults.rules import perform
+from ..portal.operations import perform
 from ..portal.seed import SeedSpec
 from ..portal.store import Portal
 

@@ -2,40 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from ..clock import iso
 from .catalog.definitions import Definition, complete, standard
 from .catalog.object_types import ObjectType
+from .links import LinkStore
+from .records.record import Change, Record
 from .records.rows import SeededRows, SeedOptions
-from .records.table import Change, Record, RecordTable
-
-if TYPE_CHECKING:
-    from .store import Portal
+from .records.table import RecordTable
 
 NEW_ID_ON_MERGE = ("0-1", "0-2")
 
 
-def create(
-    portal: "Portal",
-    table: RecordTable,
-    properties: Mapping[str, str],
-    record_id: str | int | None,
-    at_ms: int | None,
-) -> str:
-    """Create a record and return its id."""
+class When(NamedTuple):
+    """The instant that a change carries, and the clock's age at which search may note it."""
+
+    at_ms: int
+    noted_ms: int
+
+
+def create(table: RecordTable, record_id: int, properties: Mapping[str, str], when: When) -> None:
+    """Create a record under an id that no other one has."""
     _check_names(table, properties)
-    when = portal.clock.now_ms() if at_ms is None else at_ms
-    number = new_id(portal, table) if record_id is None else int(record_id)
-    if table.get(number) is not None:
-        raise ValueError(f"{table.type.singular} {number} exists already")
-    table.put(Record(number, when, when, dict(properties)), portal.clock.age_ms())
-    return str(number)
-
-
-def new_id(portal: "Portal", table: RecordTable) -> int:
-    """Return an id that was never used."""
-    return table.next_id(scattered="scattered_ids" in portal.settings.anomalies)
+    if table.get(record_id) is not None:
+        raise ValueError(f"{table.type.singular} {record_id} exists already")
+    table.put(Record(record_id, when.at_ms, when.at_ms, dict(properties)), when.noted_ms)
 
 
 def _check_names(table: RecordTable, properties: Mapping[str, str]) -> None:
@@ -52,29 +44,30 @@ def existing(table: RecordTable, record_id: int) -> Record:
     return record
 
 
-def update(
-    portal: "Portal",
-    table: RecordTable,
-    record_id: int,
-    properties: Mapping[str, str],
-    at_ms: int | None,
+def update(table: RecordTable, record_id: int, properties: Mapping[str, str], when: When) -> None:
+    """Change values, and last-modified with them."""
+    changed = _changed(table, record_id, properties, when, "CRM_UI")
+    table.put(replace(changed, updated_ms=when.at_ms), when.noted_ms)
+
+
+def calculate(
+    table: RecordTable, record_id: int, properties: Mapping[str, str], when: When
 ) -> None:
-    """Change values; with `at_ms` None as a calculation does, without touching last-modified."""
+    """Change values as a calculation does: last-modified stays."""
+    table.put(_changed(table, record_id, properties, when, "CALCULATED"), when.noted_ms)
+
+
+def _changed(
+    table: RecordTable, record_id: int, properties: Mapping[str, str], when: When, source: str
+) -> Record:
+    """Return the next version of a record, its history longer by these values."""
     _check_names(table, properties)
     record = existing(table, record_id)
-    when = portal.clock.now_ms() if at_ms is None else at_ms
-    source = "CALCULATED" if at_ms is None else "CRM_UI"
     history = dict(record.history)
     for name, value in properties.items():
         past = history.get(name) or _first(record, name)
-        history[name] = (Change(value, when, source), *past)
-    changed = replace(
-        record,
-        values={**record.values, **properties},
-        updated_ms=record.updated_ms if at_ms is None else when,
-        history=history,
-    )
-    table.put(changed, portal.clock.age_ms())
+        history[name] = (Change(value, when.at_ms, source), *past)
+    return replace(record, values={**record.values, **properties}, history=history)
 
 
 def _first(record: Record, name: str) -> tuple[Change, ...]:
@@ -94,63 +87,54 @@ def history_of(table: RecordTable, record: Record, name: str) -> list[dict[str, 
     ]
 
 
-def archive(portal: "Portal", table: RecordTable, record_id: int) -> None:
+def archive(table: RecordTable, record_id: int, when: When) -> None:
     """Put a record into the recycle bin."""
     record = existing(table, record_id)
-    now_ms = portal.clock.now_ms()
     if record.archived_ms is None:
-        table.put(replace(record, archived_ms=now_ms), portal.clock.age_ms())
+        table.put(replace(record, archived_ms=when.at_ms), when.noted_ms)
 
 
-def restore(portal: "Portal", table: RecordTable, record_id: int) -> None:
+def restore(table: RecordTable, record_id: int, noted_ms: int) -> None:
     """Take a record out of the recycle bin."""
-    record = existing(table, record_id)
-    table.put(replace(record, archived_ms=None), portal.clock.age_ms())
+    table.put(replace(existing(table, record_id), archived_ms=None), noted_ms)
 
 
-def merge(portal: "Portal", table: RecordTable, primary_id: int, other_id: int, at_ms: int) -> str:
-    """Merge two records; both ids lead to the survivor afterwards."""
-    primary, other = existing(table, primary_id), existing(table, other_id)
+def merge(
+    table: RecordTable,
+    links: LinkStore,
+    ids: tuple[int, int],
+    when: When,
+    *,
+    scattered: bool = False,
+) -> int:
+    """Merge the second record into the first; both ids lead to the survivor, whose id it returns.
+
+    Contacts and companies survive under a new id; `scattered` tells where it may lie.
+    """
+    primary, other = (existing(table, one) for one in ids)
     fresh = table.type.type_id in NEW_ID_ON_MERGE
-    kept_id = new_id(portal, table) if fresh else primary_id
-    gone = [primary_id, other_id] if fresh else [other_id]
-    earlier = [
-        old
-        for record in (primary, other)
-        for old in record.values.get("hs_merged_object_ids", "").split(";")
-        if old
-    ]
+    kept_id = table.next_id(scattered=scattered) if fresh else ids[0]
+    gone = ids if fresh else ids[1:]
     values = {**other.values, **{k: v for k, v in primary.values.items() if v}}
-    values["hs_merged_object_ids"] = ";".join([*earlier, *map(str, gone)])
-    created_ms = min(primary.created_ms, other.created_ms)
-    noted_ms = portal.clock.age_ms()
+    values["hs_merged_object_ids"] = ";".join([*_merged_ids(primary, other), *map(str, gone)])
     for old in gone:
-        table.drop(old, noted_ms)
+        table.drop(old, when.noted_ms)
         table.redirects[old] = kept_id
-    table.put(Record(kept_id, created_ms, at_ms, values), noted_ms)
+    created_ms = min(primary.created_ms, other.created_ms)
+    table.put(Record(kept_id, created_ms, when.at_ms, values), when.noted_ms)
     for old in gone:
-        portal.links.move(table.type, old, kept_id)
-    return str(kept_id)
+        links.move(table.type, old, kept_id)
+    return kept_id
 
 
-def add_custom_table(
-    portal: "Portal", object_type: ObjectType, properties: list[Definition]
-) -> None:
-    """Give a new custom object its definitions, an empty table and its schema."""
-    now_ms = portal.clock.now_ms()
+def _merged_ids(*records: Record) -> list[str]:
+    past = [record.values.get("hs_merged_object_ids", "").split(";") for record in records]
+    return [old for ids in past for old in ids if old]
+
+
+def new_table(object_type: ObjectType, properties: list[Definition], at_ms: int) -> RecordTable:
+    """Return the empty table of a new custom object."""
     definitions = standard(object_type)
-    for row in properties:
-        definitions[row["name"]] = complete(row, at_ms=now_ms)
-    empty = SeededRows(
-        object_type, definitions, 0, SeedOptions(portal.spec.seed, 0, odd=False, archived=0)
-    )
-    portal.tables[object_type.type_id] = RecordTable(object_type, definitions, empty)
-    portal.pipelines[object_type.type_id] = []
-    portal.schemas[object_type.type_id] = {
-        "requiredProperties": [object_type.display],
-        "searchableProperties": [object_type.display],
-        "secondaryDisplayProperties": [],
-        "createdAt": iso(now_ms),
-        "updatedAt": iso(now_ms),
-        "archived": False,
-    }
+    definitions |= {row["name"]: complete(row, at_ms=at_ms) for row in properties}
+    none = SeedOptions(seed=1, filled=0, odd=False, archived=0)
+    return RecordTable(object_type, definitions, SeededRows(object_type, definitions, 0, none))

@@ -1,9 +1,8 @@
 """The exports of one portal: waiting, at work one at a time, done."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-from ..handlers.export_files import Sheet
 
 
 @dataclass
@@ -12,14 +11,16 @@ class Task:
 
     id: str
     body: dict[str, Any]
-    sheet: Sheet
+    count: int
+    """How many records it has."""
+    file: Callable[[], tuple[bytes, str]]
+    """Returns the download and its media type."""
     requested_ms: int
     polls_left: int
     status: str = "PENDING"
     completed_ms: int = 0
     addresses: dict[str, int] = field(default_factory=dict)
     """When each address that was given ends."""
-    file: tuple[bytes, str] | None = None
 
 
 @dataclass

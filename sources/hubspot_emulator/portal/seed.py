@@ -1,17 +1,15 @@
 """What a portal holds at its start, from a number of contacts and a seed."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
 
 from ..clock import to_ms
 from .catalog.definitions import Definition, complete, standard
 from .catalog.object_types import ObjectType, custom_type
-from .links import Targets
+from .changes import When, merge
+from .contents import Contents
+from .links import LinkStore, Targets
 from .records.rows import ODD_EVERY, SeededRows, SeedOptions
 from .records.table import RecordTable
-
-if TYPE_CHECKING:
-    from .store import Portal
 
 SEEDED_AT_MS = to_ms("2025-01-15T09:00:00Z")
 MERGED_AT_MS = to_ms("2025-07-01T12:34:56.789Z")
@@ -138,59 +136,47 @@ def _definition(name: str, kind: str, field_type: str, options: str) -> Definiti
     return complete(row, at_ms=SEEDED_AT_MS)
 
 
-def populate(portal: "Portal", spec: SeedSpec) -> None:
-    """Fill a new portal."""
-    owner_ids = tuple(o["id"] for o in portal.owners)  # records keep owners who have left
+def populate(spec: SeedSpec, portal_id: int) -> Contents:
+    """Return what a portal of this spec holds at its start."""
+    contents = Contents()
+    owner_ids = tuple(o["id"] for o in contents.owners)  # records keep owners who have left
     options = SeedOptions(spec.seed, spec.filled, spec.odd_values, spec.archived, owner_ids)
-    for object_type in portal.types.all():
-        _add_table(portal, object_type, spec, options)
     for number in range(spec.custom_objects):
         base = CUSTOM_NAMES[number % len(CUSTOM_NAMES)]
         name = base if number < len(CUSTOM_NAMES) else f"{base}_{number}"
         labels = (name.replace("_", " ").capitalize(), f"{name}s".replace("_", " ").capitalize())
-        portal.types.add(made := custom_type(portal.id, number, name, labels))
-        _add_table(portal, made, spec, options)
-        portal.pipelines[made.type_id] = []
-        portal.schemas[made.type_id] = _schema(made)
+        contents.types.add(made := custom_type(portal_id, number, name, labels))
+        contents.add_schema(made, "2025-01-15T09:00:00.000Z")
+    for object_type in contents.types.all():
+        contents.add_table(_table(object_type, spec, options))
     if spec.links:
-        _seed_links(portal)
-    _seed_merges(portal, spec)
+        _seed_links(contents)
+    _seed_merges(contents, spec)
+    return contents
 
 
-def _schema(object_type: ObjectType) -> dict[str, Any]:
-    return {
-        "requiredProperties": [object_type.display],
-        "searchableProperties": [object_type.display],
-        "secondaryDisplayProperties": [],
-        "createdAt": "2025-01-15T09:00:00.000Z",
-        "updatedAt": "2025-01-15T09:00:00.000Z",
-        "archived": False,
-    }
-
-
-def _add_table(
-    portal: "Portal", object_type: ObjectType, spec: SeedSpec, options: SeedOptions
-) -> None:
+def _table(object_type: ObjectType, spec: SeedSpec, options: SeedOptions) -> RecordTable:
     definitions = _definitions(object_type, spec)
     count = spec.count("custom" if object_type.custom else object_type.name)
     rows = SeededRows(object_type, definitions, count, options)
-    portal.tables[object_type.type_id] = RecordTable(object_type, definitions, rows)
+    return RecordTable(object_type, definitions, rows)
 
 
-def _seed_links(portal: "Portal") -> None:
+def _seed_links(contents: Contents) -> None:
     for child_name, parent_name, skip in _LINKS:
-        child, parent = portal.types.find(child_name), portal.types.find(parent_name)
+        child, parent = contents.types.find(child_name), contents.types.find(parent_name)
         if child and parent:
-            _seed_pair(portal, portal.tables[child.type_id], portal.tables[parent.type_id], skip)
-    _seed_labelled(portal)
+            tables = contents.tables[child.type_id], contents.tables[parent.type_id]
+            _seed_pair(contents.links, *tables, skip)
+    _seed_labelled(contents)
 
 
-def _seed_pair(portal: "Portal", child: RecordTable, parent: RecordTable, skip: int) -> None:
+def _seed_pair(links: LinkStore, child: RecordTable, parent: RecordTable, skip: int) -> None:
     """Link child ordinal n to parent ordinal n modulo the parents, by formula."""
     children, parents = child.rows, parent.rows
     if not children.count or not parents.count:
         return
-    types = portal.links.types
+    types = links.types
     up = tuple(t.type_id for t in types.of(child.type, parent.type).values() if _usual(t.label))
     down = tuple(t.type_id for t in types.of(parent.type, child.type).values() if _usual(t.label))
 
@@ -207,35 +193,36 @@ def _seed_pair(portal: "Portal", child: RecordTable, parent: RecordTable, skip: 
         mine = range(ordinal, children.count, parents.count)
         return {children.id_of(n): down for n in mine if n % skip != skip - 1}
 
-    portal.links.seed(child.type, parent.type, parent_of)
-    portal.links.seed(parent.type, child.type, children_of)
+    links.seed(child.type, parent.type, parent_of)
+    links.seed(parent.type, child.type, children_of)
 
 
 def _usual(label: str | None) -> bool:
     return label in (None, "Primary")
 
 
-def _seed_labelled(portal: "Portal") -> None:
+def _seed_labelled(contents: Contents) -> None:
     """Make the links a formula does not give: labels, a crowd, companies in a tree."""
-    contacts, companies = portal.table("contacts"), portal.table("companies")
-    label = portal.create_label("contacts", "companies", "Billing contact", "Billed company")
+    contacts, companies = contents.table("contacts"), contents.table("companies")
+    links, pair = contents.links, (contacts.type, companies.type)
+    label = links.types.add_label(*pair, "Billing contact", "Billed company")
     people, firms = list(contacts.ids()[:CROWD]), list(companies.ids()[:12])
     if not people or not firms:
         return
     crowded = (companies.type, firms[0])
-    base = portal.links.types.base_id(contacts.type, companies.type)
+    base = links.types.base_id(*pair)
     for person in people:
-        portal.links.link((contacts.type, person), crowded, base)
+        links.link((contacts.type, person), crowded, base)
     for person in people[::ODD_EVERY][:30]:
-        portal.links.link((contacts.type, person), (companies.type, firms[-1]), label)
+        links.link((contacts.type, person), (companies.type, firms[-1]), label.type_id)
     for firm in firms[1:]:
-        portal.links.link(crowded, (companies.type, firm), 13)
+        links.link(crowded, (companies.type, firm), 13)
 
 
-def _seed_merges(portal: "Portal", spec: SeedSpec) -> None:
+def _seed_merges(contents: Contents, spec: SeedSpec) -> None:
+    long_ago = When(MERGED_AT_MS, noted_ms=0)
     for name in ("contacts", "companies", "deals"):
-        table = portal.table(name)
+        table = contents.table(name)
         ids = list(table.ids()[20 : 20 + 2 * spec.merges])
-        for primary, other in zip(ids[::2], ids[1::2], strict=False):
-            portal.merge(name, primary, other, at=MERGED_AT_MS)
-        table.index.settle()
+        for pair in zip(ids[::2], ids[1::2], strict=False):
+            merge(table, contents.links, pair, long_ago)

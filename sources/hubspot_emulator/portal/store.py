@@ -11,15 +11,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ..clock import Clock, iso, to_ms
 from ..faults.journal import Journal
-from ..faults.limits import PORTAL_ID, Meter
+from ..faults.limits import Meter
 from ..faults.rules import Faults, Mutations
 from ..settings import Settings, to_token
 from . import changes, truth
 from .catalog import reference_data
 from .catalog.definitions import Definition, complete
-from .catalog.object_types import ObjectType, Registry, custom_type
+from .catalog.object_types import ObjectType, custom_type
+from .changes import When
 from .export_tasks import Tasks
-from .links import LinkStore, LinkTypes
 from .records.table import RecordTable
 from .seed import SeedSpec, populate
 
@@ -44,7 +44,7 @@ def _locked(
 class Portal:
     """A HubSpot account: thread-safe, usable from a test while the server answers calls."""
 
-    id = PORTAL_ID
+    id = reference_data.PORTAL_ID
     address = "http://127.0.0.1:8765"
     """Where it answers: files of exports are downloaded from there."""
 
@@ -66,25 +66,27 @@ class Portal:
         self.journal = Journal()
         self.pages_given: Counter[str] = Counter()
         self.exports = Tasks()
-        self.types = Registry()
-        self.tables: dict[str, RecordTable] = {}
-        self.schemas: dict[str, dict[str, Any]] = {}
-        self.links = LinkStore(LinkTypes(self.types))
-        self.owners = reference_data.owners()
-        self.pipelines = reference_data.pipelines()
         self.account = reference_data.account(self.id)
-        populate(self, self.spec)
+        self.contents = contents = populate(self.spec, self.id)
+        self.types, self.tables, self.links = contents.types, contents.tables, contents.links
+        self.owners, self.pipelines = contents.owners, contents.pipelines
+        self.schemas = contents.schemas
 
     def type(self, name: str) -> ObjectType:
         """Return the object type of any form of its name."""
-        found = self.types.find(name)
-        if found is None:
-            raise ValueError(f"no object type is called {name!r} in this portal")
-        return found
+        return self.contents.type(name)
 
     def table(self, name: str) -> RecordTable:
         """Return the records of a type, given by any form of its name."""
-        return self.tables[self.type(name).type_id]
+        return self.contents.table(name)
+
+    def _when(self, at: At = None) -> When:
+        at_ms = self.clock.now_ms() if at is None else to_ms(at)
+        return When(at_ms, self.clock.age_ms())
+
+    @property
+    def _scattered(self) -> bool:
+        return "scattered_ids" in self.settings.anomalies
 
     # records
 
@@ -97,37 +99,39 @@ class Portal:
         at: At = None,
     ) -> str:
         """Create a record, now or `at` an instant; values are not validated. Returns its id."""
-        at_ms = None if at is None else to_ms(at)
-        return changes.create(self, self.table(type), properties, id, at_ms)
+        table = self.table(type)
+        number = table.next_id(scattered=self._scattered) if id is None else int(id)
+        changes.create(table, number, properties, self._when(at))
+        return str(number)
 
     @_locked
     def update(
         self, type: str, id: str | int, properties: Mapping[str, str], at: At = None
     ) -> None:
         """Change values of a record and its last-modified."""
-        at_ms = self.clock.now_ms() if at is None else to_ms(at)
-        changes.update(self, self.table(type), int(id), properties, at_ms)
+        changes.update(self.table(type), int(id), properties, self._when(at))
 
     @_locked
     def set_calculated(self, type: str, id: str | int, properties: Mapping[str, str]) -> None:
         """Change values of a record as calculations do: last-modified stays."""
-        changes.update(self, self.table(type), int(id), properties, None)
+        changes.calculate(self.table(type), int(id), properties, self._when())
 
     @_locked
     def archive(self, type: str, id: str | int) -> None:
         """Put a record into the recycle bin."""
-        changes.archive(self, self.table(type), int(id))
+        changes.archive(self.table(type), int(id), self._when())
 
     @_locked
     def restore(self, type: str, id: str | int) -> None:
         """Take a record out of the recycle bin; last-modified stays."""
-        changes.restore(self, self.table(type), int(id))
+        changes.restore(self.table(type), int(id), self.clock.age_ms())
 
     @_locked
     def merge(self, type: str, primary: str | int, other: str | int, at: At = None) -> str:
         """Merge `other` into `primary`; returns the surviving id, new for contacts, companies."""
-        at_ms = self.clock.now_ms() if at is None else to_ms(at)
-        return changes.merge(self, self.table(type), int(primary), int(other), at_ms)
+        pair, table = (int(primary), int(other)), self.table(type)
+        kept = changes.merge(table, self.links, pair, self._when(at), scattered=self._scattered)
+        return str(kept)
 
     @_locked
     def purge(self, type: str, id: str | int) -> None:
@@ -251,7 +255,9 @@ class Portal:
         labels = (name.replace("_", " ").capitalize(), plural or f"{name}s".replace("_", " "))
         made = custom_type(self.id, len(self.schemas), name, labels)
         self.types.add(made)
-        changes.add_custom_table(self, made, properties or [])
+        now_ms = self.clock.now_ms()
+        self.contents.add_table(changes.new_table(made, properties or [], now_ms))
+        self.contents.add_schema(made, iso(now_ms))
         return made.type_id
 
     @_locked

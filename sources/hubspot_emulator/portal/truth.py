@@ -5,7 +5,8 @@ from typing import Any
 
 from ..clock import iso
 from .links import LinkStore
-from .records.table import Record, RecordTable
+from .records.record import Record
+from .records.table import RecordTable
 
 Link = tuple[str, str, int, str, str | None]
 

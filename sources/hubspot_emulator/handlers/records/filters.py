@@ -9,7 +9,9 @@ from typing import Any
 
 from ...clock import to_ms
 from ...portal.catalog.definitions import Definition
-from ...portal.records.table import Record, RecordTable
+from ...portal.records.record import Record
+from ...portal.records.table import RecordTable
+from ..checks import objects_of
 from ..errors import invalid
 
 Number = int | Decimal
@@ -60,13 +62,6 @@ def parse_groups(body: dict[str, Any]) -> list[list[Filter]]:
     if sum(map(len, found)) > MAX_TOTAL:
         raise invalid(f"A search has more than {MAX_TOTAL} filters")
     return [group for group in found if group]
-
-
-def objects_of(value: object, name: str) -> list[dict[str, Any]]:
-    """Return a body member that must be a list of objects."""
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        raise invalid(f"Invalid input JSON: {name} must be a list of objects")
-    return value
 
 
 def parse_filter(row: dict[str, Any]) -> Filter:

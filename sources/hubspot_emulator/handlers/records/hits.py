@@ -4,15 +4,14 @@ import operator
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...faults import anomalies
 from ...portal.records.table import RecordTable
+from ...portal.store import Portal
+from ..checks import objects_of
 from ..errors import invalid
-from .filters import objects_of, reader_for
-
-if TYPE_CHECKING:
-    from ...portal.store import Portal
+from .filters import reader_for
 
 MAX_RESULTS = 10_000
 STRANGERS, LOOKED_AT = 2, 100
@@ -102,12 +101,13 @@ def sort_of(table: RecordTable, sorts: object) -> tuple[str, bool]:
     return name, direction == "DESCENDING"
 
 
-def page_of(portal: "Portal", hits: Hits, after: str, limit: int) -> tuple[Ids, str | None]:
+def page_of(portal: Portal, hits: Hits, after: str, limit: int) -> tuple[Ids, str | None]:
     """Return the ids of one page, and the cursor of the next one."""
     wanted, start = portal.settings.anomalies, int(after or 0)
     most = anomalies.room(wanted, limit)
     page = hits.cut(start, start + most)
-    if anomalies.is_empty(portal, f"search {hits.table.type.type_id}", page):
+    kind = f"search {hits.table.type.type_id}"
+    if anomalies.is_empty(wanted, portal.pages_given, kind, page):
         return [], anomalies.cursor(after, start)
     page, shown = _with_strangers(wanted, hits, page, most)
     stop = start + len(page)

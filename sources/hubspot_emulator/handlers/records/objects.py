@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...faults import anomalies
-from ...portal.records.table import Record, RecordTable
+from ...portal.records.record import Record
+from ...portal.records.table import RecordTable
 from ..associations import inline
-from ..call import Call, Reply, batch_reply, inputs, live_or_404, record_id, text_list
+from ..call import Call, Reply, batch_reply, inputs, live_or_404
+from ..checks import record_id, text_list
 from ..errors import batch_error, invalid, not_found
 from . import render
 
@@ -24,17 +26,39 @@ def list_page(call: Call) -> Reply:
     archived = call.flag("archived")
     names, history = _selection(call, table)
     limit = call.number("limit", DEFAULT_LIMIT, HISTORY_LIMIT if history else LIST_LIMIT)
-    after = call.query.get("after", "")
-    wanted = call.portal.settings.anomalies
-    after = anomalies.opened(wanted, after)
-    if after:
-        record_id(after, "after")
-    ids, following = anomalies.list_ids(call.portal, table, after, limit, archived=archived)
-    following = anomalies.sealed(wanted, following)
+    after = _cursor(call)
+    ids, following = _ids(call, table, after, limit, archived=archived)
     body: dict[str, Any] = {"results": _listed(call, table, ids, (names, history, archived))}
     if following is not None:
         body["paging"] = {"next": _next(call, table, following, limit)}
     return Reply(body)
+
+
+def _cursor(call: Call) -> str:
+    given = call.query.get("after", "")
+    after = anomalies.opened(call.portal.settings.anomalies, given)
+    if after is None:
+        raise invalid(f"The cursor {given} is not valid")
+    if after:
+        record_id(after, "after")
+    return after
+
+
+def _ids(
+    call: Call, table: RecordTable, after: str, limit: int, *, archived: bool
+) -> tuple[Sequence[int], str | None]:
+    """Return the ids of one page, and the cursor of the next one."""
+    wanted, given = call.portal.settings.anomalies, call.portal.pages_given
+    room = anomalies.room(wanted, limit)
+    ids, following = table.page(int(after or 0), room, archived=archived)
+    if anomalies.is_empty(wanted, given, f"list {table.type.type_id} {archived}", ids):
+        return [], anomalies.sealed(wanted, anomalies.cursor(after, ids[0]))
+    if following is not None and "empty_pages" in wanted:
+        following = ids[-1] + 1  # so that the cursor of an empty page can lie beyond its own
+    shown = anomalies.repeated(wanted, ids, limit)
+    if following is None:
+        return shown, None
+    return shown, anomalies.sealed(wanted, anomalies.cursor(after, following))
 
 
 def _selection(call: Call, table: RecordTable) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from ...clock import iso
-from ...faults.limits import PORTAL_ID
+from ...portal.catalog.reference_data import PORTAL_ID
 from ...portal.changes import history_of
-from ...portal.records.table import Record, RecordTable
+from ...portal.records.record import Record
+from ...portal.records.table import RecordTable
 
 encode = msgspec.json.encode
 PLANS_KEPT = 24
@@ -98,11 +99,11 @@ def url_of(table: RecordTable, record_id: str) -> str:
 def plan_for(table: RecordTable, names: tuple[str, ...]) -> Plan:
     """Return the plan of a selection, made once and kept while it is in use."""
     key = (table.definitions_version, names)
-    plan = table.plans.get(key)
+    plan: Plan | None = table.cache.get(key)
     if plan is None:
-        plan = table.plans[key] = Plan(table, names)
-        if len(table.plans) > PLANS_KEPT:
-            table.plans.popitem(last=False)
+        plan = table.cache[key] = Plan(table, names)
+        if len(table.cache) > PLANS_KEPT:
+            table.cache.popitem(last=False)
     return plan
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
-from ...portal.records.table import Record, RecordTable
-from ..call import Call, Reply, record_id, text_list, whole_number
+from ...portal.records.record import Record
+from ...portal.records.table import RecordTable
+from ..call import Call, Reply
+from ..checks import record_id, text_list, whole_number
 from ..errors import invalid
 from . import render
-from .filters import (  # fmt: skip
+from .filters import (
     Filter,
     Predicate,
     compile_filter,

@@ -4,7 +4,8 @@ from typing import Any
 
 from ...portal.records.table import RecordTable
 from ..association_writes import record_links
-from ..call import Call, Reply, batch_reply, inputs, live_or_404, record_id
+from ..call import Call, Reply, batch_reply, inputs, live_or_404
+from ..checks import record_id
 from ..errors import ApiError, batch_error, conflict, invalid, not_found
 from . import render
 from .filters import to_instant, to_number

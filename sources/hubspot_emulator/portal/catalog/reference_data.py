@@ -5,6 +5,7 @@ from typing import Any
 from ...clock import iso
 from .definitions import INSTALLED_MS
 
+PORTAL_ID = 1_234_567
 _NAMES = (
     ("Ada", "Lovelace"), ("Grace", "Hopper"), ("Zoë", "Ünal"), ("Alan", "Turing"),
     ("Katherine", "Johnson"), ("Edsger", "Dijkstra"), ("Barbara", "Liskov"), ("Linus", "Pauling"),

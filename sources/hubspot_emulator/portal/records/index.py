@@ -3,10 +3,9 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .table import Record, RecordTable
+from .record import Record
+from .rows import SeededRows
 
 RANGES_KEPT = 8
 MANY = 300  # changes above which building the order anew is quicker than one at a time
@@ -15,8 +14,8 @@ MANY = 300  # changes above which building the order anew is quicker than one at
 class SearchIndex:
     """Live records by id and by last-modified, each change taken in when it is old enough."""
 
-    def __init__(self, table: "RecordTable") -> None:
-        self._table = table
+    def __init__(self, rows: SeededRows) -> None:
+        self._rows = rows
         self._pending: deque[tuple[int, int, Record | None]] = deque()
         self._versions: dict[int, Record | None] = {}
         self._built = False
@@ -25,13 +24,9 @@ class SearchIndex:
         self._by_modified: array[int] = array("q")
         self._ranges: OrderedDict[tuple[int, int], array[int]] = OrderedDict()
 
-    def note(self, record_id: int, record: "Record | None", noted_ms: int) -> None:
+    def note(self, record_id: int, record: Record | None, noted_ms: int) -> None:
         """Take note of a change that search must show later."""
         self._pending.append((noted_ms, record_id, record))
-
-    def settle(self) -> None:
-        """Make every change noted so far an old one."""
-        self._pending = deque((0, record_id, record) for _, record_id, record in self._pending)
 
     def refresh(self, until_ms: int) -> None:
         """Take in every change noted at or before `until_ms`, an age of the clock."""
@@ -50,7 +45,7 @@ class SearchIndex:
                 self._apply(record_id, record)
 
     def _build(self) -> None:
-        rows = self._table.rows
+        rows = self._rows
         every = rows.archive_every
         live = [n for n in range(rows.count) if not every or n % every != every - 1]
         ids = [rows.id_of(n) for n in live]
@@ -61,34 +56,34 @@ class SearchIndex:
         self._by_modified = array("q", map(ids.__getitem__, order))
         self._built = True
 
-    def get(self, record_id: int) -> "Record | None":
+    def get(self, record_id: int) -> Record | None:
         """Return the version of a live record that search sees."""
         if record_id in self._versions:
             return self._versions[record_id]
-        ordinal = self._table.rows.ordinal_of(record_id)
-        return None if ordinal is None else self._table.seeded(record_id, ordinal)
+        ordinal = self._rows.ordinal_of(record_id)
+        return None if ordinal is None else self._rows.record(record_id, ordinal)
 
     def modified_ms(self, record_id: int) -> int:
         """Return the last-modified instant that search sees, of a record it shows."""
         record = self._versions.get(record_id)
         if record is not None:
             return record.updated_ms
-        ordinal = self._table.rows.ordinal_of(record_id)
-        return 0 if ordinal is None else self._table.rows.modified_ms(ordinal)
+        ordinal = self._rows.ordinal_of(record_id)
+        return 0 if ordinal is None else self._rows.modified_ms(ordinal)
 
     def created_ms(self, record_id: int) -> int:
         """Return the creation instant of a record that search shows."""
         record = self._versions.get(record_id)
         if record is not None:
             return record.created_ms
-        ordinal = self._table.rows.ordinal_of(record_id)
-        return 0 if ordinal is None else self._table.rows.created_ms(ordinal)
+        ordinal = self._rows.ordinal_of(record_id)
+        return 0 if ordinal is None else self._rows.created_ms(ordinal)
 
     def is_seeded(self, record_id: int) -> bool:
         """Tell whether search sees the record as it was seeded."""
         return record_id not in self._versions
 
-    def _apply(self, record_id: int, record: "Record | None") -> None:
+    def _apply(self, record_id: int, record: Record | None) -> None:
         place = bisect_left(self._ids, record_id)
         known = place < len(self._ids) and self._ids[place] == record_id
         live = record is not None and record.archived_ms is None
@@ -106,7 +101,7 @@ class SearchIndex:
         else:
             self._versions[record_id] = None
 
-    def _apply_many(self, due: "dict[int, Record | None]") -> None:
+    def _apply_many(self, due: dict[int, Record | None]) -> None:
         live = {
             one: record
             for one, record in due.items()

@@ -9,6 +9,7 @@ from random import Random
 
 from ..catalog.definitions import Definition
 from ..catalog.object_types import ObjectType
+from .record import Record
 from .values import ODD_VALUES, value_for
 
 POOL = 509  # prime, so that steps through the pool meet every row
@@ -144,6 +145,16 @@ class SeededRows:
         if self.is_odd(ordinal):
             values.update(self._odd_values(ordinal))
         return values
+
+    def record(self, record_id: int, ordinal: int) -> Record:
+        """Return a record as it was at the start; `record_id` is that of the ordinal."""
+        return Record(
+            record_id,
+            self.created_ms(ordinal),
+            self.modified_ms(ordinal),
+            self.values(ordinal),
+            self.archived_ms(ordinal),
+        )
 
     def find_own(self, name: str, value: str) -> int | None:
         """Return the ordinal whose own property `name` was seeded with `value`."""

@@ -3,42 +3,18 @@
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ...clock import iso
 from ..catalog.definitions import Definition
 from ..catalog.object_types import ObjectType
 from .index import SearchIndex
+from .record import Record
 from .rows import SeededRows
 
-if TYPE_CHECKING:
-    from ...handlers.records.render import Plan
-
 CLOSE = 0.5  # share of scattered ids that lie beside one in use
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One entry of a property's history."""
-
-    value: str
-    at_ms: int
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One version of a record; never altered, only replaced."""
-
-    id: int
-    created_ms: int
-    updated_ms: int
-    values: Mapping[str, str]
-    archived_ms: int | None = None
-    history: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
 
 
 class RecordTable:
@@ -54,8 +30,9 @@ class RecordTable:
         self.changed: dict[int, Record | None] = {}
         self.redirects: dict[int, int] = {}
         self.hidden: set[int] = set()
-        self.index = SearchIndex(self)
-        self.plans: OrderedDict[tuple[int, tuple[str, ...]], Plan] = OrderedDict()
+        self.index = SearchIndex(rows)
+        self.cache: OrderedDict[Hashable, Any] = OrderedDict()
+        """What readers of this table have prepared and may need again, latest last."""
         self._unique: dict[tuple[str, str], int] = {}
         self._ids: dict[bool, array[int]] = {}
         self._last_id = 0
@@ -83,18 +60,7 @@ class RecordTable:
         if record_id in self.changed:
             return self.changed[record_id]
         ordinal = self.rows.ordinal_of(record_id)
-        return None if ordinal is None else self.seeded(record_id, ordinal)
-
-    def seeded(self, record_id: int, ordinal: int) -> Record:
-        """Return a seeded record as it was at the start."""
-        rows = self.rows
-        return Record(
-            record_id,
-            rows.created_ms(ordinal),
-            rows.modified_ms(ordinal),
-            rows.values(ordinal),
-            rows.archived_ms(ordinal),
-        )
+        return None if ordinal is None else self.rows.record(record_id, ordinal)
 
     def has(self, record_id: int, *, archived: bool = False) -> bool:
         """Tell whether there is a live (or archived) record with this id that is not hidden."""
