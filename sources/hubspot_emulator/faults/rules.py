@@ -70,7 +70,7 @@ class Fault(Rule):
     reset: bool = False
 
 
-def rewritten(answer: Any, rewrite: Callable[[Any], Any] | dict[str, Any]) -> Any:  # noqa: ANN401
+def rewritten(answer: Any, rewrite: Callable[[Any], Any] | dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """Return the JSON of an answer as a fault's `rewrite` has it; pointers to nothing are left."""
     if callable(rewrite):
         return rewrite(answer)
