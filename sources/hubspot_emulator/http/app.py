@@ -15,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 from ..clock import iso
 from ..faults.journal import Request
 from ..faults.rules import Fault, rewritten
-from ..handlers import errors, exports
+from ..handlers import errors
 from ..handlers.call import Call, Reply, Route
 from ..handlers.errors import ApiError
+from ..handlers.exports.endpoints import refuse_token
 from ..portal.operations import perform
 from ..portal.store import Portal
 from ..settings import Token
@@ -145,7 +146,7 @@ class Exchange:
 
     def _token(self, route: Route, authorization: str | None) -> Token:
         if route.bucket == "signed":
-            exports.refuse_token(authorization)
+            refuse_token(authorization)
         if route.bucket in ("free", "signed"):
             return Token()
         scheme, _, secret = (authorization or "").partition(" ")

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 
-from ..handlers import association_writes as links
-from ..handlers import associations, exports, properties, reference, schemas
+from ..handlers import properties, reference, schemas
+from ..handlers.associations import reading as associations
+from ..handlers.associations import writing as links
 from ..handlers.call import DATED, Call, Reply, Route
+from ..handlers.exports import endpoints as exports
 from ..handlers.records import objects, search, writes
 
 # where each family of endpoints lies: the numbered form (or forms), then the dated one

@@ -6,7 +6,7 @@ from typing import Any
 from ...faults import anomalies
 from ...portal.records.record import Record
 from ...portal.records.table import RecordTable
-from ..associations import inline
+from ..associations.reading import inline
 from ..call import Call, Reply, batch_reply, inputs, live_or_404
 from ..checks import record_id, text_list
 from ..errors import batch_error, invalid, not_found

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...portal.records.table import RecordTable
-from ..association_writes import record_links
+from ..associations.writing import record_links
 from ..call import Call, Reply, batch_reply, inputs, live_or_404
 from ..checks import record_id
 from ..errors import ApiError, batch_error, conflict, invalid, not_found

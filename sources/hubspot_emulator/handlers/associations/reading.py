@@ -3,12 +3,12 @@
 from base64 import b64decode, b64encode
 from typing import Any
 
-from ..portal.catalog.object_types import ObjectType
-from ..portal.links import LinkType
-from ..portal.records.table import RecordTable
-from .call import Call, Reply, batch_reply, inputs
-from .checks import record_id
-from .errors import invalid, not_found
+from ...portal.catalog.object_types import ObjectType
+from ...portal.links import LinkType
+from ...portal.records.table import RecordTable
+from ..call import Call, Reply, batch_reply, inputs
+from ..checks import record_id
+from ..errors import invalid, not_found
 
 BATCH_LIMIT, INLINE_LIMIT, RECORD_LIMIT = 1000, 100, 500
 PREFIX = "https://api.hubapi.com/crm/v3/objects"

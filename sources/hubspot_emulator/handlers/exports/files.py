@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
-from ..clock import iso
-from ..portal.catalog.definitions import Definition
-from ..portal.links import LinkStore
-from ..portal.records.record import Record
-from ..portal.records.table import RecordTable
-from .records.filters import to_instant
+from ...clock import iso
+from ...portal.catalog.definitions import Definition
+from ...portal.links import LinkStore
+from ...portal.records.record import Record
+from ...portal.records.table import RecordTable
+from ..records.filters import to_instant
 
 ROWS_AT_ONCE = 500
 USUAL_LINKS = 1_000  # associated records in a cell, unless that limit is overridden

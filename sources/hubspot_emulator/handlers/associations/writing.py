@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from ..portal.catalog.object_types import ObjectType
-from ..portal.links import LinkType
-from ..portal.records.table import RecordTable
-from .associations import BATCH_LIMIT, pair
-from .call import Call, Reply, batch_reply, inputs
-from .checks import objects_of, record_id, text, whole_number
-from .errors import invalid, not_found
+from ...portal.catalog.object_types import ObjectType
+from ...portal.links import LinkType
+from ...portal.records.table import RecordTable
+from ..call import Call, Reply, batch_reply, inputs
+from ..checks import objects_of, record_id, text, whole_number
+from ..errors import invalid, not_found
+from .reading import BATCH_LIMIT, pair
 
 
 def create_label(call: Call) -> Reply:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from ..clock import DAY_MS, iso
-from ..portal.export_tasks import Task
-from ..portal.records.table import RecordTable
-from .call import Call, Reply
-from .checks import objects_of, text, text_list
-from .errors import ApiError, invalid, not_found, rate_limited
-from .export_files import Form, Sheet, write
-from .records import search
-from .records.filters import parse_groups
+from ...clock import DAY_MS, iso
+from ...portal.export_tasks import Task
+from ...portal.records.table import RecordTable
+from ..call import Call, Reply
+from ..checks import objects_of, text, text_list
+from ..errors import ApiError, invalid, not_found, rate_limited
+from ..records import search
+from ..records.filters import parse_groups
+from .files import Form, Sheet, write
 
 PREFIX = "/hubspot-exports"
 LIFE_MS = 300_000

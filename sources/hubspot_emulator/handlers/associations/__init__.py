@@ -1,0 +1,1 @@
+"""Endpoints of associations: reading links and labels, and writing them."""

@@ -1,0 +1,1 @@
+"""Endpoints of exports, and the files that they make."""
