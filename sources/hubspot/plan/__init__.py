@@ -1,1 +1,1 @@
-"""What a run is to do, and why."""
+"""What a run is to do, and why: pure functions from facts to steps, without any input or output."""

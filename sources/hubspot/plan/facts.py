@@ -1,0 +1,181 @@
+"""What a plan is made of: what HubSpot and the warehouse said now, and what earlier runs left.
+
+All of it is frozen and can be written as JSON; instants are aware UTC by HubSpot's clock.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .steps import Family
+
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings and wishes that decide what a run does."""
+
+    sweep_at_once_calls: int = 5
+    """A sweep of at most so many calls is cheap: it follows changes instead of a schedule."""
+    sweep_hours: float = 24
+    """Between two expensive sweeps of archived records or calculated values."""
+    links_hours: float = 1
+    """Between two expensive sweeps of a pair of linked tables."""
+    lookback_minutes: float = 60
+    """How long HubSpot's search index may lag behind."""
+    backfill: Literal["list", "export", "auto"] = "list"
+    full_refresh: bool = False
+    sweep_links: bool = False
+    """Whether the user asks for all links (`--links`)."""
+    sees_warehouse: bool = True
+    """False in plain dlt use: then nothing can be compared with the rows that are there."""
+
+
+class Fill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Columns that came to a table, whose old records may have values of them."""
+
+    properties: tuple[str, ...]
+    records: int = 0
+    """Live records that have a value, as search counts them."""
+    is_new: bool = True
+    """Whether none of them was read yet."""
+
+
+class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What HubSpot and the warehouse say of one object type."""
+
+    total: int | None = None
+    """Live records as search counts them; None where it does not tell."""
+    rows: int | None = 0
+    """Live rows in the warehouse; None where it cannot be asked."""
+    searchable: bool = True
+    newest_at: Instant | None = None
+    """When the record that changed last did so, of those within the lookback window."""
+    changed: int = 0
+    """Records that the probe names as changed and that are not loaded as they are."""
+    created: int = 0
+    """Of these, the ones of which the warehouse has no live row."""
+    names_all: bool = True
+    """Whether the probe surely names all records that changed."""
+    matching: int | None = None
+    """Records that a search since the lookback window finds; None where none was needed."""
+    known: int = 0
+    """Of these, about how many are loaded as they are."""
+    pages: int | None = None
+    """Calls of a listing; as many as hundreds of records where None."""
+    calculated: bool = False
+    """Whether it has properties that HubSpot calculates."""
+    asked: Mapping[Family, int] = {}
+    """Calls that the probe made for the table, by kind of endpoint."""
+    fills: tuple[Fill, ...] = ()
+    refusal: str = ""
+    """Why the token or the portal does not let one read it."""
+    repairs: int | None = None
+    """Records that this load only has to read again by id."""
+    differed: tuple[int, int] | None = None
+    """Live records and live rows after the loads of this run, where they differ."""
+
+
+class PairFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One pair of linked tables."""
+
+    source: str
+    target: str
+    refusal: str = ""
+    """Why the token or the portal does not let one read its links."""
+
+
+class ReferenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Calls of the tables that are read whole in every run."""
+
+    calls: Mapping[str, int] = {}
+    """By table: `account`, `object_types`, `owners`, `pipelines`."""
+    stale_labels: tuple[str, ...] = ()
+    """Pairs whose association labels were read more than 12 hours ago, or never."""
+
+
+class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that HubSpot and the warehouse said before anything is read."""
+
+    options: Options = Options()
+    tables: Mapping[str, TableFacts] = {}
+    pairs: Mapping[str, PairFacts] = {}
+    reference: ReferenceFacts = ReferenceFacts()
+    calls_left: int | None = None
+    """Calls of the day that HubSpot still answers; None where it does not tell."""
+    exports_left: int = 30
+    """Exports that may be started within these 24 hours."""
+
+
+class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of a sweep."""
+
+    swept_at: Instant | None = None
+    """When the last one that came to its end began."""
+    calls: int | None = None
+    """What that one took; None where its declaration has to tell."""
+    is_open: bool = False
+    """Whether one goes on in the next load."""
+
+
+class TableState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What earlier runs left of one object table."""
+
+    watermark: Instant | None = None
+    """The begin of the last run that read it to the end; None before its first load."""
+    total: int | None = None
+    """Live records when it was last read."""
+    backfill: int | None = None
+    """Rows that an unfinished backfill has loaded; None where none is open."""
+    searched: bool = False
+    """Whether an unfinished run has read all changes already."""
+    holds_rows: bool = False
+    """Whether the table may hold rows from before its state began."""
+    pending: int = 0
+    """Ids that an earlier load left, or that HubSpot refused."""
+    columns_at: Instant | None = None
+    """When columns last came."""
+    listed_from: Instant | None = None
+    """When the first load began, until a run has found out whether records changed during it."""
+    listed_until: Instant | None = None
+    """When it ended."""
+    differed: tuple[int, int] | None = None
+    """Live records and rows that differed last time, for no record that was found."""
+    differed_at: Instant | None = None
+    """When that was."""
+    sweeps: Mapping[str, Sweep] = {}
+
+
+class PairState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What earlier runs left of one pair of linked tables."""
+
+    swept_at: Instant | None = None
+    calls: int | None = None
+    """What the last sweep took; None where the number of records has to tell."""
+    is_open: bool = False
+    pending: bool = False
+    """Whether links have to be read whatever the schedule says."""
+    has_links: bool = False
+    told_by: Literal["source", "target", ""] = ""
+    """The only side from which HubSpot lists these links."""
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What earlier runs left of a dataset."""
+
+    was_interrupted: bool = False
+    """Whether the previous run did not come to its end."""
+    tables: Mapping[str, TableState] = {}
+    pairs: Mapping[str, PairState] = {}
+
+
+class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The calls of a day that expensive sweeps may use."""
+
+    share: int = 12_500
+    """Calls of a day."""
+    used: int = 0
+    """Of these, today."""

@@ -1,0 +1,120 @@
+"""What is done to one pair of linked tables: links of changed records, and sweeps of all."""
+
+from collections.abc import Iterator, Mapping
+
+from . import cost
+from .evidence import Subject
+from .facts import Facts, PairState, State
+from .steps import Bounds, Step
+from .table_plan import WHOLE, Sight, Wish
+
+
+def ends_of(facts: Facts, sights: Mapping[str, Sight], pair: str) -> tuple[int, int] | None:
+    """Return the live records of a pair's two ends; None where one has none, or is not read."""
+    counts = []
+    for end in (facts.pairs[pair].source, facts.pairs[pair].target):
+        if end not in sights or sights[end].facts.refusal or sights[end].facts.total == 0:
+            return None
+        one = sights[end].facts
+        counts.append(one.total if one.total is not None else one.rows or 0)
+    return counts[0], counts[1]
+
+
+def pair_sweeps(
+    facts: Facts,
+    state: State,
+    sights: Mapping[str, Sight],
+    sure: Mapping[str, tuple[Step, ...]],
+) -> Iterator[Wish]:
+    """List the sweeps that may be due for pairs of linked tables."""
+    if not facts.options.sees_warehouse:
+        return
+    for pair, one in facts.pairs.items():
+        ends = ends_of(facts, sights, pair)
+        if one.refusal or ends is None:
+            continue
+        known = state.pairs.get(pair, PairState())
+        forced = _why_links(facts, state, pair, sure)
+        subject = _pair_subject(facts, state, sights, pair, ends, forced)
+        read = sum(step.rows[0] for step in sure[one.source] if step.rows)
+        calls = cost.links(known, ends, read=read)
+        yield Wish("links", pair, subject, calls, is_free=bool(forced))
+
+
+def _pair_subject(
+    facts: Facts,
+    state: State,
+    sights: Mapping[str, Sight],
+    pair: str,
+    ends: tuple[int, int],
+    forced: str,
+) -> Subject:
+    """Say what may call for a sweep of a pair."""
+    one, known = facts.pairs[pair], state.pairs.get(pair, PairState())
+    both = (sights[one.source], sights[one.target])
+    newest = max(
+        both, key=lambda end: end.facts.newest_at.timestamp() if end.facts.newest_at else 0.0
+    )
+    watermarks = [end.state.watermark for end in both]
+    calls = cost.links_calls(known, ends)
+    is_single = known.has_links and calls <= 1
+    return Subject(
+        what=f"links of {one.source} with {one.target}",
+        calls=calls,
+        at_once_calls=facts.options.sweep_at_once_calls,
+        hours=facts.options.links_hours,
+        swept_at=known.swept_at,
+        newest_at=newest.facts.newest_at,
+        newest_in=newest.table,
+        previous_at=min((at for at in watermarks if at), default=None) if is_single else None,
+        in_every_run=is_single,
+        is_scheduled=not is_single,
+        forced=forced or ("The previous run did not come to its end." * state.was_interrupted),
+    )
+
+
+def _why_links(facts: Facts, state: State, pair: str, sure: Mapping[str, tuple[Step, ...]]) -> str:
+    """Say why all links of a pair have to be read now, whatever the day's share; empty else."""
+    one, known = facts.pairs[pair], state.pairs.get(pair)
+    if facts.options.sweep_links:
+        return "All links were asked for."
+    if known is None:
+        return "The links of the pair were not read yet."
+    if known.is_open:
+        return "An earlier load began it; it goes on."
+    if known.pending:
+        return "An earlier load left links to read."
+    if any(step.kind in WHOLE for end in (one.source, one.target) for step in sure[end]):
+        return "A table of the pair is read whole in this run."
+    return ""
+
+
+def changed_links(
+    facts: Facts, state: State, pair: str, sure: Mapping[str, tuple[Step, ...]]
+) -> Iterator[Step]:
+    """Read the links of changed records from either end."""
+    one = facts.pairs[pair]
+    if one.refusal or state.pairs.get(pair, PairState()).told_by == "target":
+        return
+    changed = [_changed_rows(sure.get(end, ())) for end in (one.source, one.target)]
+    others = facts.tables.get(one.target)
+    if one.source == one.target:
+        changed[1] = (0, 0)
+    if not (changed[0][1] or changed[1][1]) or (others and others.total == 0):
+        return
+    records = facts.tables[one.source].total or 0 if one.source in facts.tables else 0
+    yield Step(
+        kind="changed_links",
+        table=pair,
+        reason=f"Records of {one.source} or {one.target} changed.",
+        calls=cost.changed_links(changed[0], changed[1], records),
+        rows=None,
+    )
+
+
+def _changed_rows(steps: tuple[Step, ...]) -> Bounds:
+    """Return how many records of a table are read by id."""
+    read = [
+        step.rows for step in steps if step.kind in {"changes", "pending", "fill"} and step.rows
+    ]
+    return sum(low for low, _ in read), sum(high for _, high in read)

@@ -1,0 +1,109 @@
+"""What a run does to each table and why: the only place that decides it.
+
+`plan` is pure: it reads no clock, asks nobody and changes nothing. `sync` performs the plan,
+`hubspot-elt plan` prints it.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from . import cost
+from .evidence import Evidence, Subject, evidence
+from .facts import Facts, Ledger, PairState, State, TableState
+from .pair_plan import changed_links, ends_of, pair_sweeps
+from .steps import Kind, Plan, Step, exactly
+from .table_plan import SWEEPS, Sight, Wish, table_steps, table_sweeps
+
+
+def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
+    """Choose what a run does, from what is known before anything is read.
+
+    Expensive sweeps draw on the day's share, those that waited longest first.
+
+    Args:
+        facts: what HubSpot and the warehouse say.
+        state: what earlier runs left.
+        ledger: the day's share of calls for expensive sweeps.
+        now: HubSpot's time, aware UTC.
+    """
+    sights = {
+        name: Sight(
+            name,
+            one,
+            state.tables.get(name, TableState()),
+            facts.options,
+            now,
+            state.was_interrupted,
+        )
+        for name, one in facts.tables.items()
+    }
+    sure = {name: tuple(table_steps(sight, facts)) for name, sight in sights.items()}
+    wanted = [wish for sight in sights.values() for wish in table_sweeps(sight, sure[sight.table])]
+    wanted += pair_sweeps(facts, state, sights, sure)
+    swept = _affordable(wanted, ledger, now)
+    steps = [*_reference(facts)]
+    for name in sights:
+        steps += [*sure[name], *(step for step in swept if step.table == name)]
+    for pair in facts.pairs:
+        steps += changed_links(facts, state, pair, sure)
+        steps += [step for step in swept if step.table == pair]
+    return Plan((*steps, *_labels(facts, state, sights, steps)))
+
+
+def _affordable(wanted: list[Wish], ledger: Ledger, now: datetime) -> list[Step]:
+    """Choose the sweeps that are due, as far as the day's share lasts."""
+    left = max(0, ledger.share - ledger.used)
+    steps: list[Step] = []
+    for wish in sorted(wanted, key=_urgency):
+        found = evidence(wish.subject, now, share=wish.subject.calls if wish.is_free else left)
+        if found is None:
+            continue
+        paid = 0 if wish.is_free or not _is_paid(wish.subject, found) else wish.subject.calls
+        left -= paid
+        steps.append(
+            Step(
+                kind=wish.kind,
+                table=wish.table,
+                reason=found.reason,
+                calls=wish.calls,
+                rows=wish.rows,
+                paid=paid,
+            )
+        )
+    order = [*SWEEPS, "links"]
+    return sorted(steps, key=lambda step: order.index(step.kind))
+
+
+def _is_paid(subject: Subject, found: Evidence) -> bool:
+    return not subject.is_cheap or found.is_optional
+
+
+def _urgency(wish: Wish) -> tuple[bool, bool, float]:
+    at = wish.subject.swept_at
+    return not wish.is_free, at is not None, at.timestamp() if at else 0.0
+
+
+def _reference(facts: Facts) -> Iterator[Step]:
+    """Read the small tables that are read whole in every run."""
+    kinds: tuple[Kind, ...] = ("account", "object_types", "owners", "pipelines")
+    for kind in kinds:
+        if calls := facts.reference.calls.get(kind, 0):
+            reason = "Read whole in every run, loaded where it differs."
+            found: cost.Calls = {"reference": exactly(calls)}
+            yield Step(kind=kind, table=kind, reason=reason, calls=found, rows=None)
+
+
+def _labels(
+    facts: Facts, state: State, sights: Mapping[str, Sight], steps: list[Step]
+) -> Iterator[Step]:
+    """Read the labels of pairs that have links, every 12 hours."""
+    swept = {step.table for step in steps if step.kind in {"links", "changed_links"}}
+    least, most = 0, 0
+    for pair in facts.reference.stale_labels:
+        has_links = state.pairs.get(pair, PairState()).has_links
+        if pair in facts.pairs and ends_of(facts, sights, pair) and (has_links or pair in swept):
+            least, most = least + has_links, most + 1
+    if most:
+        reason = "Labels are read every 12 hours, of pairs that have links."
+        calls: cost.Calls = {"labels": (least, most)}
+        yield Step(kind="labels", table="association_labels", reason=reason, calls=calls, rows=None)

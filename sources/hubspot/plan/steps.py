@@ -1,0 +1,102 @@
+"""What a plan consists of: steps in order, each with its reason, its calls and its rows."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+Bounds = tuple[int, int]
+"""The least and the most; equal where the number is known."""
+Family = Literal["reference", "definitions", "searches", "records", "links", "labels", "exports"]
+"""Kinds of endpoints that calls are counted by."""
+Kind = Literal[
+    "account",
+    "object_types",
+    "owners",
+    "pipelines",
+    "skip",
+    "definitions",
+    "repair",
+    "pending",
+    "backfill",
+    "export",
+    "changes",
+    "listing",
+    "fill",
+    "archive",
+    "calculated",
+    "recount",
+    "changed_links",
+    "links",
+    "labels",
+]
+"""What a step does; `steps/` has a function for each."""
+EXPENSIVE: frozenset[Kind] = frozenset({"archive", "calculated", "links", "recount"})
+"""Steps that may draw on the day's share."""
+
+
+def exactly(number: int) -> Bounds:
+    """Return the bounds of a number that is known."""
+    return number, number
+
+
+def up_to(number: int) -> Bounds:
+    """Return the bounds of a number of which only the most is known."""
+    return 0, number
+
+
+def add(*bounds: Bounds) -> Bounds:
+    """Add bounds.
+
+    >>> add((1, 2), (0, 3))
+    (1, 5)
+    """
+    return sum(low for low, _ in bounds), sum(high for _, high in bounds)
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that a run does to one table."""
+
+    kind: Kind
+    table: str
+    """An object table, a link table or a reference table."""
+    reason: str
+    """A sentence for somebody who knows HubSpot."""
+    calls: Mapping[Family, Bounds] = {}
+    rows: Bounds | None = (0, 0)
+    """Records it reads; None where only reading them tells."""
+    paid: int = 0
+    """Calls that it draws from the day's share for expensive sweeps."""
+
+    @property
+    def in_all(self) -> Bounds:
+        """All calls."""
+        return add(*self.calls.values())
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All that a run does, in order."""
+
+    steps: tuple[Step, ...] = ()
+
+    def of(self, table: str) -> tuple[Step, ...]:
+        """Return the steps of one table, in order."""
+        return tuple(step for step in self.steps if step.table == table)
+
+    def step(self, table: str, kind: Kind) -> Step | None:
+        """Return a step of a table, None where it is not to be done."""
+        return next((step for step in self.of(table) if step.kind == kind), None)
+
+    @property
+    def paid(self) -> int:
+        """Calls that are drawn from the day's share."""
+        return sum(step.paid for step in self.steps)
+
+
+def calls_of(steps: Iterable[Step]) -> dict[Family, Bounds]:
+    """Add up the calls of steps by family."""
+    found: dict[Family, Bounds] = {}
+    for step in steps:
+        for family, calls in step.calls.items():
+            found[family] = add(found.get(family, (0, 0)), calls)
+    return found

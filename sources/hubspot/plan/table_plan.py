@@ -1,0 +1,300 @@
+"""What is done to one object table: how its records are read, and which sweeps may be due.
+
+A new kind of sweep is a row of `SWEEPS` and a function in `steps/`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from . import cost
+from .cost import join
+from .evidence import CLOCK_SLACK, Subject
+from .facts import Facts, Options, Sweep, TableFacts, TableState
+from .steps import Bounds, Kind, Step, exactly, up_to
+
+MANY_PAGES = 1_000
+"""Calls of a listing that make an export worth its waiting."""
+EXPORT_SHARE = 0.05
+"""A listing that takes more of the calls left today is avoided, if an export will do."""
+RECOUNT_HOURS = 24 * 7
+"""Between two deep recounts, which find records whose numbers cancel each other out."""
+
+
+WHOLE: frozenset[Kind] = frozenset({"backfill", "export", "listing"})
+"""Steps that list all live records of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """All that is known of one table when its steps are chosen."""
+
+    table: str
+    facts: TableFacts
+    state: TableState
+    options: Options
+    now: datetime
+    was_interrupted: bool = False
+
+    @property
+    def surplus(self) -> int:
+        """Live records that neither the rows nor the changed records explain; below 0: missing."""
+        if self.facts.total is None or self.facts.rows is None or not self.facts.names_all:
+            return 0
+        return self.facts.total - self.facts.rows - self.facts.created
+
+    @property
+    def differs(self) -> str:
+        """The two counts that disagree, as a sentence; once for the same two numbers."""
+        facts, state = self.facts, self.state
+        if not self.surplus or facts.total is None or facts.rows is None:
+            return ""
+        lookback = timedelta(minutes=self.options.lookback_minutes)
+        is_known = state.differed == (facts.total, facts.rows) and state.differed_at is not None
+        if is_known and state.differed_at and self.now - state.differed_at < lookback:
+            return ""
+        expected = facts.rows + facts.created
+        return f"HubSpot counts {facts.total:,} {self.table}, the warehouse {expected:,}."
+
+
+class SweepKind(NamedTuple):
+    """One kind of sweep over an object table."""
+
+    what: str
+    """Such as `archived {table}`."""
+    hours: Callable[[Options], float]
+    """Between two that nothing else calls for."""
+    calls: Callable[[TableFacts, TableState], int]
+    """What one takes."""
+    applies: Callable[[Sight], bool]
+    """Whether a table has anything to sweep."""
+    cost: Callable[[Sight], cost.Calls]
+    """What one takes, in bounds."""
+    follows_changes: bool = True
+    """Whether cheap ones follow changes; else all of them follow the schedule."""
+
+
+def _archive_cost(sight: Sight) -> cost.Calls:
+    surprises = abs(sight.surplus) + sight.facts.changed
+    return cost.archive(sight.facts, sight.state, surprises=surprises)
+
+
+SWEEPS: dict[Kind, SweepKind] = {
+    "archive": SweepKind(
+        "archived {table}",
+        lambda options: options.sweep_hours,
+        lambda _facts, state: cost.archive_calls(state),
+        lambda _sight: True,
+        _archive_cost,
+    ),
+    "calculated": SweepKind(
+        "calculated values of {table}",
+        lambda options: options.sweep_hours,
+        cost.calculated_calls,
+        lambda sight: sight.facts.calculated and sight.options.sees_warehouse,
+        lambda sight: cost.calculated(sight.facts, sight.state),
+    ),
+    "recount": SweepKind(
+        "ranges of ids of {table}",
+        lambda _options: RECOUNT_HOURS,
+        cost.recount_calls,
+        lambda sight: bool(sight.facts.total and sight.facts.rows and sight.facts.searchable),
+        lambda sight: cost.recount(sight.facts, missing=0, deep=True),
+        follows_changes=False,
+    ),
+}
+"""Sweeps of object tables, in the order in which they run."""
+
+
+class Wish(NamedTuple):
+    """A sweep that may be due."""
+
+    kind: Kind
+    table: str
+    subject: Subject
+    calls: cost.Calls
+    is_free: bool = False
+    """Whether somebody asks for it, so that the day's share need not pay."""
+    rows: Bounds | None = None
+
+
+def table_steps(sight: Sight, facts: Facts) -> Iterator[Step]:
+    """Choose what is read of one object type, sweeps apart."""
+    table, one, state = sight.table, sight.facts, sight.state
+    asked: cost.Calls = {family: exactly(calls) for family, calls in one.asked.items()}
+    if one.refusal:
+        yield Step(kind="skip", table=table, reason=one.refusal, calls=asked, rows=(0, 0))
+        return
+    if one.repairs is not None:
+        reason = f"{one.repairs:,} records are read again by id."
+        calls = join(asked, cost.pending(one.repairs))
+        yield Step(kind="repair", table=table, reason=reason, calls=calls, rows=up_to(one.repairs))
+        return
+    if _is_whole(sight):
+        yield _backfill(sight, facts, asked)
+        return
+    if state.pending:
+        reason = f"An earlier run left {state.pending:,} records to read by id."
+        calls = cost.pending(state.pending)
+        rows = up_to(state.pending)
+        yield Step(kind="pending", table=table, reason=reason, calls=calls, rows=rows)
+    yield _changes(sight, asked)
+    for one_fill in one.fills:
+        names = ", ".join(one_fill.properties)
+        reason = f"Old records may have values of {names}."
+        rows = exactly(one_fill.records) if one_fill.is_new else up_to(one_fill.records)
+        calls = cost.fill(one_fill.records)
+        yield Step(kind="fill", table=table, reason=reason, calls=calls, rows=rows)
+
+
+def _is_whole(sight: Sight) -> bool:
+    """Whether all records are listed, because there is no change to search from."""
+    state = sight.state
+    return (
+        sight.options.full_refresh
+        or state.watermark is None
+        or state.backfill is not None
+        or not sight.facts.searchable
+    )
+
+
+def _backfill(sight: Sight, facts: Facts, asked: cost.Calls) -> Step:
+    """Read a table whole, by listing it or by an export."""
+    one, state, table = sight.facts, sight.state, sight.table
+    done = state.backfill or 0
+    calls = join(asked, cost.listing(one, done=done))
+    is_first = state.watermark is None or sight.options.full_refresh
+    if is_first:  # the definitions are read again in the end, for it may have taken long
+        calls = join(calls, {"definitions": exactly(max(1, one.asked.get("definitions", 0)))})
+    if one.searchable:  # numbers that differ in the end are asked for once more
+        calls = join(calls, {"searches": up_to(1)})
+    if one.rows or state.backfill is not None:  # rows that the listing may not bring
+        calls = join(calls, {"records": up_to(3 * cost.reads(exactly(one.rows or 0))[1])})
+    rows = None if one.total is None else exactly(max(0, one.total - done))
+    reason = _why_whole(sight)
+    if is_first and not done and _is_export_chosen(one, facts):
+        exported = join(calls, {"exports": (3, cost.EXPORT_CALLS + cost.EXPORT_WAIT)})
+        low = asked.get("records", (0, 0))[0]
+        exported = {**exported, "records": (low, exported["records"][1])}
+        return Step(kind="export", table=table, reason=reason, calls=exported, rows=rows)
+    kind: Kind = "backfill" if is_first else "listing"
+    return Step(kind=kind, table=table, reason=reason, calls=calls, rows=rows)
+
+
+def _why_whole(sight: Sight) -> str:
+    state = sight.state
+    if sight.options.full_refresh:
+        return "A full refresh was asked for."
+    if state.backfill is not None:
+        return f"An earlier load ended after {state.backfill:,} rows; the listing goes on."
+    if state.watermark is None:
+        again = "is read whole again" if state.holds_rows else "is read for the first time"
+        return f"The table {again}."
+    return f"HubSpot offers no search for {sight.table}, so they are listed."
+
+
+def _is_export_chosen(one: TableFacts, facts: Facts) -> bool:
+    """Whether an export takes the place of the listing."""
+    pages, way = one.pages or cost.pages(one.total or 0), facts.options.backfill
+    if way == "list" or facts.exports_left <= 0 or pages <= 1:
+        return False
+    is_scarce = facts.calls_left is not None and pages > facts.calls_left * EXPORT_SHARE
+    is_worth = pages > cost.EXPORT_CALLS and (pages >= MANY_PAGES or is_scarce)
+    return way == "export" or is_worth
+
+
+def _changes(sight: Sight, asked: cost.Calls) -> Step:
+    """Read what changed since the last run; list the table where that takes fewer calls."""
+    one, table = sight.facts, sight.table
+    if sight.state.searched:
+        reason = "An earlier load has read what changed; the rest goes on."
+        return Step(kind="changes", table=table, reason=reason, calls=asked)
+    if cost.is_listing_cheaper(one):
+        reason = f"{one.matching:,} records changed; listing all takes fewer calls."
+        calls = join(asked, cost.listing(one))
+        rows = exactly(one.total or 0)
+        return Step(kind="listing", table=table, reason=reason, calls=calls, rows=rows)
+    calls, rows = cost.changed(one)
+    what = "Nothing" if not rows[1] else _records(rows)
+    since = f" since {sight.state.watermark:%Y-%m-%d %H:%M:%S}" if sight.state.watermark else ""
+    reason = f"{what} changed{since}."
+    return Step(kind="changes", table=table, reason=reason, calls=join(asked, calls), rows=rows)
+
+
+def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[Wish]:
+    """List the sweeps that may be due for a table."""
+    if not steps or steps[0].kind in {"skip", "repair"}:
+        return
+    is_whole = steps[0].kind in WHOLE
+    for kind, row in SWEEPS.items():
+        if not row.applies(sight) or (is_whole and kind != "archive"):
+            continue  # what lists all records reads their calculated values, too
+        subject = _subject(sight, kind, row, is_whole=is_whole)
+        is_free = is_whole or sight.state.sweeps.get(kind, Sweep()).is_open
+        is_free = is_free or (kind == "recount" and bool(subject.forced))
+        yield Wish(kind, sight.table, subject, row.cost(sight), is_free)
+    if not is_whole and (found := _recounted(sight)):
+        yield found
+
+
+def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Subject:
+    """Say what may call for one sweep of a table."""
+    state, options, table = sight.state, sight.options, sight.table
+    known = state.sweeps.get(kind, Sweep())
+    forced = ""
+    if known.is_open:
+        forced = "An earlier load began it; it goes on."
+    elif is_whole:
+        forced = "The listing of live records lacks the archived ones."
+    elif sight.was_interrupted and row.follows_changes and sight.options.sees_warehouse:
+        forced = "The previous run did not come to its end."
+    swept_at = known.swept_at
+    if kind == "recount":
+        swept_at = swept_at or state.watermark
+        forced = forced or _changed_during_first_load(sight)
+    at_once = options.sweep_at_once_calls if row.follows_changes else 0
+    return Subject(
+        what=row.what.format(table=table),
+        calls=row.calls(sight.facts, state),
+        at_once_calls=at_once,
+        hours=row.hours(options),
+        swept_at=swept_at,
+        newest_at=sight.facts.newest_at,
+        newest_in=table,
+        previous_at=state.watermark,
+        columns_at=_columns_at(sight) if row.follows_changes else None,
+        differs=sight.differs if row.follows_changes else "",
+        forced=forced,
+    )
+
+
+def _columns_at(sight: Sight) -> datetime | None:
+    """Return when columns last came, which is now where the probe found some."""
+    return sight.now if any(one.is_new for one in sight.facts.fills) else sight.state.columns_at
+
+
+def _changed_during_first_load(sight: Sight) -> str:
+    """Say that records changed during the first load, so that numbers may cancel each other out."""
+    state, newest = sight.state, sight.facts.newest_at
+    if not (state.listed_from and newest and newest + CLOCK_SLACK >= state.listed_from):
+        return ""
+    return "Records changed during the first load."
+
+
+def _recounted(sight: Sight) -> Wish | None:
+    """Find the records that make two counts differ, once the loads of this run are in."""
+    differed = sight.facts.differed
+    if differed is None:
+        return None
+    total, rows = differed
+    reason = f"HubSpot counts {total:,} {sight.table}, the warehouse has {rows:,}."
+    subject = Subject(f"ranges of ids of {sight.table}", 1, 1, 1, forced=reason)
+    calls = cost.recount(sight.facts, missing=abs(total - rows), deep=False)
+    return Wish("recount", sight.table, subject, calls, is_free=True)
+
+
+def _records(bounds: Bounds) -> str:
+    low, high = bounds
+    number = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{number} record{'s' * (high > 1)}"
