@@ -22,6 +22,7 @@ from pipelines.console import (
     speak_utf8,
     unspoken,
 )
+from pipelines.exit_codes import summary
 from pipelines.options import (
     BackfillWay,
     Dataset,
@@ -56,9 +57,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="hubspot-elt",
     help="Copy a HubSpot portal into a warehouse: complete, current and fast.",
-    epilog="Exit codes: 0 done, 1 a bug of ours, 2 settings, 3 token, 4 refused by HubSpot, "
-    "5 daily quota, 6 try again later, 8 portal and warehouse differ, 130 interrupted, "
-    "143 stopped by SIGTERM.",
+    epilog=summary(),
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # drawing boxes takes longer to import than all the rest

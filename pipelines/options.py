@@ -79,48 +79,47 @@ Version = Annotated[
 BackfillWay = Annotated[
     Backfill | None,
     typer.Option(
-        "--backfill", help="Read tables whole by listing, by HubSpot's exports, or the cheaper way."
+        "--backfill", help="How tables are backfilled; auto takes the one with fewer calls."
     ),
 ]
 Objects = Annotated[
     str | None,
-    typer.Option(metavar="NAMES", help="Tables to read, such as contacts,deals; else all."),
+    typer.Option(metavar="NAMES", help="Tables to read, such as contacts,deals. Default: all."),
 ]
 MaxAge = Annotated[
     str | None,
     typer.Option(
-        metavar="SPAN", help="Exit with 8 if a table was loaded longer ago, such as 90m, 2h, 1d."
+        metavar="SPAN",
+        help="Exit with 8 if a table was loaded longer ago, such as 90m, 2h, 1d.",
     ),
 ]
 Fresh = Annotated[
     str | None,
-    typer.Option("--objects", metavar="NAMES", help="Tables that --max-age is about; else all."),
+    typer.Option("--objects", metavar="NAMES", help="Tables that --max-age checks. Default: all."),
 ]
-Target = Annotated[
-    str, typer.Option(metavar="NAME", help="A destination of dlt's.", callback=filled)
-]
+Target = Annotated[str, typer.Option(metavar="NAME", help="Destination of dlt.", callback=filled)]
 Dataset = Annotated[
     str, typer.Option(metavar="NAME", help="Schema that holds the tables.", callback=filled)
 ]
-FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read everything anew.")]
+FullRefresh = Annotated[bool, typer.Option("--full-refresh", help="Read every table again.")]
 HardDelete = Annotated[
     bool, typer.Option("--hard-delete", help="Remove deleted records instead of marking them.")
 ]
-Links = Annotated[
-    bool, typer.Option("--links", help="Read all links again, whatever the schedule says.")
-]
-Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal afterwards.")]
+Links = Annotated[bool, typer.Option("--links", help="Read all links again now.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal after the sync.")]
 RefreshSchema = Annotated[
-    bool, typer.Option("--refresh-schema", help="Read the property definitions anew.")
+    bool, typer.Option("--refresh-schema", help="Read the property definitions again.")
 ]
 Wait = Annotated[
     float,
     typer.Option(
-        min=0, metavar="SECONDS", help="Wait for another run or program that has the dataset."
+        min=0,
+        metavar="SECONDS",
+        help="Wait for another run or program that uses the dataset.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before anything is erased.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be erased, no more.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be erased.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Form = Annotated[Format, typer.Option("--format", help="How to print the result.")]

@@ -70,15 +70,3 @@ def test_demo_fits_the_screen(shown: tuple[RunReport, Path]) -> None:
     """The demo shows what its file shows, at 80 and at 120 columns."""
     report, _ = shown
     check_screen("demo", report)
-
-
-def test_demo_prints_what_the_readme_shows(shown: tuple[RunReport, Path]) -> None:
-    """The README's output of the demo is its real output, but for calls and seconds."""
-    report, _ = shown
-    stdout = io.StringIO()
-    render(report, "text", stdout=stdout, stderr=io.StringIO())
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    block = readme.split("uv run hubspot-elt demo\n")[1].split("\n```")[0]
-    measured = re.compile(r"^((?:first|second) +\d+ +\d+).*$", re.MULTILINE)  # calls, seconds
-    expected, printed = (measured.sub(r"\1", text) for text in (block, stdout.getvalue()))
-    assert expected.strip() == printed.strip()

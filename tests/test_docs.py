@@ -1,69 +1,97 @@
-"""What the README claims is there: commands, exit codes, settings, tables, the demo's output."""
+"""What the documents claim is there: commands, exit codes, settings, tables, links, plain words."""
 
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
+import docs_tables
 import pytest
-import typer
+from docs_tables import ROOT, TABLES, documents
 from typer.testing import CliRunner
 
-from destinations.catalog import KNOWN, OUR_EXTRAS
+from destinations.catalog import OUR_EXTRAS
 from pipelines.cli import app
+from pipelines.exit_codes import EXIT_CODES
 from sources.hubspot import errors
 from sources.hubspot.catalog.object_types import STANDARD
-from sources.hubspot.config import HubSpotConfig
-from sources.hubspot.tables.reference_tables import COLUMNS
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in documents()}
 CLASSES = [one for one in vars(errors).values() if isinstance(one, type)]
 CODES = {one.exit_code for one in CLASSES if "exit_code" in vars(one)}
+DEFAULTS = {
+    variable.strip("`").removeprefix("SOURCES__HUBSPOT__"): default.strip("`")
+    for variable, default, _ in docs_tables.settings()
+}
+COMMANDS = [name for name, _ in docs_tables.leaves(docs_tables.group())]
+ELSEWHERE = {"change-detection"}
+"""Tables between markers that are written and checked with what they are made from."""
+PRIVATE = re.compile(
+    r"\b(census|stir(red)?|ow(ed?|es)|told|tells|tidy|anew|beside|peeks?|ways? in|clean end"
+    r"|so many calls|of which|such as it is|where it takes|sweeps? (is|are) made|dlt's word)\b",
+    re.IGNORECASE,
+)
+"""Words that readers would have to learn; the glossary has the usual ones."""
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_generated_tables_are_fresh(name: str) -> None:
+    """Tables that repeat what the code declares show what it declares now."""
+    fresh = docs_tables.refreshed(DOCUMENTS[name])
+    assert fresh == DOCUMENTS[name], "run `uv run python tests/docs_tables.py --write`"
+
+
+def test_every_declaration_is_documented() -> None:
+    """Settings, commands, options, exit codes, errors, types, pairs and tables each have a page."""
+    shown = {name for text in DOCUMENTS.values() for _, name, _ in docs_tables.BLOCK.findall(text)}
+    assert {*TABLES} == shown - ELSEWHERE
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_documented(command: str) -> None:
-    """Every command of the CLI has a row in the README, and help of its own."""
-    assert f"| `{command}` |" in README
-    result = CliRunner().invoke(app, [command, "--help"])
+def test_every_command_is_explained(command: str) -> None:
+    """Every command has a paragraph of its own, and help."""
+    assert f"**`{command}`**" in DOCUMENTS["pipelines/docs/commands.md"]
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert "Usage" in result.output
 
 
-@pytest.mark.parametrize("code", sorted({0, 130, 143} | CODES))
-def test_every_exit_code_is_documented(code: int) -> None:
-    """Every exit code that an error can end with has a row in the README."""
-    assert f"\n| {code} |" in README
+def test_commands_and_options_exist() -> None:
+    """Every command line in a document names a command, and options that it takes."""
+    options = {command: option_names(command) for command in COMMANDS}
+    for name, text in DOCUMENTS.items():
+        for line in re.findall(r"hubspot-elt ([a-z]+[^\n`]*)", text):
+            known = [command for command in COMMANDS if line.startswith(command)]
+            assert known, (name, line)
+            used = re.findall(r"(?<!\S)--[a-z-]+", line.partition(" #")[0])
+            assert {*used} <= options[known[0]] | {"--help"}, (name, line)
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(HubSpotConfig)])
-def test_every_setting_is_documented_with_its_default(name: str) -> None:
-    """Every setting has a row in the README that tells its default."""
-    if name.startswith("__"):
-        return
-    row = re.search(rf"\| `SOURCES__HUBSPOT__{name.upper()}` \| (.*?) \|", README)
-    assert row, name
-    default = getattr(HubSpotConfig, name)
-    if default is not None:
-        assert row[1] == f"`{str(default).lower() if isinstance(default, bool) else default}`"
+def option_names(command: str) -> set[str]:
+    """Return the names of a command's options."""
+    ((_, found),) = (one for one in docs_tables.leaves(docs_tables.group()) if one[0] == command)
+    return {name for param in found.params for name in (*param.opts, *param.secondary_opts)}
 
 
-def test_every_table_is_documented() -> None:
-    """Every table that is not an object type's has its name in the README."""
-    for table in (*COLUMNS, "_hs_rejected_values", "_hs_runs", "_hs_run_tables"):
-        assert f"`{table}`" in README, table
+def test_every_exit_code_is_declared() -> None:
+    """Every exit code that an error or a signal can end with has its meaning."""
+    assert {0, 129, 130, 143} | CODES == {*EXIT_CODES}
 
 
-def test_destinations_are_documented_as_they_are() -> None:
-    """The README calls tested what the tests load into, and names every extra of ours."""
-    for name, known in KNOWN.items():
-        if known.proof == "tested":
-            assert re.search(rf"\| `{name}` \| tested here", README), name
+def test_every_setting_that_is_named_exists() -> None:
+    """A setting that any document names is one, and a default beside it is the one of the code."""
+    for name, text in DOCUMENTS.items():
+        assert {*re.findall(r"SOURCES__HUBSPOT__([A-Z_0-9]*[A-Z0-9])", text)} <= {*DEFAULTS}, name
+        for setting, number, percent in re.findall(r"`([A-Z_0-9]+)` \(([\d.]+)( %)?", text):
+            default = float(DEFAULTS[setting]) * (100 if percent else 1)
+            assert default == pytest.approx(float(number)), (name, setting)
+
+
+def test_extras_are_documented() -> None:
+    """Every extra of ours is named where its destination is."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert set(extras["project"]["optional-dependencies"]) == OUR_EXTRAS | {"socks"}
-    assert all(f"`{extra}`" in README for extra in OUR_EXTRAS)
+    page = DOCUMENTS["destinations/README.md"]
+    assert all(f"uv sync --extra {extra}`" in page for extra in OUR_EXTRAS)
 
 
 def test_catalog_is_complete_and_unambiguous() -> None:
@@ -73,12 +101,58 @@ def test_catalog_is_complete_and_unambiguous() -> None:
         assert len(values) == len(set(values)), name
 
 
-@pytest.mark.parametrize("name", ["README.md", "sources/hubspot/README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CHANGELOG.md"])
 def test_links_lead_somewhere(name: str) -> None:
-    """Files that the documents link to, or name, exist."""
+    """Files that the documents link to, or name, exist, and so do the sections."""
     text = (ROOT / name).read_text(encoding="utf-8")
-    targets = re.findall(r"\]\((?!http)([^)#]+)\)", text)
-    targets += re.findall(r"`((?:sources|pipelines|tests|\.ci)/[\w./]+)`", text)
-    for target in targets:
-        places = (ROOT / target, (ROOT / name).parent / target)
-        assert any(place.exists() for place in places), target
+    for target, section in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+        page = ((ROOT / name).parent / target).resolve() if target else ROOT / name
+        assert page.exists(), target
+        if section:
+            assert section in sections(page.read_text(encoding="utf-8")), f"{target}#{section}"
+    for path in re.findall(r"`((?:sources|pipelines|destinations|tests|\.ci)/[\w./]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def sections(text: str) -> set[str]:
+    """Return the anchors of a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_can_be_reached() -> None:
+    """Pages for users are one click from the README; every page is linked from somewhere."""
+    linked = {name: targets(name) for name in DOCUMENTS}
+    reached, new = set[str](), {"README.md"}
+    while new:
+        reached |= new
+        new = {target for name in new for target in linked.get(name, ())} - reached
+    assert {*DOCUMENTS} <= reached
+    pages = {name for name in DOCUMENTS if "/docs/" in name and "/decisions/" not in name}
+    near = linked["README.md"] | linked["sources/hubspot/README.md"]
+    assert pages <= near
+
+
+def targets(name: str) -> set[str]:
+    """Return the documents that a document links to."""
+    found = re.findall(r"\]\((?!http)([^)#]+)", DOCUMENTS[name])
+    paths = {((ROOT / name).parent / target).resolve() for target in found}
+    return {str(path.relative_to(ROOT)) for path in paths}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_use_standard_words(name: str) -> None:
+    """No document uses a word that only its authors know."""
+    assert not [found[0] for found in PRIVATE.finditer(DOCUMENTS[name])]
+
+
+def test_the_source_has_a_short_readme() -> None:
+    """The README of the source fits one look: at most 100 lines."""
+    assert DOCUMENTS["sources/hubspot/README.md"].count("\n") <= 100
+
+
+def test_screens_use_standard_words() -> None:
+    """No help, report or error that is kept as a screen uses such a word."""
+    for path in (Path(__file__).parent / "screens").glob("*.txt"):
+        found = [one[0] for one in PRIVATE.finditer(path.read_text(encoding="utf-8"))]
+        assert not found, path.name

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 from conftest import Warehouse
+from docs_tables import ROOT, documents
 from test_postgres import Postgres
 
 from pipelines.demo import QUESTIONS, change, furnish
@@ -20,23 +20,25 @@ from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
-ROOT = Path(__file__).parent.parent
 OBJECTS = ("contacts", "companies", "deals")
 Rows = list[tuple[Any, ...]]
 
 
-def documented() -> dict[str, str]:
+def statements() -> dict[str, str]:
     """Return the statements that read, by where they stand."""
     found = {f"demo {question.name}": question.sql for question in QUESTIONS}
-    ours = [ROOT / "README.md", *ROOT.glob("sources/**/*.md"), *ROOT.glob("tests/bench/*.md")]
-    for file in (*ours, *ROOT.glob("pipelines/*.example"), ROOT / "pipelines/airflow_dag.py"):
+    for file in (
+        *documents(),
+        *ROOT.glob("pipelines/*.example"),
+        ROOT / "pipelines/airflow_dag.py",
+    ):
         text = file.read_text(encoding="utf-8")
         blocks = re.findall(r"^ *```sql\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
-        statements = [sql for block in blocks for sql in re.split(r";\s*(?:\n|$)", block)]
-        statements += re.findall(r'hubspot-elt query "([^"]+)"', text)
+        found_here = [sql for block in blocks for sql in re.split(r";\s*(?:\n|$)", block)]
+        found_here += re.findall(r'hubspot-elt query "([^"]+)"', text)
         reading = [
             sql
-            for sql in statements
+            for sql in found_here
             if re.match(r"\s*(--.*\n\s*)*(select|with)\b", sql, re.IGNORECASE)
         ]
         found |= {f"{file.relative_to(ROOT)} {i}": sql for i, sql in enumerate(reading, 1)}
@@ -182,10 +184,10 @@ TRUTHS: dict[str, Callable[[Synced], Rows]] = {
 }
 
 
-@pytest.mark.parametrize("where", documented())
+@pytest.mark.parametrize("where", statements())
 def test_documented_sql_tells_the_truth(synced: Synced, where: str) -> None:
     """A documented statement returns what the portal holds, deleted records left out."""
-    sql = documented()[where]
+    sql = statements()[where]
     (truth,) = (truth for part, truth in TRUTHS.items() if part in sql)
     assert "_hs_deleted_at IS NULL" in sql.replace("is null", "IS NULL") or truth is second_sync
     expected = Counter(map(rounded, truth(synced)))

@@ -17,7 +17,7 @@ from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parent.parent / "sources/hubspot/README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

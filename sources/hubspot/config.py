@@ -60,53 +60,55 @@ class HubSpotConfig(BaseConfiguration):
     access_token: TSecretStrValue = None  # type: ignore[assignment]
     """Token of a private app or service key, or an OAuth access token."""
     base_url: str = "https://api.hubapi.com"
-    """Where the API answers; the emulator's address in tests and the demo."""
+    """Address of the API."""
     api_version: str = "2026-03"
-    """Form of the paths: a date such as `2026-03` or `2026-09`, or `v3`."""
+    """Version in the paths of the API: `2026-03`, `2026-09` or `v3`."""
     budget_share: float = 0.9
-    """Share of each of HubSpot's rate budgets that this connector may use, above 0, at most 1."""
+    """Share of each rate limit, and of the day's calls, that a run may use: above 0, at most 1."""
     search_per_second: int = 5
-    """HubSpot's limit of searches per second; set it only where HubSpot granted another one."""
+    """The portal's limit of searches per second; HubSpot's responses do not name it."""
     associations_per_10_seconds: int = 100
-    """HubSpot's limit of association calls: 100, by plan 150 or 200; its answers do not tell."""
+    """The portal's limit of association calls: 100, or 150 or 200 by plan; HubSpot's responses do
+    not name it."""
     calls_in_flight: int = 14
-    """Calls that may wait for an answer at the same time."""
+    """Most calls that wait for a response at the same time."""
     lookback_minutes: int = 60
-    """How far behind the watermark a run reads again, because search lags."""
+    """How far behind the watermark a run searches again, because HubSpot indexes changes late."""
     load_rows: int = 120_000
-    """Rows that one load adds, about, at most; of rows that it merges it takes two fifths."""
+    """About the most rows that one load adds; of rows that replace others, two fifths of it."""
     load_minutes: float = 10
-    """Minutes of one load, about, at most."""
+    """About the longest time between two checkpoints."""
     sweep_at_once_calls: int = 5
-    """Calls up to which a sweep of archived records, links or values waits one run at most."""
+    """A sweep of at most this many calls follows changes at once instead of a schedule."""
     sweep_hours: float = 24
-    """How often larger sweeps of archived records and of calculated values are due."""
+    """Hours between larger sweeps of archived records and calculated values; 0: in every run."""
     links_hours: float = 1
-    """How often larger sweeps of links are due."""
+    """Hours between larger sweeps of links; 0: in every run."""
     sweep_share: float = 0.05
-    """Share of the portal's calls of the day that larger sweeps may use."""
+    """Share of the day's calls that larger sweeps may use."""
     purge_share: float = 0.3
-    """Share of a table's rows that may turn out to be purged at once before a run stops."""
+    """Share of a table that one run may mark as purged; where more is missing, the table fails."""
     timeout_seconds: float = 60
-    """How long an answer may keep silent; HubSpot itself gives up after 100 seconds."""
+    """Longest silence of a response; HubSpot itself gives up after 100 seconds."""
     max_body_mb: float = 64
-    """Size of an answer, packed and unpacked, beyond which it is not read on."""
+    """Largest response, compressed and decompressed; a larger page of records is read in halves."""
     max_attempts: int = 6
-    """How often a call is tried that alone fails, while others get through."""
+    """Attempts of a call that fails while others succeed."""
     patience_seconds: float = 180
-    """How long calls are tried while none gets through; 0 leaves it to the attempts."""
+    """How long all calls are retried while none succeeds; 0: each has its `MAX_ATTEMPTS`."""
     backfill: str = "list"
-    """How tables are read whole: `list`, `export`, or `auto` for what is cheaper."""
+    """How tables are backfilled: `list`, `export`, or `auto` for the one with fewer calls."""
     export_wait_minutes: float = 60
-    """How long an export may take before its table is listed instead."""
+    """How long HubSpot may prepare an export before the table is listed instead."""
     max_export_gb: float = 20
-    """Size of an export's file, packed and unpacked, beyond which its table is listed instead."""
+    """Largest export, compressed and decompressed; a larger one is listed instead."""
     pairs: list[str] | None = None
-    """Changes to the pairs that are linked: `from:to` adds one or turns it, `-from:to` drops it."""
+    """Changes to the pairs whose links are read: `["leads:users"]` adds a pair,
+    `["deals:contacts"]` reads one in the other direction, `["-contacts:emails"]` leaves one out."""
     run_log_days: int = 90
-    """Days after which rows of `_hs_runs` and its like are deleted; 0 keeps them for ever."""
+    """Days to keep rows of `_hs_runs`, `_hs_run_tables` and `_hs_verifications`; 0: always."""
     sensitive: bool = False
-    """Whether to read properties with sensitive data, which takes scopes of their own."""
+    """Whether to read properties with sensitive data, which need scopes of their own."""
 
     __section__: ClassVar[str] = "hubspot"
     """Always part of a setting's name: `BASE_URL` alone may be meant for another program."""

@@ -1,0 +1,249 @@
+"""Tables of the documents that repeat what the code declares: written, and checked to be fresh.
+
+    uv run python tests/docs_tables.py --write
+
+A document holds a table between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is one of
+`TABLES`. `tests/test_docs.py` fails where a document shows anything else.
+"""
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import typer
+from dlt.common.exceptions import TransientException
+
+from destinations.catalog import KNOWN, OUR_EXTRAS
+from pipelines.cli import app
+from pipelines.exit_codes import EXIT_CODES
+from sources.hubspot import errors
+from sources.hubspot.catalog.object_types import STANDARD
+from sources.hubspot.catalog.pairs import DEFINED
+from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import HubSpotError
+from sources.hubspot.tables.records import OWN_COLUMNS, REJECTS
+from sources.hubspot.tables.reference_tables import COLUMNS, KEYS
+from sources.hubspot.warehouse import run_log, verifications
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+FEW = 3  # commands without an option that most of them have
+Row = Sequence[str]
+
+
+def documents() -> list[Path]:
+    """List the documents of the project, but for the changelog."""
+    found = [ROOT / "README.md"]
+    for folder in ("sources", "pipelines", "destinations", "tests"):
+        found += (ROOT / folder).glob("**/*.md")
+    return sorted(found)
+
+
+def settings() -> Iterator[Row]:
+    """Yield a row per setting: variable, default, meaning (the text below the field)."""
+    yield "variable", "default", "means"
+    meaning = field_texts(HubSpotConfig)
+    for field in fields(HubSpotConfig):
+        if not field.name.startswith("__"):
+            variable = f"`SOURCES__HUBSPOT__{field.name.upper()}`"
+            yield variable, shown(getattr(HubSpotConfig, field.name)), meaning[field.name]
+
+
+def field_texts(of: type) -> dict[str, str]:
+    """Return the text below each field of a class, as one line."""
+    body = ast.parse(inspect.getsource(of)).body[0].body  # type: ignore[attr-defined]
+    texts = {}
+    for field, text in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+            texts[field.target.id] = " ".join(text.value.value.split())  # type: ignore[attr-defined,union-attr]
+    return texts
+
+
+def shown(default: Any) -> str:
+    """Return a default as a user would write it."""
+    if default is None:
+        return "none"
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def commands() -> Iterator[Row]:
+    """Yield a row per command: name, what it does."""
+    yield "command", "does"
+    for name, command in group().commands.items():
+        yield f"`{name}`", first_sentence(command.help)
+
+
+def options() -> Iterator[Row]:
+    """Yield a row per option: its names, the commands that take it, its default, its help."""
+    yield "option", "commands", "default", "does"
+    takers: dict[tuple[str, str, str], list[str]] = {}
+    for name, command in leaves(group()):
+        for option in command.params:
+            if option.param_type_name == "option" and not option.is_eager:
+                names = ", ".join(f"`{o}`" for o in (*option.opts, *option.secondary_opts))
+                key = names, default_of(option), option.help or ""
+                takers.setdefault(key, []).append(name)
+    every = [name for name, _ in leaves(group())]
+    for (names, default, help_), by in sorted(takers.items()):
+        others = [name for name in every if name not in by]
+        yield (
+            names,
+            f"all but {', '.join(others)}" if len(others) <= FEW else ", ".join(by),
+            (default),
+            help_,
+        )
+
+
+def group() -> Any:
+    """Return the command line as click sees it."""
+    return typer.main.get_command(app)
+
+
+def leaves(of: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command that does something, with its whole name."""
+    for name, command in of.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+def exit_codes() -> Iterator[Row]:
+    """Yield a row per exit code."""
+    yield "exit code", "means"
+    for code, meaning in EXIT_CODES.items():
+        yield str(code), meaning.long
+
+
+def default_of(option: Any) -> str:
+    """Return the default of an option, empty where it is a switch or has none."""
+    value = getattr(option.default, "value", option.default)
+    return "" if value in (None, False, "") or callable(value) else f"`{value}`".lower()
+
+
+def first_sentence(text: str | None) -> str:
+    """Return the first sentence of a help text."""
+    return re.split(r"(?<=\.)\s", " ".join((text or "").split()))[0]
+
+
+def error_names() -> Iterator[Row]:
+    """Yield a row per error: its name in JSON, its exit code, whether to retry, its meaning."""
+    yield "name", "exit code", "try again", "means"
+    named = [one for one in vars(errors).values() if is_named(one)]
+    for one in sorted(named, key=lambda one: (one.exit_code, one.name)):
+        retry = "yes" if issubclass(one, TransientException) else "no"
+        yield f"`{one.name}`", str(one.exit_code), retry, first_sentence(one.__doc__)
+
+
+def is_named(one: object) -> bool:
+    """Whether something is an error class with a name of its own."""
+    return isinstance(one, type) and issubclass(one, HubSpotError) and "name" in vars(one)
+
+
+def object_types() -> Iterator[Row]:
+    """Yield a row per object type: its table, its type id, whether it has pipelines."""
+    yield "table", "HubSpot's type id", "pipelines"
+    for kind in STANDARD:
+        yield f"`{kind.table}`", kind.type_id or "", "yes" if kind.pipelines else ""
+
+
+def pairs() -> Iterator[Row]:
+    """Yield a row per object type that links are read from: the types at the other end."""
+    yield "from", "to"
+    for source, targets in DEFINED.items():
+        yield f"`{source}`", ", ".join(f"`{target}`" for target in targets)
+
+
+def reference_tables() -> Iterator[Row]:
+    """Yield a row per reference table: its key, its columns."""
+    yield "table", "key", "columns"
+    for table, columns in COLUMNS.items():
+        others = [name for name in columns if name not in KEYS[table]]
+        yield f"`{table}`", listed(KEYS[table]), listed(others)
+
+
+def own_tables() -> Iterator[Row]:
+    """Yield a row per table that the connector writes about itself: its columns."""
+    yield "table", "columns"
+    held = {
+        "_hs_rejected_values": REJECTS,
+        "_hs_verifications": verifications.RESULTS,
+        **run_log.COLUMNS,
+    }
+    for table, schema in held.items():
+        yield f"`{table}`", listed(schema.names)
+
+
+def own_columns() -> Iterator[Row]:
+    """Yield a row per column that every record's row has besides its properties."""
+    yield "column", "type"
+    for name, kind in OWN_COLUMNS.items():
+        yield f"`{name}`", str(kind).partition("[")[0].replace("string", "text")
+
+
+def destinations() -> Iterator[Row]:
+    """Yield a row per destination: name, support, how its driver is installed, a note."""
+    yield "`--destination`", "support", "install", "note"
+    for name, known in KNOWN.items():
+        support = "tested here" if known.proof == "tested" else "supported by dlt, not tested here"
+        yield f"`{name}`", support, install(known.extra), known.note
+
+
+def install(extra: str | None) -> str:
+    """Return the command that installs a driver."""
+    if extra is None:
+        return ""
+    if extra in OUR_EXTRAS:
+        return f"`uv sync --extra {extra}`"
+    return f"`uv pip install 'dlt[{extra}]'`"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as code, one after the other."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+TABLES: Mapping[str, Callable[[], Iterable[Row]]] = {
+    "settings": settings,
+    "commands": commands,
+    "options": options,
+    "exit-codes": exit_codes,
+    "errors": error_names,
+    "object-types": object_types,
+    "pairs": pairs,
+    "reference-tables": reference_tables,
+    "own-tables": own_tables,
+    "own-columns": own_columns,
+    "destinations": destinations,
+}
+"""What can stand between markers: a name, and the rows of its table, headings first."""
+
+
+def to_markdown(rows: Iterable[Row]) -> str:
+    """Return a table in Markdown; `|` within a cell is escaped."""
+    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
+    columns = lines[0].count(" | ") + 1
+    return "\n".join([lines[0], "|" + "---|" * columns, *lines[1:]]) + "\n"
+
+
+def refreshed(text: str) -> str:
+    """Return a document with every table that it names as the code declares it now."""
+
+    def block(found: re.Match[str]) -> str:
+        rows = TABLES.get(found[2])
+        return f"{found[1]}{to_markdown(rows())}{found[3]}" if rows else found[0]
+
+    return BLOCK.sub(block, text)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--write"]:
+        sys.exit(__doc__)
+    for path in documents():
+        path.write_text(refreshed(path.read_text(encoding="utf-8")), encoding="utf-8")
