@@ -1,8 +1,20 @@
 """The exports of one portal: waiting, at work one at a time, done."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+
+class Sheet(Protocol):
+    """The records of an export as they were when it was started."""
+
+    ids: Sequence[int]
+
+    def header(self) -> bytes:
+        """Return the first line."""
+
+    def rows(self, ids: Sequence[int], /) -> Iterator[bytes]:
+        """Yield the lines of some records."""
 
 
 @dataclass
@@ -11,16 +23,15 @@ class Task:
 
     id: str
     body: dict[str, Any]
-    count: int
-    """How many records it has."""
-    file: Callable[[], tuple[bytes, str]]
-    """Returns the download and its media type."""
+    sheet: Sheet
     requested_ms: int
     polls_left: int
     status: str = "PENDING"
     completed_ms: int = 0
     addresses: dict[str, int] = field(default_factory=dict)
     """When each address that was given ends."""
+    file: tuple[bytes, str] | None = None
+    """The download and its media type, once somebody asked for it."""
 
 
 @dataclass

@@ -1,8 +1,7 @@
 """Exports: started, waited for one after the other, downloaded from an address of five minutes."""
 
 import uuid
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 from ...clock import DAY_MS, iso
@@ -13,7 +12,7 @@ from ..checks import objects_of, text, text_list
 from ..errors import ApiError, invalid, not_found, rate_limited
 from ..records import search
 from ..records.filters import parse_groups
-from .files import Form, Sheet, write
+from .files import Form, TableSheet, write
 
 PREFIX = "/hubspot-exports"
 LIFE_MS = 300_000
@@ -46,9 +45,7 @@ def start(call: Call) -> Reply:
         )
     task_id = str(30_000_001 + len(tasks.by_id))
     polls = portal.settings.export_polls
-    tasks.by_id[task_id] = Task(
-        task_id, call.body, len(sheet.ids), _writer(call, sheet), now_ms, polls
-    )
+    tasks.by_id[task_id] = Task(task_id, call.body, sheet, now_ms, polls)
     version = "crm/exports/" + call.version if call.dated else "crm/v3/exports"
     address = f"https://api.hubapi.com/{version}/export/async/tasks/{task_id}/status"
     return Reply({"id": task_id, "links": {"status": address}}, 202)
@@ -93,7 +90,7 @@ def _table(call: Call, name: str) -> RecordTable:
     return table
 
 
-def _sheet(call: Call, table: RecordTable) -> Sheet:
+def _sheet(call: Call, table: RecordTable) -> TableSheet:
     body, settings = call.body, call.portal.settings
     names = tuple(dict.fromkeys(text_list(body["objectProperties"], "objectProperties")))
     known = table.definitions
@@ -105,25 +102,9 @@ def _sheet(call: Call, table: RecordTable) -> Sheet:
     minutes = settings.export_minutes or "VALUES" not in options
     all_links = bool(body.get(FLAGS[2], False))
     form = Form("NAMES" in options, "VALUES" in options, minutes, all_links)
-    sheet = Sheet(table, _ids(call, table), columns, call.visible(table, columns), form)
+    sheet = TableSheet(table, _ids(call, table), columns, call.visible(table, columns), form)
     sheet.associated = [(_table(call, one), call.portal.links) for one in _associated(call)]
     return sheet
-
-
-def _writer(call: Call, sheet: Sheet) -> Callable[[], tuple[bytes, str]]:
-    """Return what writes the file of an export when it is first asked for."""
-    settings = call.portal.settings
-
-    @cache
-    def written() -> tuple[bytes, str]:
-        return write(
-            sheet,
-            "hubspot-crm-exports",
-            rows_per_file=settings.export_rows_per_file,
-            zip_bytes=settings.export_zip_bytes,
-        )
-
-    return written
 
 
 def _associated(call: Call) -> Sequence[str]:
@@ -199,7 +180,7 @@ def detail(call: Call) -> Reply:
         "exportState": STATES.get(task.status, task.status),
     }
     if task.status == "COMPLETE":
-        body["recordCount"] = task.count
+        body["recordCount"] = len(task.sheet.ids)
     return Reply(body)
 
 
@@ -217,7 +198,15 @@ def download(call: Call) -> Reply:
     if task is None or call.portal.clock.now_ms() >= ends_ms:
         page = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
         return Reply(page, 403, {"Content-Type": "application/xml"})
-    content, kind = task.file()
+    if task.file is None:
+        settings = call.portal.settings
+        task.file = write(
+            task.sheet,
+            "hubspot-crm-exports",
+            rows_per_file=settings.export_rows_per_file,
+            zip_bytes=settings.export_zip_bytes,
+        )
+    content, kind = task.file
     return Reply(content, 200, {"Content-Type": kind})
 
 

@@ -7,6 +7,7 @@ from io import BytesIO
 
 from ...clock import iso
 from ...portal.catalog.definitions import Definition
+from ...portal.export_tasks import Sheet
 from ...portal.links import LinkStore
 from ...portal.records.record import Record
 from ...portal.records.table import RecordTable
@@ -30,7 +31,7 @@ class Form:
     all_links: bool
 
 
-class Sheet:
+class TableSheet:
     """The records of one type as they were when it was made, with a selection of columns."""
 
     def __init__(
