@@ -1,4 +1,4 @@
-"""The run's own rows, `_hs_runs` and `_hs_run_tables`: at its start, after its loads, at its end.
+"""The run's own rows: in `_hs_runs` from its start, in `_hs_run_tables` at its end.
 
 A run that is killed leaves its row `running`; the next one, which holds the lock, says so. A run
 that cannot reach the warehouse is kept on the machine (`local_runs`) until one can.
@@ -24,7 +24,6 @@ from pipelines.stored import exists
 from sources.hubspot import Run
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.model import TableOutcome
-from sources.hubspot.run.loaded import Loaded
 from sources.hubspot.warehouse.run_log import (
     RUNS,
     are_there,
@@ -118,13 +117,6 @@ class RunLog:
             insert(client, RUNS, [*waiting, self._row(None)])
         local_runs.drop(self._place, [row["run_id"] for row in waiting])
         self._begun = True
-
-    def save(self, loaded: Loaded) -> None:
-        """Write what the loads have brought so far; tables that another load goes on with run."""
-        if self._run and self._pipeline and self._begun:
-            with self._pipeline.sql_client() as client:
-                update(client, self._row(None))
-                replace_tables(client, self.run_id, loaded.settle(self._run, "running"))
 
     def end(self, report: RunReport, tables: Mapping[str, TableOutcome] | None = None) -> None:
         """Write how the command ended, in the warehouse or else on the machine.

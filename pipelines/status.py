@@ -75,7 +75,6 @@ def status(
             last = _known_runs(reader, destination, dataset)
             tables = _ask(reader, _EVERY)
             synced = _ask(reader, _OF_SYNCS) if max_age is not None else []
-            _cut_off([*tables, *synced], last)
             counts = _counts(reader, [row["table_name"] for row in tables])
     except HubSpotError as error:
         if not local:
@@ -98,14 +97,6 @@ def _local_runs(destination: str, dataset: str) -> list[Row]:
     with suppress(HubSpotError), explained(destination):
         place = place_of(client_of(destination, dataset))
     return [run | {"where": "this machine"} for run in local_runs.kept(place)]
-
-
-def _cut_off(tables: Sequence[Row], runs: Sequence[Row]) -> None:
-    """Mark tables that a killed run did not finish as interrupted."""
-    killed = {run["run_id"] for run in runs if run["status"] == "killed"}
-    for row in tables:
-        if row["status"] == "running" and row["run_id"] in killed:
-            row["status"] = "interrupted"
 
 
 def _merged(known: Sequence[Row], local: Sequence[Row]) -> list[Row]:

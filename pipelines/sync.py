@@ -25,7 +25,7 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.model import SchemaChange
 from sources.hubspot.run.loaded import Loaded, kept, run_status
 from sources.hubspot.run.refused import refusals_of, summary
-from sources.hubspot.sync import Events, Wishes, configure, load_all
+from sources.hubspot.sync import Wishes, configure, load_all
 from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
 from sources.hubspot.warehouse.run_log import prune
 
@@ -40,23 +40,6 @@ class SyncOptions(Wishes):
     """Compare portal and warehouse afterwards."""
     wait_seconds: float = 0.0
     """For another run, or another program, that has the dataset."""
-
-
-class Logged(Events):
-    """The run log, kept up to date around each load."""
-
-    def __init__(self, log: RunLog) -> None:
-        """Keep the log."""
-        self._log = log
-
-    def before_load(self) -> None:
-        """Say that the run goes on."""
-        self._log.begin()
-
-    def after_load(self, loaded: Loaded, *, is_last: bool) -> None:
-        """Say what the loads brought so far; its end tells the rest."""
-        if not is_last:
-            self._log.save(loaded)
 
 
 def sync(
@@ -87,7 +70,6 @@ def sync(
         if options.verify and not ending:
             verified = VerifyOptions(options.objects, options.destination, options.dataset)
             try:
-                log.save(loaded)
                 compare(report, verified, pipeline, run, collector, as_of=as_of)
             except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the report has it
                 ending = report.fail(error).cause
@@ -130,7 +112,7 @@ def _load_all(
 ) -> BaseException | None:
     """Load until no table has anything left; return what ended it early."""
     try:
-        load_all(pipeline, run, options, loaded, Logged(log))
+        load_all(pipeline, run, options, loaded, log.begin)
     except (Exception, KeyboardInterrupt) as error:
         if run.loads == 0:
             raise  # nothing was begun

@@ -16,7 +16,7 @@ R = TypeVar("R")
 Kind = Literal["text", "double", "integer", "bool", "date", "timestamp"]
 """Of columns; no property is an integer, for HubSpot's numbers may have decimals."""
 WayIn = Literal["backfill", "export", "increment", "listing", "repair", "whole", "none"]
-Status = Literal["ok", "skipped", "failed", "interrupted", "running"]
+Status = Literal["ok", "skipped", "failed", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)

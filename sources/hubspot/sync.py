@@ -9,7 +9,7 @@ The state that dlt keeps in the destination is the only one there is: a sync beg
 complete load ended, whatever ended it, on whatever machine.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -124,22 +124,12 @@ def configure(run: Run, wishes: Wishes) -> None:
         run.config = replace(run.config, backfill=wishes.backfill)
 
 
-class Events:
-    """What others may do around the loads of a sync; nothing, unless they say so."""
-
-    def before_load(self) -> None:
-        """Before anything of a load is read."""
-
-    def after_load(self, loaded: Loaded, *, is_last: bool) -> None:
-        """After a load and what SQL does for it."""
-
-
 def load_all(
     pipeline: Pipeline,
     run: Run,
     wishes: Wishes,
     loaded: Loaded,
-    events: Events | None = None,
+    before_load: Callable[[], None] | None = None,
 ) -> None:
     """Extract, normalize and load until no table has anything left.
 
@@ -151,9 +141,8 @@ def load_all(
         run: of the portal.
         wishes: what it reads.
         loaded: takes over what completed loads brought, also where an error ends it.
-        events: called around each load.
+        before_load: called before anything of a load is read.
     """
-    events = events or Events()
     compared: set[str] = set()
     while True:
         done = len(pipeline.list_completed_load_packages())
@@ -165,7 +154,8 @@ def load_all(
                     run=run,
                     hard_delete=wishes.hard_delete,
                 )
-                events.before_load()
+                if before_load:
+                    before_load()
                 source.resources.add(end_of_load(run))
                 pipeline.run(source)
                 loaded.note(run)
@@ -175,7 +165,6 @@ def load_all(
                     _look_for_gaps(run, pipeline, compared)
             run.unfinished |= run.gaps.keys()
             loaded.note(run)
-            events.after_load(loaded, is_last=not run.unfinished)
         except BaseException:
             if len(pipeline.list_completed_load_packages()) > done:
                 loaded.note(run)

@@ -89,10 +89,7 @@ def make_tables(pipeline: Pipeline) -> bool:
 
 def mark_killed(client: SqlClientBase[Any]) -> None:
     """Mark runs that never wrote their end as killed: nobody else holds the lock."""
-    runs, tables = (client.make_qualified_table_name(name) for name in (RUNS, RUN_TABLES))
-    client.execute_sql(
-        f"UPDATE {tables} SET status = 'interrupted' WHERE status = 'running'"  # noqa: S608
-    )
+    runs = client.make_qualified_table_name(RUNS)
     client.execute_sql(
         f"UPDATE {runs} SET status = 'killed', error = %s WHERE status = 'running'",  # noqa: S608
         KILLED,
