@@ -47,7 +47,7 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
         "Could not set lock|Conflicting lock|already open",
         BusyError,
         "{holder} has the DuckDB file open.",
-        "Close it, or run again when it is done; commands that write can --wait SECONDS.",
+        "Close that program, or run again later; commands that write can --wait SECONDS.",
     ),
     (
         "not a valid DuckDB database",
@@ -83,7 +83,7 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
     ),
 )
 
-_REFUSED = "A table refuses what a sync writes, by a constraint that no sync has made:"
+_REFUSED = "A constraint that the connector did not create refuses rows:"
 _UNDO = "Drop the constraint, or the table: the next sync creates and fills it again."
 _CONSTRAINTS = (
     *("NotNullViolation", "UniqueViolation", "CheckViolation", "ForeignKeyViolation"),
@@ -104,7 +104,7 @@ _POSTGRES: dict[str, tuple[type[HubSpotError], str, str]] = {
     ),
     "RaiseException": (
         ConfigError,
-        "A trigger that no sync has made refuses what is written",
+        "A trigger that the connector did not create refuses rows",
         "Drop the trigger, and run again.",
     ),
     "TooManyColumns": (
@@ -226,7 +226,7 @@ def _of_values(error: BaseException) -> ConfigError | None:
     """Return what it means that dlt cannot use the value of one of its settings."""
     if isinstance(error, ConfigValueCannotBeCoercedException):
         return ConfigError(
-            f"The value of dlt's setting {error.field_name} is of another kind than it takes.",
+            f"The value of dlt's setting {error.field_name} has the wrong type.",
             remedy=f"Correct or remove the variable that ends in {error.field_name.upper()}, or"
             f" {error.field_name} in .dlt/config.toml.",
         )

@@ -287,7 +287,7 @@ def refused_name(name: str, remedy: str) -> ConfigError:
 def no_reading() -> ConfigError:
     """Return the error of a statement that is not known to read."""
     return ConfigError(
-        "The query is no statement that reads.",
+        "The query is not a statement that only reads.",
         remedy="Begin it with SELECT; a PIVOT has to name its values with IN.",
     )
 
@@ -299,7 +299,7 @@ def wrong(error: BaseException) -> ConfigError:
 
 def several() -> ConfigError:
     """Return the error of more than one statement."""
-    return ConfigError("There is more than one statement.", remedy="Give them one by one.")
+    return ConfigError("The query has more than one statement.", remedy="Give them one by one.")
 
 
 def _explained(text: str) -> str:

@@ -254,7 +254,7 @@ def status(
 
 @app.command()
 def query(  # noqa: PLR0913 - one parameter an option
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="A statement that reads.")],
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT statement.")],
     *,
     format_: Annotated[
         RowsFormat, typer.Option("--format", help="How to print the rows.")

@@ -52,7 +52,7 @@ QUESTIONS = (
     ),
     Question(
         "second_sync",
-        "What the second sync brought of the contacts",
+        "Contacts that the second sync brought",
         """
         SELECT coalesce(_hs_deletion,
                         CASE WHEN _hs_created_at > first.ended_at THEN 'created' ELSE 'changed' END)

@@ -205,7 +205,7 @@ def _quota(client: Client) -> Iterator[Finding]:
     text = f"{interval['limit']} calls per {interval['window_seconds']:g} s"
     left, limit = daily["remaining"], daily["limit"]
     if left is None or not limit:
-        yield Finding("quota", "ok", f"{text}; the daily limit is not told to this token")
+        yield Finding("quota", "ok", f"{text}; HubSpot does not name the daily limit")
         return
     low = left <= limit * _LOW_QUOTA
     yield Finding(
@@ -295,7 +295,7 @@ def _state(state: SourceState, portal_id: int | None, *, lost: bool) -> Finding:
         text = "the state is gone from the dataset: the next sync reads every table again"
         return Finding("state", "warning", text, REMEDY)
     if state.portal_id is None:
-        return Finding("state", "ok", "no sync has been here yet")
+        return Finding("state", "ok", "no sync has run yet")
     if portal_id not in {None, state.portal_id}:
         return Finding(
             "state",

@@ -154,7 +154,7 @@ def _whole(table: Table) -> Generator[Any, None, Opened]:
     step.total, done = total, work.get("rows", 0) if work else 0
     if total is None:
         total = run.live_count(table.name) or 0
-        step.rows, step.note = None, "HubSpot does not tell how many there are"
+        step.rows, step.note = None, "HubSpot does not report how many there are"
     else:
         step.rows = exactly(max(0, total - done))
     step.pages = export.pages_of(total, names) if fresh and total else 0

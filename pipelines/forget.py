@@ -99,7 +99,7 @@ def _object_tables(pipeline: Pipeline, dataset: str) -> list[str]:
         objects = [name for name, told in tables if "_hs_deleted_at" in told["columns"]]
     if not objects:
         raise ConfigError(
-            f"No sync has been in dataset {dataset} yet.",
+            f"No sync has run in dataset {dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
         )
     return objects
@@ -260,7 +260,7 @@ def _warnings(record: str, dataset: str, survivors: Sequence[str], *, found: boo
     if not found:
         yield (
             f"{record} was not found in dataset {dataset}; check the table, the id and --dataset"
-            " before you tell anybody that the record is erased."
+            " before you report the record as erased."
         )
     if survivors:
         yield (
@@ -269,7 +269,6 @@ def _warnings(record: str, dataset: str, survivors: Sequence[str], *, found: boo
         )
     yield (f"HubSpot has to delete {record} for good as well, else a later sync may bring it back.")
     yield (
-        "Not reached are backups, texts and properties of other records that name this one, such"
-        " as notes and emails, and what the database keeps of it in freed blocks until it uses"
-        " them again."
+        "Not erased: backups, texts and properties of other records that name this one, such as"
+        " notes and emails, and freed blocks of the database until it reuses them."
     )

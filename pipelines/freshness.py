@@ -61,6 +61,6 @@ def too_old(
 def stale(tables: Sequence[str]) -> StaleError:
     """Return the error that names tables which are too old."""
     return StaleError(
-        f"Not as fresh as asked for: {', '.join(tables)}.",
-        remedy="Run hubspot-elt sync, and see the last runs for what keeps it from ending well.",
+        f"Older than --max-age allows: {', '.join(tables)}.",
+        remedy="Run hubspot-elt sync, the last runs show why it fails.",
     )

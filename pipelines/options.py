@@ -38,7 +38,7 @@ def span_of(text: str | None) -> timedelta | None:
         return None
     parts = _SPAN.findall(text)
     if not parts or _SPAN.sub("", text).strip():
-        raise typer.BadParameter(f"--max-age {text} is no span such as 90m, 2h or 1d")
+        raise typer.BadParameter(f"--max-age {text} is not a span such as 90m, 2h or 1d")
     return sum((timedelta(**{_UNITS[unit.lower()]: float(n)}) for n, unit in parts), timedelta())
 
 

@@ -263,7 +263,7 @@ def _backfills(run: Run, source: SourceState, steps: Sequence[Step]) -> list[Sec
         for step in steps
         if step.pages
     ]
-    title = "Calls of a backfill, by its way"
+    title = "Calls of a backfill, by mode"
     return (
         [Section("backfills", BACKFILLS, rows, title, droppable=("records", "export_calls", "way"))]
         if rows

@@ -81,7 +81,7 @@ def _write_tables(report: RunReport, stream: TextIO, screen: Screen) -> None:
         rows = [_table_row(outcome) for outcome in news]
         write_section(Section("tables", TABLES, rows, droppable=LESS_THAN_ROWS), stream, screen)
     if quiet := len(report.tables) - len(news):
-        stream.write(f"{quiet} tables without news\n")
+        stream.write(f"{quiet} tables without changes\n")
     stream.writelines(f"{line}\n" for line in wrapped(summary(report), screen.width))
 
 

@@ -216,7 +216,7 @@ def _plan(pipeline: Pipeline, damage: Damage, at: datetime) -> tuple[list[Edit],
         notes[table] = f"Columns were gone in the warehouse: {named}. Created again and filled."
     for table in damage.emptied:
         edits.append(partial(_load_reference, table=table))
-        notes.setdefault(table, "All rows were gone from the table in the warehouse: filled again.")
+        notes.setdefault(table, "The table had lost all rows in the warehouse: filled again.")
     for table in damage.staging:
         text = "The table of the staging dataset was gone or had another shape: created again."
         notes.setdefault(table, text)

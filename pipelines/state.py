@@ -68,7 +68,7 @@ def show(
         *(report.portal_id, len(tables), min(marks, default=None), len(open_), len(links)),
         *(sum(bool(row[2]) for row in links), spent.get("day"), spent.get("calls")),
     )
-    title = "Tables" if everything else "Tables that the next sync goes on with"
+    title = "Tables" if everything else "Unfinished tables, which the next sync continues"
     report.sections = [
         Section("portal", SUMMARY_COLUMNS, [summary], title="State; --all shows the rest"),
         Section(
@@ -142,7 +142,7 @@ def reset(
     dataset: str = "hubspot",
     patience: Patience = IMPATIENT,
 ) -> RunReport:
-    """Forget what the state says of tables, so that the next sync reads them whole and compares.
+    """Forget the state of tables: the next sync reads them completely and compares.
 
     Args:
         tables: object tables, or link tables.
@@ -175,7 +175,7 @@ def reset(
         else (name, at(known["resources"][name].get("watermark")), "all records are read")
         for name in names
     ]
-    title = "The next sync reads these whole"
+    title = "The next sync reads these completely"
     report.sections = [Section("reset", ("table", "before", "after"), rows, title=title)]
     return report
 
@@ -246,7 +246,7 @@ def to_instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ConfigError(
-            f"{text!r} is no date and no instant.",
+            f"{text!r} is not a date or an instant.",
             remedy="Write --to in UTC, such as 2026-11-01 or 2026-11-01T12:30:00Z.",
         ) from None
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
@@ -270,7 +270,7 @@ def _known(pipeline: Pipeline, dataset: str, report: RunReport) -> dict[str, Any
     report.warnings += map(str, damages)
     if not known and not damages:
         raise ConfigError(
-            f"No sync has been in dataset {dataset} yet.",
+            f"No sync has run in dataset {dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
         )
     return known

@@ -77,7 +77,7 @@ def reset(
     wait: Wait = 0,
     output: Output,
 ) -> None:
-    """Forget what is known of tables: the next sync reads them whole and compares."""
+    """Forget what is known of tables: the next sync reads them completely and compares."""
 
     def work(collector: "RunCollector") -> "RunReport":
         from destinations.lock import Patience  # noqa: PLC0415 - heavy

@@ -116,7 +116,7 @@ def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
         runs = _ask(reader, _RUNS)
     except ConfigError as error:
         raise ConfigError(
-            f"No sync has been in dataset {dataset} yet, or somebody dropped _hs_runs.",
+            f"No sync has run in dataset {dataset} yet, or _hs_runs was dropped.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
         ) from error
     going_on = [run for run in runs if run["status"] == "running"]

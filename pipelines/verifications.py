@@ -135,9 +135,9 @@ def _difference(left: Sequence[Result], *, repaired: bool) -> VerificationError:
     if repaired:
         tables = ",".join(result.table for result in left)
         remedy = (
-            "If the portal is being edited, verify again when it is quiet. Else run hubspot-elt"
-            f" state reset --table {tables}, then hubspot-elt sync: it reads these tables whole."
-            f" The ids are in {VERIFICATIONS}."
+            "If the portal is being edited, verify again when it is quiet. Otherwise run"
+            f" hubspot-elt state reset --table {tables}, then hubspot-elt sync: it reads these"
+            f" tables completely. The ids are in {VERIFICATIONS}."
         )
     return VerificationError(
         f"{count:,} records or ends of links between portal and warehouse {differ}:"

@@ -119,7 +119,7 @@ def test_body_nested_without_end_is_no_bug_of_ours(decode):
     def answer(connection: socket.socket, _: bytes) -> None:
         connection.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
-    with serving(answer) as port, pytest.raises(UnavailableError, match="no whole JSON"):
+    with serving(answer) as port, pytest.raises(UnavailableError, match="not complete JSON"):
         client_of(port, max_attempts=1).get("/crm/x", decode=decode)
 
 
@@ -167,8 +167,8 @@ def test_gzip_is_unpacked(body, expected):
 @pytest.mark.parametrize(
     ("head", "body", "words"),
     [
-        (b"Content-Encoding: gzip\r\n", b"no gzip at all", "cannot be unpacked"),
-        (b"Content-Encoding: br\r\n", b"xxxx", "packed as 'br'"),
+        (b"Content-Encoding: gzip\r\n", b"no gzip at all", "cannot be decompressed"),
+        (b"Content-Encoding: br\r\n", b"xxxx", "compressed as 'br'"),
     ],
     ids=["broken", "unknown"],
 )

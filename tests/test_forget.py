@@ -292,7 +292,7 @@ def test_unknown_table(warehouse: Warehouse, survivor: str) -> None:
 
 def test_dataset_without_runs(warehouse: Warehouse) -> None:
     """Where no sync has been there is nothing to forget, and no file is made."""
-    with pytest.raises(ConfigError, match="No sync has been in dataset hubspot yet"):
+    with pytest.raises(ConfigError, match="No sync has run in dataset hubspot yet"):
         forget("contacts", "1")
     assert not warehouse.path.exists()
 

@@ -231,7 +231,7 @@ def test_the_connection_alone_keeps_files_and_settings_closed(file: Reader) -> N
     ("sql", "named"),
     [
         ("select 1; select 2", "more than one"),
-        ("delete from deals", "no statement that reads"),
+        ("delete from deals", "not a statement that only reads"),
         ("select count(* from deals", "syntax"),
         ("from read_text('x')", "read_text"),
         ("select owner from deals", "owner"),

@@ -231,7 +231,7 @@ def test_another_machine_takes_the_state(
         pytest.param([], "2025-01-01", r"No table is named.*companies, contacts", id="no table"),
         pytest.param(["x"], "2025-01-01", r"Unknown table: x\..*contacts", id="unknown table"),
         pytest.param(["contacts_to_companies"], "2025-01-01", "state reset", id="links"),
-        pytest.param(["contacts"], "soon", r"no date.*2026-11-01", id="no instant"),
+        pytest.param(["contacts"], "soon", r"not a date.*2026-11-01", id="no instant"),
         pytest.param(["contacts"], "2099-01-01", "later than the watermark", id="future"),
         pytest.param(["fresh"], "2025-01-01", r"still to be read.*hubspot-elt sync", id="fresh"),
     ],
@@ -257,7 +257,7 @@ def resources(warehouse: Warehouse) -> dict[str, Any]:
 def test_dataset_without_state(tmp_path: Path) -> None:
     """A dataset that no sync has been in is told as such, and no file is made of asking."""
     for ask in (show, lambda: reset(["contacts"]), lambda: rewind(["contacts"], "2025-01-01")):
-        with pytest.raises(ConfigError, match="No sync has been in dataset hubspot yet"):
+        with pytest.raises(ConfigError, match="No sync has run in dataset hubspot yet"):
             ask()
     assert not list(tmp_path.glob("*.duckdb*"))
 

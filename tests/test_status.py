@@ -109,7 +109,7 @@ def test_dataset_without_runs(tmp_path: Path) -> None:
     """A dataset that no sync has been in is told from one that is not there."""
     with duckdb.connect(str(tmp_path / FILE)) as connection:
         connection.execute("CREATE SCHEMA hubspot")
-    with pytest.raises(ConfigError, match="No sync has been"):
+    with pytest.raises(ConfigError, match="No sync has run"):
         status(destination=FILE)
     with pytest.raises(ConfigError, match="There is no dataset other"):
         status(destination=FILE, dataset="other")
@@ -155,7 +155,7 @@ def test_tables_that_are_too_old(
     database.close()
     report = status(destination=FILE, max_age=timedelta(hours=max_age), objects=objects)
     assert report.exit_code == (8 if named else 0)
-    assert (report.error or "").removeprefix("Not as fresh as asked for: ").rstrip(".") == (
+    assert (report.error or "").removeprefix("Older than --max-age allows: ").rstrip(".") == (
         ", ".join(named)
     )
 
@@ -168,7 +168,7 @@ def test_tables_that_failed_are_not_fresh(database: duckdb.DuckDBPyConnection) -
     database.execute("UPDATE _hs_runs SET command = 'verify' WHERE run_id = 'check'")
     database.close()
     report = status(destination=FILE, max_age=timedelta(hours=2))
-    expected = r"Not as fresh as asked for: contacts \(failed, last loaded \d+ min ago\)\."
+    expected = r"Older than --max-age allows: contacts \(failed, last loaded \d+ min ago\)\."
     assert re.fullmatch(expected, report.error or "")
 
 

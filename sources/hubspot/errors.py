@@ -7,7 +7,7 @@
     |  `- ScopeMissingError   stop     3    403; names the scopes
     |- RequestRejectedError   stop     4    any other 4xx: our request is wrong
     |  `- NotFoundError       stop     4    404: no such object type or path in this portal
-    |- ContractError          stop     4    an answer that is not as documented
+    |- ContractError          stop     4    a response that is not as documented
     |  `- AnswerTooLargeError stop     4    an answer beyond `MAX_BODY_MB`
     |- DailyQuotaError        stop     5    429 for the day; watermarks are kept
     |- RateLimitedError       retry    6    429 per interval, after the last wait

@@ -65,9 +65,9 @@ def next_hits(
             return Hits(rows, str(_key(keys) or after_id), last, whole, page.total)
         cursor = page.after
     raise ContractError(
-        f"HubSpot's search for {object_type.table} above id {after_id} promises more and gives"
-        " nothing.",
-        remedy="Run the sync again; if it stays, report it.",
+        f"HubSpot's search for {object_type.table} above id {after_id} says that more follows"
+        " and returns nothing.",
+        remedy="Run the sync again; if it happens again, report it.",
     )
 
 

@@ -95,7 +95,7 @@ def to_schemas(page: Page[dict[str, Any]], odd: list[ContractError]) -> list[Cus
             found.append(fit(row, CustomSchema, f"$.results[{index}]"))
         except msgspec.ValidationError as error:
             message = f"A custom object's schema is not as documented: {error}."
-            remedy = "Its table is left as it is. If it stays so, report this message."
+            remedy = "Its table is left as it is. If it happens again, report this message."
             odd.append(ContractError(message, remedy=remedy))
     return [schema for schema in found if schema.objectTypeId.startswith("2-")]
 

@@ -232,7 +232,7 @@ class Client:
         if _INTERVAL_POLICY in policy and self.limits.join_interval(budget):
             kind = "searches" if budget == "search" else "association calls"
             self.health.tell(
-                f"HubSpot counts {kind} in its limit per ten seconds; so does this run."
+                f"HubSpot counts {kind} towards its limit per ten seconds; this run does, too."
             )
         self.limits.penalise(budget, seconds)
 

@@ -198,12 +198,12 @@ def undecodable(answer: Answer, call: str, reason: str) -> CallFailedError:
     except (ValueError, RecursionError):
         if answer.body.lstrip()[:1] not in (b"{", b"["):
             return _foreign(answer, call)
-        remedy = f"Run again later; if it goes on, check {setting('base_url')}."
-        found = f"a body that is no whole JSON ({reason})"
+        remedy = f"Run again later; if it happens again, check {setting('base_url')}."
+        found = f"a body that is not complete JSON ({reason})"
         error = _error(UnavailableError, answer, body, call, remedy, found)
         return CallFailedError(error, outage=True)
     remedy = "Please report this with the text of this message."
-    found = f"an answer that is not as documented: {reason}"
+    found = f"a response that is not as documented: {reason}"
     return CallFailedError(_error(ContractError, answer, body, call, remedy, found), attempts=2)
 
 
@@ -256,7 +256,7 @@ def _token_remedy(answer: Answer, body: _Body) -> str:
     if answer.status == _MALFORMED_TOKEN:
         return f"The token is malformed. {_CHECK_IT}"
     if body.text("category") == "EXPIRED_AUTHENTICATION":
-        return f"The token has expired: take a new one, best one that lasts. {_CHECK_IT}"
+        return f"The token has expired. Create one, preferably without an end. {_CHECK_IT}"
     return f"The token is unknown or revoked. {_CHECK_IT}"
 
 

@@ -247,7 +247,7 @@ class Listing:
         elif known and range_.repeats == MOST_REPEATS:
             raise ContractError(
                 f"HubSpot's listing returned the cursor {after!r} again and again.",
-                remedy="Run the sync again; if it stays, report it with the correlation id.",
+                remedy="Run the sync again. If it happens again, report the correlation id.",
             )
         else:
             range_.repeats = range_.repeats + 1 if known else 0

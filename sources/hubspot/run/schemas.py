@@ -71,7 +71,7 @@ class Schemas:
         if known and not definitions:  # HubSpot's own properties never go
             raise ContractError(
                 f"HubSpot names no property of {table}, which had {len(known)}.",
-                remedy="Run the sync again; nothing is lost. If it stays, report it.",
+                remedy="Run the sync again; nothing is lost. If it happens again, report it.",
             )
         schema = to_schema(table, definitions, known, _normalize())
         new = [column for column in schema.columns if column not in known]

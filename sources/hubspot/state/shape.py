@@ -220,7 +220,7 @@ _INSTEAD: dict[str, Callable[[], Any]] = {
 def reset_of(tables: Iterable[str]) -> str:
     """Return the remedy for tables whose state is damaged."""
     named = " ".join(f"--table {table}" for table in tables)
-    return f"Run `hubspot-elt state reset {named}`; the next sync reads them whole."
+    return f"Run `hubspot-elt state reset {named}`; the next sync reads them completely."
 
 
 def mend(state: object) -> tuple[dict[str, Any], list[Damage]]:

@@ -53,12 +53,12 @@ def look(
     if live and peek.complete and peek.total is None and not peek.rows:
         raise ContractError(
             f"HubSpot's search for {object_type.table} names neither records nor their number.",
-            remedy="Run the sync again; what changed is read then. If it stays, report it.",
+            remedy="Run the sync again; what changed is read then. If it happens again, report it.",
         )
     if peek.total is None:
         run.outcome_of(object_type.table).note(
-            f"HubSpot's search for {object_type.table} tells no number of records, so those that "
-            "were purged are found by `hubspot-elt verify` alone."
+            f"HubSpot's search for {object_type.table} names no number of records, so only "
+            "`hubspot-elt verify` finds purged ones."
         )
     if state.take("unexplained") == [peek.total, live]:  # once: the next run looks into it again
         run.looked_into.add(object_type.table)

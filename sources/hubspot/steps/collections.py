@@ -320,7 +320,7 @@ def _note_unlisted(
     if not run.report_errors:
         raise error
     if left := [table for table in known.custom if table not in known.unknown]:
-        outcome.note(f"Read as they were last listed: {', '.join(left)}.")
+        outcome.note(f"HubSpot refused the list; read as last listed: {', '.join(left)}.")
     for table in known.unknown:
         lost = run.outcome_of(table)
         lost.was_read, lost.fresh_at = True, state.table(table).watermark

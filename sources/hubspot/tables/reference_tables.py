@@ -313,7 +313,7 @@ def _no_key(table: str, row: Row, name: str) -> ContractError:
     place = f"{row.get(PATH, table)}.{_camel(name)}"
     return ContractError(
         f"HubSpot's answer for {table} is not as documented: {misfit(given, place)}.",
-        remedy="Run the sync again; what is loaded stays. If it goes on, report this message.",
+        remedy="Run the sync again; what is loaded stays. If it happens again, report this.",
     )
 
 

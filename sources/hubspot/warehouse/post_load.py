@@ -133,8 +133,8 @@ def _check_share(run: Run, table: str, gone: int, live: int) -> None:
     most = max(min(FEW, live - 1), run.config.purge_share * live)
     if gone > most and live > 1:
         raise ContractError(
-            f"{gone} of {live} live rows of {table} are no longer to be found in HubSpot;"
-            " nothing of it was marked as purged.",
+            f"{gone} of {live} live rows of {table} are no longer found in HubSpot; none"
+            " was marked as purged.",
             remedy="Check what the token may see. If they are really gone, raise "
             "SOURCES__HUBSPOT__PURGE_SHARE and run again.",
         )

@@ -18,7 +18,7 @@ from ..model import TableOutcome
 from ..run.run import Run
 
 RUNS, RUN_TABLES, VERIFICATIONS = "_hs_runs", "_hs_run_tables", "_hs_verifications"
-KILLED = "The process ended without a word: it was killed, or the machine went down."
+KILLED = "The process ended without a report: it was killed, or the machine went down."
 IDS_AT_ONCE = 500
 ROWS_AT_ONCE = 50  # that one INSERT brings: some databases take no more than 2,100 parameters
 

@@ -46,7 +46,7 @@ def checked_token(token: str | None) -> str:
         raise ConfigError(
             "The HubSpot access token holds a space, a line break or a character outside ASCII,"
             " which no token has.",
-            remedy=f"Copy it again, alone and whole, into {WHERE}.",
+            remedy=f"Copy the whole token, and nothing else, into {WHERE}.",
         )
     return text
 

@@ -63,7 +63,7 @@ def pieces(
     """
     packing = response.headers.get("Content-Encoding", "").strip().lower()
     if packing not in {"", "identity", "gzip", "x-gzip"}:
-        raise BodyError(f"it is packed as {packing[:20]!r}, which nobody asked for")
+        raise BodyError(f"it is compressed as {packing[:20]!r}, which was not requested")
     unpacker = None if packing in {"", "identity"} else _Unpacker()
     ends_at, packed, unpacked = clock() + bounds.seconds, 0, 0
     while piece := response.read1(_PIECE, decode_content=False):
@@ -92,7 +92,7 @@ class _Unpacker:
             except zlib.error as error:
                 if self._ended:  # what follows a whole body is padding
                     return
-                raise BodyError(f"it cannot be unpacked ({error})") from None
+                raise BodyError(f"it cannot be decompressed ({error})") from None
             packed = self._one.unconsumed_tail or self._one.unused_data
             if self._one.eof:
                 self._one, self._ended = zlib.decompressobj(_GZIP), True

@@ -49,7 +49,7 @@ def download(
         DownloadError: it is refused, or stops before its end.
     """
     if urlsplit(address).scheme not in ({"https", "http"} if plain else {"https"}):
-        raise DownloadError("its address is no https address")
+        raise DownloadError("its address does not begin with https")
     most = min(bounds.most_bytes, max(0, _free_bytes(file) - _LEFT_BYTES))
     bounds = replace(bounds, most_bytes=most)
     with _Session() as session:
@@ -93,7 +93,7 @@ def _followed(
             return answer
         answer.close()
         address = urljoin(address, answer.headers["Location"])
-    raise DownloadError("its address leads to ever new ones")
+    raise DownloadError("it is redirected again and again")
 
 
 def _free_bytes(file: IO[bytes]) -> int:

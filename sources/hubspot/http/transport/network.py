@@ -133,7 +133,7 @@ def _lost(error: Exception, reason: str, call: str, proxy: Proxy | None) -> Call
     if unknown or no_tls or isinstance(error, _UNCONNECTED):
         places.append(setting("base_url"))
     remedy = "Check " + ", ".join(["the network", *places]) + "."
-    failed = UnavailableError(f"No whole answer to {call}: {reason}.", remedy=remedy)
+    failed = UnavailableError(f"Incomplete response to {call}: {reason}.", remedy=remedy)
     if no_tls:
         return CallFailedError(failed, attempts=1)
     refused = maxsize if isinstance(error, _UNCONNECTED) else None
@@ -150,13 +150,13 @@ def _untrusted(reason: str, call: str) -> CallFailedError:
     """
     if any(words in reason for words in _UNTRUSTED):
         raise ConfigError(
-            f"No answer to {call}: the certificate is signed by nobody that is trusted here, as"
-            " where a proxy or firewall looks into connections.",
+            f"No response to {call}: its certificate is not signed by a trusted CA. A proxy or"
+            " firewall may inspect connections.",
             remedy="Set REQUESTS_CA_BUNDLE to a PEM file with the certificates of its CA"
             f" (SSL_CERT_FILE is not read); without such a proxy check {setting('base_url')}.",
         )
     failed = UnavailableError(
-        f"No answer to {call}: {reason}.",
+        f"No response to {call}: {reason}.",
         remedy=f"Check this machine's clock, the proxy, and {setting('base_url')}.",
     )
     return CallFailedError(failed, attempts=1)
