@@ -110,7 +110,7 @@ def _table(run: Run, kind: ObjectType, source: SourceState) -> Table:
         run=run,
         object_type=kind,
         schema=schema,
-        decoder=RecordDecoder(schema, set()),
+        decoder=RecordDecoder(schema),
         source=source,
         state=source.table(name),
         outcome=run.outcome_of(name),
@@ -125,7 +125,7 @@ def _definitions(
     run, kind = table.run, table.object_type
     name = f"properties:{table.name}"
     cached = table.source.cached(name, now=run.now(), max_age=MAX_AGE)
-    if cached is not None and not (needed or run.refresh_schema or table.state.working("doubted")):
+    if cached is not None and not (needed or run.refresh_schema):
         return []
     client = run.client.for_table(name)
     read = partial(read_definitions, client, kind, sensitive=run.config.sensitive)

@@ -95,22 +95,3 @@ def test_any_json_goes_through(kind: Kind, values: list[Any], *, strip_nul: bool
     rejected = set(batch.rejects["id"].to_pylist())
     for index, (value, cell) in enumerate(zip(values, batch.rows["a"].to_pylist(), strict=True)):
         assert cell is not None or value in (None, "") or str(index) in rejected
-
-
-def test_properties_that_a_page_does_not_name() -> None:
-    """A property left out among others named with null is told; where none is named, none is.
-
-    One record of the page that names it is enough, and whatever is written in values is no name.
-    """
-    schema = TableSchema("t", tuple(Column(name, name, "text", "") for name in "abc"))
-
-    def unnamed(*records: dict[str, str | None]) -> set[str]:
-        found: set[str] = set()
-        body = {"results": [{"id": "1", "properties": record} for record in records]}
-        RecordDecoder(schema, found).page(json.dumps(body).encode())
-        return found
-
-    assert unnamed({"a": "x", "b": None}, {"a": None}) == {"c"}
-    assert unnamed({"a": "x", "b": None, "c": None}, {"a": "y"}) == set()
-    assert unnamed({"a": "x"}, {"b": "y"}) == set()
-    assert unnamed({"a": '"c": 1', "b": None}) == {"c"}

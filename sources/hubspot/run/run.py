@@ -57,8 +57,6 @@ class Run:
     """Property definitions by table, as this run asked for them."""
     refreshed: set[str] = field(default_factory=set)
     """Tables whose schema this run has renewed."""
-    unnamed: dict[str, set[str]] = field(default_factory=dict)
-    """Properties by table that records no longer name, though their definitions were there."""
     strip_nul: bool | None = None
     """Whether the destination cannot hold NUL characters in text; None until it is known."""
     hard_delete: bool = False

@@ -12,7 +12,7 @@ import msgspec
 from ..api import search
 from ..api.batch_read import batches
 from ..errors import ContractError, HubSpotError
-from ..model import Column, ObjectType, SchemaChange, TableSchema
+from ..model import Column, ObjectType, TableSchema
 from ..state.store import SourceState, TableState, to_text
 from ..tables.drift import Facts, compare_facts, describe, facts_of
 from ..tables.properties import Definition, pack, read_definitions, to_schema, unpack
@@ -21,7 +21,6 @@ from .run import Run
 from .waiting import wait
 
 MAX_AGE = timedelta(hours=12)
-MOST_DOUBTED = 20  # properties at once; a search finds the records that have a value of five
 
 
 class Schemas:
@@ -89,26 +88,9 @@ class Schemas:
 
     def renew(self, object_type: ObjectType, source: SourceState) -> Generator[None, None, None]:
         """Read definitions again that this run has read: a property may have come meanwhile."""
-        self.doubt(object_type, source.table(object_type.table))
-        self._forget(object_type)
-        yield from self.of(object_type, source, anew=True)
-
-    def _forget(self, object_type: ObjectType) -> None:
-        """Forget what this run has read of a type."""
         self._calls.pop(object_type.table, None)
         self._run.refreshed.discard(object_type.table)
-
-    def doubt(self, object_type: ObjectType, state: TableState) -> None:
-        """Have definitions read anew where records no longer named a property.
-
-        It is archived, or was while they were read; then they lack their values of it. Many at once
-        are none: there, HubSpot leaves out what has no value.
-        """
-        unnamed = self._run.unnamed.get(object_type.table, set())
-        names = [unnamed.pop() for _ in range(len(unnamed))]
-        if 0 < len(names) <= MOST_DOUBTED:
-            state.keep("doubted", names)
-            self._forget(object_type)
+        yield from self.of(object_type, source, anew=True)
 
     def _owe(
         self,
@@ -121,22 +103,17 @@ class Schemas:
         """Owe the columns that came since the definitions were last read."""
         old = {column.name for column in known}
         came = [(name, fact.property) for name, fact in facts.items() if name not in before]
-        doubted = _doubted(state, before, facts)
-        self._run.schema_changes += [
-            SchemaChange(object_type.table, name, "returned", column, None, facts[column].type)
-            for column, name in doubted
-        ]
-        if came or doubted:
+        if came:
             state.sweep("archive")["columns_at"] = to_text(self._run.now())
         if not object_type.searchable:
             return  # each run lists it whole
-        for part in batches([*came, *doubted], search.GROUPS):
+        for part in batches(came, search.GROUPS):
             returned = [column for column, _ in part if column in old and column not in before]
             state.owe(dict(part), at=self._run.now(), returned=returned)
 
     def _cached(self, table: str, source: SourceState) -> Facts | None:
         renews = self._run.refresh_schema and table not in self._run.refreshed
-        if renews or source.table(table).working("doubted"):
+        if renews:
             return None
         value = source.cached(_cache_name(table), now=self._run.now(), max_age=MAX_AGE)
         return facts_of(value)
@@ -153,16 +130,6 @@ class Schemas:
     def _submit(self, object_type: ObjectType) -> Future[list[Definition]]:
         client, sensitive = self._run.client_for("properties"), self._run.config.sensitive
         return self._run.submit(partial(read_definitions, client, object_type, sensitive=sensitive))
-
-
-def _doubted(state: TableState, before: Facts, facts: Facts) -> list[tuple[str, str]]:
-    """Take the columns whose properties were there before and after answers that lack them."""
-    names = {*state.take("doubted")}.difference(*(owed["properties"] for owed in state.owed))
-    return [
-        (column, fact.property)
-        for column, fact in facts.items()
-        if fact.property in names and column in before
-    ]
 
 
 def _cache_name(table: str) -> str:

@@ -110,8 +110,6 @@ class TableShape(msgspec.Struct):
     anew: bool = False
     refused: list[str] = []
     """Ids that HubSpot refused to read, or that a load left to the next."""
-    doubted: list[str] = []
-    """Properties that records did not name; their definitions are read anew."""
     unexplained: list[int] = []
     """Live records of the portal and of the table that differed last time, for no reason found."""
     archive: Archive | UnsetType = UNSET

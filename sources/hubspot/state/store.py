@@ -173,7 +173,7 @@ class TableState:
         )
 
     def keep(self, name: str, items: Iterable[Any]) -> None:
-        """Add to what is left to a later load or run: `refused`, `doubted`, `unexplained`.
+        """Add to what is left to a later load or run: `refused`, `unexplained`.
 
         The shape of the state says what they are.
         """

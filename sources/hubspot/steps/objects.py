@@ -55,7 +55,6 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
             outcome.was_read |= state.was_read or bool(run.live_count(object_type.table))
             raise
         finally:
-            schemas.doubt(object_type, state)
             outcome.watermark_after = state.watermark
 
 
@@ -90,7 +89,7 @@ class Opening:
             run=self.run,
             object_type=kind,
             schema=schema,
-            decoder=RecordDecoder(schema, self.run.unnamed.setdefault(kind.table, set())),
+            decoder=RecordDecoder(schema),
             source=self.source,
             state=self.source.table(kind.table),
             outcome=self.outcome,

@@ -5,7 +5,7 @@ escapes that are no character, is decoded slowly and mended, and the record reme
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any
@@ -18,7 +18,6 @@ from ..model import Page, TableSchema
 from ..parsing.lenient_json import SURROGATE, as_text, escaped, loads, replaced, to_json
 from ..parsing.tolerance import NAME, fit
 from .casts import to_bool
-from .unnamed import Unnamed, named_in
 
 MERGED_IDS = "hs_merged_object_ids"
 _MENDED = "_hs_mended"  # HubSpot sends no such member
@@ -67,6 +66,16 @@ class Record(msgspec.Struct, gc=False):
     row: int
 
 
+class _Properties(msgspec.Struct):
+    properties: dict[str, msgspec.Raw] = {}
+
+
+class _Named(msgspec.Struct):
+    """A page, as far as it tells HubSpot's order of properties."""
+
+    results: list[_Properties]
+
+
 def size_of(page: Sequence[Record]) -> int:
     """Tell how many bytes the values of records of one page take."""
     return page[0].values.texts.nbytes if page else 0
@@ -77,13 +86,11 @@ class RecordDecoder:
 
     Args:
         schema: the table; the values of its properties are decoded, whatever else there is.
-        unnamed: takes the properties that pages do not name; see `unnamed`.
     """
 
-    def __init__(self, schema: TableSchema, unnamed: set[str] | None = None) -> None:
+    def __init__(self, schema: TableSchema) -> None:
         """Prepare for properties in the schema's order; the first page tells HubSpot's."""
         self.properties = schema.properties
-        self._unnamed = Unnamed({*schema.properties}, set() if unnamed is None else unnamed)
         self._members = {
             name: f"\x7fp{index}" if _UNFIT_NAME.search(name) else name
             for index, name in enumerate(self.properties)
@@ -114,27 +121,18 @@ class RecordDecoder:
             page = self._shape.decode(body, archived=archived)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._decode_slowly(body, archived=archived)
-        if page.results:
-            if not self._learned:
-                self._learn(body)
-            self._unnamed.look(body, self._empty(page.results[0].values))
+        if page.results and not self._learned:
+            self._learn(body)
         return page
 
     def _learn(self, body: bytes) -> None:
         """Take over HubSpot's order of properties: in order they are found at once."""
         self._learned = True
-        first = named_in(body)[0]
+        first = msgspec.json.decode(body, type=_Named).results[0].properties
         named = [name for name in first if name in self._members]
         order = (*named, *(name for name in self.properties if name not in first))
         if order != self._shape.order:
             self._shape = _Shape(self.properties, {name: self._members[name] for name in order})
-
-    def _empty(self, values: Values) -> Iterator[str]:
-        """Tell the properties that no record of a page has a value of."""
-        if values.texts.null_count:
-            for index, name in enumerate(self.properties):
-                if values.of(index).null_count == values.size:
-                    yield name
 
     def merged_ids(self, record: Record) -> list[str]:
         """List the ids that were merged into a record, never its own."""
