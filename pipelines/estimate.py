@@ -10,7 +10,7 @@ from sources.hubspot.api.record_pages import PAGE
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.http.limits import Budget
 from sources.hubspot.model import WayIn
-from sources.hubspot.run.table_run import MERGED
+from sources.hubspot.steps.table import MERGED
 
 Kind = Literal["reference", "definitions", "searches", "records", "links", "labels", "exports"]
 BUDGETS: dict[Kind, Budget] = {

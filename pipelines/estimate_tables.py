@@ -22,10 +22,8 @@ from sources.hubspot.listing.shards import ASKED
 from sources.hubspot.model import ObjectType
 from sources.hubspot.run.refusals import remembered
 from sources.hubspot.run.schemas import MAX_AGE, stored_schema
-from sources.hubspot.run.table_run import Table
 from sources.hubspot.run.waiting import wait
 from sources.hubspot.state.store import SourceState, to_instant, to_text
-from sources.hubspot.steps import export
 from sources.hubspot.steps.changes import (
     costs_more_than_listing,
     explains,
@@ -34,8 +32,10 @@ from sources.hubspot.steps.changes import (
     seems_idle,
     unloaded,
 )
+from sources.hubspot.steps.exports import export
 from sources.hubspot.steps.links import Links
 from sources.hubspot.steps.sweeps import archive, calculated
+from sources.hubspot.steps.table import Table
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.properties import Definition, read_definitions
 

@@ -21,8 +21,8 @@ from sources.hubspot.model import ObjectType
 from sources.hubspot.run.refusals import remembered
 from sources.hubspot.run.refused import summary, to_add
 from sources.hubspot.state.store import SourceState, source_state
-from sources.hubspot.steps import export
 from sources.hubspot.steps.collections import LABELS_MAX_AGE, count_owner_calls
+from sources.hubspot.steps.exports import export
 from sources.hubspot.warehouse.view import WarehouseCopy
 
 PLAN = ("table", "way_in", "rows", "calls", "seconds", "kinds", "note")

@@ -30,8 +30,7 @@ from sources.hubspot.api.batch_read import batches
 from sources.hubspot.api.search import GROUPS
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
-from sources.hubspot.model import Column
-from sources.hubspot.run.table_run import REJECTS
+from sources.hubspot.model import REJECTS, Column
 from sources.hubspot.state.store import SourceState, mended_state, to_text
 from sources.hubspot.steps.collections import NEVER_READ
 from sources.hubspot.tables.drift import facts_of

@@ -18,11 +18,11 @@ from sources.hubspot.api import associations, search
 from sources.hubspot.api.search import modified_ms
 from sources.hubspot.catalog import object_types
 from sources.hubspot.errors import ContractError, UnavailableError
-from sources.hubspot.exports import fetch
 from sources.hubspot.http.responses import Answer, failure, undecodable
 from sources.hubspot.model import Column, Page, TableSchema, decode_account
 from sources.hubspot.parsing.tolerance import tolerant
 from sources.hubspot.run import portal_types
+from sources.hubspot.steps.exports import fetch
 from sources.hubspot.tables import reference_tables
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.drift import describe

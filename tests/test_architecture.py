@@ -6,6 +6,8 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from importlinter.cli import lint_imports_command
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pipelines", "destinations", "sources/hubspot", "sources/hubspot_emulator")
@@ -41,6 +43,14 @@ def test_imports_point_one_way(path: Path) -> None:
     allowed = MAY_IMPORT[package]
     strangers = {n for n in ours if not any(n == a or n.startswith(a + ".") for a in allowed)}
     assert strangers == set()
+
+
+def test_rooms_import_only_those_below_them() -> None:
+    """The layers that pyproject.toml declares hold."""
+    linted = CliRunner().invoke(
+        lint_imports_command, ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    )
+    assert linted.exit_code == 0, linted.output
 
 
 def test_the_emulator_knows_nothing_of_dlt() -> None:

@@ -17,10 +17,10 @@ from wire import OK, Clocked, serving
 
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import AnswerTooLargeError, ContractError, UnavailableError
-from sources.hubspot.exports.file import BadFileError, ExportFile
 from sources.hubspot.http.client import Client
 from sources.hubspot.http.transport.bodies import BodyTooLargeError, Bounds
 from sources.hubspot.http.transport.download import DownloadError, download
+from sources.hubspot.steps.exports.file import BadFileError, ExportFile
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

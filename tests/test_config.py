@@ -9,9 +9,9 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 
 from pipelines.quicker_dlt import Environment, quickened
 from sources.hubspot import Run
-from sources.hubspot.config import HubSpotConfig, check_config, resolve_config
+from sources.hubspot.config import HubSpotConfig, check_config, checked_token, resolve_config
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.http.auth.bearer import BearerAuth, checked_token, redact
+from sources.hubspot.http.auth.bearer import BearerAuth, redact
 from sources.hubspot.http.client import Client
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.store import Portal

@@ -20,7 +20,7 @@ from pipelines.sync import SyncOptions
 from pipelines.verifications import TABLE as VERIFICATIONS
 from pipelines.verify import VerifyOptions, verify
 from sources.hubspot.errors import ConfigError, VerificationError
-from sources.hubspot.run.table_run import REJECTS
+from sources.hubspot.model import REJECTS
 from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE
 from sources.hubspot.warehouse.run_log import COLUMNS
 from sources.hubspot_emulator.portal.seed import SeedSpec

@@ -21,12 +21,12 @@ from pipelines.sync import SyncOptions
 from sources.hubspot import HubSpotConfig, hubspot, open_run
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import UnavailableError
-from sources.hubspot.exports.fetch import ExportUnusableError, Opened, fetch, start
 from sources.hubspot.http.transport.download import DownloadError, download
-from sources.hubspot.run.table_run import Table
 from sources.hubspot.state.store import SourceState, to_text
-from sources.hubspot.steps.export import PER_DAY, exports_left, is_chosen, read_export
+from sources.hubspot.steps.exports.export import PER_DAY, exports_left, is_chosen, read_export
+from sources.hubspot.steps.exports.fetch import ExportUnusableError, Opened, fetch, start
 from sources.hubspot.steps.links import Links
+from sources.hubspot.steps.table import Table
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.properties import read_definitions, to_schema
 from sources.hubspot.warehouse.view import WarehouseCopy

@@ -67,7 +67,7 @@ def lifted(project: Path, server: EmulatorServer, warehouse: Warehouse) -> Itera
         "SOURCES__HUBSPOT__SEARCH_PER_SECOND": "1000",
         "PYTHONPATH": str(project),
     }
-    with subprocess.Popen(  # noqa: S603 - our own text
+    with subprocess.Popen(
         [sys.executable, "-c", PROJECT, str(warehouse.path), str(project / "state")],
         env=os.environ | settings,
         cwd=project,
@@ -118,7 +118,7 @@ def test_the_folder_alone_syncs_as_the_command_line_does(
 
 
 def test_what_the_folder_needs_is_listed_beside_it() -> None:
-    """Each library that the folder imports is in its requirements, with the project's own bounds."""
+    """Each library that the folder imports is in its requirements, with the project's bounds."""
     listed = (SOURCE / "requirements.txt").read_text(encoding="utf-8").split()
     project = tomllib.loads((SOURCE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
     assert {*listed} <= {*project["project"]["dependencies"]}

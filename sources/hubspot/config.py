@@ -16,8 +16,9 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.typing import TSecretStrValue
 
 from .errors import ConfigError
-from .http.auth.bearer import WHERE, checked_token
 
+WHERE = "SOURCES__HUBSPOT__ACCESS_TOKEN, or [sources.hubspot] access_token in .dlt/secrets.toml"
+"""Where the access token is looked for."""
 SECTIONS = ("sources",)  # and the one of `HubSpotConfig`
 _LEAST = {
     "search_per_second": 1,
@@ -189,6 +190,24 @@ def _check_numbers(config: HubSpotConfig) -> None:
     for name, most in _MOST.items():
         if config[name] > most:
             raise _out_of_range(name, f"at most {most}")
+
+
+def checked_token(token: str | None) -> str:
+    """Return the token without the white space and quotes that copying leaves around it.
+
+    Raises:
+        ConfigError: nothing is left, or a character is in it that no token has.
+    """
+    text = (token or "").strip().strip("\"'").strip()
+    if not text:
+        raise ConfigError("There is no HubSpot access token.", remedy=f"Set {WHERE}.")
+    if any(not "!" <= character <= "~" for character in text):
+        raise ConfigError(
+            "The HubSpot access token holds a space, a line break or a character outside ASCII,"
+            " which no token has.",
+            remedy=f"Copy the whole token, and nothing else, into {WHERE}.",
+        )
+    return text
 
 
 def _is_number(value: object) -> bool:

@@ -193,6 +193,8 @@ class TableOutcome:
 _CORRELATION = re.compile(r" \(correlation id [^)]*\)")
 LIVE = "_hs_deleted_at IS NULL"
 """Rows of an object table whose records live, as a condition in SQL."""
+REJECTS = "_hs_rejected_values"
+"""The table of values that do not fit their column."""
 
 
 class Copy(Protocol):

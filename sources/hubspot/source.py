@@ -14,11 +14,10 @@ from dlt.extract import DltResource, DltSource
 
 from .api.associations import Pair
 from .extraction import Extraction, Opened, Read, Request
-from .model import ObjectType
+from .model import REJECTS, ObjectType
 from .run.refusals import remembered
 from .run.resources import make_resource
 from .run.run import Items, Run
-from .run.table_run import REJECTS
 from .state.store import SourceState
 from .steps import collections
 from .steps import objects as spine

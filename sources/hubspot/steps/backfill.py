@@ -21,14 +21,14 @@ from ..listing.shards import ask_division
 from ..model import Page
 from ..plan import sweeps
 from ..run.run import Items, Lane, Run
-from ..run.table_run import BLOCK, Table, emit, links_of_backfill, note_loaded
 from ..run.waiting import wait
 from ..state.store import TableState, to_instant, to_text
 from ..tables.decoding import Record, size_of
 from .by_id import read_left
-from .export import read_export
+from .exports.export import read_export
 from .sweeps import archive
 from .sweeps.archive import sweep_archived
+from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
 
 T = TypeVar("T")
 Asked = Future[Division] | None  # None where nothing is to be divided

@@ -7,8 +7,8 @@ from itertools import islice
 from ..api.batch_read import Found, batches, read_batch
 from ..errors import HubSpotError, RequestRejectedError
 from ..run.run import Items
-from ..run.table_run import BLOCK, Table, emit, note_loaded
 from ..run.waiting import wait
+from .table import BLOCK, Table, emit, note_loaded
 
 MOST_NAMED = 5  # refused records that a block of ids names, so that the report stays readable
 

@@ -13,19 +13,19 @@ from typing import Any
 from ..api import search
 from ..api.batch_read import BATCH
 from ..api.record_pages import PAGE
-from ..api.walking import next_hits
 from ..errors import ContractError, RequestRejectedError
 from ..http.clock import BEHIND
 from ..model import ObjectType
 from ..run.run import Items, Run
-from ..run.table_run import BLOCK, Table
 from ..run.waiting import wait, wait_until
+from ..run.walking import next_hits
 from ..state.store import TableState, to_instant, to_text
 from .backfill import backfill
 from .by_id import read_ids, read_left
 from .fill_columns import fill_columns
 from .sweeps.archive import sweep_archived
 from .sweeps.calculated import sweep_calculated
+from .table import BLOCK, Table
 
 STAMPED_BEFORE = timedelta(seconds=3)
 """How long a change may bear its instant before it is seen; whole seconds are within it."""

@@ -19,12 +19,11 @@ from ..api.associations import Pair
 from ..catalog.object_types import CustomSchema
 from ..errors import ContractError, HubSpotError, is_absent, told_in_part
 from ..http.client import Client
-from ..model import Account, ObjectType, Page, TableOutcome
+from ..model import REJECTS, Account, ObjectType, Page, TableOutcome
 from ..parsing.tolerance import tolerant
 from ..run.portal_types import link_tables
 from ..run.run import Items, Run
 from ..run.schemas import Schemas
-from ..run.table_run import REJECTS
 from ..run.waiting import wait, wait_until
 from ..state.shape import mend_in_place
 from ..state.store import SourceState

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from ..api import search
-from ..api.walking import next_hits
 from ..errors import RequestRejectedError
 from ..model import LIVE
 from ..run.run import Items
-from ..run.table_run import BLOCK, Table
+from ..run.walking import next_hits
 from ..state.store import to_instant, to_text
 from .by_id import read_ids
+from .table import BLOCK, Table
 
 
 def fill_columns(table: Table) -> Items:

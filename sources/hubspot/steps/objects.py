@@ -15,7 +15,6 @@ from ..errors import HubSpotError
 from ..model import ObjectType, TableOutcome, TableSchema
 from ..run.run import Items, Run
 from ..run.schemas import Schemas
-from ..run.table_run import Table
 from ..state.store import SourceState, TableState
 from ..tables.decoding import RecordDecoder
 from ..tables.empty_tables import is_missing
@@ -25,6 +24,7 @@ from .by_id import read_left
 from .changes import increment, look
 from .links import Links
 from .sweeps.recount import take_census
+from .table import Table
 
 
 def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Links) -> Items:

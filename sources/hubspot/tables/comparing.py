@@ -6,37 +6,37 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..model import Column, Copy, TableSchema
-from ..run.run import Run
-from ..run.table_run import REJECTS
+from ..model import REJECTS, Column, Copy, TableSchema
 from .decoding import Record
 from .records import to_batch
 
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # when rows were read is not compared
+
 
 def compare(
-    run: Run,
     copy: Copy,
     schema: TableSchema,
     records: Sequence[Record],
     own: Sequence[str] = (),
     *,
     archived: bool = False,
+    strip_nul: bool = False,
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Compare records with the live rows of their table, or archived ones with its tombstones.
 
     Args:
-        run: the run.
         copy: the warehouse.
         schema: the property columns that are compared; those that the records were decoded by.
         records: all live, or all archived.
         own: columns of ours that are compared too, such as `_hs_updated_at`.
         archived: which of both.
+        strip_nul: whether the warehouse keeps no NUL characters.
 
     Returns:
         The columns that differ, by id, and the ids that the table has no such row of.
     """
     columns = [*(column.name for column in schema.columns), *own]
-    batch = to_batch(records, schema, synced_at=run.now(), strip_nul=bool(run.strip_nul))
+    batch = to_batch(records, schema, synced_at=_ANY_TIME, strip_nul=strip_nul)
     theirs = _rows(batch.rows, columns)
     found = copy.rows(schema.table, ("id", "_hs_deleted_at", *columns), list(theirs))
     held = [row for row in found if (row[1] is not None) is archived]

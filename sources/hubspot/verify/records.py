@@ -16,13 +16,13 @@ from typing import Any
 from ..api import search
 from ..api.batch_read import Found, batches, read_batch
 from ..api.search import instant_ms, to_ms
-from ..api.walking import next_hits
 from ..errors import HubSpotError, RequestRejectedError
 from ..http.client import Client
 from ..model import LIVE, Copy, ObjectType, TableSchema
 from ..parsing.tolerance import tolerant
 from ..run.run import Run
 from ..run.waiting import wait, wait_all
+from ..run.walking import next_hits
 from ..steps.sweeps.recount import list_ids
 from ..tables.comparing import compare, sub_schema
 from ..tables.decoding import Record, RecordDecoder
@@ -123,7 +123,7 @@ class Verification:
             live = yield from self._read(kind, schema, numbers)
             kept = _kept(schema)
             gone = yield from self._read(kind, kept, live.missing, archived=True)
-            differing, _ = compare(self.run, self.copy, schema, live.records, OWN)
+            differing, _ = self._compare(schema, live.records, OWN)
             dead, _ = self._compare_dead(kept, gone.records)
             differing |= dead
             rows: defaultdict[str, list[tuple[str, str | None]]] = defaultdict(list)
@@ -156,7 +156,7 @@ class Verification:
         if any(record.archived for record in records):
             differing, _ = self._compare_dead(schema, records)
         else:
-            differing, _ = compare(self.run, self.copy, schema, records)
+            differing, _ = self._compare(schema, records)
         suspects.update(differing)
         check.compared += len(records)
 
@@ -166,7 +166,7 @@ class Verification:
         """Compare archived records with their tombstones; the date where HubSpot tells it."""
         dated = all(record.archivedAt for record in records)
         own = (*OWN, "_hs_deleted_at") if dated else OWN
-        return compare(self.run, self.copy, schema, records, own, archived=True)
+        return self._compare(schema, records, own, archived=True)
 
     def _dead(
         self, kind: ObjectType, schema: TableSchema, suspects: set[str], check: Check
@@ -196,6 +196,17 @@ class Verification:
         except RequestRejectedError:  # no search by this property
             pass
         return both
+
+    def _compare(
+        self,
+        schema: TableSchema,
+        records: Sequence[Record],
+        own: Sequence[str] = (),
+        *,
+        archived: bool = False,
+    ) -> tuple[dict[str, list[str]], list[str]]:
+        nul = bool(self.run.strip_nul)
+        return compare(self.copy, schema, records, own, archived=archived, strip_nul=nul)
 
     def _merged(
         self, kind: ObjectType, schema: TableSchema

@@ -6,9 +6,9 @@ from typing import Any
 import dlt
 from dlt.extract import DltResource
 
+from ..model import REJECTS
 from ..run.resources import make_resource
 from ..run.run import Run
-from ..run.table_run import REJECTS
 from ..state.store import RELABELLED, SourceState
 from ..tables.empty_tables import if_missing
 from ..tables.records import REJECTS as REJECT_COLUMNS

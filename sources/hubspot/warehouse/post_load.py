@@ -12,10 +12,9 @@ from dlt.pipeline.pipeline import Pipeline
 
 from ..api.batch_read import batches
 from ..errors import ContractError
-from ..model import LIVE
+from ..model import LIVE, REJECTS
 from ..run.portal_types import link_tables
 from ..run.run import Run
-from ..run.table_run import REJECTS
 from ..state.store import RELABELLED, SourceState, source_state
 from .view import WarehouseCopy
 

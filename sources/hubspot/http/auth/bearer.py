@@ -1,11 +1,10 @@
-"""The access token: checked before anything is sent, put on every call, never shown."""
+"""The access token: put on every call, never shown."""
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from ...errors import ConfigError
+from ...config import checked_token
 
-WHERE = "SOURCES__HUBSPOT__ACCESS_TOKEN, or [sources.hubspot] access_token in .dlt/secrets.toml"
 MASK = "***"
 
 
@@ -31,24 +30,6 @@ class BearerAuth(AuthBase):
     def redacted(self, text: str) -> str:
         """Return the text with the token blotted out."""
         return redact(text, self._token)
-
-
-def checked_token(token: str | None) -> str:
-    """Return the token without the white space and quotes that copying leaves around it.
-
-    Raises:
-        ConfigError: nothing is left, or a character is in it that no token has.
-    """
-    text = (token or "").strip().strip("\"'").strip()
-    if not text:
-        raise ConfigError("There is no HubSpot access token.", remedy=f"Set {WHERE}.")
-    if any(not "!" <= character <= "~" for character in text):
-        raise ConfigError(
-            "The HubSpot access token holds a space, a line break or a character outside ASCII,"
-            " which no token has.",
-            remedy=f"Copy the whole token, and nothing else, into {WHERE}.",
-        )
-    return text
 
 
 def redact(text: str, token: str | None) -> str:

@@ -17,10 +17,10 @@ from ...listing.ranges import SPARE, Listing, Range
 from ...model import Page
 from ...plan import sweeps
 from ...run.run import Items, Run
-from ...run.table_run import BLOCK, Table, emit, read_again
 from ...state.store import KEPT_LIMIT, SourceState, TableState, to_instant, to_text
 from ...tables.decoding import Record
 from ..by_id import read_ids
+from ..table import BLOCK, Table, emit, read_again
 
 
 def sweep_archived(

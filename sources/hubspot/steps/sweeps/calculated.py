@@ -14,12 +14,12 @@ from ...listing.ranges import WORTH, Listing, Range
 from ...model import Copy
 from ...plan import sweeps
 from ...run.run import Items, Run
-from ...run.table_run import BLOCK, Table
 from ...run.waiting import wait
 from ...state.store import SourceState, TableState, to_instant, to_text
 from ...tables.comparing import compare, sub_schema
 from ...tables.decoding import Record, RecordDecoder
 from ..by_id import read_ids
+from ..table import BLOCK, Table
 
 
 def sweep_calculated(table: Table) -> Items:
@@ -81,7 +81,7 @@ def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, Non
     block: list[Record] = []
 
     def check() -> Items:
-        differing, missing = compare(run, copy, schema, block)
+        differing, missing = compare(copy, schema, block, strip_nul=bool(run.strip_nul))
         block.clear()
         yield from read_ids(table, [*differing, *missing])
         known["ranges"] = [asdict(range_) for range_ in listing.ranges]

@@ -26,10 +26,10 @@ from ...errors import RequestRejectedError
 from ...listing.ranges import Listing, Range
 from ...model import LIVE, Copy, ObjectType, TableSchema
 from ...run.run import Items, Run
-from ...run.table_run import BLOCK, Table
 from ...run.waiting import wait, wait_all
 from ...tables.decoding import Record, RecordDecoder
 from ..by_id import read_ids
+from ..table import BLOCK, Table
 from .archive import sweep_archived
 
 Part = tuple[int, int | None]

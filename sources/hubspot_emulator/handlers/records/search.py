@@ -12,15 +12,7 @@ from ..call import Call, Reply
 from ..checks import record_id, text_list, whole_number
 from ..errors import invalid
 from . import render
-from .filters import (
-    Filter,
-    Predicate,
-    compile_filter,
-    parse_groups,
-    to_instant,
-    to_number,
-    tokens,
-)
+from .filters import Filter, Predicate, compile_filter, parse_groups, to_instant, to_number, tokens
 from .hits import MAX_RESULTS, Hits, Ids, holds, page_of, sort_of
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_QUERY = 10, 200, 3_000

@@ -12,17 +12,17 @@ from typing import IO, Annotated, Any
 
 import msgspec
 
-from ..api.batch_read import batches, read_batch
-from ..api.record_pages import PAGE
-from ..config import setting
-from ..errors import ContractError, NotFoundError, RequestRejectedError
-from ..http.transport.bodies import BodyTooLargeError, Bounds
-from ..http.transport.download import DownloadError, download
-from ..model import TableSchema
-from ..parsing.tolerance import NAME, tolerant
-from ..run.table_run import BLOCK, Table
-from ..tables.decoding import Record
-from ..tables.records import instants_ms, to_batch
+from ...api.batch_read import batches, read_batch
+from ...api.record_pages import PAGE
+from ...config import setting
+from ...errors import ContractError, NotFoundError, RequestRejectedError
+from ...http.transport.bodies import BodyTooLargeError, Bounds
+from ...http.transport.download import DownloadError, download
+from ...model import TableSchema
+from ...parsing.tolerance import NAME, tolerant
+from ...tables.decoding import Record
+from ...tables.records import instants_ms, to_batch
+from ..table import BLOCK, Table
 from .file import CREATED, ID, BadFileError, ExportFile, to_records
 
 ATTEMPTS = 3  # downloads of one file, each from a fresh address

@@ -15,19 +15,19 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from ..api.record_pages import PAGE, URL_PROPERTIES
-from ..errors import (
+from ...api.record_pages import PAGE, URL_PROPERTIES
+from ...errors import (
     ContractError,
     ForeignResponseError,
     RateLimitedError,
     RequestRejectedError,
     ScopeMissingError,
 )
-from ..exports.fetch import ExportUnusableError, Opened, fetch, start
-from ..run.run import Run
-from ..run.table_run import Table, emit, links_of_backfill, note_loaded
-from ..run.waiting import wait
-from ..state.store import SourceState, to_instant, to_text
+from ...run.run import Run
+from ...run.waiting import wait
+from ...state.store import SourceState, to_instant, to_text
+from ..table import Table, emit, links_of_backfill, note_loaded
+from .fetch import ExportUnusableError, Opened, fetch, start
 
 PER_DAY = 30  # exports in 24 hours, whoever starts them
 CALLS = 8  # of an export, about: its start, its status, its count, two batch reads of the sample

@@ -10,17 +10,16 @@ import dlt
 
 from ..api.associations import BATCH
 from ..http.client import Client
-from ..model import LIVE, ObjectType, TableOutcome, TableSchema
+from ..model import LIVE, REJECTS, ObjectType, TableOutcome, TableSchema
+from ..run.run import Items, Run
 from ..state.store import SourceState, TableState
-from ..steps.links import Links
 from ..tables.casts import to_timestamp
 from ..tables.decoding import NO_PROPERTIES, Record, RecordDecoder
 from ..tables.records import instants_ms, to_batch, tombstones
-from .run import Items, Run
+from .links import Links
 
 BLOCK = 1000  # records that become one Arrow table
 ReadLinks = Callable[[ObjectType, Sequence[str]], Items]
-REJECTS = "_hs_rejected_values"
 MERGED = 2.5  # rows that are added for the memory that merging one takes
 MARGIN = timedelta(seconds=2)  # HubSpot's clock is known to the second
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from ..http.transport.bodies import BodyTooLargeError
-from ..tables.decoding import Record, RecordDecoder
+from ...http.transport.bodies import BodyTooLargeError
+from ...tables.decoding import Record, RecordDecoder
 
 ID = "hs_object_id"
 CREATED = ("hs_createdate", "createdate")  # which of them is a record's `createdAt`, it may tell
