@@ -8,7 +8,7 @@
     |- RequestRejectedError   stop     4    any other 4xx: our request is wrong
     |  `- NotFoundError       stop     4    404: no such object type or path in this portal
     |- ContractError          stop     4    a response that is not as documented
-    |  `- AnswerTooLargeError stop     4    an answer beyond `MAX_BODY_MB`
+    |  `- AnswerTooLargeError stop     4    a response beyond `MAX_BODY_MB`
     |- DailyQuotaError        stop     5    429 for the day; watermarks are kept
     |- RateLimitedError       retry    6    429 per interval, after the last wait
     |- UnavailableError       retry    6    5xx, 477, time-out, connection
@@ -65,7 +65,7 @@ class UnknownTypeError(ConfigError):
 
 
 class ResponseError(HubSpotError):
-    """An answer of HubSpot's that ends a call; the fields are what support asks for."""
+    """A response of HubSpot's that ends a call; the fields are what support asks for."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class ResponseError(HubSpotError):
         status: int | None = None,
         correlation_id: str | None = None,
     ) -> None:
-        """Keep the status and HubSpot's correlation id beside the message."""
+        """Keep the status and HubSpot's correlation id with the message."""
         super().__init__(message, remedy=remedy)
         self.status = status
         self.correlation_id = correlation_id
@@ -95,7 +95,7 @@ class ScopeMissingError(AuthError):
     scopes: tuple[str, ...] = ()
 
     def with_scopes(self, scopes: tuple[str, ...]) -> Self:
-        """Name the scopes, any of which would do."""
+        """Name the scopes; any one is enough."""
         self.scopes = scopes
         return self
 
@@ -114,14 +114,14 @@ class NotFoundError(RequestRejectedError):
 
 
 class ContractError(ResponseError, TerminalException):
-    """An answer that is not as HubSpot documents it; the message carries the place in it."""
+    """A response that is not as HubSpot documents it; the message carries the place in it."""
 
     exit_code = 4
     name = "contract"
 
 
 class AnswerTooLargeError(ContractError):
-    """An answer is larger than the setting allows; a call for less may do."""
+    """A response is larger than the setting allows; a call for less may do."""
 
     name = "answer_too_large"
 

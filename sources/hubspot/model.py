@@ -32,7 +32,7 @@ class ObjectType:
     last_modified: str = "hs_lastmodifieddate"
     """The property that change search filters on."""
     searchable: bool = True
-    """Whether HubSpot offers search for it; listing is the only way in otherwise."""
+    """Whether HubSpot offers search for it; otherwise its records are listed."""
     pipelines: bool = False
     """Whether its records move through pipelines."""
 
@@ -87,7 +87,7 @@ class Account(msgspec.Struct, rename="camel"):
     """The portal, as its account details tell."""
 
     portal_id: int | None = None
-    """None where the answer does not name it."""
+    """None where the response does not name it."""
     account_type: str | None = None
     given: dict[str, Any] = {}
     """The members as HubSpot wrote them, for the table."""
@@ -116,7 +116,7 @@ class Next(msgspec.Struct, frozen=True):
 
 
 class Paging(msgspec.Struct, frozen=True):
-    """The paging member of an answer; `next` is missing on the last page."""
+    """The paging member of a response; `next` is missing on the last page."""
 
     next: Annotated[Next | None, VITAL] = None
 
@@ -131,7 +131,7 @@ class BatchError(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, Generic[R], frozen=True):
-    """One answer that holds records: of a listing, a search or a batch read."""
+    """One response that holds records: of a listing, a search or a batch read."""
 
     results: list[R]
     paging: Annotated[Paging | None, VITAL] = None
@@ -182,9 +182,9 @@ class TableOutcome:
         return " ".join(self.messages) or None
 
     def note(self, text: str) -> None:
-        """Keep a message beside those that are there already, each text once.
+        """Add a message, each text once.
 
-        HubSpot gives every answer a correlation id of its own, which makes no other message.
+        HubSpot gives every response a correlation id of its own, which makes no other message.
         """
         if _CORRELATION.sub("", text) not in {_CORRELATION.sub("", m) for m in self.messages}:
             self.messages.append(text)
@@ -201,7 +201,7 @@ class Copy(Protocol):
     """What a run may ask of the tables in the warehouse, as they are between two loads."""
 
     def size(self, table: str) -> int:
-        """Count the rows of a table as the warehouse has it, even if no state tells of it."""
+        """Count the rows of a table as the warehouse has it, even if no state mentions it."""
         ...
 
     def counts(self, tables: Iterable[str], where: str, *args: object) -> Mapping[str, int]:

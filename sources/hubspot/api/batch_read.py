@@ -1,4 +1,4 @@
-"""Ids -> records: batch read, with missing and merged ids told apart.
+"""Ids -> records by batch read; missing and merged ids are distinguished.
 
 Source: HubSpot CRM batch read (100 ids a call; 207 lists what was not found; the id of a record
 that was merged away answers with its survivor; the order of results is not promised).
@@ -29,7 +29,7 @@ class Found:
     missing: list[str] = field(default_factory=list)
     """Ids without a record: archived, purged, or not for this token to see."""
     merged: dict[str, str] = field(default_factory=dict)
-    """Ids that answer with another record: the one they were merged into."""
+    """Ids that return another record: the one they were merged into."""
     refused: dict[str, str] = field(default_factory=dict)
     """Ids that HubSpot refuses with an error of their own, and what it says.
 
@@ -105,7 +105,7 @@ def halving(
     So is a batch whose answer would be too large.
 
     Yields:
-        The ids of each part with its answer, or with the refusal of a single id.
+        The ids of each part with its response, or with the refusal of a single id.
 
     Raises:
         RequestRejectedError: the first ids are all refused, so it is the request that is wrong.

@@ -27,7 +27,7 @@ PEEK = 100  # newest rows of the one call that an idle run makes
 
 
 class Hit(msgspec.Struct):
-    """A search row: only what tells whether the record has to be read."""
+    """A search row: only what shows whether the record has to be read."""
 
     id: Annotated[str, NAME]
     properties: dict[str, Any] = {}
@@ -37,19 +37,19 @@ class Hit(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """What one unfiltered search tells: how many live records there are, and the newest ones."""
+    """What one unfiltered search returns: how many live records there are, and the newest ones."""
 
     total: int | None
     """Live records; None where HubSpot does not tell."""
     changed: list[Hit]
     complete: bool
-    """Whether the answer names every live record, so that `changed` lacks none that changed."""
+    """Whether the response names every live record, so that `changed` lacks none that changed."""
     in_order: bool = False
     """Whether records run from the newest down to one from before the last run, lookback included.
 
     Then no others seem to have changed, but an index may be out of order: a search vouches."""
     rows: int = 0
-    """How many records the answer names, changed or not."""
+    """How many records the response names, changed or not."""
 
 
 decode_hits = tolerant(Page[Hit])
@@ -78,7 +78,7 @@ def to_ms(at: datetime) -> int:
 
 
 def modified_ms(hit: Hit, object_type: ObjectType) -> int:
-    """Tell when a hit was last changed, in epoch milliseconds; 0 where HubSpot does not say."""
+    """Return when a hit was last changed, in epoch milliseconds; 0 where HubSpot does not say."""
     text = hit.properties.get(object_type.last_modified) or hit.updatedAt
     return instant_ms(None if text is None else str(text)) or 0
 
@@ -109,14 +109,14 @@ def newest(
 
 
 def is_whole(page: Page[Hit], limit: int = PAGE) -> bool:
-    """Whether an answer holds all that its search finds, by its own number or by its size."""
+    """Whether a response holds all that its search finds, by its own number or by its size."""
     if page.after is not None:
         return False
     return len(page.results) < limit if page.total is None else page.total <= len(page.results)
 
 
 def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | None]:
-    """Tell the number of live records and the highest record id; None where that is not told."""
+    """Return the number of live records and the highest record id; None where unknown."""
     page = _search(client, object_type, [], sort=("hs_object_id", "DESCENDING"), limit=1)
     last = page.results[0].id if page.results else ""
     return _total(page), int(last) if last.isdecimal() else None
@@ -166,7 +166,7 @@ def having_after(
 def in_range(
     client: Client, object_type: ObjectType, after_id: int, last_id: int | None
 ) -> Page[Hit]:
-    """Count the records with `after_id < id <= last_id`; the answer holds the first 200 of them."""
+    """Count the records with `after_id < id <= last_id`; the first 200 come along."""
     filters = [_filter("hs_object_id", "GT", str(after_id))]
     if last_id is not None:
         filters.append(_filter("hs_object_id", "LTE", str(last_id)))
@@ -174,7 +174,7 @@ def in_range(
 
 
 def _total(page: Page[Hit]) -> int | None:
-    """Tell the total of an unfiltered search; None where it contradicts the rows beside it."""
+    """Return the total of an unfiltered search; None where it contradicts the rows next to it."""
     return page.total if page.total or not page.results else None
 
 

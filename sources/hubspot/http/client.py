@@ -108,13 +108,13 @@ class Client:
         decode: Callable[[bytes], T],
         budget: Budget | None = None,
     ) -> T:
-        """Read one answer.
+        """Read one response.
 
         Args:
             path: as `path` returns it.
             params: query; commas are sent as they are, which keeps long lists short.
             decode: makes the result from the body; a ValueError of its means a broken body.
-            budget: what the call counts against; None tells it by the path.
+            budget: what the call counts against; None: as the path says.
 
         Raises:
             AuthError: the token is refused; ScopeMissingError where it lacks a scope.
@@ -136,14 +136,14 @@ class Client:
         decode: Callable[[bytes], T],
         budget: Budget | None = None,
     ) -> T:
-        """Read one answer to a question in a JSON body; like `get`, and as safe to send again."""
+        """Read one response to a question in a JSON body; like `get`, and as safe to send again."""
         content = msgspec.json.encode(body)
         return self._read(_Call("POST", path, params, content, budget or budget_of(path)), decode)
 
     def portal_now(self) -> datetime | None:
-        """Tell the time by HubSpot's clock, aware UTC; None before the first answer.
+        """Return the time by HubSpot's clock, aware UTC; None before the first response.
 
-        Guarantees: never ahead of HubSpot's clock, at most a second and the answer's way behind;
+        Guarantees: never ahead of HubSpot's clock; at most a second and the call's time behind;
         never goes back.
         """
         return self._portal_clock.now()
@@ -194,7 +194,7 @@ class Client:
         return True
 
     def _attempt(self, call: "_Call", decode: Callable[[bytes], T], number: int) -> T:
-        """Send a call once and decode the answer; note whether HubSpot answered."""
+        """Send a call once and decode the response; note whether HubSpot answered."""
         sent_at = self._clock()
         try:
             result = self._ask(call, decode, number)
@@ -237,7 +237,7 @@ class Client:
         self.limits.penalise(budget, seconds)
 
     def _send(self, call: "_Call") -> Answer:
-        """Send a call within its budget and learn what the answer's headers tell."""
+        """Send a call within its budget and learn from the headers of its response."""
         slot = self.limits.acquire(call.budget)
         try:
             status, headers, body = self._connections.send(call.method, call.target, call.content)

@@ -1,4 +1,4 @@
-"""HubSpot's clock, kept from the `Date` headers of its answers; the host's may be wrong."""
+"""HubSpot's clock, kept from the `Date` headers of its responses; the host's may be wrong."""
 
 import threading
 from collections.abc import Callable
@@ -22,10 +22,10 @@ class PortalClock:
         self._told: tuple[datetime, float] | None = None
 
     def learn(self, told: datetime, answered_at: float) -> None:
-        """Keep the later of what is known and told, for both are at most HubSpot's time.
+        """Keep the later instant; neither is ahead of HubSpot's clock.
 
         Args:
-            told: aware UTC, whole seconds, as the answer's header has it.
+            told: aware UTC, whole seconds, as the response's header has it.
             answered_at: monotonic seconds.
         """
         with self._lock:
@@ -34,9 +34,9 @@ class PortalClock:
                 self._told = (told, answered_at)
 
     def now(self) -> datetime | None:
-        """Tell the time, aware UTC; None before the first answer.
+        """Return the time, aware UTC; None before the first response.
 
-        Guarantees: never ahead of HubSpot's clock, at most a second and the answer's way behind;
+        Guarantees: never ahead of HubSpot's clock; at most a second and the call's time behind;
         never goes back.
         """
         if self._told is None:

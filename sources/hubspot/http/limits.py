@@ -2,10 +2,10 @@
 
 HubSpot counts calls in rolling windows as they arrive, but we know only when a call was sent and
 when it was answered. So each budget keeps two rules at once, for a limit of L calls per window W
-of which the share s is ours:
+we use the share s of it:
 
 - pace: at most s x L calls are sent per W (for 4.5 per second: 5 per 1.11 s);
-- safety: a call holds one of L slots until its answer + W. It arrived before its answer, so no
+- safety: a call holds one of L slots until its response + W. It arrived before its response, so no
   window at HubSpot sees more than L, however late calls arrive. A slow answer holds its slot no
   longer than the pace can bear (92.5 % of the share is always reached), which still allows for
   0.2 W of delay on the way at a share of 0.9.
@@ -18,7 +18,7 @@ association calls: while others use the interval, half of these budgets is left 
 says so by a 429; from then on they hold slots there as well. A portal whose answers name no limit
 at all is taken to have none, until it says 429. Written by hand because the rates of pyrate-limiter
 are fixed when it is made and count from the sending alone: it cannot learn a limit, nor hold a slot
-until the answer.
+until the response.
 """
 
 import threading
@@ -35,14 +35,14 @@ from ..errors import DailyQuotaError, UnavailableError
 Budget = Literal["interval", "search", "associations"]
 
 RESET = "The count starts again at midnight in the portal's time zone"
-_REACHED = 0.925  # of the share, even if every answer is slow
+_REACHED = 0.925  # of the share, even if every response is slow
 _NEAR = 0.8  # of what is allowed in a window
 _MARGIN_SECONDS = 0.01  # HubSpot's clock ticks in milliseconds
 _ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others waiting
 _UNSPREAD = 0.5  # of a limit that others use too, before calls are spread over the window
 _YIELD_SECONDS = 30.0  # how long half a budget is left to others after a 429
 _LATE_CALLS = 100  # how many sent before a window may have arrived in it
-_SILENT_ANSWERS = 20  # so many without a word of limits, and there are none
+_SILENT_ANSWERS = 20  # this many responses that name no limit, and there is none
 _LIMITED = -(10**9)
 _WINDOWS = (0.1, 60.0)  # seconds; a header that names another window is not believed
 _DIGITS = 12
@@ -59,13 +59,13 @@ class Slot:
 
 @dataclass(slots=True)
 class Window:
-    """One budget: `limit` calls per rolling `seconds`, of which the share `share` is ours."""
+    """One budget: `limit` calls per rolling `seconds`; we use `share` of it."""
 
     limit: int
     seconds: float
     share: float
     known: bool = True
-    """Whether HubSpot has told the limit, or never does; until then the first call goes alone."""
+    """Whether HubSpot has named the limit, or never does; until then the first call goes alone."""
     paused_until: float = -inf
     others: int = 0
     """Calls of the window that HubSpot counted and we did not send, by the newest answer."""
@@ -83,7 +83,7 @@ class Window:
 
         Args:
             now: monotonic seconds.
-            suspected: calls of others that no answer has told of.
+            suspected: calls of others that no response has shown.
         """
         kept = self.seconds * (2 + 1 / self.share)  # longer than pace and safety look back
         while self.slots and self.slots[0].sent_at < now - kept:
@@ -113,11 +113,11 @@ class Window:
 
     @property
     def half(self) -> int:
-        """What others are taken to use where nobody tells."""
+        """What others are assumed to use where no response shows it."""
         return ceil(self.limit / 2)
 
     def count_others(self, slot: Slot, used: int, now: float) -> None:
-        """Compare HubSpot's count, given with the answer to a call, with what we sent ourselves.
+        """Compare HubSpot's count, given with the response to a call, with what we sent ourselves.
 
         Calls sent after this one may or may not be counted in it: there are others only where the
         count cannot be explained by them; then they are taken not to be.
@@ -157,7 +157,7 @@ class Window:
         return ends[-free]
 
     def _alone(self, now: float) -> float:
-        """Return how long to wait for the answer that tells the limit; looked at in short steps."""
+        """Return how long to wait for the response that names the limit, in short steps."""
         waiting = any(s.answered_at == inf and s.sent_at > now - _ALONE_SECONDS for s in self.slots)
         return 0.01 if waiting else 0.0
 
@@ -192,8 +192,8 @@ class Limits:
 
         Args:
             share: of each budget, above 0 and at most 1; the rest is left to other apps.
-            search: calls per second; HubSpot's answers do not tell.
-            associations: calls per 10 seconds; HubSpot's answers do not tell.
+            search: calls per second; HubSpot's responses do not name it.
+            associations: calls per 10 seconds; HubSpot's responses do not name it.
             sleep: waits a number of seconds; by default until then or until `cancel`.
             clock: monotonic seconds.
         """
@@ -243,7 +243,7 @@ class Limits:
             self.wait(max(wait, 0.001))
 
     def is_reached(self, budget: Budget) -> bool:
-        """Tell whether the calls of the last window came near what is allowed."""
+        """Return whether the calls of the last window came near what is allowed."""
         with self._lock:
             window = self._windows[budget]
             since = self._clock() - window.seconds
@@ -271,11 +271,11 @@ class Limits:
             slot.answered_at = self._clock()
 
     def learn(self, budget: Budget, headers: Mapping[str, str], slot: Slot | None = None) -> None:
-        """Take over the limits that an answer tells.
+        """Take over the limits that a response names.
 
         Args:
             budget: the one that the call counted against.
-            headers: of the answer; those that are missing or no number teach nothing.
+            headers: of the response; those that are missing or no number teach nothing.
             slot: of the call; only with it the calls of others can be counted.
         """
         with self._lock:
@@ -286,7 +286,7 @@ class Limits:
             foreign = budget != "interval" and limit == self._windows["interval"].limit
             if foreign and budget in self._joined:
                 window, foreign = self._windows["interval"], False
-            if not limit or foreign:  # an answer that carries another budget's numbers
+            if not limit or foreign:  # a response that carries another budget's numbers
                 self._silent += budget == "interval"
                 return
             self._silent = _LIMITED
@@ -343,7 +343,7 @@ class Limits:
 
         Returns:
             Per budget `limit`, `window_seconds`, `share`, `per_second` (what we may use) and
-            `others`; under `daily` the `limit`, `remaining` (None until told) and `reserve`.
+            `others`; under `daily` the `limit`, `remaining` (None until named) and `reserve`.
         """
         with self._lock:
             budgets: dict[str, dict[str, Any]] = {

@@ -59,7 +59,7 @@ def path_of(version: str, api: str, segments: Sequence[str]) -> str:
 
 
 def budget_of(path: str) -> Budget:
-    """Tell which of HubSpot's budgets a path counts against."""
+    """Return which of HubSpot's budgets a path counts against."""
     if path.endswith("/search"):
         return "search"
     numbered, dated = "/crm/v4/associations/", "/crm/associations/"

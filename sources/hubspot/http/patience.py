@@ -12,7 +12,7 @@ from .responses import CallFailedError
 TELL_SECONDS = 20.0  # an outage that is over before is nobody's business
 LONGEST_WAIT_SECONDS = 5.0  # between attempts in an outage, so that its end is soon noticed
 _PATHS = 4  # paths that were answered last, to ask one of them whether HubSpot answers at all
-_PROBED_SECONDS = 2.0  # how long the answer to that question stands
+_PROBED_SECONDS = 2.0  # how long the result of that call is believed
 
 _log = logging.getLogger("dlt.hubspot")
 
@@ -55,7 +55,7 @@ class Health:
 
         Args:
             path: of the call.
-            again: sends the call once more; tells whether it gets through.
+            again: sends the call once more; says whether it succeeded.
         """
         with self._lock:
             now = self._clock()
@@ -103,7 +103,7 @@ class Health:
         return self._clock() if since is None else since + self.patience_seconds
 
     def answers(self, failing: str) -> bool:
-        """Find out, where no other call tells, whether HubSpot answers calls of another path."""
+        """Find out, where no other call shows it, whether HubSpot answers calls of another path."""
         with self._lock:
             others = [again for path, again in self._answered.items() if path != failing]
         with self._probing:
@@ -148,7 +148,7 @@ class Patience:
         return self.in_outage and self.health.now() >= self.health.patience_ends_at
 
     def _is_outage(self, since: float) -> bool:
-        """Tell whether HubSpot answers nobody, or did so until a moment ago."""
+        """Return whether HubSpot answers nobody, or did so until a moment ago."""
         answered = self.health.answered_after(since)
         if not self.in_outage:
             self.in_outage = not (answered or self.health.answers(self.path))

@@ -1,4 +1,4 @@
-"""What an answer of HubSpot's, or its lack, means: which error, and whether to send again when."""
+"""What a response of HubSpot's, or its lack, means: which error, and whether to send again when."""
 
 import re
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ class Answer:
 
     @property
     def date(self) -> datetime | None:
-        """HubSpot's time of the answer, aware UTC, in whole seconds."""
+        """HubSpot's time of the response, aware UTC, in whole seconds."""
         return _http_date(self.headers.get("Date", ""))
 
 
@@ -105,7 +105,7 @@ class CallFailedError(Exception):
 
     @property
     def status(self) -> int | None:
-        """The status of the answer; None where none came."""
+        """The status of the response; None where none came."""
         return self.error.status if isinstance(self.error, ResponseError) else None
 
 
@@ -146,7 +146,7 @@ class _Body(dict[str, Any]):
 
 
 def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFailedError | None:
-    """Tell what an answer means that is not a success; None for a success.
+    """Return what a response means that is not a success; None for a success.
 
     Args:
         answer: as it came.
@@ -190,7 +190,7 @@ def _is_about_exports(body: _Body, call: str) -> bool:
 
 
 def undecodable(answer: Answer, call: str, reason: str) -> CallFailedError:
-    """Tell what a successful answer means whose body could not be decoded, for a reason."""
+    """Return what a successful answer means whose body could not be decoded, for a reason."""
     reason = " ".join(reason.split())[:_TEXT_LENGTH]
     body = _Body()
     try:
@@ -208,7 +208,7 @@ def undecodable(answer: Answer, call: str, reason: str) -> CallFailedError:
 
 
 def _foreign(answer: Answer, call: str) -> CallFailedError:
-    """Tell what an answer means that HubSpot did not write."""
+    """Return what a response means that HubSpot did not write."""
     remedy = f"Check the proxy, firewall or network login on the way, and {setting('base_url')}."
     found = _redirect(answer) or _page(answer.body.decode("utf-8", "replace"))
     error = ForeignResponseError(
@@ -222,20 +222,20 @@ def _foreign(answer: Answer, call: str) -> CallFailedError:
 
 
 def _redirect(answer: Answer) -> str:
-    """Name the host that an answer leads to, without its path, which may hold a secret."""
+    """Name the host that a response leads to, without its path, which may hold a secret."""
     found = _HOST.match(answer.headers.get("Location", ""))
     return f"a redirect to {found[1]}" if found and not answer.ok else ""
 
 
 def _page(text: str) -> str:
-    """Tell what a body is that is not HubSpot's: its title, if it has one."""
+    """Return what a body is that is not HubSpot's: its title, if it has one."""
     if title := _TITLE.search(text):
         return f'the page "{" ".join(title[1].split())[:_TITLE_LENGTH]}"'
     return "something that is not HubSpot's" if text.strip() else "an empty body"
 
 
 def _final(answer: Answer, body: _Body, call: str) -> ResponseError:
-    """Build the error of an answer that no retry can change."""
+    """Build the error of a response that no retry can change."""
     if answer.status in {401, _MALFORMED_TOKEN}:
         return _error(AuthError, answer, body, call, _token_remedy(answer, body))
     if answer.status == 403:  # noqa: PLR2004
@@ -306,7 +306,7 @@ def _retry_after(answer: Answer, body: _Body) -> float | None:
     return None if isnan(seconds) else max(0.0, seconds)
 
 
-@lru_cache(maxsize=16)  # all answers of a second bear the same one
+@lru_cache(maxsize=16)  # all responses of a second bear the same one
 def _http_date(text: str) -> datetime | None:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)

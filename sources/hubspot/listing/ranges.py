@@ -256,7 +256,7 @@ class Listing:
 
 
 def shards_of(expected: int, in_flight: int) -> int:
-    """Tell how many ranges of so many records are read at the same time."""
+    """Return how many ranges of this many records are read at the same time."""
     return min(in_flight, max(FEWEST, expected // (PAGE * SHARD)))
 
 

@@ -1,7 +1,7 @@
 """Where to divide a listing so that its ranges are even: searches count records where ids are not.
 
 HubSpot gives out ids in bursts and from several sequences, so a few of them do not tell how many
-lie where. A search tells the number of records behind an id, and the first of them. A listing is
+lie where. A search names the number of records behind an id, and the first of them. A listing is
 complete wherever it is divided; only how long it takes depends on what is found here.
 """
 
@@ -17,11 +17,11 @@ from ..model import ObjectType, Page
 from .ranges import WASTE, WORTH, Division
 
 Count = Callable[[int, int], Page[Hit]]
-"""Counts the records with `after_id < id <= last_id`; the answer holds the first of them."""
+"""Counts the records with `after_id < id <= last_id`; the response holds the first of them."""
 
 ASKED = 1 / 2  # of what may be spared, for searches
 EVEN = 1.25  # so much more than in an even part may records at its beginning lie apart
-HALVES = 1.1  # so many more records than in an even part may its second half hold
+HALVES = 1.1  # times as many records as an even part may its second half hold
 CLUSTER = 1.1  # so much more room than its first records a cluster takes, at most
 
 
@@ -124,7 +124,7 @@ def _halves(count: Count, part: Part) -> list[Part]:
 
 
 def _id_behind(parts: list[Part], records: float) -> int:
-    """Tell the id that about so many records lie before."""
+    """Return the id that about this many records lie before."""
     for part in parts:
         if records <= part.records:
             return part.start + int(part.span * records / part.records)

@@ -1,8 +1,9 @@
-"""Answers that are not as documented: what fits is kept, member by member.
+"""Responses that are not as documented: what fits is kept, member by member.
 
-An answer that fits is decoded in one step. Of one that does not, a member that may be missing loses
-a value of another kind than documented, and no more. A member that nothing works without (the id of
-a row, the results of a page, its cursor) fails the answer, and the error carries its JSON path.
+A response that fits is decoded in one step. In one that does not, a member that may be missing
+loses a value of another kind than documented, and no more. A member that nothing works without (the
+id of a row, the results of a page, its cursor) fails the response, and the error carries its JSON
+path.
 """
 
 import re
@@ -20,7 +21,7 @@ T = TypeVar("T")
 NAME = Meta(min_length=1)
 """Of text that names something: it is not empty, and a whole number counts as its digits."""
 VITAL = Meta(extra={"vital": True})
-"""Of a member that may be missing, but cannot be misread: the answer means nothing without it."""
+"""Of a member that may be missing, but cannot be misread: the response means nothing without it."""
 _SHOWN = 60  # characters of a value in an error
 _NUMBERS: dict[type, type] = {
     inspect.IntType: int,
@@ -30,10 +31,10 @@ _NUMBERS: dict[type, type] = {
 
 
 def tolerant(shape: type[T]) -> Callable[[bytes], T]:
-    """Return a decoder of answers of a shape, a type of msgspec's; safe to share between threads.
+    """Return a decoder of responses of a shape, a type of msgspec's; safe to share between threads.
 
     The decoder raises `msgspec.DecodeError` for what is no JSON, and its `ValidationError`, with
-    the JSON path, for an answer that lacks what nothing works without.
+    the JSON path, for a response that lacks what nothing works without.
     """
     decode = msgspec.json.Decoder(shape, strict=False).decode
 
@@ -52,7 +53,7 @@ def fit(value: Any, shape: type[T], path: str = "$") -> T:  # noqa: ANN401 - any
     Args:
         value: as `loads` or msgspec read it.
         shape: a type of msgspec's.
-        path: where the value is in its answer, for the error.
+        path: where the value is in its response, for the error.
 
     Raises:
         msgspec.ValidationError: it lacks what nothing works without.
@@ -86,7 +87,7 @@ def _fit(value: Any, kind: inspect.Type, path: str) -> Any:  # noqa: ANN401 - an
 
 
 def _fit_text(value: Any, kind: inspect.StrType) -> str | None:  # noqa: ANN401 - any JSON
-    """Return any JSON as text; names are made of text and whole numbers only."""
+    """Return any JSON as text; only text and whole numbers become names."""
     if not (kind.min_length or kind.pattern):
         text = as_text(value)
         return None if text is None else replaced(text)

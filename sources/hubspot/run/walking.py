@@ -25,7 +25,7 @@ class Hits:
     whole: bool
     """Whether HubSpot's own number says so, too: with `last`, nothing can have been left out."""
     total: int | None
-    """How many there are behind the id that was asked for, as HubSpot tells."""
+    """How many there are behind the id that was asked for, as HubSpot reports."""
 
 
 def next_hits(

@@ -28,7 +28,7 @@ _UNFIT_NAME = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')  # msgspec takes no su
 class Values:
     """The property values of one page, as HubSpot writes them.
 
-    They are made in the thread that decodes, while the texts are still in the processor's cache;
+    They are built in the thread that decodes, while the texts are still in the processor's cache;
     doing that a thousand records later takes twice as long.
     """
 
@@ -77,7 +77,7 @@ class _Named(msgspec.Struct):
 
 
 def size_of(page: Sequence[Record]) -> int:
-    """Tell how many bytes the values of records of one page take."""
+    """Return how many bytes the values of records of one page take."""
     return page[0].values.texts.nbytes if page else 0
 
 
@@ -89,7 +89,7 @@ class RecordDecoder:
     """
 
     def __init__(self, schema: TableSchema) -> None:
-        """Prepare for properties in the schema's order; the first page tells HubSpot's."""
+        """Prepare for properties in the schema's order; the first page shows HubSpot's."""
         self.properties = schema.properties
         self._members = {
             name: f"\x7fp{index}" if _UNFIT_NAME.search(name) else name
@@ -100,7 +100,7 @@ class RecordDecoder:
         self._learned = False
 
     def page(self, body: bytes, *, archived: bool = False) -> Page[Record]:
-        """Decode one answer of a listing, a search or a batch read.
+        """Decode one response of a listing, a search or a batch read.
 
         Guarantees: a page of records that have ids is never lost, whatever its values are:
         numbers, booleans and objects become their text, ids may be numbers, of equal members
@@ -108,7 +108,7 @@ class RecordDecoder:
         remembered, and so are properties that are no object.
 
         Args:
-            body: the answer.
+            body: the response.
             archived: what records are that do not say whether they are archived.
 
         Raises:
@@ -199,11 +199,11 @@ class _Shape:
         self._decode: Callable[[bytes], Page[Any]] = msgspec.json.Decoder(self._page_type).decode
 
     def decode(self, body: bytes, *, archived: bool) -> Page[Record]:
-        """Decode an answer as it is; what does not fit is an error of msgspec's."""
+        """Decode a response as it is; what does not fit is an error of msgspec's."""
         return self._to_page(self._decode(body), archived=archived)
 
     def convert(self, answer: Any, *, archived: bool) -> Page[Record]:  # noqa: ANN401 - any JSON
-        """Make a page of an answer that is decoded already."""
+        """Make a page of a response that is decoded already."""
         return self._to_page(msgspec.convert(answer, self._page_type), archived=archived)
 
     def _to_page(self, page: Page[Any], *, archived: bool) -> Page[Record]:

@@ -1,4 +1,4 @@
-"""What becomes of properties between two readings of their definitions, told as data."""
+"""What becomes of properties between two readings of their definitions, as data."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from .properties import Definition
 
 
 class Fact(msgspec.Struct, array_like=True, frozen=True):
-    """What the state keeps of the property behind a column: as little as tells a change."""
+    """What the state keeps of the property behind a column: as little as shows a change."""
 
     property: str
     label: str
@@ -36,7 +36,7 @@ def facts_of(value: Any) -> Facts | None:  # noqa: ANN401 - whatever the state h
 
 
 def describe(columns: Sequence[Column], definitions: Sequence[Definition]) -> Facts:
-    """Tell the facts of the properties behind some columns."""
+    """Return the facts of the properties behind some columns."""
     by_name = {definition.name: definition for definition in definitions}
     return {column.name: _describe(by_name[column.property], column) for column in columns}
 
@@ -57,7 +57,7 @@ def _describe(definition: Definition, column: Column) -> Fact:
 def compare_facts(
     table: str, before: Facts | None, now: Facts, known: Sequence[Column]
 ) -> list[SchemaChange]:
-    """Tell what became of a table's properties; nothing where they were never read before.
+    """Return what became of a table's properties; nothing where they were never read before.
 
     Args:
         table: its name.
@@ -89,7 +89,7 @@ def compare_facts(
 
 
 def _differences(table: str, column: str, then: Fact, now: Fact) -> Iterator[SchemaChange]:
-    """Tell what is different about a property that keeps its column."""
+    """Return what is different about a property that keeps its column."""
     members: tuple[Change, ...] = ("type", "label", "options")
     for member in members:
         before, after = getattr(then, member), getattr(now, member)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 
 def is_missing(table: str) -> bool:
-    """Whether the dataset has no such table, as far as its schema tells."""
+    """Whether the dataset has no such table, as far as its schema says."""
     known = dlt.current.source_schema().tables.get(table, {})
     return not any("data_type" in column for column in known.get("columns", {}).values())
 

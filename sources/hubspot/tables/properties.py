@@ -30,7 +30,7 @@ OWN_PREFIXES = ("_hs_", "_dlt_")
 
 
 class Option(msgspec.Struct, rename="camel"):
-    """What tells that a choice of an enumeration has changed."""
+    """What shows that an option of an enumeration has changed."""
 
     value: str = ""
     label: str | None = None
@@ -58,7 +58,7 @@ _decode = tolerant(Page[dict[str, Any]])
 
 
 def decode_definitions(body: bytes) -> list[Definition]:
-    """Decode one answer that lists definitions.
+    """Decode one response that lists definitions.
 
     Guarantees: one that has a name is never lost, whatever its other members are.
 

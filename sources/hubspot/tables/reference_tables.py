@@ -177,11 +177,11 @@ LISTS: dict[str, str] = {"pipelines": "stages", "properties": "options"}
 """Members whose objects are the rows of another table."""
 
 PATH = "$"
-"""A row's own member for its place in HubSpot's answer; HubSpot has none of this name."""
+"""A row's own member for its place in HubSpot's response; HubSpot has none of this name."""
 
 
 def rows_at(rows: object, path: str) -> list[dict[str, Any]]:
-    """Return the objects of a list with their places in the answer; none where it is no list."""
+    """Return the objects of a list with their places in the response; none where it is no list."""
     found = rows if isinstance(rows, list) else []
     return [
         {**row, PATH: f"{path}[{index}]"}

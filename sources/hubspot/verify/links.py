@@ -24,7 +24,7 @@ def check_links(judge: Verification, pair: Pair, *, one_way: bool) -> Generator[
     Args:
         judge: what all checks have in common.
         pair: the pair.
-        one_way: whether HubSpot tells its links from the target's side only.
+        one_way: whether HubSpot reports its links from the target's side only.
     """
     run, copy, check = judge.run, judge.copy, Check(pair.table)
     rows = _rows(copy, pair)

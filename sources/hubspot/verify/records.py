@@ -50,7 +50,7 @@ class Check:
     warehouse: int = 0
     """Live rows, or links, in the warehouse."""
     compared: int = 0
-    """Records of which every value was compared."""
+    """Records with every value compared."""
     found: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     """Ids by kind of difference; of links the ids that they come from."""
     columns: Counter[str] = field(default_factory=Counter)
@@ -163,7 +163,7 @@ class Verification:
     def _compare_dead(
         self, schema: TableSchema, records: Sequence[Record]
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """Compare archived records with their tombstones; the date where HubSpot tells it."""
+        """Compare archived records with their tombstones; the date where HubSpot reports it."""
         dated = all(record.archivedAt for record in records)
         own = (*OWN, "_hs_deleted_at") if dated else OWN
         return self._compare(schema, records, own, archived=True)
@@ -171,10 +171,10 @@ class Verification:
     def _dead(
         self, kind: ObjectType, schema: TableSchema, suspects: set[str], check: Check
     ) -> Generator[None, None, set[str]]:
-        """Tell the ids that both portal and warehouse take for archived.
+        """Return the ids that both portal and warehouse take for archived.
 
         Suspects are those that only one does, or that are not merged alike; and where every value
-        is compared, those of which one differs.
+        is compared, those with a difference.
         """
         columns, dead = ("id", "_hs_deletion", "_hs_merged_into"), "_hs_deleted_at IS NOT NULL"
         rows = [row for part in self.copy.values(kind.table, columns, dead) for row in part]
@@ -245,7 +245,7 @@ class Verification:
         return whole
 
     def _fates(self, ids: Sequence[str], live: Found, gone: Found) -> dict[str, Fate]:
-        """Tell what became of each id; nothing of what changed after `as_of`."""
+        """Return what became of each id; nothing of what changed after `as_of`."""
         merged = live.merged | gone.merged
         alive = {record.id: record for record in live.records}
         dead = {record.id: record for record in gone.records}
@@ -265,7 +265,7 @@ class Verification:
         return fates
 
     def _verdict(self, fate: Fate, rows: Sequence[Fate], differing: Iterable[str]) -> str | None:
-        """Tell the kind of difference between a record's fate and its rows; None where equal."""
+        """Return the kind of difference between a record's fate and its rows; None where equal."""
         living = sum(deletion == "live" for deletion, _ in rows)
         if living > int(fate[0] == "live"):
             return "extra"
@@ -285,7 +285,7 @@ def _kept(schema: TableSchema) -> TableSchema:
 
 
 def read_usage(client: Client) -> dict[str, int]:
-    """Tell how many records of each type id HubSpot counts against the account's limits.
+    """Return how many records of each type id HubSpot counts against the account's limits.
 
     Nothing where it does not tell: the token lacks a scope, or the portal has no such API.
     """

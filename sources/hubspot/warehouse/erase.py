@@ -1,4 +1,4 @@
-"""The tables of a dataset, and those of dlt's staging dataset beside it, open for erasing rows."""
+"""The tables of a dataset and of dlt's staging dataset, open for erasing rows."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext

@@ -30,7 +30,7 @@ Client = SqlClientBase[Any]
 def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     """Do what a load left to be done: purged records, merge chains, links, rejected values.
 
-    Of a table of which more vanished than is likely nothing is touched: it has failed.
+    A table that lost more rows than is likely is not touched: it has failed.
     """
     vanished, run.vanished = run.vanished, {}
     for table, ids in vanished.items():
@@ -127,7 +127,7 @@ def _check_share(run: Run, table: str, gone: int, live: int) -> None:
     """Refuse to believe that more of a table vanished than is likely.
 
     Raises:
-        ContractError: so many that it is rather the token or HubSpot that fails.
+        ContractError: too many; more likely the token or HubSpot fails.
     """
     most = max(min(FEW, live - 1), run.config.purge_share * live)
     if gone > most and live > 1:
@@ -213,7 +213,7 @@ def _set_labels(client: Client, pairs: Iterable[str]) -> None:
 
 
 def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
-    """Take away rejected values of records read again since; what still misfits came anew."""
+    """Delete rejected values of records that were read again; those that remain are new rows."""
     rejects = client.make_qualified_table_name(REJECTS)
     for table in changed:
         records = client.make_qualified_table_name(table)
@@ -226,7 +226,7 @@ def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
 
 
 def _withdraw_replaced(client: Client, run: Run) -> None:
-    """Take away rejected values of rows of reference tables that have been read anew."""
+    """Delete rejected values of rows of reference tables that were read again."""
     rejects = client.make_qualified_table_name(REJECTS)
     for (table, key), at in run.replaced.items():
         client.execute_sql(

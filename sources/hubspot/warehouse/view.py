@@ -70,7 +70,7 @@ class WarehouseCopy:
         return self._client
 
     def size(self, table: str) -> int:
-        """Count the rows of a table as the warehouse has it, even if no state tells of it.
+        """Count the rows of a table as the warehouse has it, even if no state mentions it.
 
         As after a first load that was killed before its state was written.
         """

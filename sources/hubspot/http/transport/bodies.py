@@ -1,4 +1,4 @@
-"""The body of an answer, read piece by piece: bounded in size, packed or unpacked, and in time."""
+"""The body of a response, read piece by piece: bounded in size, packed or unpacked, and in time."""
 
 import time
 import zlib

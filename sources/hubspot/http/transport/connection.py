@@ -1,7 +1,7 @@
 """The connections to HubSpot's host: its proxy and certificates as requests finds them.
 
 A call goes to urllib3's pool at once: what requests does around each one (the URL taken apart
-three times, cookies, an answer object) takes as long as the call itself.
+three times, cookies, a response object) takes as long as the call itself.
 """
 
 import socket
@@ -30,7 +30,7 @@ _LONGEST = 5  # times the time-out, for a whole body that keeps arriving
 _ERROR_BYTES = 1e6  # of an error, whose message is short
 
 NO_ANSWER = (requests.RequestException, urllib3.exceptions.HTTPError, BodyError)
-"""What `Connections.send` raises where no whole answer came."""
+"""What `Connections.send` raises where no whole response came."""
 
 
 class Connections:
@@ -90,7 +90,7 @@ class Connections:
         Raises:
             ConfigError: the proxy or the certificates that the environment names cannot be used.
             BodyTooLargeError: the body is larger than the bound.
-            NO_ANSWER: the address cannot be called, or no whole answer came.
+            NO_ANSWER: the address cannot be called, or no whole response came.
         """
         answer = self._pool.urlopen(
             method,
@@ -161,7 +161,7 @@ class Connections:
 
 
 def _remembered(kind: Any, opened: "WeakSet[Any]") -> Any:  # noqa: ANN401 - urllib3's classes
-    """Return a class of connections that are found in a set from when they are made."""
+    """Return a class of connections that register themselves in a set when they are made."""
 
     class Remembered(kind):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's

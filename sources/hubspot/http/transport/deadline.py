@@ -1,4 +1,4 @@
-"""Answers that have to be over in time: the head, the marks between chunks and what ends a body.
+"""Responses that have to be over in time: the head, the marks between chunks and what ends a body.
 
 A time-out bounds a silence. Who sends a byte before each one ends can keep a call for ever.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def in_time(kind: Any, seconds: float) -> Any:  # noqa: ANN401 - urllib3's classes
-    """Return a class of connections whose answers end in so many seconds, or by a time-out."""
+    """Return a class of connections whose answers end in this many seconds, or by a time-out."""
 
     class Answer(http.client.HTTPResponse):
         def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - http's

@@ -1,4 +1,4 @@
-"""What a call without an answer says of the network: proxy, certificates, address, or an outage."""
+"""What a call without a response means: proxy, certificates, address, or an outage."""
 
 import os
 import re
@@ -100,7 +100,7 @@ def unreachable(
     call: str,
     proxy: Proxy | None = None,
 ) -> CallFailedError:
-    """Tell what it means that no whole answer came.
+    """Return what it means that no whole response came.
 
     Args:
         error: of the attempt.
@@ -109,7 +109,7 @@ def unreachable(
 
     Raises:
         ConfigError: proxy, certificates or base URL cannot work; it names the setting.
-        AnswerTooLargeError: the answer is larger than the setting allows.
+        AnswerTooLargeError: the response is larger than the setting allows.
     """
     if isinstance(error, BodyTooLargeError):
         raise AnswerTooLargeError(
@@ -127,7 +127,7 @@ def unreachable(
 
 
 def _lost(error: Exception, reason: str, call: str, proxy: Proxy | None) -> CallFailedError:
-    """Tell what a call means that broke off, or found nobody."""
+    """Return what a call means that broke off, or found nobody."""
     unknown, no_tls = "resolve" in reason, "WRONG_VERSION_NUMBER" in reason
     places = [proxy.variable] if proxy else []
     if unknown or no_tls or isinstance(error, _UNCONNECTED):
@@ -143,7 +143,7 @@ def _lost(error: Exception, reason: str, call: str, proxy: Proxy | None) -> Call
 
 
 def _untrusted(reason: str, call: str) -> CallFailedError:
-    """Tell what a certificate means that was not accepted.
+    """Return what a certificate means that was not accepted.
 
     Raises:
         ConfigError: nobody here knows who signed it.
@@ -163,7 +163,7 @@ def _untrusted(reason: str, call: str) -> CallFailedError:
 
 
 def _by_proxy(reason: str, call: str, proxy: Proxy) -> CallFailedError | None:
-    """Tell what a proxy's own refusal means; None where it is none.
+    """Return what a proxy's own refusal means; None where it is none.
 
     Raises:
         ConfigError: the proxy cannot be used as the variable names it.
@@ -187,7 +187,7 @@ def _by_proxy(reason: str, call: str, proxy: Proxy) -> CallFailedError | None:
 
 
 def _reason(error: Exception) -> str:
-    """Tell what an error of the HTTP library says, and what it was made of unless it says that."""
+    """Return what an error of the HTTP library says, and its cause unless it says that."""
     told = ""
     for part in map(str, error.args):
         if part not in told:

@@ -1,4 +1,4 @@
-"""One export from its start to its file, checked against what HubSpot's API tells.
+"""One export from its start to its file, checked against HubSpot's API.
 
 `fetch` waits, so it runs in a thread of its own, one at a time, as HubSpot makes exports.
 """
@@ -35,7 +35,7 @@ class ExportUnusableError(Exception):
 
 
 class Started(msgspec.Struct):
-    """The answer to a start."""
+    """The response to a start."""
 
     id: Annotated[str, NAME] | int
 
@@ -48,7 +48,7 @@ class Status(msgspec.Struct):
 
 
 class Detail(msgspec.Struct, rename="camel"):
-    """What HubSpot tells of a finished export."""
+    """What HubSpot reports about a finished export."""
 
     record_count: int | None = None
 
@@ -103,7 +103,7 @@ def fetch(table: Table, export_id: str, *, total: int, skip: int) -> Opened:
 
     Args:
         table: its records.
-        export_id: as its start told.
+        export_id: as HubSpot returned it at the start.
         total: records before the start.
         skip: rows that earlier loads have brought.
 
@@ -196,7 +196,7 @@ def _may_differ(total: int) -> float:
 
 
 def _prove(table: Table, file: ExportFile) -> str:
-    """Compare the sample with batch read; return the property that tells the creation.
+    """Compare the sample with batch read; return the property that holds the creation date.
 
     Raises:
         ExportUnusableError: a value is not what a listing would bring.
@@ -206,7 +206,7 @@ def _prove(table: Table, file: ExportFile) -> str:
     for ids in batches({row[ID]: None for row in file.sample}):
         read |= {r.id: r for r in read_batch(client, kind, ids, decoder).records}
     known = [name for name in CREATED if name in decoder.properties]
-    differing: list[str] = ["no property that tells when a record was created"]
+    differing: list[str] = ["no property that says when a record was created"]
     for created in known:
         exported = to_records(file.sample, decoder, created=created, modified=kind.last_modified)
         differing = _differing(table, exported, read)

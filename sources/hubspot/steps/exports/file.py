@@ -83,7 +83,7 @@ class ExportFile:
         self.sample = chosen.rows
 
     def blocks(self, skip: int, size: int) -> Iterator[list[dict[str, str]]]:
-        """Yield the rows behind the first `skip`, so many at a time; "" where a cell is empty."""
+        """Yield the rows behind the first `skip`, `size` at a time; "" where a cell is empty."""
         for batch in self._batches():
             rest = batch.slice(min(skip, batch.num_rows))
             skip -= batch.num_rows - rest.num_rows
@@ -137,8 +137,8 @@ def to_records(
     Args:
         rows: of an export.
         decoder: of the table.
-        created: the property that tells when a record was created.
-        modified: the property that tells when it was last changed.
+        created: the property that says when a record was created.
+        modified: the property that says when it was last changed.
     """
     results = [
         {
