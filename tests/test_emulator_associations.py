@@ -197,3 +197,10 @@ def test_archiving_links_answers_by_version(api: Api) -> None:
         api.portal.associate("contacts", one, "companies", firm)
         assert api.ask("POST", f"{root}/contacts/companies/batch/archive", body)[0] == status
         assert api.read("contacts/companies", one)[0] == 207
+
+
+@pytest.mark.parametrize(("name", "status"), [("adviser_2", 200), ("2nd_adviser", 400)])
+def test_names_of_labels_begin_with_no_digit(api: Api, name: str, status: int) -> None:
+    """A label's name that begins with a digit is refused."""
+    body = {"label": "2nd adviser", "name": name}
+    assert api.ask("POST", f"{DATED}/contacts/companies/labels", body)[0] == status

@@ -369,3 +369,41 @@ def test_a_custom_object_made_by_the_portal_is_usable_at_once(api: Api) -> None:
     assert api.get(f"/crm/pipelines/2026-03/{type_id}")[0] == 200
     names = {row["name"] for row in api.get("/crm-object-schemas/2026-03/schemas")[1]["results"]}
     assert "boat" in names
+
+
+def test_text_has_a_longest_length(api: Api) -> None:
+    """A value of 65,536 characters is kept, one more is refused."""
+    status, made = api.post(CONTACTS, {"properties": {"message": "x" * 65_536}})
+    assert (status, len(made["properties"]["message"])) == (201, 65_536)
+    status, refused = api.post(CONTACTS, {"properties": {"message": "x" * 65_537}})
+    assert (status, refused["errors"][0]["context"]) == (400, {"propertyName": ["message"]})
+
+
+def test_history_names_who_changed_a_value(api: Api) -> None:
+    """A change by a user has the user's id; one by a calculation has none."""
+    one = api.portal.create("contacts", {"firstname": "Ada"})
+    api.portal.update("contacts", one, {"firstname": "Ada L."})
+    api.portal.set_calculated("contacts", one, {"num_notes": "1"})
+    _, shown = api.get(f"{CONTACTS}/{one}", propertiesWithHistory="firstname,num_notes")
+    first, notes = (shown["propertiesWithHistory"][n][0] for n in ("firstname", "num_notes"))
+    assert first["sourceId"] == f"userId:{first['updatedByUserId']}"
+    assert (notes["sourceType"], "sourceId" in notes) == ("CALCULATED", False)
+
+
+def test_an_object_type_has_at_most_ten_unique_properties(api: Api) -> None:
+    """The eleventh property with unique values is refused, a plain one is not."""
+    row = {"type": "string", "fieldType": "text", "groupName": "information"}
+
+    def create(name: str, *, unique: bool) -> int:
+        body = {**row, "name": name, "label": name, "hasUniqueValue": unique}
+        return api.post("/crm/properties/2026-03/contacts", body)[0]
+
+    made = [create(f"key_{number}", unique=True) for number in range(10)]
+    assert made == [201] * 9 + [400]  # the e-mail is unique, too
+    assert create("plain", unique=False) == 201
+
+
+def test_custom_objects_name_their_properties_by_a_prefix(api: Api) -> None:
+    """`p_vehicle` means the custom object where properties are read, `vehicle` does not."""
+    known = [api.get(f"/crm/properties/2026-03/{name}")[0] for name in ("p_vehicle", "vehicle")]
+    assert known == [200, 400]

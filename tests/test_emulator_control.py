@@ -8,6 +8,7 @@ import pytest
 import requests
 from caller import Caller
 
+from sources.hubspot_emulator.clock import to_ms
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -79,14 +80,16 @@ def test_associations_have_their_own_budget(api: Api) -> None:
 
 
 def test_the_day_ends_at_midnight(api: Api) -> None:
-    """A used-up day refuses every kind of call until the next one begins."""
-    api.portal.clock.freeze("2026-05-01T23:59:00Z")
+    """A used-up day refuses every kind of call until the account's next one begins."""
+    api.portal.clock.freeze("2026-05-01T22:59:00Z")
     api.portal.settings.limits = Limits(daily=2)
     api.portal.settings.retry_after = True
     assert api.get().headers["X-HubSpot-RateLimit-Daily-Remaining"] == "1"
     assert api.search().status_code == 200
     refused = api.search()
     assert (refused.json()["policyName"], refused.headers["Retry-After"]) == ("DAILY", "60")
+    assert api.portal.account["utcOffset"] == "+01:00"
+    assert api.portal.meter.day_ends_ms() == to_ms("2026-05-01T23:00:00Z")
     api.portal.clock.advance(60_000)
     assert api.get().status_code == 200
 

@@ -125,6 +125,36 @@ def test_tokens_over_the_control_api(running: EmulatorServer) -> None:
     assert running.portal.settings.limits is not None
 
 
+OBJECTS = "/crm/objects/2026-03"
+LIBRARY = "/crm/object-library/2026-03/enablement"
+
+
+@pytest.mark.parametrize(
+    ("path", "scopes", "status"),
+    [
+        (f"{OBJECTS}/partner_clients", "crm.objects.partner-clients.read", 200),
+        (f"{OBJECTS}/partner_services", "crm.objects.partner-services.read", 200),
+        (f"{OBJECTS}/line_items", "e-commerce", 200),
+        (f"{OBJECTS}/taxes", "e-commerce", 403),
+        (f"{OBJECTS}/emails", "crm.objects.contacts.read", 403),
+        (f"{OBJECTS}/emails", "crm.objects.contacts.read sales-email-read", 200),
+        (f"{OBJECTS}/feedback_submissions", "crm.objects.feedback_submissions.read", 403),
+        (f"{OBJECTS}/feedback_submissions",
+         "crm.objects.feedback_submissions.read crm.objects.contacts.read", 200),
+        (LIBRARY, "crm.objects.deals.read", 200),
+        (LIBRARY, "crm.schemas.deals.read", 403),
+        (f"{LIBRARY}/0-421", "tickets", 403),
+    ],
+)  # fmt: skip
+def test_scopes_are_those_of_the_object_type(
+    running: EmulatorServer, path: str, scopes: str, status: int
+) -> None:
+    """Some types need two scopes, some have another one, some have one of an unlike name."""
+    running.portal.reset()
+    running.portal.set_token(running.token, scopes.split())
+    assert send(running, "GET", path).status_code == status
+
+
 @pytest.mark.parametrize(
     "change",
     [

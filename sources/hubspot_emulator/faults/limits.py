@@ -31,10 +31,11 @@ class Window:
 class Meter:
     """Counts the calls of one portal against its budgets."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, utc_offset_ms: int) -> None:
         self._clock = clock
+        self._utc_offset_ms = utc_offset_ms
         self._windows = {name: Window() for name in ("interval", "search", "associations")}
-        self._day = 0
+        self._day_ends_ms = 0
         self.used_today = 0
 
     def take(
@@ -51,12 +52,17 @@ class Meter:
             headers["Retry-After"] = str(max(1, -int(-refusal.wait_ms // 1000)))
         return refusal, headers
 
+    def day_ends_ms(self) -> int:
+        """Return the next midnight of the account's time zone."""
+        local_ms = self._clock.now_ms() + self._utc_offset_ms
+        return local_ms - local_ms % DAY_MS + DAY_MS - self._utc_offset_ms
+
     def _charge(self, buckets: set[str], limits: Limits) -> Refusal | None:
-        day, rest = divmod(self._clock.now_ms(), DAY_MS)
-        if day != self._day:
-            self._day, self.used_today = day, 0
+        ends_ms = self.day_ends_ms()
+        if ends_ms != self._day_ends_ms:
+            self._day_ends_ms, self.used_today = ends_ms, 0
         if self.used_today >= limits.daily:
-            return Refusal("DAILY", DAY_MS - rest)
+            return Refusal("DAILY", ends_ms - self._clock.now_ms())
         now_ms = self._clock.elapsed_ms()
         for bucket in sorted(buckets):
             most, length_ms = getattr(limits, bucket), getattr(limits, f"{bucket}_ms")

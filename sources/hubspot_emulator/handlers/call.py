@@ -64,13 +64,15 @@ class Call:
         found = self.portal.types.find(wanted)
         if found is None:
             raise invalid(f"Unable to infer object type from: {wanted}")
-        self.need(found.write_scope if writing else found.scope)
+        self.need(found.write_scope if writing else found.scope, found.other_scope)
+        self.need(found.second_scope)
         return self.portal.tables[found.type_id]
 
     def need(self, *scopes: str) -> None:
-        """Refuse the call unless the token has one of `scopes`."""
-        if self.token.scopes is not None and not self.token.scopes.intersection(scopes):
-            raise missing_scopes(list(scopes))
+        """Refuse the call unless the token has one of `scopes`; empty ones do not count."""
+        named = [scope for scope in scopes if scope]
+        if named and self.token.scopes is not None and self.token.scopes.isdisjoint(named):
+            raise missing_scopes(named)
 
     def allow(self, table: RecordTable, letters: str) -> None:
         """Refuse the call unless the type answers it; `letters` as in the catalog's ops."""

@@ -8,7 +8,7 @@ from .call import Call, Reply, batch_reply, inputs
 from .checks import objects_of
 from .errors import conflict, invalid, not_found
 
-BATCH_LIMIT = 100
+BATCH_LIMIT, MOST_UNIQUE = 100, 10
 _SENSITIVITIES = ("non_sensitive", "sensitive", "highly_sensitive")
 
 
@@ -16,7 +16,7 @@ def table_of(call: Call, *, writing: bool = False) -> RecordTable:
     """Return the type that the path names; a custom object's bare name is not understood."""
     name = call.params["type"]
     found = call.portal.types.find(name)
-    if found is None or (found.custom and name.lower() in (found.singular, f"p_{found.singular}")):
+    if found is None or (found.custom and name.lower() == found.singular):
         raise invalid(f"Unable to infer object type from: {name}")
     write_scope = found.schema_scope.removesuffix(".read") + ".write"
     call.need(write_scope if writing else found.schema_scope)
@@ -124,6 +124,8 @@ def create(call: Call) -> Reply:
     if not valid or len(name) > 100:  # noqa: PLR2004 - HubSpot's longest name
         raise invalid(f"Invalid property name: {name!r}")
     _check_kind(call.body["type"], call.body["fieldType"])
+    if call.body.get("hasUniqueValue") and len(table.unique_names()) >= MOST_UNIQUE:
+        raise invalid(f"{table.type.name} has {MOST_UNIQUE} unique properties already")
     call.portal.create_property(table.type.type_id, call.body)
     return Reply(table.definitions[name], 201)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..clock import DAY_MS, iso
+from ..clock import iso
 from ..portal.catalog.object_types import LIBRARY_TYPE_IDS
 from .call import Call, Reply
 from .errors import invalid, not_found
@@ -98,16 +98,20 @@ def usage(call: Call) -> Reply:
         "currentUsage": call.portal.meter.used_today,
         "collectedAt": iso(now_ms),
         "fetchStatus": "SUCCESS",
-        "resetsAt": iso(now_ms - now_ms % DAY_MS + DAY_MS),
+        "resetsAt": iso(call.portal.meter.day_ends_ms()),
     }
     return Reply({"results": [row]})
 
 
+def _need_any_record_scope(call: Call) -> None:
+    """Refuse a token that may read records of no type."""
+    scopes = (kind.scope for kind in call.portal.types.all())
+    call.need(*(scope for scope in scopes if scope.startswith("crm.objects.")))
+
+
 def record_limits(call: Call) -> Reply:
     """Answer the number of live records of each type, those hidden from the token too."""
-    scopes = call.token.scopes
-    if scopes is not None and not any(s.startswith("crm.objects.") for s in scopes):
-        call.need("crm.objects.contacts.read")
+    _need_any_record_scope(call)
     rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
     for table in call.portal.tables.values():
         used = len(table.every_id()) if table.hidden else len(table.ids())
@@ -131,6 +135,7 @@ def record_limits(call: Call) -> Reply:
 
 def enablement(call: Call) -> Reply:
     """Answer which library objects the portal uses."""
+    _need_any_record_scope(call)
     tables = call.portal.tables
     enabled = {one: tables[one].rows.count > 0 or bool(tables[one].changed)
                for one in LIBRARY_TYPE_IDS}  # fmt: skip
@@ -139,6 +144,7 @@ def enablement(call: Call) -> Reply:
 
 def enablement_of(call: Call) -> Reply:
     """Answer whether the portal uses one library object."""
+    _need_any_record_scope(call)
     type_id = call.params["type"]
     if type_id not in LIBRARY_TYPE_IDS:
         raise not_found(f"{type_id} is not an object of the library")
@@ -159,5 +165,10 @@ def introspect(call: Call) -> Reply:
 def all_scopes(call: Call) -> list[str]:
     """Return every scope the emulator knows of."""
     kinds = call.portal.types.all()
-    reads = {scope for kind in kinds for scope in (kind.scope, kind.schema_scope)}
+    reads = {
+        scope
+        for kind in kinds
+        for scope in (kind.scope, kind.schema_scope, kind.other_scope, kind.second_scope)
+        if scope
+    }
     return sorted({*reads, *(kind.write_scope for kind in kinds), OWNER_SCOPES[0], "oauth"})

@@ -12,6 +12,7 @@ from .records.record import Change, Record
 from .records.rows import SeededRows, SeedOptions
 from .records.table import RecordTable
 
+USER_ID = 9_586_504  # who changes records by hand
 NEW_ID_ON_MERGE = ("0-1", "0-2")
 
 
@@ -81,10 +82,18 @@ def history_of(table: RecordTable, record: Record, name: str) -> list[dict[str, 
     if changes is None:
         value = table.value(record, name)
         changes = () if value is None else (Change(value, record.created_ms, "IMPORT"),)
-    return [
-        {"value": c.value, "timestamp": iso(c.at_ms), "sourceType": c.source, "sourceLabel": None}
-        for c in changes
-    ]
+    return [_entry(change) for change in changes]
+
+
+def _entry(change: Change) -> dict[str, Any]:
+    by_user = {"sourceId": f"userId:{USER_ID}", "updatedByUserId": USER_ID}
+    return {
+        "value": change.value,
+        "timestamp": iso(change.at_ms),
+        "sourceType": change.source,
+        "sourceLabel": None,
+        **(by_user if change.source == "CRM_UI" else {}),
+    }
 
 
 def archive(table: RecordTable, record_id: int, when: When) -> None:

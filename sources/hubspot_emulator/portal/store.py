@@ -59,14 +59,14 @@ class Portal:
         """Forget everything, settings too, and seed anew."""
         self.spec = spec or self.spec
         self.settings = deepcopy(self.defaults)
+        self.account = reference_data.account(self.id)
         self.clock = Clock()
-        self.meter = Meter(self.clock)
+        self.meter = Meter(self.clock, self.account["utcOffsetMilliseconds"])
         self.faults = Faults()
         self.mutations = Mutations()
         self.journal = Journal()
         self.pages_given: Counter[str] = Counter()
         self.exports = Tasks()
-        self.account = reference_data.account(self.id)
         self.contents = contents = populate(self.spec, self.id)
         self.types, self.tables, self.links = contents.types, contents.tables, contents.links
         self.owners, self.pipelines = contents.owners, contents.pipelines

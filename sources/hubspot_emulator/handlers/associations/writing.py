@@ -15,6 +15,8 @@ def create_label(call: Call) -> Reply:
     """Create a label: a pair of type ids, one per direction."""
     source, target = pair(call, writing=True)
     types = call.portal.links.types
+    if text(call.body, "name")[:1].isdigit():
+        raise invalid("The name of an association label must not begin with a digit")
     inverse_label = text(call.body, "inverseLabel") if "inverseLabel" in call.body else None
     made = types.add_label(source.type, target.type, text(call.body, "label"), inverse_label)
     inverse = types.of(target.type, source.type)[made.inverse_id]

@@ -11,7 +11,7 @@ from . import render
 from .filters import to_instant, to_number
 from .objects import resolve
 
-BATCH_LIMIT, MAX_MERGES = 100, 250
+BATCH_LIMIT, MAX_MERGES, LONGEST_TEXT = 100, 250, 65_536
 _BOOLEANS = ("true", "false")
 Values = dict[str, str]
 
@@ -53,6 +53,8 @@ def _problem(table: RecordTable, name: str, value: str) -> dict[str, Any] | None
 
 def _wrong(definition: dict[str, Any], value: str) -> str | None:
     kind = definition["type"]
+    if len(value) > LONGEST_TEXT:
+        return "INVALID_LENGTH"
     if kind == "number" and to_number(value) is None:
         return "INVALID_INTEGER"
     if kind == "bool" and value.lower() not in _BOOLEANS:

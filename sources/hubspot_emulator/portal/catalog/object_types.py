@@ -10,7 +10,7 @@ class ObjectType:
     """One object type; `ops` holds the letters of the calls it answers.
 
     L list, S search, R batch read, C create and update, U upsert, M merge, G gdpr-delete,
-    W update only.
+    W update only. `other_scope` opens the type as `scope` does, `second_scope` is needed too.
     """
 
     name: str
@@ -24,6 +24,8 @@ class ObjectType:
     own: tuple[tuple[str, str], ...] = ()
     custom: bool = False
     plural_label: str = ""
+    other_scope: str = ""
+    second_scope: str = ""
 
     @property
     def key(self) -> str:
@@ -73,8 +75,10 @@ _ROWS = (
     ("orders", "order", "0-123", "LSRCUM", "createdate", "hs_order_name", ""),
     ("leads", "lead", "0-136", "LSRCU", "createdate", "hs_lead_name", ""),
     ("carts", "cart", "0-142", "LSRCU", "createdate", "hs_cart_name", ""),
-    ("partner_clients", "partner_client", "0-145", "LSRW", "hs_createdate", "hs_name", ""),
-    ("partner_services", "partner_service", "0-146", "LSRW", "hs_createdate", "hs_name", ""),
+    ("partner_clients", "partner_client", "0-145", "LSRW", "hs_createdate", "hs_name",
+     "partner-clients"),
+    ("partner_services", "partner_service", "0-146", "LSRW", "hs_createdate", "hs_name",
+     "partner-services"),
     ("services", "service", "0-162", "LSRCUM", "hs_createdate", "hs_name", ""),
     ("courses", "course", "0-410", "LSRCUM", "hs_createdate", "hs_course_name", ""),
     ("listings", "listing", "0-420", "LSRCU", "hs_createdate", "hs_name", ""),
@@ -88,6 +92,14 @@ _ROWS = (
 _OWN = {
     "contacts": (("email", "person%d@example.com"),),
     "companies": (("name", "Company %d"), ("domain", "company%d.example.com")),
+}
+
+_OTHER_SCOPES = dict.fromkeys(
+    ("line_items", "products", "quotes", "discounts", "fees"), "e-commerce"
+)
+_SECOND_SCOPES = {
+    "emails": "sales-email-read",
+    "feedback_submissions": "crm.objects.contacts.read",
 }
 
 
@@ -104,6 +116,8 @@ def _standard(row: tuple[str, str, str, str, str, str, str]) -> ObjectType:
         scope=scope if scope == "tickets" else f"crm.objects.{scope or name}.read",
         modified="lastmodifieddate" if name == "contacts" else "hs_lastmodifieddate",
         own=_OWN.get(name, ((display, f"{words} %d"),)),
+        other_scope=_OTHER_SCOPES.get(name, ""),
+        second_scope=_SECOND_SCOPES.get(name, ""),
     )
 
 
