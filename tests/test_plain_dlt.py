@@ -1,10 +1,12 @@
 """The source in somebody's own dlt pipeline, without the command line around it."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import pytest
 from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
@@ -12,12 +14,14 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from pipelines.verify import VerifyOptions, verify
-from sources.hubspot import hubspot
+from sources.hubspot import hubspot, sync
+from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
 README = (Path(__file__).parent.parent / "sources/hubspot/README.md").read_text(encoding="utf-8")
+LIVE_IDS = "SELECT id FROM hubspot.contacts WHERE _hs_deleted_at IS NULL"
 
 
 @pytest.fixture
@@ -120,3 +124,31 @@ def test_a_token_may_be_an_argument(
     with pytest.raises(PipelineStepFailed, match="access token"):
         pipeline.extract(hubspot(["contacts"], access_token=dlt.secrets.value))
     pipeline.extract(hubspot(["contacts"], access_token=server.token))
+
+
+def test_two_portals_in_one_process_do_not_meet(
+    portal: Portal, server: EmulatorServer, tmp_path: Path
+) -> None:
+    """Two syncs at the same time, each of its own portal, bring each its own records."""
+    portal.reset(SeedSpec(contacts=320, properties=12, companies=3, deals=0, tickets=0))
+    files = [tmp_path / "one.duckdb", tmp_path / "two.duckdb"]
+    with EmulatorServer(SeedSpec(seed=9, contacts=130, properties=12, companies=5)) as other:
+        portals = [(server, portal), (other, other.portal)]
+
+        def run(number: int) -> set[str]:
+            at, _ = portals[number]
+            own = dlt.pipeline(
+                f"portal_{number}",
+                pipelines_dir=str(tmp_path / f"state_{number}"),
+                destination=dlt.destinations.duckdb(str(files[number])),
+                dataset_name="hubspot",
+            )
+            config = resolve_config(base_url=at.url, access_token=at.token)
+            sync(own, ["contacts", "companies"], config=config)
+            with duckdb.connect(str(files[number])) as connection:
+                return {id_ for (id_,) in connection.sql(LIVE_IDS).fetchall()}
+
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(run, range(2)))
+        for ids, (_, held) in zip(found, portals, strict=True):
+            assert ids == {*held.records("contacts")}

@@ -240,6 +240,7 @@ def _recorded(pipeline: Pipeline, run: Run) -> Iterator[Loaded]:
 
     if writes:
         with pipeline.sql_client() as client:
+            run_log.mark_killed(client)  # one sync runs at a time
             run_log.insert(client, run_log.RUNS, [row("running")])
     try:
         yield loaded
