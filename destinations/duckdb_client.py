@@ -1,4 +1,4 @@
-"""How DuckDB's tables are written: names that are told apart, and memory where tables are wide."""
+"""How DuckDB's tables are written: names kept apart, and memory for wide tables."""
 
 import os
 from copy import deepcopy
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MUCH_MEMORY_BYTES = 2 * 1024**3
-_MERGED_COLUMNS = 40  # from so many on a merge may need more than little memory
+_MERGED_COLUMNS = 40  # from this many on a merge may need more than little memory
 _ADDED_COLUMNS = 300  # and adding rows
 _LONG_ROW_BYTES = 32 * 1024  # rows of which both may: DuckDB holds 2,048 of them at a time
 
@@ -59,7 +59,7 @@ class QualifyingSqlClient(DuckDbSqlClient):
         return connection
 
     def warn_if_catalog_equals_dataset_name(self) -> None:
-        """Say nothing: the names are told apart."""
+        """Print no warning: names that differ in case only are kept apart."""
 
 
 _NEED_MUCH: set[str] = set()
@@ -81,7 +81,7 @@ def _much_memory_mib() -> int:
 
 
 def _longest_row_bytes(file: str) -> float:
-    """Tell how long the rows are in that group of a Parquet file in which they are longest."""
+    """Return how long the rows are in that group of a Parquet file in which they are longest."""
     if not file.endswith(".parquet"):
         return 0
     found = ParquetFile(file).metadata

@@ -20,7 +20,7 @@ _READ_WRITE = 0o666
 
 @contextmanager
 def created_private(file: Path) -> Iterator[None]:
-    """Let a DuckDB file, its log and what else is made meanwhile be read by its owner alone.
+    """Let a DuckDB file, its log and other files of the same time be read by its owner alone.
 
     The setting gives a new file another mode. A file that is there keeps its mode, and its log gets
     the same.

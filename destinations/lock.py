@@ -1,8 +1,8 @@
 """One writer at a time: a lock on what a run writes, gone with its process whatever ends it.
 
-It is the operating system's lock on a file: beside a DuckDB file, which one process at a time may
+It is the operating system's lock on a file: next to a DuckDB file, which one process at a time may
 have open anyway, and in the machine's folder for temporary files for every other dataset.
-PostgreSQL keeps a second one, so that two machines exclude each other as well. The file tells who
+PostgreSQL keeps a second one, so that two machines exclude each other as well. The file says who
 holds the lock; where it stays behind, as after a kill, it locks nothing.
 """
 
@@ -48,7 +48,7 @@ class Patience:
 
     seconds: float = 0.0
     tell: Callable[[str], object] = str
-    """Told who is waited for, and how long still."""
+    """Receives who is waited for, and for how long."""
 
 
 IMPATIENT = Patience()
@@ -196,7 +196,7 @@ def _in_temporary_folder(client: JobClientBase, what: str) -> Iterator[None]:
 
 @contextmanager
 def _file_lock(path: Path, what: str, remedy: str) -> Iterator[None]:
-    """Hold the operating system's lock on a file, and remove the file at a clean end."""
+    """Hold the operating system's lock on a file, and remove the file at a regular end."""
     lock = FileLock(path, blocking=False, thread_local=False, on_acquired=_sign)
     try:
         try:
@@ -225,7 +225,7 @@ def _sign(descriptor: int) -> None:
 
 
 def _signature(path: Path) -> str:
-    """Tell who holds the lock of a file, as far as it says."""
+    """Return who holds the lock of a file, as far as it says."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         by = json.loads(path.read_text(encoding="utf-8"))
         return f"process {by['pid']} on {by['host']} since {by['since']}"
@@ -268,7 +268,7 @@ def _on_server(client: SqlClientBase[Any], what: str) -> Iterator[None]:
 
 
 def _holder(client: SqlClientBase[Any], key: int) -> str:
-    """Tell who holds an advisory lock, as far as PostgreSQL lets us see it."""
+    """Return who holds an advisory lock, as far as PostgreSQL lets us see it."""
     rows = client.execute_sql(
         "SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)"
         " WHERE locktype = 'advisory' AND granted AND objsubid = 1"

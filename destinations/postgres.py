@@ -87,7 +87,7 @@ class CopyJob(RunnableLoadJob, HasFollowupJobs):
     """Copies one CSV file.
 
     In these files text is quoted and NULL is nothing at all, which is how COPY reads them unless
-    it is told to take quoted emptiness for NULL as well; dlt's own job tells it so.
+    it is told to take quoted emptiness for NULL as well, as by dlt's own job.
     """
 
     def run(self) -> None:

@@ -2,7 +2,7 @@
 
 DuckDB's own parser and planner give the proof, for only they read a statement as it will be run;
 for PostgreSQL every name in it, in whatever place, has to stand for something that reads. Reading
-also means nothing beside the database: no files, no network, no settings.
+also means nothing outside the database: no files, no network, no settings.
 """
 
 import json
@@ -246,7 +246,7 @@ def prove_postgres(sql: str, meanings: Meanings) -> None:
 
 
 def _without_literals(sql: str) -> str:
-    """Return a text without its literals, where nothing but quotes tells what they are."""
+    """Return a text without its literals, where nothing but quotes says what they are."""
     return sql if _MORE_THAN_QUOTES.search(sql) else _QUOTED.sub(r"\1 ", sql)
 
 

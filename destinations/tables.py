@@ -20,7 +20,7 @@ _RELATIONS = {
     " UNION ALL SELECT matviewname, true FROM pg_matviews WHERE schemaname = %s",
 }
 """By destination, the names that a dataset's tables cannot have: of views, which the catalog may
-show as tables, and in DuckDB, which does not tell cases apart, of other tables."""
+show as tables, and in DuckDB, which ignores case, of other tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def find_damage(pipeline: Pipeline) -> Damage:
 def recreate(pipeline: Pipeline, damage: Damage) -> None:
     """Make what is gone again, empty; the staging dataset's tables come with the next load.
 
-    The state must not vouch for the rows of it any more: once it is made, nothing tells that it
+    The state must not vouch for the rows of it any more: once it is made, nothing says that it
     was gone.
     """
     client = pipeline.destination_client()
@@ -236,7 +236,7 @@ def _wrong_types(
     """Tell of the columns whose type, or spelling, is not the one that a sync writes."""
     if client.config.destination_type not in _TYPED:
         return
-    exact = client.config.destination_type == "postgres"  # it tells cases apart, dlt does not
+    exact = client.config.destination_type == "postgres"  # it distinguishes case, dlt does not
     for table, there in held.items():
         by_name = {name.casefold(): name for name in there} if exact else {}
         for name, column in client.schema.tables[table]["columns"].items():

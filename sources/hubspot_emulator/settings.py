@@ -43,8 +43,8 @@ class Settings:
 
     `exemptions`: whether searches and association calls are exempt from the interval, as HubSpot
     specifies. `search_lag_ms`: age at which a change shows in search.
-    `association_page_size`: links per record in one answer. `url_limit`: characters of path and
-    query. `latency_ms`: added to every answer. `retry_after`: whether a 429 says how long to wait.
+    `association_page_size`: links per record in one response. `url_limit`: characters of path and
+    query. `latency_ms`: added to each response. `retry_after`: whether a 429 says how long to wait.
     `journal_limit`: requests kept, 0 for none. `link_version`: the API version that
     `paging.next.link` names. `anomalies`: names
     out of `ANOMALIES`. `one_way`: pairs of types, from and to, whose links cannot be read.

@@ -19,7 +19,7 @@ def room(wanted: Collection[str], limit: int) -> int:
 
 
 def is_empty(wanted: Collection[str], given: Counter[str], kind: str, ids: Sequence[int]) -> bool:
-    """Tell whether a page that would hold `ids` is to be empty: every third one of a kind.
+    """Return whether a page that would hold `ids` is to be empty: every third one of a kind.
 
     `given` counts the pages of each kind.
     """

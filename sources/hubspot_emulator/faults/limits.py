@@ -17,7 +17,7 @@ class Refusal:
 
 @dataclass
 class Window:
-    """Calls of the last `length_ms`, of which at most `most` may pass."""
+    """Calls of the last `length_ms`; at most `most` may pass."""
 
     times: deque[float] = field(default_factory=deque)
 

@@ -16,7 +16,7 @@ class Rule:
     """Which calls a rule is for, and how often it has been met.
 
     `path` is a regular expression searched in the path with its query; `nth` counts matching
-    calls from 1 (a number or several); `times` ends the rule after so many uses.
+    calls from 1 (a number or several); `times` ends the rule after this many uses.
     """
 
     method: str | None = None
@@ -55,9 +55,9 @@ class Fault(Rule):
 
     `status` answers at once with `headers` and `body`: text sent as HTML, an object sent as JSON,
     HubSpot's own form of an error where None; `delay_ms` waits first; `rewrite` changes the JSON of
-    the answer: a function of it, or values by JSON pointer (`{"/results/0/id": null}`); `truncate`
-    sends a well-formed answer whose JSON stops half-way; `disconnect` closes the connection in the
-    middle of the body, `reset` breaks it there with a TCP reset.
+    the response: a function of it, or values by JSON pointer (`{"/results/0/id": null}`);
+    `truncate` sends a well-formed response whose JSON stops half-way; `disconnect` closes the
+    connection in the middle of the body, `reset` breaks it there with a TCP reset.
     """
 
     status: int | None = None
@@ -71,7 +71,7 @@ class Fault(Rule):
 
 
 def rewritten(answer: Any, rewrite: Callable[[Any], Any] | dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
-    """Return the JSON of an answer as a fault's `rewrite` has it; pointers to nothing are left."""
+    """Return the JSON of a response as a fault's `rewrite` has it; pointers to nothing are left."""
     if callable(rewrite):
         return rewrite(answer)
     for pointer, value in rewrite.items():

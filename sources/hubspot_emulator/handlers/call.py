@@ -1,4 +1,4 @@
-"""One request on its way to a handler, and the answer on its way back."""
+"""One request on its way to a handler, and the response on its way back."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Route:
 
 @dataclass(slots=True)
 class Reply:
-    """An answer: a status, and an object to send as JSON (None for no body)."""
+    """A response: a status, and an object to send as JSON (None for no body)."""
 
     body: Any = None
     status: int = 200
@@ -55,7 +55,7 @@ class Call:
 
     @property
     def dated(self) -> bool:
-        """Tell whether the path was of the date-based scheme."""
+        """Return whether the path was of the date-based scheme."""
         return self.version in DATED
 
     def table(self, name: str | None = None, *, writing: bool = False) -> RecordTable:

@@ -21,7 +21,7 @@ _CATEGORIES = {
 
 @dataclass
 class ApiError(Exception):
-    """An answer of 4xx or 5xx that a handler gives by raising it."""
+    """A response of 4xx or 5xx that a handler gives by raising it."""
 
     status: int
     category: str

@@ -43,7 +43,7 @@ class Emulator:
         request = HttpRequest(scope, receive)
         try:
             raw = await request.body()
-        except ClientDisconnect:  # nobody waits for an answer
+        except ClientDisconnect:  # nobody waits for a response
             return
         method, path = request.method, request.url.path
         if path.startswith(control.PREFIX):

@@ -103,7 +103,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
 
 
 def answer(portal: Portal, method: str, request: Request, raw: bytes) -> Response:
-    """Return the answer to one control request; what is wrong with it comes as 400."""
+    """Return the response to one control request; what is wrong with it comes as 400."""
     action = ACTIONS.get((method, request.url.path.removeprefix(PREFIX)))
     if action is None:
         return Response("no such control\n", 404)

@@ -118,7 +118,7 @@ def merge(
 ) -> int:
     """Merge the second record into the first; both ids lead to the survivor, whose id it returns.
 
-    Contacts and companies survive under a new id; `scattered` tells where it may lie.
+    Contacts and companies survive under a new id; `scattered` says where it may lie.
     """
     primary, other = (existing(table, one) for one in ids)
     fresh = table.type.type_id in NEW_ID_ON_MERGE

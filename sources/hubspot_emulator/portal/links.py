@@ -22,7 +22,7 @@ _KNOWN = {
     ("0-101", "0-69"): (393, 0), ("0-101", "0-8"): (395, 0), ("0-101", "0-14"): (397, 0),
     ("0-101", "0-84"): (428, 0), ("0-101", "0-123"): (524, 0), ("0-101", "0-53"): (542, 0),
 }  # fmt: skip
-# companies to companies: one type id per direction beside the base
+# companies to companies: one type id per direction besides the base
 _HIERARCHY = ((13, "Child Company"), (14, "Parent Company"))
 
 

@@ -26,7 +26,7 @@ _HANDFUL = {
     "leads": 12, "users": 11, "projects": 5, "appointments": 6, "services": 4, "subscriptions": 3,
     "custom": 40,
 }  # fmt: skip
-# child, parent, one child in so many has no parent
+# child, parent, one child in n has no parent
 _LINKS = (
     ("contacts", "companies", 5), ("deals", "contacts", 4), ("deals", "companies", 6),
     ("tickets", "contacts", 3), ("tickets", "companies", 4), ("line_items", "deals", 9),

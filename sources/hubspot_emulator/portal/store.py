@@ -56,7 +56,7 @@ class Portal:
 
     @_locked
     def reset(self, spec: SeedSpec | None = None) -> None:
-        """Forget everything, settings too, and seed anew."""
+        """Forget everything, settings too, and seed again."""
         self.spec = spec or self.spec
         self.settings = deepcopy(self.defaults)
         self.account = reference_data.account(self.id)
@@ -145,7 +145,7 @@ class Portal:
 
     @_locked
     def hide(self, type: str, ids: Collection[str | int]) -> None:
-        """Hide records from the token: they exist, and no answer shows them."""
+        """Hide records from the token: they exist, and no response shows them."""
         table = self.table(type)
         for record in [changes.existing(table, int(one)) for one in ids]:
             table.hide(record.id)

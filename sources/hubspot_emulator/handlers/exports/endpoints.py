@@ -140,7 +140,7 @@ def _renamed(condition: dict[str, Any]) -> dict[str, Any]:
 
 
 def status(call: Call) -> Reply:
-    """Tell how far an export is; a finished one with a fresh address of its file."""
+    """Return how far an export is; a finished one with a fresh address of its file."""
     call.need(SCOPE)
     portal, now_ms = call.portal, call.portal.clock.now_ms()
     task = _task(call, call.params["id"])

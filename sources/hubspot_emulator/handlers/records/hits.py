@@ -46,7 +46,7 @@ class Hits:
         return sorted(ids, key=self.key(), reverse=self.descending)
 
     def key(self) -> Callable[[int], Any]:
-        """Return what tells of a record by what it is sorted."""
+        """Return the value that a record is sorted by."""
         index, name = self.table.index, self.name
         if name == "hs_object_id":
             return int
@@ -80,7 +80,7 @@ class Hits:
 
 
 def holds(ids: Ids, one: int) -> bool:
-    """Tell whether an id is among ascending ones."""
+    """Return whether an id is among ascending ones."""
     place = bisect_left(ids, one)
     return place < len(ids) and ids[place] == one
 

@@ -14,7 +14,7 @@ from ...portal.records.table import RecordTable
 encode = msgspec.json.encode
 PLANS_KEPT = 24
 
-# what a read returns when it names no properties, beside the dates and the id
+# what a read returns when it names no properties, besides the dates and the id
 _DEFAULTS = {
     "0-1": ("email", "firstname", "lastname"),
     "0-2": ("domain", "name"),

@@ -8,7 +8,7 @@ from .record import Record
 from .rows import SeededRows
 
 RANGES_KEPT = 8
-MANY = 300  # changes above which building the order anew is quicker than one at a time
+MANY = 300  # changes above which sorting again is quicker than inserting one at a time
 
 
 class SearchIndex:
@@ -80,7 +80,7 @@ class SearchIndex:
         return 0 if ordinal is None else self._rows.created_ms(ordinal)
 
     def is_seeded(self, record_id: int) -> bool:
-        """Tell whether search sees the record as it was seeded."""
+        """Return whether search sees the record as it was seeded."""
         return record_id not in self._versions
 
     def _apply(self, record_id: int, record: Record | None) -> None:

@@ -91,7 +91,7 @@ class SeededRows:
         return created + self._mix(ordinal + 1) % (CHANGED_MS - created)
 
     def is_archived(self, ordinal: int) -> bool:
-        """Tell whether a record lies in the recycle bin."""
+        """Return whether a record lies in the recycle bin."""
         every = self.archive_every
         return bool(every) and ordinal % every == every - 1
 
@@ -125,7 +125,7 @@ class SeededRows:
         return row
 
     def is_odd(self, ordinal: int) -> bool:
-        """Tell whether a record holds values outside the pool."""
+        """Return whether a record holds values outside the pool."""
         return (
             self._options.odd
             and ordinal % ODD_EVERY == ODD_PLACE

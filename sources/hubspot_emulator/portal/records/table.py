@@ -14,7 +14,7 @@ from .index import SearchIndex
 from .record import Record
 from .rows import SeededRows
 
-CLOSE = 0.5  # share of scattered ids that lie beside one in use
+CLOSE = 0.5  # share of scattered ids that are next to one in use
 
 
 class RecordTable:
@@ -63,7 +63,7 @@ class RecordTable:
         return None if ordinal is None else self.rows.record(record_id, ordinal)
 
     def has(self, record_id: int, *, archived: bool = False) -> bool:
-        """Tell whether there is a live (or archived) record with this id that is not hidden."""
+        """Return whether there is a live (or archived) record with this id that is not hidden."""
         if record_id in self.hidden:
             return False
         if record_id in self.changed:
@@ -143,7 +143,7 @@ class RecordTable:
         return self._last_id
 
     def _anywhere(self) -> int:
-        """Return an unused id, as often beside one that is in use as far from all."""
+        """Return an unused id, half of the time next to one in use, else far from all."""
         random = Random(len(self.changed))
         while True:
             ids = self.ids()

@@ -55,7 +55,7 @@ class Options(Protocol):
 
     @property
     def odd(self) -> bool:
-        """Tell whether values may be malformed."""
+        """Return whether values may be malformed."""
 
     @property
     def owner_ids(self) -> tuple[str, ...]:
