@@ -17,11 +17,16 @@ from sources.hubspot import HubSpotConfig, Run, open_run
 from sources.hubspot.api.associations import Pair
 from sources.hubspot.errors import HubSpotError, ScopeMissingError
 from sources.hubspot.http.limits import Budget
-from sources.hubspot.model import ObjectType
 from sources.hubspot.run.refusals import remembered
 from sources.hubspot.run.refused import summary, to_add
 from sources.hubspot.state.store import SourceState, source_state
-from sources.hubspot.steps.collections import LABELS_MAX_AGE, count_owner_calls
+from sources.hubspot.steps.collections import (
+    LABELS_MAX_AGE,
+    are_pipelines_due,
+    are_types_due,
+    count_owner_calls,
+    is_due,
+)
 from sources.hubspot.steps.exports import export
 from sources.hubspot.warehouse.view import WarehouseCopy
 
@@ -30,7 +35,7 @@ LESS_THAN_PLAN = ("seconds", "way_in")
 BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "way")
 TOTALS = ("tables", "rows", "calls", "seconds", "calls_left_today")
 _REFERENCE = "reference tables"
-_ACCOUNT_AND_TYPES = 2  # calls
+_ACCOUNT = 1  # call
 
 Limits = Mapping[str, Mapping[str, float]]
 
@@ -86,13 +91,13 @@ def _steps(run: Run, objects: Sequence[str], state: SourceState) -> list[Step]:
     pairs = [Pair(source, target) for source, target in known.pairs(chosen, run.config.pairs)]
     links = list(link_steps(run, state, pairs, tables))
     tables |= {link.table: link for link in links if link.in_all}
-    return [*tables.values(), _reference(run, state, chosen, pairs, tables)]
+    return [*tables.values(), _reference(run, state, objects, pairs, tables)]
 
 
 def _reference(
     run: Run,
     state: SourceState,
-    chosen: Sequence[ObjectType],
+    objects: Sequence[str],
     pairs: Sequence[Pair],
     tables: Mapping[str, Step],
 ) -> Step:
@@ -101,13 +106,23 @@ def _reference(
     Args:
         run: the run.
         state: the state.
-        chosen: object types of the sync.
+        objects: tables that the user names.
         pairs: the pairs among them.
         tables: steps of object types, and of the pairs whose links are read.
     """
     step = Step(_REFERENCE, "whole", rows=None)
-    owned = [one for one in chosen if one.pipelines and not remembered(run, state, one.table)]
-    calls = _ACCOUNT_AND_TYPES + len(owned) + count_owner_calls(run.client)
+    chosen = run.portal_types.select(objects)
+    run.totals |= {
+        name: one.total for name, one in tables.items() if one.total is not None and not one.error
+    }
+    owned = [
+        one
+        for one in chosen
+        if are_pipelines_due(run, state, one) and not remembered(run, state, one.table)
+    ]
+    calls = _ACCOUNT + are_types_due(run, state, objects) + len(owned)
+    if is_due(run, state, "owners", "owners"):
+        calls += count_owner_calls(run.client)
     step.add("reference", exactly(calls))
     for pair in pairs:
         ends = (tables[pair.source.table], tables[pair.target.table])

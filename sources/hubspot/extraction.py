@@ -19,12 +19,13 @@ from .config import HubSpotConfig, configured_pairs, resolve_config
 from .errors import UnknownTypeError
 from .http.client import Client
 from .model import ObjectType
-from .run.portal_types import PortalTypes, read_portal_types
+from .run.portal_types import PortalTypes, known_portal_types, read_portal_types
 from .run.run import Items, Run
 from .run.schemas import Schemas
 from .state.shape import SOURCE, mend, refuse
 from .state.store import SourceState
 from .steps.backfill import appends
+from .steps.collections import are_types_due
 from .steps.links import Links
 
 _KEEPS_NUL = "duckdb"  # all of its kin do; other databases refuse a whole load for one NUL
@@ -125,7 +126,13 @@ class Extraction:
         run.guard_portal(state.portal_id)
         normalize = dlt.current.source_schema().naming.normalize_identifier
         if not run.loads:
-            run.portal_types = read_portal_types(run.client, state, normalize, run.copy)
+            named = (*request.objects, *request.only)
+            asks = run.copy is None or are_types_due(run, state, named)
+            run.portal_types = (
+                read_portal_types(run.client, state, normalize, run.copy)
+                if asks
+                else known_portal_types(state)
+            )
         known = run.portal_types
         all_pairs = self._choose(known, run.config.pairs)
         _check_state(run, [kind.table for kind in self.kinds], whole=not request.objects)

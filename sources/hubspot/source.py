@@ -85,9 +85,8 @@ def _pipelines(opened: Opened) -> Items:
     """Read the pipelines of the types that HubSpot has not refused lately."""
     run, state = opened.run, SourceState(dlt.current.source_state())
     kinds = opened.schemas.object_types
-    return collections.pipelines(
-        run, [kind for kind in kinds if not remembered(run, state, kind.table)]
-    )
+    wanted = [kind for kind in kinds if not remembered(run, state, kind.table)]
+    return run.after_tables("pipelines", collections.pipelines(run, wanted))
 
 
 def _properties(opened: Opened) -> Items:
@@ -104,10 +103,13 @@ REFERENCE: dict[str, Read] = {
     "account": lambda opened: collections.account(opened.run, opened.run.account),
     "object_types": lambda opened: collections.object_types(opened.run),
     "owners": lambda opened: collections.owners(opened.run),
-    "pipelines": _pipelines,
 }
 """Resources of reference tables that the first load of a run brings."""
-AFTER_TABLES: dict[str, Read] = {"properties": _properties, "association_labels": _labels}
+AFTER_TABLES: dict[str, Read] = {
+    "pipelines": _pipelines,
+    "properties": _properties,
+    "association_labels": _labels,
+}
 """Resources of reference tables that wait for the object tables."""
 
 

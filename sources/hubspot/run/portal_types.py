@@ -44,6 +44,8 @@ class PortalTypes:
     """Tables that were loaded and whose type id nobody knows, as the listing is refused."""
     error: HubSpotError | None = None
     """Why HubSpot does not list the custom types."""
+    is_asked: bool = True
+    """Whether HubSpot was asked; else this is as it was listed within the hour."""
 
     @property
     def custom(self) -> list[str]:
@@ -148,6 +150,19 @@ def read_portal_types(
         schemas=tuple(listed),
         tables=tables,
         gone=gone,
+    )
+
+
+def known_portal_types(state: SourceState) -> PortalTypes:
+    """Return the portal's object types as HubSpot listed them last."""
+    known, gone = state.custom_tables or {}, state.gone
+    alive = {type_id: table for type_id, table in known.items() if table not in gone}
+    ids = {table: type_id for type_id, table in known.items()}
+    return PortalTypes(
+        types=(*STANDARD, *_types(alive)),
+        tables=known,
+        gone={table: ids.get(table) for table in gone},
+        is_asked=False,
     )
 
 

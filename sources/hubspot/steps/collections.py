@@ -4,7 +4,7 @@ Each is handed on only when its content differs from what was last loaded.
 """
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
@@ -16,7 +16,7 @@ import msgspec
 from dlt.extract.hints import make_hints
 
 from ..api.associations import Pair
-from ..catalog.object_types import CustomSchema
+from ..catalog.object_types import STANDARD, CustomSchema
 from ..errors import ContractError, HubSpotError, is_absent, told_in_part
 from ..http.client import Client
 from ..model import REJECTS, Account, ObjectType, Page, TableOutcome
@@ -41,7 +41,11 @@ from ..tables.reference_tables import (
 from .links import Links
 
 LABELS_MAX_AGE = timedelta(hours=12)
+MAX_AGE = timedelta(minutes=55)
+"""Of owners and pipelines: runs at the full hour read them each time, runs in between do not."""
+TABLES_OF_HUBSPOT = frozenset(kind.table for kind in STANDARD)
 EMPTY = "empty"  # digest of a scope without rows
+STALE = "stale"  # digest of what could not be read again: the next run asks, whatever its age
 NEVER_READ = {None, EMPTY, hashlib.sha256(b"[]").hexdigest()}
 """Digests that a scope may have of which nothing was ever read: a refusal once counted as none."""
 T = TypeVar("T")
@@ -95,11 +99,46 @@ def _wait(
             outcome.refusals[part] = error
             return error
         run.fail(outcome, error, f"of {part}" if part else "")
+        if name in state.digests:
+            state.digests[name] = STALE
         if not run.report_errors:
             raise
         return error
     state.note_read(name, run.now())
     return result
+
+
+def is_due(run: Run, state: SourceState, name: str, *digests: str) -> bool:
+    """Whether a reference table, or a part of one, is to be read by this run.
+
+    Args:
+        run: the run; one that renews the schema reads all of them.
+        state: when it was read last.
+        name: of what is read.
+        digests: of what it brings; one that is missing has it read whatever its age.
+    """
+    read_at = state.read_at(name)
+    known = {state.digests.get(digest, STALE) for digest in digests}
+    if read_at is None or run.refresh_schema or STALE in known:
+        return True
+    return run.now() - read_at >= MAX_AGE
+
+
+def are_types_due(run: Run, state: SourceState, names: Collection[str]) -> bool:
+    """Whether the portal is to be asked for its own object types.
+
+    It is asked by every run that reads some, or whose dataset has some, for one that is gone takes
+    its rows along; and by others about every hour.
+
+    Args:
+        run: the run.
+        state: what earlier runs have read.
+        names: tables that the user names; all types are read where empty.
+    """
+    named = {name.strip().casefold() for name in names}
+    reads_own = not named <= TABLES_OF_HUBSPOT if named else state.custom_tables != {}
+    has_own = not {*state.read_tables} <= TABLES_OF_HUBSPOT
+    return reads_own or has_own or is_due(run, state, "object_types", "object_types")
 
 
 def account(run: Run, details: Account) -> Items:
@@ -114,7 +153,9 @@ def account(run: Run, details: Account) -> Items:
 
 
 def owners(run: Run) -> Items:
-    """Owners, the archived ones included."""
+    """Owners, the archived ones included; read about every hour."""
+    if not is_due(run, SourceState(dlt.current.source_state()), "owners", "owners"):
+        return
     with run.outcome("owners") as outcome:
         outcome.way_in = "whole"
         call = run.submit(partial(_read_owners, run.client_for("owners")))
@@ -153,7 +194,14 @@ def count_owner_calls(client: Client) -> int:
 
 
 def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
-    """Pipelines and their stages, for every object type that has them."""
+    """Pipelines and their stages, of every object type that has them and records.
+
+    They are read about every hour.
+    """
+    state = SourceState(dlt.current.source_state())
+    due = [kind for kind in object_types if are_pipelines_due(run, state, kind)]
+    if not (due or run.portal_types.gone):
+        return
     with run.outcome("pipelines") as outcome:
         outcome.way_in = "whole"
         client = run.client_for("pipelines")
@@ -161,8 +209,7 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
             kind.table: run.submit(
                 partial(client.get, client.path("pipelines", kind.path), decode=_decode_page)
             )
-            for kind in object_types
-            if kind.pipelines
+            for kind in due
         }
         for table, call in calls.items():
             page = yield from _wait(run, outcome, f"pipelines:{table}", call, table)
@@ -176,6 +223,21 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
         for table in run.portal_types.gone:
             yield from _hand_on(run, "pipelines", [], table)
             yield from _hand_on(run, "pipeline_stages", [], table)
+
+
+def are_pipelines_due(run: Run, state: SourceState, kind: ObjectType) -> bool:
+    """Whether the pipelines of a type are to be read by this run; not those of one never used."""
+    if not kind.pipelines:
+        return False
+    name = f"pipelines:{kind.table}"
+    is_used = has_records(run, state, kind.table) or state.read_at(name) is not None
+    return is_used and is_due(run, state, name, name, f"pipeline_stages:{kind.table}")
+
+
+def has_records(run: Run, state: SourceState, table: str) -> bool:
+    """Whether a type may have live records, as the portal counted them last."""
+    total = run.totals.get(table)
+    return (state.table(table).total if total is None else total) != 0
 
 
 @contextmanager
@@ -272,6 +334,8 @@ def _drop_labels(run: Run, state: SourceState) -> Iterator[Any]:
 def object_types(run: Run) -> Items:
     """Object types of the portal, with the names and labels of its own; what became of others."""
     known = run.portal_types
+    if not known.is_asked:
+        return
     state = SourceState(dlt.current.source_state())
     with run.outcome("object_types") as outcome:
         outcome.way_in = "whole"
@@ -331,6 +395,7 @@ def _note_gone(run: Run, state: SourceState) -> None:
     known = run.portal_types
     for table in state.gone.keys() - known.gone.keys():
         state.revive_table(table)
+        state.digests[f"pipelines:{table}"] = STALE
     others = [kind.table for kind in known.types] + [*known.gone]
     for table in known.gone.keys() - state.gone.keys():
         if table in state.read_tables and run.outcome_of(table).status == "ok":
