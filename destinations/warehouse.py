@@ -100,6 +100,22 @@ def open_destination(pipeline: Pipeline) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def kept_open(pipeline: Pipeline) -> Iterator[None]:
+    """Keep a DuckDB file open from its first moment on; nothing is done for other destinations.
+
+    `open_destination` makes no file. Whoever opens one meanwhile shares it, instead of opening and
+    checkpointing it again.
+    """
+    if not is_duckdb(pipeline):
+        yield
+        return
+    import duckdb  # noqa: PLC0415 - only this destination needs it
+
+    with duckdb.connect(str(duckdb_path(pipeline.destination_client().config))):
+        yield
+
+
 def keeps_nul(name: str) -> bool:
     """Whether a destination keeps NUL characters in text; others refuse a whole load for one."""
     return name in {"duckdb", "motherduck", "ducklake"} or name.endswith(FILE)

@@ -6,10 +6,12 @@ dlt has no setting for any of it. What stands in for a part of it answers as tha
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dlt.common import validation
+from dlt.common.configuration import resolve
 from dlt.common.configuration.providers import ConfigProvider, EnvironProvider
 from dlt.common.schema import Schema
 from dlt.common.storages import LiveSchemaStorage
@@ -21,6 +23,7 @@ SECRET_FILES = Path("/run/secrets")
 
 _get_type_hints: Any = validation.get_type_hints  # type: ignore[attr-defined]
 _hints: dict[type, dict[str, Any]] = {}
+_is_secret_hint: Any = resolve.is_secret_hint  # type: ignore[attr-defined]
 
 
 class Environment(EnvironProvider):
@@ -51,13 +54,16 @@ class OwnSchemas(LiveSchemaStorage):
 
 @contextmanager
 def _quickened() -> Iterator[None]:
-    before = validation.get_type_hints  # type: ignore[attr-defined]
+    types: Any = validation.get_type_hints  # type: ignore[attr-defined]
+    secrets: Any = resolve.is_secret_hint  # type: ignore[attr-defined]
     validation.get_type_hints = _type_hints  # type: ignore[assignment, attr-defined]
+    resolve.is_secret_hint = cache(_is_secret_hint)  # type: ignore[assignment, attr-defined]
     try:
         with exchanged_providers(_quicker):
             yield
     finally:
-        validation.get_type_hints = before  # type: ignore[attr-defined]
+        validation.get_type_hints = types  # type: ignore[attr-defined]
+        resolve.is_secret_hint = secrets  # type: ignore[attr-defined]
 
 
 def _quicker(providers: Sequence[ConfigProvider]) -> list[ConfigProvider]:

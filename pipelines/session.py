@@ -1,14 +1,14 @@
 """Warehouse and portal, opened together for one run, which is the only one that writes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.connections import interrupt
 from destinations.lock import Patience, claimed
-from destinations.warehouse import explained, keeps_nul
+from destinations.warehouse import explained, keeps_nul, kept_open
 from pipelines.progress import RunCollector
 from pipelines.quicker_dlt import keep_schemas
 from pipelines.repair import recover, refuse_gaps, repair
@@ -56,8 +56,10 @@ def opened(
             run = open_run(config)
             run.folder = str(folder)
             try:
-                with hurrying(run.client.abort):
+                with hurrying(run.client.abort), ExitStack() as held:
                     log.attach(run)
+                    with explained(log.destination):
+                        held.enter_context(kept_open(pipeline))
                     lost = _restore(pipeline, log.destination)
                     run.damages = mend_stored(pipeline)
                     check_naming(pipeline)
