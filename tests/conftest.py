@@ -6,6 +6,7 @@ from machine import followed
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # as the command line has it; read by an import
 
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +28,12 @@ from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a file system, where pytest makes folders of its own
+SPACE_BYTES = 4 * 2**30
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > SPACE_BYTES:
+    os.environ["TMPDIR"] = str(MEMORY)  # hundreds of small warehouses: no disk needs to see them
+    tempfile.tempdir = None
 
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing
