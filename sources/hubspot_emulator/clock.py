@@ -3,11 +3,13 @@
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from functools import lru_cache
 
 DAY_MS = 86_400_000
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
+@lru_cache(maxsize=1 << 16)
 def iso(ms: int) -> str:
     """Return epoch milliseconds as HubSpot writes instants, `2024-09-11T13:27:39.356Z`."""
     seconds, rest = divmod(ms, 1000)

@@ -1,6 +1,7 @@
 """What a portal holds at its start, from a number of contacts and a seed."""
 
 from dataclasses import dataclass, fields
+from functools import cache
 
 from ..clock import to_ms
 from .catalog.definitions import Definition, complete, standard
@@ -127,6 +128,7 @@ def _definitions(object_type: ObjectType, spec: SeedSpec) -> dict[str, Definitio
     return dict(sorted(found.items()))
 
 
+@cache
 def _definition(name: str, kind: str, field_type: str, options: str) -> Definition:
     row: Definition = {"name": name, "type": kind, "fieldType": field_type}
     if options.startswith("!"):

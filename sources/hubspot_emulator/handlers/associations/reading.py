@@ -27,15 +27,16 @@ def sorted_links(
 
     In a direction that `one_way` names there are none; `archived_ends` adds archived records.
     """
-    if _is_closed(call, source[0].type, target.type):
+    settings = call.portal.settings
+    if settings.one_way and _is_closed(call, source[0].type, target.type):
         return []
     targets = call.portal.links.targets(source[0].type, target.type, source[1])
     last = _decode(after) if after else -1
-    shown = (False, True) if call.portal.settings.archived_ends else (False,)
     return [
         (other, targets[other])
         for other in sorted(targets)
-        if other > last and any(target.has(other, archived=one) for one in shown)
+        if other > last
+        and (target.has(other) or (settings.archived_ends and target.has(other, archived=True)))
     ]
 
 

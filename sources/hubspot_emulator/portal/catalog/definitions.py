@@ -1,5 +1,6 @@
 """Property definitions: the standard ones as data, and how one is completed."""
 
+from functools import cache
 from typing import Any
 
 from ...clock import iso
@@ -195,7 +196,15 @@ def _from_row(name: str, kind: str, field_type: str, extra: str) -> Definition:
 
 
 def standard(object_type: ObjectType) -> dict[str, Definition]:
-    """Return the definitions that every portal has for a type, by name."""
+    """Return the definitions that every portal has for a type, by name.
+
+    They are shared between portals: a changed one takes a definition's place, none is altered.
+    """
+    return dict(_standard(object_type))
+
+
+@cache
+def _standard(object_type: ObjectType) -> dict[str, Definition]:
     own = (
         (object_type.created, "datetime", "date", ""),
         (object_type.modified, "datetime", "date", ""),
@@ -204,5 +213,5 @@ def standard(object_type: ObjectType) -> dict[str, Definition]:
     rows = (*_COMMON, *own, *_SPECIFIC.get(object_type.name, ()))
     found = {row[0]: _from_row(*row) for row in reversed(rows)}
     if "email" in found and object_type.name == "contacts":
-        found["email"]["hasUniqueValue"] = True
+        found["email"] |= {"hasUniqueValue": True}
     return dict(sorted(found.items()))
