@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MUCH_MEMORY_BYTES = 2 * 1024**3
 _MERGED_COLUMNS = 40  # from this many on a merge may need more than little memory
 _ADDED_COLUMNS = 300  # and adding rows
-_LONG_ROW_BYTES = 32 * 1024  # rows of which both may: DuckDB holds 2,048 of them at a time
+_LONG_ROW_BYTES = 32 * 1024  # so may rows that are this long: DuckDB holds 2,048 of them at a time
 
 
 class QualifyingSqlClient(DuckDbSqlClient):

@@ -87,7 +87,7 @@ class CopyJob(RunnableLoadJob, HasFollowupJobs):
     """Copies one CSV file.
 
     In these files text is quoted and NULL is nothing at all, which is how COPY reads them unless
-    it is told to take quoted emptiness for NULL as well, as by dlt's own job.
+    it takes a quoted empty text for NULL as well, as in dlt's own job.
     """
 
     def run(self) -> None:

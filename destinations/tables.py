@@ -94,7 +94,7 @@ def find_damage(pipeline: Pipeline) -> Damage:
 def recreate(pipeline: Pipeline, damage: Damage) -> None:
     """Make what is gone again, empty; the staging dataset's tables come with the next load.
 
-    The state must not vouch for the rows of it any more: once it is made, nothing says that it
+    The state must not vouch for its rows any more: once it is made, nothing shows that it
     was gone.
     """
     client = pipeline.destination_client()

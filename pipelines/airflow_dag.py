@@ -1,6 +1,6 @@
 """A DAG for Airflow: one task per object type, each the sync of the command line for that type.
 
-Install the project beside Airflow 3.2 or newer, copy this file into the DAGs folder and set the
+Install the project next to Airflow 3.2 or newer, copy this file into the DAGs folder and set the
 names below. Secrets stay out of it: workers read dlt's environment variables, such as
 SOURCES__HUBSPOT__ACCESS_TOKEN and DESTINATION__POSTGRES__CREDENTIALS.
 
@@ -49,7 +49,7 @@ def list_tables() -> list[str]:
             known = stored.portal_types(run.client, state)
         finally:
             run.close()
-    except Exception as error:  # noqa: BLE001 - the report tells them apart
+    except Exception as error:  # noqa: BLE001 - the report distinguishes them
         report = report_of(error, "sync", destination=DESTINATION)
     else:
         return [kind.table for kind in known.types]
@@ -67,7 +67,7 @@ def sync_table(table: str) -> dict[str, Any]:
     collector = make_collector("lines", sys.stdout)  # Airflow logs stderr as errors
     try:
         report = sync(options, collector=collector)
-    except Exception as error:  # noqa: BLE001 - the report tells them apart
+    except Exception as error:  # noqa: BLE001 - the report distinguishes them
         report = report_of(error, "sync", destination=DESTINATION)
     finally:
         collector.close()

@@ -158,7 +158,7 @@ def plan(
     backfill: BackfillWay = None,
     output: Output,
 ) -> None:
-    """Tell what a sync would do: per table the mode, rows, calls and seconds."""
+    """Show what a sync would do: per table the mode, rows, calls and seconds."""
     names = names_of(objects)
 
     def work(_: "RunCollector") -> "RunReport":

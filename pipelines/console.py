@@ -36,7 +36,7 @@ UNSPOKEN = 6  # run again when there is room
 INTERRUPTED = 130
 READS_SETTINGS = {"sync", "plan", "verify", "status", "query", "forget", "state"}
 """Commands that warn of settings given in vain; the doctor has a line for each."""
-_COLLECTED_AFTER = (50_000, 20, 50)  # objects; then every so many younger collections
+_COLLECTED_AFTER = (50_000, 20, 50)  # objects; then after this many younger collections
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def _sync(config: HubSpotConfig, collector: RunCollector, file: str) -> RunRepor
 
 
 def furnish(portal: Portal) -> None:
-    """Give companies names and deals stages and amounts, so that the answers look like answers."""
+    """Give companies names and deals stages and amounts, so that the results look real."""
     for number, company in enumerate(portal.records("companies")):
         first, second = _FIRST[number % len(_FIRST)], _SECOND[number // 7 % len(_SECOND)]
         portal.update("companies", company, {"name": f"{first} {second} {number}"})

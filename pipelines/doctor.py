@@ -144,7 +144,7 @@ def _token(client: Client, report: RunReport) -> Iterator[Finding]:
 
 
 def _scopes(client: Client, objects: Sequence[str], state: SourceState) -> Iterator[Finding]:
-    """Ask each object type for one record: that tells for sure whether a sync may read it."""
+    """Ask each object type for one record: its response shows whether a sync may read it."""
     known = portal_types(client, state)
     chosen = known.select(objects)
     with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
@@ -174,7 +174,7 @@ def _scopes(client: Client, objects: Sequence[str], state: SourceState) -> Itera
 
 
 def _custom_types(known: PortalTypes, objects: Sequence[str]) -> Iterator[Finding]:
-    """Tell what became of the portal's own object types that a sync has known."""
+    """Return what became of the portal's own object types that a sync has known."""
     named = {*known.gone_of(objects).values()}
     for table in sorted(known.gone):
         code = NotFoundError.exit_code if table in named else 0
@@ -199,7 +199,7 @@ def _probe(client: Client, object_type: ObjectType) -> HubSpotError | None:
 
 
 def _quota(client: Client) -> Iterator[Finding]:
-    """Tell the limits that the answers so far have shown."""
+    """Return the limits that the responses so far have shown."""
     limits = client.limits.snapshot()
     interval, daily = limits["interval"], limits["daily"]
     text = f"{interval['limit']} calls per {interval['window_seconds']:g} s"
@@ -217,7 +217,7 @@ def _quota(client: Client) -> Iterator[Finding]:
 
 
 def _retirement(version: str, now: datetime) -> Iterator[Finding]:
-    """Tell when HubSpot stops supporting the paths in use."""
+    """Return when HubSpot stops supporting the paths in use."""
     ends = RETIRES.get(version)
     if ends is None:
         yield Finding("api version", "note", f"no end date of {version} is known here")
@@ -233,7 +233,7 @@ def _retirement(version: str, now: datetime) -> Iterator[Finding]:
 
 
 def _clock(ahead: timedelta) -> Iterator[Finding]:
-    """Compare this machine's clock with HubSpot's, which tells the second at best."""
+    """Compare this machine's clock with HubSpot's, which is exact to a second at best."""
     apart = abs(ahead)
     minutes = apart.total_seconds() / 60
     if apart < _CLOCKS_APART:
@@ -273,7 +273,7 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
 
 
 def _left(stored: Stored, portal_id: int | None) -> Iterator[Finding]:
-    """Tell what an earlier sync has left in the destination."""
+    """Return what an earlier sync has left in the destination."""
     yield stored.where
     if stored.damage is not None:
         yield _state(stored.state, portal_id, lost=stored.lost)
@@ -281,7 +281,7 @@ def _left(stored: Stored, portal_id: int | None) -> Iterator[Finding]:
 
 
 def _tables(damage: Damage) -> Iterator[Finding]:
-    """Tell what somebody has done to the tables since the last sync."""
+    """Return what somebody has done to the tables since the last sync."""
     if damage.types:
         yield _failed("tables", refusal(damage))
     if gone := names_of(damage):

@@ -45,7 +45,7 @@ def exactly(number: float) -> Range:
 
 
 def up_to(number: float) -> Range:
-    """Return a number of which only the most is known."""
+    """Return a number whose maximum alone is known."""
     return Range(0, number)
 
 

@@ -178,7 +178,7 @@ def _add_listing(step: Step, table: Table, names: Sequence[str], total: int, don
     anew = state.anew or state.watermark is not None or (bool(held) and not resumed)
     sweeps = 1 if anew else 2
     if not table.object_type.searchable:
-        step.add("records", up_to(1 + pages(held)))  # as many as there are, and no number tells
+        step.add("records", up_to(1 + pages(held)))  # HubSpot does not say how many
     largest = factor * (1 + pages(total))
     step.add("records", Range(1 if anew or resumed else 2, sweeps * largest))
     if table.object_type.searchable:
@@ -191,7 +191,7 @@ def _add_listing(step: Step, table: Table, names: Sequence[str], total: int, don
 
 
 def is_chosen(run: Run, source: SourceState, way: str, step: Step) -> bool:
-    """Tell whether a sync that backfills in this way would take an export for the table."""
+    """Return whether a sync that backfills in this way would take an export for the table."""
     return export.is_chosen(
         way,
         pages=step.pages,

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Meaning(NamedTuple):
-    """What one exit code tells a person or a scheduler."""
+    """What one exit code means to a person or a scheduler."""
 
     short: str
     """A few words, for `--help`."""

@@ -1,7 +1,7 @@
 """One record erased from every table of ours, for a person who asks to be forgotten.
 
 With it go the records that were merged into it, for they are the same person's. What is erased
-last is the record's own row, which tells of the merges, so that a run that was cut off can be
+last is the record's own row, which names the merges, so that a run that was cut off can be
 repeated until nothing is left.
 """
 
@@ -221,7 +221,7 @@ def _forget_state(
             try:
                 state: Any = decompress_state(text)
             except (ValueError, zlib.error):
-                continue  # damaged: it tells nobody anything
+                continue  # damaged: nothing can be read from it
             if _cut(SourceState(state.get("sources", {}).get("hubspot", {})), table, ids):
                 hash_ = state["_version_hash"] = generate_pipeline_state_version_hash(state)
                 sql = (

@@ -17,9 +17,9 @@ from pipelines.report import Section
 
 NULL = "NULL"
 NARROWEST = (80, 24)
-"""Columns and lines where no terminal tells, and COLUMNS is not set."""
+"""Columns and lines where there is no terminal, and COLUMNS is not set."""
 _GAP = "  "
-_LEAST = 20  # columns in which a sentence, or the numbers beside a name, can still be read
+_LEAST = 20  # columns in which a sentence, or the numbers next to a name, can still be read
 _COUNT = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?(-\d{1,3}(,\d{3})*(\.\d+)?)?")
 _NOTHING = ("0", "0.0")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # would move the cursor, or colour the terminal
@@ -50,7 +50,7 @@ def table_lines(section: Section, screen: Screen) -> Iterator[Line]:
 
     Guarantees: no cell is cut or folded, but for sentences, which wrap between words. Where the
     screen is too narrow, columns leave in the order of `section.droppable`; columns that say
-    nothing are left out. A name that leaves no room beside it has a line of its own. Rows of a
+    nothing are left out. A name that leaves no room next to it has a line of its own. Rows of a
     query keep all columns: where these do not fit a terminal, each row becomes a block of one line
     per column.
     """
@@ -80,7 +80,7 @@ def table_lines(section: Section, screen: Screen) -> Iterator[Line]:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most so many columns; only longer words are cut."""
+    """Return a text in lines of at most this many columns; only longer words are cut."""
     if not text:
         return []
     lines = Text(text).wrap(_ruler(), max(width, _LEAST))

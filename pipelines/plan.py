@@ -41,7 +41,7 @@ Limits = Mapping[str, Mapping[str, float]]
 
 
 def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
-    """Tell what a sync with these options would do; nothing is written.
+    """Return what a sync with these options would do; nothing is written.
 
     Args:
         options: of the sync.
@@ -138,7 +138,7 @@ def _reference(
 
 
 def seconds(calls: Mapping[Budget, float], limits: Limits) -> float:
-    """Tell the least time that calls take: the budgets run side by side, each at our share."""
+    """Return the least time that calls take: the budgets run side by side, each at our share."""
     return max((n / limits[budget]["per_second"] for budget, n in calls.items()), default=0.0)
 
 
@@ -265,7 +265,7 @@ def to_text(number: Range | int) -> str:
 
 
 def _backfills(run: Run, source: SourceState, steps: Sequence[Step]) -> list[Section]:
-    """Tell what each backfill costs by listing and by an export, and which `auto` would take."""
+    """Return what each backfill costs by listing and by an export, and which `auto` would take."""
     rows = [
         (
             step.table,

@@ -79,7 +79,7 @@ class Pulse:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest takes at the pace so far; None where it cannot be told yet."""
+        """How long the rest takes at the pace so far; None where it is not known yet."""
         if not self.expected or self.rows < self.expected * _SOONEST or self.rows == self.expected:
             return None
         return self.seconds * (self.expected - self.rows) / self.rows
@@ -116,7 +116,7 @@ def busiest(counters: Collection[Counter], most: int = 5) -> list[Counter]:
 
 
 def total_parts(pulse: Pulse) -> list[str]:
-    """Return the parts of the one line that tells how far a run is."""
+    """Return the parts of the one line that shows how far a run is."""
     parts = [f"load {pulse.load}, {pulse.stage}" if pulse.load else pulse.stage]
     if pulse.rows or pulse.expected:
         parts.append(f"{count_text(pulse.rows, pulse.expected)} rows")

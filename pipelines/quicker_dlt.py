@@ -67,7 +67,7 @@ def _quickened() -> Iterator[None]:
 
 
 def _quicker(providers: Sequence[ConfigProvider]) -> list[ConfigProvider]:
-    """Return providers of settings of which none looks for files of secrets where there are none.
+    """Return providers of settings that look for no files of secrets where there are none.
 
     A machine that has a folder for such files keeps dlt's way of looking there.
     """

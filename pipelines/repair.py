@@ -1,6 +1,6 @@
-"""A warehouse that people have touched: what is gone from it is made again, and filled.
+"""A warehouse that people have touched: what is gone from it is created again, and filled.
 
-The state stops vouching for what is gone before it is made again, empty: a run that is killed in
+The state stops vouching for what is gone before it is created again, empty: a run that is killed in
 between finds the same damage, and one that is killed later finds a state that has it filled.
 """
 
@@ -70,7 +70,7 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
         pipeline.sync_destination()
     known, damages = mended_state(pipeline)
     if damages and not known:
-        return {}  # it is refused: it cannot be told what it knew
+        return {}  # it is refused: what it held is not known
     if not known:  # dlt does without a state that it cannot read
         clear_system_tables(pipeline)
     gone = {_STATE: STATE_GONE} if is_state_lost(pipeline) else {}
@@ -196,7 +196,7 @@ def _names(pipeline: Pipeline) -> list[str]:
 
 
 def _plan(pipeline: Pipeline, damage: Damage, at: datetime) -> tuple[list[Edit], dict[str, str]]:
-    """Tell what the state has to forget, and what becomes of each table."""
+    """Return what the state has to forget, and what becomes of each table."""
     tables = pipeline.default_schema.tables
     edits: list[Edit] = []
     notes: dict[str, str] = {}

@@ -31,14 +31,14 @@ def opened(
 ) -> Iterator[tuple[Pipeline, Run]]:
     """Open warehouse and portal for one run, which is the only one that writes the dataset.
 
-    Whatever ends it, `log` tells the warehouse, or keeps it where that cannot be told.
+    Whatever ends it, `log` writes it to the warehouse, or keeps it where that is out of reach.
 
     Args:
         log: of the run; it knows where the run writes.
         collector: where progress goes.
         config: the source's settings; dlt's configuration where None.
         wait_seconds: for another run, or another program, that has the dataset.
-        mends: whether tables and columns that are gone are made again, instead of refused.
+        mends: whether missing tables and columns are created again, instead of refused.
 
     Raises:
         HubSpotError: settings, token, portal or destination fail, or another run is at work.

@@ -1,4 +1,4 @@
-"""The state in a dataset, which tells each sync where to begin: show it, take it back, forget it.
+"""The state in a dataset, which says where each sync begins: show it, rewind it, reset it.
 
 Everything comes from the destination and goes back to it, in a load of its own that brings no
 rows, so the next sync begins there on any machine.
@@ -314,7 +314,7 @@ def _table_rows(known: Mapping[str, Any], damaged: Collection[str]) -> list[Sequ
 
 
 def _open_work(state: TableShape) -> Iterator[str]:
-    """Tell what the next sync goes on with."""
+    """Return what the next sync goes on with."""
     if backfill := state.backfill:
         ranges = f", {len(backfill.ranges)} ranges left" if backfill.ranges else ""
         yield f"backfill ({backfill.rows:,} rows{ranges})"

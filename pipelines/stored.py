@@ -44,7 +44,7 @@ def hubspot_pipeline(
     Args:
         folder: dlt's working directory.
         destination: its name, as `make_destination` takes it.
-        dataset: schema of the tables, as a person wrote it; `dataset_of` tells its real name.
+        dataset: schema of the tables, as a person wrote it; `dataset_of` returns its real name.
         collector: where progress goes.
 
     Raises:

@@ -90,7 +90,7 @@ def _prune(report: RunReport, pipeline: Pipeline, run: Run) -> None:
 
 
 def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
-    """Tell the run what this sync wants of it."""
+    """Hand the options of this sync to the run."""
     run.report_errors = True
     configure(run, options)
     if isinstance(collector, RunCollector):
@@ -156,7 +156,7 @@ def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | 
 
 
 def schema_changes(changes: Sequence[SchemaChange]) -> Section:
-    """Tell what became of properties since their definitions were last read."""
+    """Return what became of properties since their definitions were last read."""
     columns = ("table", "property", "change", "column", "before", "after")
     rows = [tuple(getattr(change, name) for name in columns) for change in changes]
     return Section(

@@ -1,7 +1,7 @@
 """Portal against warehouse: compare every table, repair what differs, keep the result as rows.
 
 What is compared and how: `sources.hubspot.verification` and `link_verification`. This module
-chooses the tables, tells the cost, repairs by an ordinary load and writes `_hs_verifications`.
+chooses the tables, names the cost, repairs by an ordinary load and writes `_hs_verifications`.
 """
 
 import time
@@ -123,7 +123,7 @@ def compare(
         options: what to compare.
         pipeline: the warehouse, open.
         run: the portal, open.
-        collector: told what it costs.
+        collector: receives the cost.
         as_of: what changed in the portal at or after this instant is no difference.
     """
     with WarehouseCopy(pipeline) as copy:
@@ -281,7 +281,7 @@ def _record(
     results: Mapping[str, Result],
     as_of: datetime,
 ) -> None:
-    """Load a row per table that was compared, beside the run's own."""
+    """Load a row per table that was compared, next to the run's own."""
     for result in results.values():
         if result.left:
             outcome = run.outcome_of(result.table)

@@ -38,7 +38,7 @@ def _locked_folder(held: ExitStack) -> Path:
     """Make a folder with a lock in it.
 
     Until it is locked it looks like one that was left, so another run that begins in the same
-    moment may take it away; then the next one is made.
+    moment may take it away; then the next one is created.
     """
     while True:
         folder = _new_folder()

@@ -173,5 +173,5 @@ class Registry:
         return [one for one in self._types.values() if self.find(one.type_id) is one]
 
     def number(self, type_id: str) -> int:
-        """Return the position of a type, from which association type ids are made."""
+        """Return the position of a type, from which association type ids are derived."""
         return list(self._types).index(type_id)
