@@ -1,8 +1,6 @@
 """Imports point one way, modules are small, and each says what it is for."""
 
 import ast
-from graphlib import TopologicalSorter
-from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -57,49 +55,6 @@ def test_the_emulator_knows_nothing_of_dlt() -> None:
     """The emulator stands alone: without dlt, without the connector."""
     for path in (ROOT / "sources/hubspot_emulator").rglob("*.py"):
         assert not any(name.split(".")[0] == "dlt" for name in imported(path)), path
-
-
-EMULATOR = "sources.hubspot_emulator"
-EMULATOR_LAYERS = ("", "faults", "portal", "handlers", "http", "__main__")
-"""Its folders, each of which imports only those before it; "" has the modules beside them."""
-
-
-def dotted(path: Path) -> str:
-    """Return the name by which a module is imported."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imports_of_emulator() -> dict[str, set[str]]:
-    """Return the emulator's modules with those among them that each imports."""
-    paths = {dotted(path): path for path in (ROOT / "sources/hubspot_emulator").rglob("*.py")}
-    found: dict[str, set[str]] = {}
-    for name, path in paths.items():
-        package = name if path.stem == "__init__" else name.rpartition(".")[0]
-        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        targets: set[str] = set()
-        for node in (one for one in nodes if isinstance(one, ast.ImportFrom) and one.level):
-            base = resolve_name("." * node.level + (node.module or ""), package)
-            targets.update(
-                inner if (inner := f"{base}.{alias.name}") in paths else base
-                for alias in node.names
-            )
-        found[name] = targets
-    return found
-
-
-def test_the_emulator_has_layers_and_no_import_circles() -> None:
-    """State knows no HTTP, handlers know no routes, and no module leads back to itself."""
-    graph = imports_of_emulator()
-
-    def layer(name: str) -> int:
-        top = name.removeprefix(EMULATOR).lstrip(".").split(".")[0]
-        return EMULATOR_LAYERS.index(top) if top in EMULATOR_LAYERS else 0
-
-    upwards = {(a, b) for a, targets in graph.items() for b in targets if layer(a) < layer(b)}
-    assert sum(map(len, graph.values())) > len(graph)
-    assert upwards == set()
-    TopologicalSorter(graph).prepare()  # raises CycleError, with the modules of the circle
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
