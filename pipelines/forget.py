@@ -23,10 +23,10 @@ from pipelines import local_runs
 from pipelines.report import RunReport, Section
 from pipelines.state import changing_pipeline, choose
 from pipelines.stored import commit, dataset_of
+from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.state.store import SourceState, source_state
-from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
 from sources.hubspot.warehouse.erase import (
     DELETED,
     TAKEN_OUT,
@@ -174,7 +174,7 @@ def _erase_from_runs(
 def _erase_mentions(dataset: Dataset, table: str, ids: Sequence[str]) -> None:
     """Erase a record from all tables that tell of records of several tables, known or to come."""
     for name, columns in dataset.tables.items():
-        if name in REFERENCE_TABLES:
+        if name in REFERENCE:
             continue  # a pipeline's id is no record's
         for kind in ("table_name", "object_type"):
             for key in ("id", "record_id"):

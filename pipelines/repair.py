@@ -28,6 +28,7 @@ from pipelines.stored import commit, exists
 from sources.hubspot import Run
 from sources.hubspot.api.batch_read import batches
 from sources.hubspot.api.search import GROUPS
+from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS, Column
@@ -35,7 +36,6 @@ from sources.hubspot.state.store import SourceState, mended_state, to_text
 from sources.hubspot.steps.collections import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
-from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE
 from sources.hubspot.warehouse.view import WarehouseCopy
 
 SCHEMA = "hubspot"

@@ -21,12 +21,12 @@ from pipelines.session import opened
 from pipelines.stored import dataset_of
 from pipelines.verify import VerifyOptions, compare
 from sources.hubspot import Run
+from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.model import SchemaChange
 from sources.hubspot.run.loaded import Loaded, kept, run_status
 from sources.hubspot.run.refused import refusals_of, summary
 from sources.hubspot.sync import Wishes, configure, load_all
-from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE_TABLES
 from sources.hubspot.warehouse.run_log import prune
 
 
@@ -150,7 +150,7 @@ def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | 
         report.tables = loaded.settle(run, "interrupted")
     if ending:
         report.error = f"{report.error} {kept(report.tables)}"
-    objects = [one for name, one in report.tables.items() if name not in REFERENCE_TABLES]
+    objects = [one for name, one in report.tables.items() if name not in REFERENCE]
     if not ending and all(outcome.status == "skipped" for outcome in objects):
         report.warnings.append("No record was read: every object type was skipped.")
 

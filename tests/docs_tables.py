@@ -23,12 +23,12 @@ from destinations.catalog import KNOWN, OUR_EXTRAS
 from pipelines.cli import app
 from pipelines.exit_codes import EXIT_CODES
 from sources.hubspot import errors
+from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.pairs import DEFINED
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import HubSpotError
 from sources.hubspot.tables.records import OWN_COLUMNS, REJECTS
-from sources.hubspot.tables.reference_tables import COLUMNS, KEYS
 from sources.hubspot.warehouse import run_log, verifications
 
 ROOT = Path(__file__).parent.parent
@@ -163,9 +163,9 @@ def pairs() -> Iterator[Row]:
 def reference_tables() -> Iterator[Row]:
     """Yield a row per reference table: its key, its columns."""
     yield "table", "key", "columns"
-    for table, columns in COLUMNS.items():
-        others = [name for name in columns if name not in KEYS[table]]
-        yield f"`{table}`", listed(KEYS[table]), listed(others)
+    for table, one in REFERENCE.items():
+        others = [name for name in one.columns if name not in one.key]
+        yield f"`{table}`", listed(one.key), listed(others)
 
 
 def own_tables() -> Iterator[Row]:

@@ -17,12 +17,11 @@ from pipelines.session import opened
 from pipelines.state import changing_pipeline
 from pipelines.stored import commit
 from pipelines.sync import SyncOptions
-from pipelines.verifications import TABLE as VERIFICATIONS
 from pipelines.verify import VerifyOptions, verify
+from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS
-from sources.hubspot.tables.reference_tables import COLUMNS as REFERENCE
-from sources.hubspot.warehouse.run_log import COLUMNS
+from sources.hubspot.warehouse.run_log import COLUMNS, VERIFICATIONS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

@@ -13,6 +13,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource, DltSource
 
 from .api.associations import Pair
+from .catalog.endpoints import ENDPOINTS, REFERENCE
 from .extraction import Extraction, Opened, Read, Request
 from .model import REJECTS, ObjectType
 from .run.refusals import remembered
@@ -22,8 +23,8 @@ from .state.store import SourceState
 from .steps import collections
 from .steps import objects as spine
 from .steps.sweeps.links import sweep_links
-from .tables import reference_tables
 from .tables.empty_tables import if_missing
+from .tables.reference_tables import arrow_schema
 
 MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 
@@ -72,7 +73,7 @@ def hubspot(
     extraction = Extraction(request, run)
     extraction.prepare()
     if extraction.is_first:
-        for name, read in REFERENCE.items():
+        for name, read in FIRST.items():
             yield _whole(extraction, name, read)
     for kind in extraction.wanted:
         yield _records(extraction, kind)
@@ -99,7 +100,7 @@ def _labels(opened: Opened) -> Items:
     return opened.run.after_tables("association_labels", rows)
 
 
-REFERENCE: dict[str, Read] = {
+FIRST: dict[str, Read] = {
     "account": lambda opened: collections.account(opened.run, opened.run.account),
     "object_types": lambda opened: collections.object_types(opened.run),
     "owners": lambda opened: collections.owners(opened.run),
@@ -176,11 +177,11 @@ def _whole(extraction: Extraction, name: str, read: Read) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
     resource = _resource(extraction, name, partial(_with_tables, name, read))
     _with_rejects(resource, extraction)
-    for table in reference_tables.TABLES[name]:
-        scope = reference_tables.SCOPES.get(table)
+    for table in ENDPOINTS[name].tables:
+        key, scope = REFERENCE[table].key, REFERENCE[table].scope
         resource.apply_hints(
             table_name=table,
-            primary_key=None if scope else reference_tables.KEYS[table],
+            primary_key=None if scope else key,
             merge_key=scope,
             create_table_variant=True,
             **(_merging(extraction) if scope else {"write_disposition": "replace"}),
@@ -191,8 +192,8 @@ def _whole(extraction: Extraction, name: str, read: Read) -> DltResource:
 def _with_tables(name: str, read: Read, opened: Opened) -> Items:
     """Hand on rows, and make those of a resource's tables that the dataset lacks."""
     yield from opened.run.tail(name, read(opened))
-    for table in reference_tables.TABLES[name]:
-        yield from if_missing(table, reference_tables.arrow_schema(table))
+    for table in ENDPOINTS[name].tables:
+        yield from if_missing(table, arrow_schema(table))
 
 
 def _merging(extraction: Extraction, **columns: Any) -> dict[str, Any]:  # noqa: ANN401 - dlt's hints

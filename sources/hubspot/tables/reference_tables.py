@@ -1,4 +1,4 @@
-"""The reference tables as data: their columns and keys, and how HubSpot's objects become rows."""
+"""How HubSpot's objects become the rows of reference tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,149 +8,16 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from ..catalog.endpoints import REFERENCE
 from ..errors import ContractError
 from ..model import Kind
 from ..parsing.lenient_json import SURROGATE, Number, escaped, replaced, to_json
 from ..parsing.tolerance import misfit
-from .casts import CASTS, TIMESTAMP, TYPES, cast
+from .casts import CASTS, TYPES, cast
 from .properties import Definition
 from .records import Batch, to_rejects
 
 Row = Mapping[str, Any]
-
-COLUMNS: dict[str, dict[str, pa.DataType]] = {
-    "owners": {
-        "id": pa.string(),
-        "email": pa.string(),
-        "type": pa.string(),
-        "first_name": pa.string(),
-        "last_name": pa.string(),
-        "user_id": pa.int64(),
-        "user_id_including_inactive": pa.int64(),
-        "archived": pa.bool_(),
-        "teams": pa.string(),
-        "created_at": TIMESTAMP,
-        "updated_at": TIMESTAMP,
-    },
-    "pipelines": {
-        "object_type": pa.string(),
-        "id": pa.string(),
-        "label": pa.string(),
-        "display_order": pa.int64(),
-        "archived": pa.bool_(),
-        "created_at": TIMESTAMP,
-        "updated_at": TIMESTAMP,
-    },
-    "pipeline_stages": {
-        "object_type": pa.string(),
-        "pipeline_id": pa.string(),
-        "id": pa.string(),
-        "label": pa.string(),
-        "display_order": pa.int64(),
-        "metadata": pa.string(),
-        "write_permissions": pa.string(),
-        "archived": pa.bool_(),
-        "created_at": TIMESTAMP,
-        "updated_at": TIMESTAMP,
-    },
-    "properties": {
-        "object_type": pa.string(),
-        "name": pa.string(),
-        "label": pa.string(),
-        "type": pa.string(),
-        "field_type": pa.string(),
-        "group_name": pa.string(),
-        "description": pa.string(),
-        "calculated": pa.bool_(),
-        "has_unique_value": pa.bool_(),
-        "hidden": pa.bool_(),
-        "hubspot_defined": pa.bool_(),
-        "external_options": pa.bool_(),
-        "referenced_object_type": pa.string(),
-        "archived": pa.bool_(),
-    },
-    "property_options": {
-        "object_type": pa.string(),
-        "property": pa.string(),
-        "value": pa.string(),
-        "label": pa.string(),
-        "display_order": pa.int64(),
-        "hidden": pa.bool_(),
-        "description": pa.string(),
-    },
-    "association_labels": {
-        "pair": pa.string(),
-        "from_object_type": pa.string(),
-        "to_object_type": pa.string(),
-        "type_id": pa.int64(),
-        "category": pa.string(),
-        "label": pa.string(),
-    },
-    "object_types": {
-        "table_name": pa.string(),
-        "object_type_id": pa.string(),
-        "name": pa.string(),
-        "fully_qualified_name": pa.string(),
-        "singular_label": pa.string(),
-        "plural_label": pa.string(),
-        "custom": pa.bool_(),
-        "created_at": TIMESTAMP,
-        "updated_at": TIMESTAMP,
-    },
-    "account": {
-        "portal_id": pa.int64(),
-        "account_type": pa.string(),
-        "time_zone": pa.string(),
-        "company_currency": pa.string(),
-        "additional_currencies": pa.string(),
-        "utc_offset": pa.string(),
-        "utc_offset_milliseconds": pa.int64(),
-        "ui_domain": pa.string(),
-        "data_hosting_location": pa.string(),
-    },
-    "_hs_columns": {
-        "table_name": pa.string(),
-        "property": pa.string(),
-        "column_name": pa.string(),
-        "hubspot_type": pa.string(),
-        "label": pa.string(),
-        "since_at": TIMESTAMP,
-    },
-}
-"""Every table with its columns; a column takes HubSpot's member of the same name in camel case."""
-
-TABLES: dict[str, tuple[str, ...]] = {
-    "account": ("account",),
-    "object_types": ("object_types",),
-    "owners": ("owners",),
-    "pipelines": ("pipelines", "pipeline_stages"),
-    "properties": ("properties", "property_options", "_hs_columns"),
-    "association_labels": ("association_labels",),
-}
-"""Resources and the tables they bring."""
-
-KEYS: dict[str, tuple[str, ...]] = {
-    "owners": ("id",),
-    "pipelines": ("object_type", "id"),
-    "pipeline_stages": ("object_type", "pipeline_id", "id"),
-    "properties": ("object_type", "name"),
-    "property_options": ("object_type", "property", "value"),
-    "association_labels": ("pair", "type_id"),
-    "object_types": ("table_name",),
-    "account": ("portal_id",),
-    "_hs_columns": ("table_name", "property", "column_name"),
-}
-
-SCOPES: dict[str, str] = {
-    "pipelines": "object_type",
-    "pipeline_stages": "object_type",
-    "properties": "object_type",
-    "property_options": "object_type",
-    "association_labels": "pair",
-    "_hs_columns": "table_name",
-}
-"""Tables that are replaced by this column's value, one object type at a time; others whole."""
-
 
 EMPTY_MARK = "_hs_empty"
 """Column of the one row that stands for a scope without rows: it is never kept."""
@@ -158,17 +25,19 @@ EMPTY_MARK = "_hs_empty"
 
 def arrow_schema(table: str) -> pa.Schema:
     """Return the Arrow schema of a table; its keys may not be null."""
+    one = REFERENCE[table]
     return pa.schema(
         [
-            pa.field(name, kind, nullable=name not in KEYS[table])
-            for name, kind in COLUMNS[table].items()
+            pa.field(name, TYPES[kind], nullable=name not in one.key)
+            for name, kind in one.columns.items()
         ]
     )
 
 
 def no_rows(table: str, scope: str) -> pa.Table:
     """Make the row by which a scope loses all of its rows."""
-    keys = {name: scope if name == SCOPES[table] else "0" for name in KEYS[table]}
+    one = REFERENCE[table]
+    keys = {name: scope if name == one.scope else "0" for name in one.key}
     rows = to_batch(table, [keys], seen_at=datetime.fromtimestamp(0, UTC)).rows
     return rows.append_column(EMPTY_MARK, pa.array([True]))
 
@@ -227,19 +96,16 @@ def to_batch(
     """
     columns = _Columns(table, [_key(table, row) for row in rows], strip_nul=strip_nul)
     arrays = []
-    for name, kind in COLUMNS[table].items():
+    for name, kind in REFERENCE[table].columns.items():
         given = [row.get(_camel(name), row.get(name)) for row in rows]
-        arrays.append(columns.cast(name, [to_text(value) for value in given], _KINDS[kind]))
-        if name in KEYS[table] and arrays[-1].null_count:
+        arrays.append(columns.cast(name, [to_text(value) for value in given], kind))
+        if name in REFERENCE[table].key and arrays[-1].null_count:
             index = arrays[-1].is_null().index(True).as_py()
             raise _no_key(table, rows[index], name)
     if table in LISTS:
         columns.check_lists(LISTS[table], rows)
     content = pa.Table.from_arrays(arrays, schema=arrow_schema(table))
     return Batch(content, to_rejects(table, columns.found, seen_at))
-
-
-_KINDS = {arrow: kind for kind, arrow in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +161,7 @@ def _key(table: str, row: Row) -> str:
         ContractError: a part of its key is missing or cannot name anything.
     """
     parts = []
-    for name in KEYS[table]:
+    for name in REFERENCE[table].key:
         value = row.get(_camel(name), row.get(name))
         is_odd = value in (None, "") or isinstance(value, bool | float | Number | list | Mapping)
         if is_odd and name not in MAY_BE_ANYTHING:
