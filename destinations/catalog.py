@@ -1,4 +1,4 @@
-"""Destinations as data: which extra installs each, and how far it is proven."""
+"""Destinations as data: which extra installs each, and whether the tests load into it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,12 +10,12 @@ OUR_EXTRAS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one destination."""
+    """One destination: how to install it, how it is supported."""
 
     extra: str | None = None
     """The extra, of ours or of dlt's, that installs its driver; None where it comes along."""
     proof: Literal["tested", "dlt"] = "dlt"
-    """`tested`: the tests load into it; `dlt`: dlt says that it works."""
+    """`tested`: the tests load into it; `dlt`: supported by dlt, not tested here."""
     note: str = ""
     example: str = ""
     """A value of its credentials."""

@@ -1,4 +1,4 @@
-"""The connections of this process that write, so that a signal can end what they are at."""
+"""The connections of this process that write, so that a signal can interrupt them."""
 
 from contextlib import suppress
 from typing import Any

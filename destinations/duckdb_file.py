@@ -1,4 +1,4 @@
-"""DuckDB in a file that may be called like the dataset in it, and with no more memory than needed.
+"""A DuckDB file, which may have the name of its dataset, with as little memory as a load needs.
 
 Rows are added in little memory, whatever the table's size; a merge into a wide table takes more.
 """

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on what a run writes, gone with its process whatever ends it.
+"""One writer at a time: a lock on what a run writes; it ends with its process.
 
 It is the operating system's lock on a file: next to a DuckDB file, which one process at a time may
 have open anyway, and in the machine's folder for temporary files for every other dataset.
@@ -38,8 +38,8 @@ _SESSION = {
 }
 """Settings of PostgreSQL's that keep a lock while its run lives, and no longer."""
 
-_LOOKS_SECONDS = 0.5  # between two looks at a lock that somebody else holds
-_TELLS_SECONDS = 10  # between two messages on that
+_LOOKS_SECONDS = 0.5  # between two attempts at a lock that another process holds
+_TELLS_SECONDS = 10  # between two messages about it
 
 
 @dataclass(frozen=True, slots=True)

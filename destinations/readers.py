@@ -1,4 +1,4 @@
-"""A dataset, open for reading: no statement can change it, whatever it says.
+"""A dataset, open for reading: no statement can change it.
 
 DuckDB      the file read-only, external access off, the configuration locked; no folder of ours
 PostgreSQL  one statement by the extended protocol, in a read-only transaction

@@ -1,4 +1,4 @@
-"""A destination by name: DuckDB by default, anything dlt knows otherwise; checked before use."""
+"""A destination by name: DuckDB by default, or any destination of dlt; checked before use."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""One command's work done: progress, errors, secrets, the report and the exit code."""
+"""Runs one command: progress, errors, hidden secrets, the report and the exit code."""
 
 import gc
 import io

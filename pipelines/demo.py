@@ -1,4 +1,4 @@
-"""The whole thing in a minute: an emulated portal, two syncs into DuckDB, three questions."""
+"""The demo: an emulated portal, two syncs into DuckDB, three questions."""
 
 import time
 from dataclasses import dataclass

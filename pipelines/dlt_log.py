@@ -1,4 +1,4 @@
-"""dlt's log, and Python's warnings, led to whoever displays a run, for as long as it lasts."""
+"""dlt's log, and Python's warnings, shown by the progress display while a run lasts."""
 
 import logging
 from collections.abc import Callable

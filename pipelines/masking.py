@@ -7,7 +7,7 @@ from destinations.failures import redacted
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.http.auth.bearer import redact
 
-_SHORTEST_SECRET = 6  # blotting out less would blot out words
+_SHORTEST_SECRET = 6  # masking less would mask words
 
 
 def access_token() -> str:

@@ -1,4 +1,4 @@
-"""Settings that are given in vain: misspelt ones, and those of dlt that have no effect here."""
+"""Settings without effect: misspelt ones, and those of dlt that do not apply here."""
 
 import os
 import re

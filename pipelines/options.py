@@ -1,4 +1,4 @@
-"""Options of the commands, as typer reads them; those of how a command speaks stand once."""
+"""Options of the commands, as typer reads them; options about output are declared once."""
 
 import inspect
 import re

@@ -14,8 +14,8 @@ _ASKING = {"reading": "asking", COMPARING: "left are"}
 """What is said of tables in the stages that call HubSpot."""
 NAMED = 3  # tables that one line names
 _CALLS = {"interval": "calls", "search": "searches", "associations": "link calls"}
-_HALF_SECONDS = 10.0  # in which a table's rows count half as much for who is busiest
-_SOONEST = 0.02  # share of the rows from which on the time left is more than a guess
+_HALF_SECONDS = 10.0  # half-life of a table's rows when the busiest tables are chosen
+_SOONEST = 0.02  # share of the rows after which the time left can be estimated
 _HOUR = 3600
 
 

@@ -1,4 +1,4 @@
-"""How a report is spoken: text for people, or one JSON object for programs."""
+"""Prints a report: text for people, or one JSON object for programs."""
 
 import json
 import math

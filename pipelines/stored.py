@@ -1,4 +1,4 @@
-"""What the destination keeps of earlier runs, looked at without leaving anything behind."""
+"""What earlier runs left in the destination, read without changing anything."""
 
 import zlib
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What a verification came to: rows of `_hs_verifications`, and a section of the report."""
+"""Results of a verification: rows of `_hs_verifications`, and a section of the report."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -17,7 +17,7 @@ from ..model import ObjectType, Page
 from ..tables.decoding import Record, RecordDecoder
 
 BATCH = 100  # ids per call, HubSpot's maximum
-HOPELESS = 5  # ids refused one by one, and none answered: it is not the ids
+HOPELESS = 5  # ids refused one by one without a success: the ids are not the reason
 T = TypeVar("T")
 
 

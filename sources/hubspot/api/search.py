@@ -23,7 +23,7 @@ from ..parsing.tolerance import NAME, tolerant
 BY_ID = ("hs_object_id", "ASCENDING")
 GROUPS = 5  # of filters in one search, HubSpot's maximum
 PAGE = 200  # rows per search call, HubSpot's maximum
-PEEK = 100  # newest rows of the one call that an idle run makes
+PEEK = 100  # newest rows that the probe of a table asks for
 
 
 class Hit(msgspec.Struct):

@@ -35,7 +35,7 @@ from ..errors import DailyQuotaError, UnavailableError
 Budget = Literal["interval", "search", "associations"]
 
 RESET = "The count starts again at midnight in the portal's time zone"
-_REACHED = 0.925  # of the share, even if every response is slow
+_REACHED = 0.925  # share that is reached even if every response is slow
 _NEAR = 0.8  # of what is allowed in a window
 _MARGIN_SECONDS = 0.01  # HubSpot's clock ticks in milliseconds
 _ALONE_SECONDS = 2.0  # how long the first call of a budget keeps the others waiting

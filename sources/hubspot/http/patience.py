@@ -9,7 +9,7 @@ from math import inf
 
 from .responses import CallFailedError
 
-TELL_SECONDS = 20.0  # an outage that is over before is nobody's business
+TELL_SECONDS = 20.0  # shorter outages are not reported
 LONGEST_WAIT_SECONDS = 5.0  # between attempts in an outage, so that its end is soon noticed
 _PATHS = 4  # paths that were answered last, to ask one of them whether HubSpot answers at all
 _PROBED_SECONDS = 2.0  # how long the result of that call is believed

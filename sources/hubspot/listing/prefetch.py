@@ -1,4 +1,4 @@
-"""Pages for the next load, read while this one is written, so that no call allowed is lost."""
+"""Pages for the next load, read while this one is written, so that calls go on meanwhile."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future

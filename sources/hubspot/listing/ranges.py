@@ -17,7 +17,7 @@ from ..errors import ContractError, RequestRejectedError, UnavailableError
 from ..model import Page
 from ..tables.decoding import Record
 
-MOST_REPEATS = 2  # of a cursor, as a page that comes out empty may have its own
+MOST_REPEATS = 2  # of a cursor: an empty page may return its own
 WORTH = 12  # pages that a range should have left to be worth the call that dividing it costs
 
 SHARD = 75  # pages for each of the ranges that are read at the same time

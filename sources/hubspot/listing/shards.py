@@ -19,10 +19,10 @@ from .ranges import WASTE, WORTH, Division
 Count = Callable[[int, int], Page[Hit]]
 """Counts the records with `after_id < id <= last_id`; the response holds the first of them."""
 
-ASKED = 1 / 2  # of what may be spared, for searches
-EVEN = 1.25  # so much more than in an even part may records at its beginning lie apart
-HALVES = 1.1  # times as many records as an even part may its second half hold
-CLUSTER = 1.1  # so much more room than its first records a cluster takes, at most
+ASKED = 1 / 2  # share of the spare records that searches may cost
+EVEN = 1.25  # times the even distance that records at the start of a part may have
+HALVES = 1.1  # times the even number of records that the second half of a part may hold
+CLUSTER = 1.1  # times the room of its first records that a cluster takes at most
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Generators as dlt resources."""
+"""Makes dlt resources from generators."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

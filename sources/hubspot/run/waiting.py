@@ -1,4 +1,4 @@
-"""Waiting for what goes on beside, without holding up the other tables."""
+"""Waiting for calls without holding up the other tables."""
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future

@@ -1,4 +1,4 @@
-"""Along the ids of a search, step by step, whatever order and gaps its pages have."""
+"""Follows a search by record id, page by page, whatever the order of its pages."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass

@@ -38,7 +38,7 @@ OWN_COLUMNS: dict[str, pa.DataType] = {
     "_hs_synced_at": TIMESTAMP,
 }
 
-_TOGETHER = 16  # columns of a kind that one cast takes: fewer calls, and all still in the cache
+_TOGETHER = 16  # columns of a kind per cast: fewer calls, and the values stay in the cache
 
 
 @dataclass(frozen=True, slots=True)

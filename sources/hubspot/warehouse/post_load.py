@@ -1,4 +1,4 @@
-"""What only SQL can do after a load: mark what was purged, follow merges, take away leftovers.
+"""What only SQL can do after a load: mark what was purged, follow merges, remove leftovers.
 
 Everything here may be done twice: a run that is killed between a load and this leaves the names of
 the tables in the state (`SourceState.cleanup`), and the next run does it again for them.

@@ -1,4 +1,4 @@
-"""The tables `_hs_runs` and `_hs_run_tables` in SQL: made, written, and cut to the last days."""
+"""The tables `_hs_runs` and `_hs_run_tables` in SQL: created, written and pruned."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext

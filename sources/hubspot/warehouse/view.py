@@ -1,4 +1,4 @@
-"""The tables of a dataset as the source sees them between two loads: counts, ids, rows."""
+"""The tables of a dataset as the source reads them between two loads: counts, ids, rows."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
