@@ -38,6 +38,7 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing
 CORE = ("contacts", "companies", "deals", "tickets")
+LOADED: dict[object, bytes] = {}  # DuckDB files by what `Warehouse.once` was told to load
 PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as the tests
 
 
@@ -102,6 +103,26 @@ class Warehouse:
             collector=NULL_COLLECTOR,
             config=self.config,
         )
+
+    def once(self, what: object, load: Callable[[], object]) -> bool:
+        """Load, or copy the file that this left the last time, in any test; tell whether it loaded.
+
+        Args:
+            what: the name of the load: what the portal holds and what is synced, settings included.
+            load: syncs of a portal that the caller has seeded, the same each time.
+        """
+        if what in LOADED:
+            self.path.write_bytes(LOADED[what])
+            return False
+        load()
+        LOADED[what] = self.path.read_bytes()
+        return True
+
+    def load(self, portal: Portal, spec: SeedSpec, *objects: str, **options: Any) -> None:
+        """Seed a portal and sync it, or copy the file of the test that did the same."""
+        portal.reset(spec)
+        what = (spec, objects, tuple(options.items()), repr(self.config))
+        self.once(what, lambda: self.sync(*objects, **options))
 
     def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """Run SQL on the dataset."""

@@ -62,8 +62,7 @@ def test_wrong_token_ends_before_anything_is_written(portal: Portal, warehouse: 
 
 def test_another_portal_is_refused(portal: Portal, warehouse: Warehouse) -> None:
     """A dataset that was loaded from one portal takes no rows of another."""
-    portal.reset(SeedSpec(contacts=20))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=20), "contacts")
     with EmulatorServer(SeedSpec(contacts=5)) as other:
         other.portal.account["portalId"] = 999
         warehouse.config = resolve_config(base_url=other.url, access_token=other.token)
@@ -91,8 +90,7 @@ def test_damaged_state_is_refused_with_the_way_out(
     portal: Portal, warehouse: Warehouse, damage: dict[str, Any]
 ) -> None:
     """A state that nobody could have written stops the run; a full refresh mends it."""
-    portal.reset(SeedSpec(contacts=20))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=20), "contacts")
     write_state(warehouse, damage)
     with pytest.raises(ConfigError, match=r"damaged.*state reset --table contacts"):
         warehouse.sync("contacts")
@@ -103,8 +101,7 @@ def test_damaged_state_is_refused_with_the_way_out(
 
 def test_unreadable_state_is_refused(portal: Portal, warehouse: Warehouse) -> None:
     """A state row that is no state at all stops the run with one message."""
-    portal.reset(SeedSpec(contacts=20))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=20), "contacts")
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("UPDATE hubspot._dlt_pipeline_state SET state = 'rubbish'")
     with pytest.raises(HubSpotError, match="_dlt_pipeline_state"):
@@ -113,8 +110,7 @@ def test_unreadable_state_is_refused(portal: Portal, warehouse: Warehouse) -> No
 
 def test_damaged_cache_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
     """Cached metadata that makes no sense is simply read again, and no matter to the doctor."""
-    portal.reset(SeedSpec(contacts=20))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=20), "contacts")
     write_state(warehouse, {}, cache={"properties:contacts": {"read_at": 7}, "labels": "no"})
     assert doctor(SyncOptions(), config=warehouse.config).exit_code == 0
     assert warehouse.sync("contacts").exit_code == 0

@@ -92,14 +92,14 @@ Prepare = Callable[[Portal, Warehouse], Any]
 
 def loaded(portal: Portal, warehouse: Warehouse) -> None:
     """Nothing happens after a first sync."""
-    warehouse.sync()
+    warehouse.once("loaded to be planned", warehouse.sync)
 
 
 def twice_loaded(portal: Portal, warehouse: Warehouse) -> None:
     """Nothing happens after a second sync, and the lookback is over."""
-    warehouse.sync()
+    warehouse.once("loaded to be planned", warehouse.sync)
     portal.clock.advance(2 * 3_600_000)
-    warehouse.sync()
+    warehouse.once("loaded twice to be planned", warehouse.sync)
     portal.clock.advance(2 * 3_600_000)
 
 

@@ -35,8 +35,7 @@ HOURS = 3_600_000
 @pytest.fixture
 def synced(portal: Portal, warehouse: Warehouse) -> Portal:
     """A portal that was loaded, three hours ago, with links."""
-    portal.reset(SeedSpec(seed=4, contacts=60, properties=10))
-    warehouse.sync(*TABLES)
+    warehouse.load(portal, SeedSpec(seed=4, contacts=60, properties=10), *TABLES)
     portal.clock.advance(3 * HOURS)
     return portal
 

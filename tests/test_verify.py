@@ -49,9 +49,8 @@ def twin(table: str, where: str, replaced: str = "") -> str:
 
 @pytest.fixture
 def synced(portal: Portal, warehouse: Warehouse) -> Warehouse:
-    """A portal of 150 contacts, synced twice."""
-    portal.reset(SeedSpec(contacts=150, companies=30))
-    warehouse.sync(*OBJECTS)
+    """A portal of 150 contacts and its warehouse."""
+    warehouse.load(portal, SeedSpec(contacts=150, companies=30), *OBJECTS)
     return warehouse
 
 
