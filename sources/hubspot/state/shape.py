@@ -34,7 +34,6 @@ class Backfill(msgspec.Struct):
     last_id: int | None = None
     way: Literal["keyset", "search", "cursor"] = "keyset"
     rows: int = 0
-    written: int | None = 0
     spare: float = 0
     swept: bool = True
     """Whether the archive was listed before the live records."""

@@ -64,7 +64,7 @@ class TableState:
         """Whether records of the table were read, or HubSpot has counted some."""
         work = self._state.get("backfill")
         members = work if isinstance(work, dict) else {}
-        begun = any(members.get(name) for name in ("total", "rows", "written"))
+        begun = any(members.get(name) for name in ("total", "rows"))
         return self.was_loaded or begun
 
     @property

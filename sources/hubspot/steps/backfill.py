@@ -49,7 +49,7 @@ def backfill(table: Table) -> Items:
     work = state.begin("backfill", started_at=to_text(run.now()), anew=_may_hold_rows(table))
     if "ranges" not in work:
         total, last_id = yield from _extent(table)
-        work.update(ranges=None, total=total, last_id=last_id, way=WAYS[0], rows=0, written=0)
+        work.update(ranges=None, total=total, last_id=last_id, way=WAYS[0], rows=0)
         run.begun_now.add(table.name)
         work.update(spare=SPARE * (total or 0), swept=False)
     elif work.get("run_id") != run.run_id:  # an earlier run's part may be stale
@@ -57,29 +57,19 @@ def backfill(table: Table) -> Items:
         run.resumed.add(table.name)
         work["swept"] = False
     work["run_id"] = run.run_id
-    before = table.outcome.rows + table.outcome.tombstones
-    try:
-        yield from _read_all(table, work)
-    finally:  # also where an error ends it: what was handed on is loaded
-        if work["written"] is not None:
-            work["written"] += table.outcome.rows + table.outcome.tombstones - before
+    yield from _read_all(table, work)
 
 
 def appends(run: Run, state: TableState, table: str) -> bool:
-    """Tell whether a load can add what it lists to a table without comparing it with the rows.
+    """Tell whether a load adds what it lists to a table, instead of merging it.
 
-    It can while the table holds exactly the rows that the listing has brought so far. After a kill
-    in the middle of a load it does not; then rows are merged.
+    It does in a first backfill, where next to no record comes twice; after each load SQL leaves
+    the newest row of each id.
     """
+    if run.copy is None or run.hard_delete or run.full_refresh or state.was_loaded or state.anew:
+        return False
     work = state.work("backfill")
-    fresh = not state.was_loaded and not state.anew and not run.full_refresh
-    in_order = not work or (work.get("last_id") is not None and work.get("way") != "cursor")
-    if run.copy is None or run.hard_delete or not (fresh and in_order):
-        return False
-    if state.working("refused"):  # ids that a load left; their rows may be there
-        return False
-    written: int | None = work.get("written", 0)
-    return run.copy.size(table) == written
+    return not (work["anew"] if work else run.copy.size(table))
 
 
 def _read_all(table: Table, work: dict[str, Any]) -> Items:
@@ -105,8 +95,6 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
             finished = yield from _with_links(table, _list(table, work, division))
         except NotKeysetError:
             _take_next_way(table, work)
-            if table.appends and work["written"] is None:
-                finished = False  # rows that merge take the place of those that are there
     if not finished:
         table.leave_unfinished()
         return
@@ -118,8 +106,6 @@ def _take_next_way(table: Table, work: dict[str, Any]) -> None:
     following = WAYS.index(work["way"]) + 1
     if not table.object_type.searchable or work["last_id"] is None:
         following = len(WAYS) - 1
-    if table.outcome.rows or work["written"]:
-        work["written"] = None
     work.update(ranges=None, way=WAYS[following], rows=0, spare=DOUBLED * (work["total"] or 0))
 
 
@@ -149,8 +135,7 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     A large archive is swept again only where anything shows that the portal has changed meanwhile.
     """
     run, state = table.run, table.state
-    if not table.appends:  # what a load left that was followed by none
-        yield from read_left(table)
+    yield from read_left(table)
     run.active.add(table.name)
     run.overlapped.add(table.name)
     is_large = archive.calls_of(state) > run.config.sweep_at_once_calls

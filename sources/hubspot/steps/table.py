@@ -1,16 +1,16 @@
 """One object table at work: what it works with, and the one way from records to rows."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import dlt
 
 from ..api.associations import BATCH
 from ..http.client import Client
-from ..model import LIVE, REJECTS, ObjectType, TableOutcome, TableSchema
+from ..model import REJECTS, ObjectType, TableOutcome, TableSchema
 from ..run.run import Items, Run
 from ..state.store import SourceState, TableState
 from ..tables.casts import to_timestamp
@@ -56,15 +56,8 @@ class Table:
 
     @property
     def appends(self) -> bool:
-        """Whether this load's rows are added as they are, so that no id may come twice."""
+        """Whether this load's rows are added as they are; SQL keeps the newest of each id."""
         return self.name in self.run.appending
-
-    @cached_property
-    def tombstones(self) -> frozenset[str]:
-        """Ids that were tombstones in the warehouse before this load."""
-        where = f"NOT ({LIVE})"
-        rows = self.run.copy.values(self.name, ("id",), where) if self.run.copy else ()
-        return frozenset(id_ for part in rows for (id_,) in part)
 
     def leave_unfinished(self) -> None:
         """Say that another load has to go on with this table."""
@@ -86,8 +79,7 @@ def emit(
         merged: ids that were merged away, by what they answered with: old id -> survivor.
         read_links: hands on the links of records by id; `links.read` where None.
     """
-    if table.appends:
-        records = _without_doubles(table, records)
+    records = list({record.id: record for record in records}.values())
     if not records:
         return
     run, synced_at = table.run, table.run.now()
@@ -134,46 +126,6 @@ def links_of_backfill(table: Table, work: dict[str, Any]) -> ReadLinks:
     return partial(table.links.queue, replace=work["anew"] or table.name in run.resumed)
 
 
-def _without_doubles(table: Table, records: Sequence[Record]) -> Sequence[Record]:
-    """Keep the records that no row is there of, neither in the warehouse nor in this load.
-
-    A live one that comes again is left to the next increment, which looks for changes since before
-    the listing; one that was archived or restored meanwhile is read by the next load, which merges.
-    """
-    ids = {record.id for record in records}
-    moved = ids & table.tombstones
-    if table.name in table.run.resumed:  # what another run left, none can be sure of
-        moved |= _held(table, ids)
-    if len(ids) < len(records) or not table.read_now.keys().isdisjoint(ids):
-        moved |= {id_ for id_ in ids if table.read_now.get(id_)}
-        first = {record.id: record for record in reversed(records)}.values()
-        was_live = {id_ for id_ in ids if table.read_now.get(id_) is False}
-        records = [r for r in reversed(first) if r.archived or r.id not in was_live]
-    moved.update(_in_the_way(table, [record.id for record in records if record.archived]))
-    read_again(table, moved)
-    return [record for record in records if record.id not in moved] if moved else records
-
-
-def _in_the_way(table: Table, ids: Sequence[str]) -> list[str]:
-    """List the ids that a row is there of, in the warehouse or in this load."""
-    held = _held(table, ids)
-    return [id_ for id_ in ids if id_ in held or id_ in table.read_now]
-
-
-def _held(table: Table, ids: Iterable[str]) -> set[str]:
-    """Tell of which ids the warehouse has a row."""
-    copy = table.run.copy
-    return {id_ for (id_,) in copy.rows(table.name, ("id",), list(ids))} if copy else set()
-
-
-def read_again(table: Table, ids: Iterable[str]) -> None:
-    """Leave records to the next load, which reads them by id, or else to the next run."""
-    if ids := list(ids):
-        table.state.keep("refused", ids)
-        table.run.repairs.setdefault(table.name, []).extend(ids)
-        table.leave_unfinished()
-
-
 def _new_merges(
     table: Table, records: Sequence[Record], merged: Mapping[str, str]
 ) -> dict[str, tuple[str, datetime | None]]:
@@ -194,16 +146,11 @@ def _new_merges(
             for row in table.run.copy.rows(table.name, columns, list(survivors))
             if row[3] == "merged"
         }
-    new = {
+    return {
         old: (record.id, known[old][1] if old in known else _changed_at(record))
         for old, record in survivors.items()
         if old not in known or known[old][0] != record.id
     }
-    if table.appends:
-        late = _in_the_way(table, list(new))
-        read_again(table, late)
-        new = {old: what for old, what in new.items() if old not in late}
-    return new
 
 
 def _changed_at(record: Record) -> datetime | None:

@@ -39,7 +39,8 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
     while run.open_tables or run.open_tails:
         yield None
     source = SourceState(dlt.current.source_state())
-    source.cleanup = run.changed | run.dead | run.merged | run.linked | run.tidy
+    cleaned = run.appending | run.changed | run.dead | run.merged | run.linked | run.tidy
+    source.cleanup = cleaned
     source.cleanup += [f"{RELABELLED}{pair}" for pair in run.relabelled]
     source.hard_delete = run.hard_delete
     for name, columns in _TABLES.items():

@@ -28,10 +28,11 @@ Client = SqlClientBase[Any]
 
 
 def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
-    """Do what a load left to be done: purged records, merge chains, links, rejected values.
+    """Do what a load left to be done: newest rows, purges, merge chains, links, rejected values.
 
     A table that lost more rows than is likely is not touched: it has failed.
     """
+    _keep_newest(pipeline, run.appending | run.tidy)
     vanished, run.vanished = run.vanished, {}
     for table, ids in vanished.items():
         try:
@@ -57,10 +58,29 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
         if LABELS in tables:
             _set_labels(client, relabelled & pairs.keys())
         if REJECTS in tables:
-            _withdraw_rejects(client, (run.changed | tidy) & tables)
+            _withdraw_rejects(client, (run.appending | run.changed | tidy) & tables)
             _withdraw_replaced(client, run)
         if pipeline.default_schema.state_table_name in tables:
             _drop_old_states(client, pipeline)
+
+
+def _keep_newest(pipeline: Pipeline, names: Iterable[str]) -> None:
+    """Leave of every id the row that was read last, where loads add rows as they come."""
+    known = pipeline.default_schema.tables
+    tables = [name for name in names if "_hs_synced_at" in known.get(name, {}).get("columns", {})]
+    if not tables:
+        return
+    with pipeline.sql_client() as client:
+        for table in tables:
+            name = client.make_qualified_table_name(table)
+            twice = f"SELECT id FROM {name} GROUP BY id HAVING count(*) > 1"  # noqa: S608
+            same_id = f"FROM {name} AS other WHERE other.id = {name}.id"
+            found = client.execute_sql(f"SELECT count(*) FROM ({twice}) AS twice")  # noqa: S608
+            if found and found[0][0]:
+                client.execute_sql(
+                    f"DELETE FROM {name} WHERE id IN ({twice})"  # noqa: S608
+                    f" AND _hs_synced_at < (SELECT max(other._hs_synced_at) {same_id})"
+                )
 
 
 def _relabelled(names: Iterable[str]) -> set[str]:

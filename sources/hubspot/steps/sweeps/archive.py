@@ -20,7 +20,7 @@ from ...run.run import Items, Run
 from ...state.store import KEPT_LIMIT, SourceState, TableState, to_instant, to_text
 from ...tables.decoding import Record
 from ..by_id import read_ids
-from ..table import BLOCK, Table, emit, read_again
+from ..table import BLOCK, Table, emit
 
 
 def sweep_archived(
@@ -88,10 +88,7 @@ def _read_missing(table: Table, seen: set[str], known: dict[str, Any]) -> Items:
     """Read what was archived before and is not listed any more: restored, or purged."""
     before = {*_dead(table, "archived"), *known.get("seen", ())}
     before |= table.run.archived_before.pop(table.name, set())
-    if table.appends:  # rows of them may be there
-        read_again(table, sorted(before - seen))
-    else:
-        yield from read_ids(table, sorted(before - seen))
+    yield from read_ids(table, sorted(before - seen))
     known.pop("seen", None)
 
 
