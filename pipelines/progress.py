@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.dlt_log import LogHandler
+from pipelines.layout import one_line
 from pipelines.pulse import (
     JOBS,
     Counter,
@@ -190,7 +191,8 @@ class BarsCollector(RunCollector):
 
     def log(self, level: str, message: str) -> None:
         """Print above what is drawn."""
-        self._console.print(f"{level.lower()}: {message}", markup=False, highlight=False)
+        line = f"{level.lower()}: {one_line(message)}"
+        self._console.print(line, markup=False, highlight=False)
 
     def close(self) -> None:
         """Leave a clean screen."""
@@ -255,8 +257,8 @@ class LinesCollector(RunCollector):
             self.show_pulse(pulse)
 
     def log(self, level: str, message: str) -> None:
-        """Write dlt's line as it is."""
-        self.write(f"{level.lower()}: {message}")
+        """Write dlt's message as one line."""
+        self.write(f"{level.lower()}: {one_line(message)}")
 
     def write(self, line: str) -> None:
         """Write one line at once."""
@@ -346,7 +348,7 @@ class SilentCollector(RunCollector):
 
     def log(self, level: str, message: str) -> None:
         """Write an error of dlt's."""
-        print(f"{level.lower()}: {message}", file=self._stream, flush=True)
+        print(f"{level.lower()}: {one_line(message)}", file=self._stream, flush=True)
 
     def tell(self, message: str) -> None:
         """Say nothing."""

@@ -63,7 +63,9 @@ def to_plain(value: object) -> object:
 def write_section(section: Section, stream: TextIO, screen: Screen) -> None:
     """Print one table, laid out for a screen; with a bold header on a terminal."""
     if section.title:
-        stream.writelines(f"{line}\n" for line in ("", *wrapped(section.title, screen.width)))
+        stream.writelines(
+            f"{line}\n" for line in ("", *wrapped(one_line(section.title), screen.width))
+        )
     console = Console(file=stream)
     for line, style in table_lines(section, screen):
         if screen.is_terminal and style:

@@ -188,6 +188,16 @@ def test_quiet_lets_only_errors_through() -> None:
     assert stream.getvalue() == "error: lost\n"
 
 
+@pytest.mark.parametrize("kind", [BarsCollector, LinesCollector, SilentCollector])
+def test_no_message_moves_the_cursor(kind: Any) -> None:
+    """Whatever a message holds, it is one line that no terminal obeys."""
+    stream = io.StringIO()
+    collector = kind(stream)
+    collector.log("ERROR", "lost\x1b[2J\r\nand gone\x9b")
+    collector.close()
+    assert stream.getvalue().splitlines() == ["error: lost [2J  and gone"]
+
+
 class Terminal(io.StringIO):
     """A stream that claims to be a terminal."""
 

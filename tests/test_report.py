@@ -165,6 +165,14 @@ def test_quiet_keeps_errors() -> None:
     assert spoken(report, "quiet") == ("", "error: It failed.\n")
 
 
+def test_no_title_moves_the_cursor() -> None:
+    """A title is text that no terminal obeys, as cells are."""
+    section = Section("one", ("a",), [(1,)], "Tables\x1b[2J\rof\x9b")
+    text = spoken(RunReport("query", sections=[section]), "text")[0]
+    assert "Tables [2J of" in text
+    assert text.replace("\n", "").isprintable()
+
+
 def test_columns_are_aligned_by_width_on_screen() -> None:
     """Numbers stand at the right, and letters that take two places count as two."""
     report = RunReport("query", sections=[Section("rows", ("n", "text", "b"), [])])
