@@ -24,7 +24,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 from filelock import FileLock, Timeout
 
-from sources.hubspot.errors import BusyError, ConfigError
+from sources.hubspot.errors import BusyError, ConfigError, OverlapError
 
 from .failures import credentials_setting, redacted
 from .warehouse import describe, duckdb_path, explained, is_duckdb, open_destination
@@ -281,9 +281,9 @@ def _holder(client: SqlClientBase[Any], key: int) -> str:
     return f"{by} since {since:%Y-%m-%dT%H:%M:%S%z}" if by and since else by
 
 
-def _busy(what: str, by: str) -> BusyError:
+def _busy(what: str, by: str) -> OverlapError:
     who = f": {by}" if by else ""
-    return BusyError(
+    return OverlapError(
         redacted(f"Another run is at work on {what}{who}."),
         remedy="Wait for it to end, which --wait SECONDS does, or stop it.",
     )

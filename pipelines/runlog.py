@@ -22,7 +22,7 @@ from pipelines.masking import access_token, masked
 from pipelines.report import RunReport, report_of
 from pipelines.stored import exists
 from sources.hubspot import Run
-from sources.hubspot.errors import HubSpotError
+from sources.hubspot.errors import HubSpotError, OverlapError
 from sources.hubspot.model import TableOutcome
 from sources.hubspot.warehouse.run_log import (
     RUNS,
@@ -61,14 +61,17 @@ class RunLog:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Keep on the machine how a command ended that could not reach the warehouse."""
+        """Keep on the machine how a command ended that could not reach the warehouse.
+
+        One that gave way to another run leaves no row: it has begun nothing, and nothing failed.
+        """
         self._place = local_runs.unresolved(self.destination, self.dataset)
         with suppress(HubSpotError):  # a settings file cannot be read: the command reports it
             self.token = access_token()
         try:
             yield
         except BaseException as error:
-            if not self._ended:
+            if not (self._ended or isinstance(error, OverlapError)):
                 self._keep(self._row(report_of(error, self.command)))
             raise
 

@@ -24,7 +24,7 @@ from pipelines.runlog import RunLog
 from pipelines.status import status
 from pipelines.stored import hubspot_pipeline
 from pipelines.sync import SyncOptions, sync
-from sources.hubspot.errors import AuthError, WarehouseError
+from sources.hubspot.errors import AuthError, OverlapError, WarehouseError
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -197,6 +197,16 @@ def test_a_busy_database_is_noted_on_the_machine(seeded: Portal, warehouse: Ware
     warehouse.sync("companies")
     assert [run[1] for run in warehouse.rows(RUNS)] == ["ok", "failed", "ok"]
     assert file.read_text() == ""
+
+
+def test_a_run_that_gives_way_leaves_no_row(seeded: Portal, warehouse: Warehouse) -> None:
+    """A run that finds another one at work ends with its code, and no log says that it failed."""
+    with hubspot_pipeline(Path.cwd(), "duckdb", "hubspot") as pipeline, exclusive(pipeline):
+        with pytest.raises(OverlapError) as refused:
+            warehouse.sync("companies")
+        assert refused.value.exit_code == 6
+    warehouse.sync("companies")
+    assert [row[1:3] for row in warehouse.rows(RUNS)] == [("ok", 0)]
 
 
 def test_a_killed_run_is_shown(

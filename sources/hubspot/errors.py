@@ -16,6 +16,7 @@
     |- PartialSyncError       retry    6    some tables failed, all others are loaded
     |- WarehouseError         retry    6    the destination cannot be reached or refuses to write
     |  `- BusyError           retry    6    another run or program has the dataset to itself
+    |     `- OverlapError     retry    6    another run of ours has it
     `- VerificationError      stop     8    warehouse and portal disagree
        `- StaleError          stop     8    a table is older than it may be
 
@@ -164,6 +165,10 @@ class BusyError(WarehouseError):
     """Another run, or another program, has the dataset to itself."""
 
     name = "busy"
+
+
+class OverlapError(BusyError):
+    """Another run of ours writes the dataset; this one has begun nothing."""
 
 
 class VerificationError(HubSpotError, TerminalException):
