@@ -28,7 +28,8 @@ from sources.hubspot.http.client import Client
 from sources.hubspot.model import ObjectType, decode_account
 from sources.hubspot.run.portal_types import PortalTypes
 from sources.hubspot.run.refused import summary
-from sources.hubspot.state.store import SourceState, source_state
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import source_state
 
 Level = Literal["ok", "note", "warning", "failed"]
 
@@ -58,7 +59,7 @@ class Stored:
     """What an earlier sync has left in the destination."""
 
     where: Finding
-    state: SourceState = field(default_factory=lambda: SourceState({}))
+    state: SourceState = field(default_factory=SourceState)
     damage: Damage | None = None
     """What somebody has done to the tables; None where the destination cannot be opened."""
     lost: bool = False
@@ -305,7 +306,7 @@ def _state(state: SourceState, portal_id: int | None, *, lost: bool) -> Finding:
             "--dataset for this one.",
             ConfigError.exit_code,
         )
-    ages = state.cache_ages(now=datetime.now(UTC))
-    oldest = max((age for name, age in ages.items() if name.startswith("properties:")), default=0)
-    hours = f"{max(0.0, oldest) / 3600:.1f} h old"
+    now, cache = datetime.now(UTC), state.cache.items()
+    read = [entry.read_at for name, entry in cache if name.startswith("properties:")]
+    hours = f"{(now - min([now, *read])).total_seconds() / 3600:.1f} h old"
     return Finding("state", "ok", f"portal {state.portal_id}; property definitions are {hours}")

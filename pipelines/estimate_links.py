@@ -10,7 +10,7 @@ from sources.hubspot import Run
 from sources.hubspot.api.associations import BATCH as LINKS_BATCH
 from sources.hubspot.api.associations import Pair
 from sources.hubspot.model import ObjectType
-from sources.hubspot.state.store import SourceState
+from sources.hubspot.state.source import PairState, SourceState
 from sources.hubspot.steps.links import is_lopsided, is_one_way
 from sources.hubspot.steps.sweeps.links import is_due as is_link_sweep_due
 
@@ -61,9 +61,9 @@ def _add_changed_links(
     if changed[1] and not one_way and pair.source != pair.target:
         read = Range(pages(changed[1].low, LINKS_BATCH), pages(changed[1].high, LINKS_BATCH))
         step.add("links", read + up_to(sides[0]))
-    new = not source.knows_links(pair.table)
-    known = source.links(pair.table)
-    forced = run.sweep_links or new or not known.keys().isdisjoint({"owed", "sweep"})
+    new = pair.table not in source.pairs
+    known = source.pair(pair.table)
+    forced = run.sweep_links or new or known.pending or known.open_sweep is not None
     begun = ends[1].way_in in {"backfill", "export"}
     if forced or begun or is_link_sweep_due(run, source, pair):
         _add_sweep(source, pair, sides, changed, step)
@@ -79,10 +79,10 @@ def _add_sweep(
 ) -> None:
     """Count a sweep: by the smaller side, then the ends that differ."""
     mine, theirs = sides
-    known = source.links(pair.table) if source.knows_links(pair.table) else {}
-    if known.get("told_by") == "target":
+    known = source.pairs.get(pair.table, PairState())
+    if known.reported_by == "target":
         step.add("links", Range(theirs, theirs + mine))
-    elif "told_by" not in known:
+    elif not known.reported_by:
         read_already = pages(changed[0].high, LINKS_BATCH)
         low = min(theirs, max(0, mine - read_already))
         step.add("links", Range(low, max(mine, 2 * theirs + mine - 1)))

@@ -23,7 +23,8 @@ from sources.hubspot.model import ObjectType
 from sources.hubspot.run.refusals import remembered
 from sources.hubspot.run.schemas import MAX_AGE, stored_schema
 from sources.hubspot.run.waiting import wait
-from sources.hubspot.state.store import SourceState, to_instant, to_text
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.table import Changes, PendingColumns
 from sources.hubspot.steps.changes import (
     costs_more_than_listing,
     explains,
@@ -90,14 +91,14 @@ def _open(run: Run, kind: ObjectType, source: SourceState) -> Generator[Any, Non
     """Ask how much of a type there is, or how much of it is new."""
     state = source.table(kind.table)
     if run.restart(kind.table):
-        state.begin_anew()
+        state.start_over()
     known = bool(source.columns.get(kind.table))
     if not known and (error := remembered(run, source, kind.table)):
         step = Step(kind.table, "none", total=0, error=error)
         step.add("searches", up_to(1))  # whether links lead to any
         return step, None
     table = _table(run, kind, source)
-    if state.watermark is None or state.working("backfill") or not kind.searchable:
+    if state.watermark is None or state.backfill or not kind.searchable:
         return (yield from _whole(table))
     return (yield from _increment(table))
 
@@ -147,11 +148,11 @@ def _whole(table: Table) -> Generator[Any, None, Opened]:
     if fresh:  # they are read again in the end
         again = step.calls.get("definitions") or exactly(1)
         step.add("definitions", again)
-    work = state.work("backfill")
+    work = state.backfill
     total = None
     if kind.searchable:
         total, _ = yield from wait(run.extent(kind))
-    step.total, done = total, work.get("rows", 0) if work else 0
+    step.total, done = total, work.rows if work else 0
     if total is None:
         total = run.live_count(table.name) or 0
         step.rows, step.note = None, "HubSpot does not report how many there are"
@@ -166,16 +167,16 @@ def _whole(table: Table) -> Generator[Any, None, Opened]:
 
 def _add_listing(step: Step, table: Table, names: Sequence[str], total: int, done: int) -> None:
     """Count the calls of a listing, of the sweeps of the archive around it, and of what follows."""
-    run, state, work = table.run, table.state, table.state.work("backfill")
-    resumed = "ranges" in work
+    run, state, work = table.run, table.state, table.state.backfill
+    resumed = work is not None
     listed = export.pages_of(max(0, total - done), names)
     factor = 2 if listed > max(1, pages(total - done)) else 1
     divided = ceil(SPARE * total / WASTE) + 2 if listed >= WORTH else 0
-    ends = len(work.get("ranges") or ())
+    ends = len((work and work.ranges) or ())
     least = min(listed, pages(total - done)) if resumed else listed
     step.add("records", Range(least, listed + factor * (divided + 2 * ends)))
     held = run.live_count(table.name) or 0
-    anew = state.anew or state.watermark is not None or (bool(held) and not resumed)
+    anew = state.has_older_rows or state.watermark is not None or (bool(held) and not resumed)
     sweeps = 1 if anew else 2
     if not table.object_type.searchable:
         step.add("records", up_to(1 + pages(held)))  # HubSpot does not say how many
@@ -219,10 +220,10 @@ def _increment(table: Table) -> Generator[Any, None, Opened]:
     step = Step(table.name, "increment", total=peek.total)
     step.add("searches", exactly(1))
     ids: list[str] = []
-    work = state.work("increment")
-    if work.get("searched"):
+    work = state.changes or Changes(run.now(), run.now())
+    if work.searched:
         step.rows = exactly(0)
-    elif work["after_id"] == "0" and (peek.complete or seems_idle(table, peek)):
+    elif work.after_id == "0" and (peek.complete or seems_idle(table, peek)):
         ids = unloaded(table, peek.changed)
         step.rows = exactly(len(ids))
     else:
@@ -242,11 +243,11 @@ def _increment(table: Table) -> Generator[Any, None, Opened]:
 
 
 def _search(
-    table: Table, step: Step, peek: search.Peek, work: Mapping[str, Any]
+    table: Table, step: Step, peek: search.Peek, work: Changes
 ) -> Generator[Any, None, list[str]]:
     """Estimate the search for changes: exactly where one page names them all."""
     run, kind, state = table.run, table.object_type, table.state
-    since, after_id = to_instant(work["since"]) or run.now(), work["after_id"]
+    since, after_id = work.since, work.after_id
     client = run.client_for(table.name)
     ask = partial(search.changed_after, client, kind, since, after_id)
     page = yield from wait(run.submit(ask, lane="search"))
@@ -281,8 +282,8 @@ def _add_columns(
     known = {column.property for column in table.schema.columns}
     came = [one.name for one in definitions if one.name not in known]
     groups = [came[i : i + search.GROUPS] for i in range(0, len(came), search.GROUPS)]
-    owed = [one for one in state.owed if not _is_later(table, one)]
-    for names in [*groups, *(one["properties"] for one in owed)]:
+    owed = [one for one in state.pending_columns if not _is_later(table, one)]
+    for names in [*groups, *(one.properties for one in owed)]:
         ask = partial(search.having_after, run.client_for(table.name), kind, names, "0")
         count = (yield from wait(run.submit(ask, lane="search"))).total or 0
         step.add("searches", exactly(max(1, pages(count, search.PAGE))))
@@ -290,18 +291,18 @@ def _add_columns(
         if count:
             run.active.add(table.name)
     if came:
-        state.sweep("archive")["columns_at"] = to_text(run.now())
+        state.archive.columns_added_at = run.now()
     step.more_loads += len(groups) + len(owed)
 
 
-def _is_later(table: Table, owed: Mapping[str, Any]) -> bool:
-    again_at = to_instant(owed.get("again_at"))
+def _is_later(table: Table, pending: PendingColumns) -> bool:
+    again_at = pending.search_again_at
     return again_at is not None and table.run.now() < again_at
 
 
 def _add_reads(step: Step, table: Table) -> None:
     """Count the reading of records by id; those that are gone are looked for in the archive."""
-    left = len(table.state.work("refused") or ())
+    left = len(table.state.pending_ids)
     rows = step.rows or Range()
     step.add("records", Range(pages(rows.low, BATCH), pages(rows.high, BATCH)))
     step.add("records", Range(pages(left, BATCH), 3 * pages(left, BATCH)))

@@ -26,7 +26,8 @@ from pipelines.stored import commit, dataset_of
 from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.state.store import SourceState, source_state
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import edited, source_state
 from sources.hubspot.warehouse.erase import (
     DELETED,
     TAKEN_OUT,
@@ -222,7 +223,7 @@ def _forget_state(
                 state: Any = decompress_state(text)
             except (ValueError, zlib.error):
                 continue  # damaged: nothing can be read from it
-            if _cut(SourceState(state.get("sources", {}).get("hubspot", {})), table, ids):
+            if edited(state, lambda source: _cut(source, table, ids)):
                 hash_ = state["_version_hash"] = generate_pipeline_state_version_hash(state)
                 sql = (
                     f"UPDATE {name} SET state = %s, version_hash = %s"  # noqa: S608

@@ -19,7 +19,8 @@ from sources.hubspot.errors import HubSpotError, ScopeMissingError
 from sources.hubspot.http.limits import Budget
 from sources.hubspot.run.refusals import remembered
 from sources.hubspot.run.refused import summary, to_add
-from sources.hubspot.state.store import SourceState, source_state
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import source_state
 from sources.hubspot.steps.collections import (
     LABELS_MAX_AGE,
     are_pipelines_due,
@@ -61,7 +62,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
             _configure(run, options, state)
             with WarehouseCopy(pipeline, damage) as run.copy:
                 run.portal_types = portal_types(run.client, state, run.copy)
-                read, gone = {*state.read_tables}, {*state.gone}
+                read, gone = {*state.read_tables}, {*state.deleted_types}
                 steps = _steps(run, options.objects, state)
                 _tell(report, steps, run.client.limits.snapshot())
                 _tell_refused(report, run, steps, options.objects, read, gone)
@@ -74,7 +75,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
 
 def _configure(run: Run, options: SyncOptions, state: SourceState) -> None:
     """Ask of the run what a sync with these options asks."""
-    run.before_ended, state.worked_until = state.worked_until, None
+    run.before_ended, state.last_run_ended_at = state.last_run_ended_at, None
     run.full_refresh, run.chosen = options.full_refresh, bool(options.objects)
     run.refresh_schema = options.refresh_schema or options.full_refresh
     run.sweep_links, run.hard_delete = options.links, options.hard_delete
@@ -130,8 +131,8 @@ def _reference(
         if not (fresh and not run.refresh_schema) and all(
             one.total and not one.error for one in ends
         ):
-            known = state.links(pair.table) if state.knows_links(pair.table) else {}
-            has_links = known.get("empty") is False
+            known = state.pairs.get(pair.table)
+            has_links = known is not None and known.has_links
             if has_links or pair.table in tables:  # else no first link can be found
                 step.add("labels", exactly(1) if has_links else up_to(1))
     return step

@@ -32,7 +32,8 @@ from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS, Column
-from sources.hubspot.state.store import SourceState, mended_state, to_text
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import mended_state
 from sources.hubspot.steps.collections import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
@@ -69,12 +70,12 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
             raise
         pipeline.sync_destination()
     known, damages = mended_state(pipeline)
-    if damages and not known:
+    if damages and known.is_empty:
         return {}  # it is refused: what it held is not known
-    if not known:  # dlt does without a state that it cannot read
+    if known.is_empty:  # dlt does without a state that it cannot read
         clear_system_tables(pipeline)
     gone = {_STATE: STATE_GONE} if is_state_lost(pipeline) else {}
-    if known and not pipeline.default_schema.data_table_names():
+    if not known.is_empty and not pipeline.default_schema.data_table_names():
         gone["_dlt_version"] = "The schema was gone: it was made of the tables that are there."
     if gone:
         install_schema(pipeline, SCHEMA, _names(pipeline))
@@ -84,7 +85,7 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
 def is_state_lost(pipeline: Pipeline) -> bool:
     """Whether loads have ended in a dataset that has no state."""
     brought = [*(kind.table for kind in STANDARD), *REFERENCE]
-    return not _known(pipeline) and was_loaded(pipeline, brought)
+    return _known(pipeline).is_empty and was_loaded(pipeline, brought)
 
 
 def repair(pipeline: Pipeline, run: Run, lost: Mapping[str, str]) -> None:
@@ -140,7 +141,7 @@ def foresee(pipeline: Pipeline, state: SourceState, at: datetime) -> tuple[Damag
 def find_all(pipeline: Pipeline) -> Damage:
     """Compare a dataset with what the last sync left of tables, columns and reference data."""
     damage = find_damage(pipeline)
-    digests = _known(pipeline).get("digests", {}).items()
+    digests = _known(pipeline).reference_digests.items()
     filled = {name.partition(":")[0] for name, digest in digests if digest not in NEVER_READ}
     there = filled & REFERENCE.keys() - {*damage.gone}
     with WarehouseCopy(pipeline) as copy:
@@ -181,13 +182,13 @@ def _apply(edits: Sequence[Edit], source: SourceState) -> None:
         edit(source)
 
 
-def _known(pipeline: Pipeline) -> Mapping[str, Any]:
+def _known(pipeline: Pipeline) -> SourceState:
     return mended_state(pipeline)[0]
 
 
 def _names(pipeline: Pipeline) -> list[str]:
     """List the tables that a sync may have made, as far as state and warehouse tell."""
-    objects = {kind.table for kind in STANDARD} | {*_known(pipeline).get("resources", {})}
+    objects = {kind.table for kind in STANDARD} | {*_known(pipeline).tables}
     with pipeline.sql_client() as client, suppress(DatabaseUndefinedRelation):
         name = client.make_qualified_table_name("object_types")
         objects.update(row[0] for row in client.execute_sql(f"SELECT table_name FROM {name}") or ())  # noqa: S608 - a name of ours
@@ -235,21 +236,20 @@ def _kind(name: str, table: TTableSchema) -> Kind:
 
 def _read_objects(source: SourceState, table: str) -> None:
     """Have all records of a table read, and the links of its pairs."""
-    source.table(table).begin_anew()
+    source.table(table).start_over()
     for pair in source.pairs:
         if pair.startswith(f"{table}_to_") or pair.endswith(f"_to_{table}"):
-            source.links(pair)["owed"] = "must"
+            source.pair(pair).pending = True
 
 
 def _read_links(source: SourceState, table: str) -> None:
-    source.links(table).clear()
-    source.links(table)["owed"] = "must"
+    source.pair(table).start_over()
 
 
 def _load_reference(source: SourceState, table: str) -> None:
     """Have a reference table loaded whole, though nothing in it has changed."""
-    for name in [name for name in source.digests if name.partition(":")[0] == table]:
-        del source.digests[name]
+    for name in [name for name in source.reference_digests if name.partition(":")[0] == table]:
+        del source.reference_digests[name]
     if table in {"properties", "property_options", "_hs_columns"}:
         source.expire("properties:")
     if table == "association_labels":
@@ -258,8 +258,8 @@ def _load_reference(source: SourceState, table: str) -> None:
 
 def _read_rejects(source: SourceState, table: str) -> None:  # noqa: ARG001 - as the others
     """Have every record read, for any may have a value that its column cannot hold."""
-    for name in source.tables:
-        source.table(name).begin_anew()
+    for name in source.known_tables:
+        source.table(name).start_over()
 
 
 _FORGET: dict[Kind, Callable[..., None]] = {
@@ -286,11 +286,11 @@ def _owe(source: SourceState, table: str, columns: Sequence[str], at: datetime) 
     facts = facts_of(source.last(f"properties:{table}")) or {}
     ever = {packed[1] for packed in source.columns.get(table, ())}
     if not ever.issuperset(columns) or len(columns) > _MOST_SEARCHED or table in _LISTED:
-        state.begin_anew()
+        state.start_over()
         return
-    state.sweep("archive")["columns_at"] = to_text(at)
+    state.archive.columns_added_at = at
     for part in batches([name for name in columns if name in facts], GROUPS):
-        state.owe({name: facts[name].property for name in part}, at=at)
+        state.add_pending_columns({name: facts[name].property for name in part}, at=at)
 
 
 def _begin_again(pipeline: Pipeline, damage: Damage) -> Edit:
@@ -311,7 +311,7 @@ def _begin_again(pipeline: Pipeline, damage: Damage) -> Edit:
             source.portal_id = portals[0][0]
         for name, table in tables.items():
             if _kind(name, table) == "objects":
-                source.table(name).begin_anew()
+                source.table(name).start_over()
         for table, property_, name, type_, label, since_at in named:
             kind: Any = tables.get(table, {"columns": {}})["columns"].get(name, {}).get("data_type")
             if kind:

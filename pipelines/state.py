@@ -4,12 +4,11 @@ Everything comes from the destination and goes back to it, in a load of its own 
 rows, so the next sync begins there on any machine.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import IMPATIENT, Patience, claimed
@@ -20,19 +19,20 @@ from pipelines.workdir import working_folder
 from sources.hubspot.catalog.names import did_you_mean, find
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.state.shape import TableShape
-from sources.hubspot.state.store import SourceState, mended_state
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import mended_state
+from sources.hubspot.state.table import TableState
 
 TABLE_COLUMNS = (
     *("table", "watermark", "total", "archived_swept_at", "calculated_swept_at"),
     *("open_work", "recent", "refused"),
 )
 SUMMARY_COLUMNS = (
-    *("portal_id", "tables", "oldest_watermark", "open_tables", "links", "links_owed"),
+    *("portal_id", "tables", "oldest_watermark", "open_tables", "links", "links_pending"),
     *("last_sweeps", "calls"),
 )
 LESS_THAN_TABLES = ("calculated_swept_at", "archived_swept_at", "recent", "total", "refused")
-LINK_COLUMNS = ("links", "swept_at", "owed")
+LINK_COLUMNS = ("links", "swept_at", "pending")
 CACHE_COLUMNS = ("cache", "read_at", "age")
 
 
@@ -53,20 +53,18 @@ def show(
     report = RunReport("state show", destination=destination, dataset=dataset)
     with stored_pipeline(destination, dataset) as pipeline:
         known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
-        report.portal_id = known.get("portal_id")
+        report.portal_id = known.portal_id
         damaged = {one.table for one in mended_state(pipeline)[1]}
-    spent = known.get("sweeps", {})
     tables = _table_rows(known, damaged)
     links = [
-        (pair, at(pair_state.get("swept_at")), pair_state.get("owed"))
-        for pair, pair_state in sorted(known.get("links", {}).items())
+        (name, pair.swept_at, pair.pending or None) for name, pair in sorted(known.pairs.items())
     ]
     caches = _caches(known, report.started_at)
     open_ = [row for row in tables if row[-3] or row[-1]]
     marks = [row[1] for row in tables if row[1]]
     summary = (
         *(report.portal_id, len(tables), min(marks, default=None), len(open_), len(links)),
-        *(sum(bool(row[2]) for row in links), spent.get("day"), spent.get("calls")),
+        *(sum(bool(row[2]) for row in links), known.ledger.day or None, known.ledger.calls or None),
     )
     title = "Tables" if everything else "Unfinished tables, which the next sync continues"
     report.sections = [
@@ -84,7 +82,7 @@ def show(
             *("links", LINK_COLUMNS, links),
             title="Links",
             shown=everything,
-            droppable=("owed", "swept_at"),
+            droppable=("pending", "swept_at"),
         ),
         Section(
             *("caches", CACHE_COLUMNS, caches),
@@ -121,7 +119,7 @@ def rewind(
     instant = to_instant(to)
     with changing_pipeline(destination, dataset, patience) as pipeline:
         known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
-        names = choose(tables, _tables(known), what="--table", also=known.get("links", {}))
+        names = choose(tables, known.known_tables, what="--table", also=known.pairs)
         before = {name: _watermark(known, name, instant) for name in names}
 
         def edit(source: SourceState) -> None:
@@ -157,22 +155,20 @@ def reset(
     report = RunReport("state reset", destination=destination, dataset=dataset)
     with changing_pipeline(destination, dataset, patience) as pipeline:
         known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
-        links = known.get("links", {})
-        names = choose(tables, [*_tables(known), *links], what="--table")
+        names = choose(tables, [*known.known_tables, *known.pairs], what="--table")
 
         def edit(source: SourceState) -> None:
             for name in names:
-                if name in links:
-                    source.links(name).clear()
-                    source.links(name)["owed"] = "must"
+                if name in source.pairs:
+                    source.pair(name).start_over()
                 else:
-                    source.table(name).begin_anew()
+                    source.table(name).start_over()
 
         commit(pipeline, edit)
     rows = [
-        (name, at(links[name].get("swept_at")), "all links are read")
-        if name in links
-        else (name, at(known["resources"][name].get("watermark")), "all records are read")
+        (name, known.pairs[name].swept_at, "all links are read")
+        if name in known.pairs
+        else (name, known.table(name).watermark, "all records are read")
         for name in names
     ]
     title = "The next sync reads these completely"
@@ -200,7 +196,7 @@ def changing_pipeline(
 
 
 def choose(
-    names: Sequence[str], known: Sequence[str], *, what: str, also: Mapping[str, Any] | None = None
+    names: Sequence[str], known: Sequence[str], *, what: str, also: Collection[str] = ()
 ) -> list[str]:
     """Return the tables that a person names, in any case; also by type id or by bare name.
 
@@ -224,7 +220,7 @@ def choose(
     aliases |= {table.casefold(): table for table in known}
     tables, strangers = find(given, aliases)
     if strangers:
-        if also and set(strangers) <= also.keys():
+        if also and set(strangers) <= {*also}:
             raise ConfigError(
                 f"{', '.join(strangers)}: links have no watermark.",
                 remedy="hubspot-elt state reset has them read again.",
@@ -252,15 +248,7 @@ def to_instant(text: str) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def at(text: object) -> datetime | None:
-    """Read an instant of the state; None where there is none, or it is damaged."""
-    try:
-        return to_instant(str(text)) if text else None
-    except ConfigError:
-        return None
-
-
-def _known(pipeline: Pipeline, dataset: str, report: RunReport) -> dict[str, Any]:
+def _known(pipeline: Pipeline, dataset: str, report: RunReport) -> SourceState:
     """Return what the state holds, without what is damaged; the report warns of that.
 
     Raises:
@@ -268,7 +256,7 @@ def _known(pipeline: Pipeline, dataset: str, report: RunReport) -> dict[str, Any
     """
     known, damages = mended_state(pipeline)
     report.warnings += map(str, damages)
-    if not known and not damages:
+    if known.is_empty and not damages:
         raise ConfigError(
             f"No sync has run in dataset {dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
@@ -276,20 +264,15 @@ def _known(pipeline: Pipeline, dataset: str, report: RunReport) -> dict[str, Any
     return known
 
 
-def _tables(known: Mapping[str, Any]) -> list[str]:
-    """Return the object tables that the state knows something of."""
-    return [table for table, state in known.get("resources", {}).items() if state]
-
-
-def _watermark(known: Mapping[str, Any], table: str, to: datetime) -> datetime:
+def _watermark(known: SourceState, table: str, to: datetime) -> datetime:
     """Return the watermark that is to be taken back to an instant.
 
     Raises:
         ConfigError: it cannot be.
     """
-    state = known["resources"][table]
-    watermark = at(state.get("watermark"))
-    if watermark is None or "backfill" in state:
+    state = known.table(table)
+    watermark = state.watermark
+    if watermark is None or state.backfill:
         raise ConfigError(
             f"{table} is still to be read to the end, so there is nothing to take back.",
             remedy="Run hubspot-elt sync; it reads all of the table.",
@@ -303,34 +286,35 @@ def _watermark(known: Mapping[str, Any], table: str, to: datetime) -> datetime:
     return watermark
 
 
-def _table_rows(known: Mapping[str, Any], damaged: Collection[str]) -> list[Sequence[Any]]:
+def _table_rows(known: SourceState, damaged: Collection[str]) -> list[Sequence[Any]]:
     rows: list[Sequence[Any]] = []
-    for table in sorted({*_tables(known)}.difference(damaged)):
-        state = msgspec.convert(known["resources"][table], TableShape)
-        sweeps = [sweep and sweep.swept_at for sweep in (state.archive, state.calculated)]
-        counts = (", ".join(_open_work(state)) or None, len(state.recent), len(state.refused))
+    for table in sorted({*known.known_tables}.difference(damaged)):
+        state = known.table(table)
+        sweeps = (state.archive.swept_at, state.calculated.swept_at)
+        counts = (", ".join(_open_work(state)) or None, len(state.recent), len(state.pending_ids))
         rows.append((table, state.watermark, state.total, *sweeps, *counts))
     return rows
 
 
-def _open_work(state: TableShape) -> Iterator[str]:
+def _open_work(state: TableState) -> Iterator[str]:
     """Return what the next sync goes on with."""
     if backfill := state.backfill:
         ranges = f", {len(backfill.ranges)} ranges left" if backfill.ranges else ""
         yield f"backfill ({backfill.rows:,} rows{ranges})"
-    elif state.anew:
+    elif state.has_older_rows:
         yield "backfill"
-    if state.increment:
-        yield f"increment since {state.increment.since:%Y-%m-%d %H:%M:%S}"
-    if state.archive and state.archive.started_at:
+    if state.changes:
+        yield f"increment since {state.changes.since:%Y-%m-%d %H:%M:%S}"
+    if state.archive.open_sweep:
         yield "sweep of archived records"
-    if state.calculated and state.calculated.started_at:
+    if state.calculated.open_sweep:
         yield "sweep of calculated values"
-    if columns := sum(len(owed.properties) for owed in state.owed):
+    if columns := sum(len(pending.properties) for pending in state.pending_columns):
         yield f"{columns} properties to fill"
 
 
-def _caches(known: Mapping[str, Any], now: datetime) -> list[Sequence[Any]]:
-    entries = known.get("cache", {}).items()
-    read = {name: at(entry.get("read_at")) for name, entry in entries if isinstance(entry, dict)}
-    return [(name, when, when and to_age(now - when)) for name, when in sorted(read.items())]
+def _caches(known: SourceState, now: datetime) -> list[Sequence[Any]]:
+    return [
+        (name, entry.read_at, to_age(now - entry.read_at))
+        for name, entry in sorted(known.cache.items())
+    ]

@@ -30,8 +30,9 @@ from pipelines.workdir import working_folder
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.http.client import Client
 from sources.hubspot.run.portal_types import PortalTypes, read_portal_types
-from sources.hubspot.state.shape import AS_BEFORE, SOURCE, Damage, refuse
-from sources.hubspot.state.store import SourceState, mended_state
+from sources.hubspot.state.damage import AS_BEFORE, SOURCE, Damage, refuse
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import mended_state, put
 from sources.hubspot.warehouse.view import WarehouseCopy
 
 
@@ -164,7 +165,7 @@ def mend_stored(pipeline: Pipeline) -> list[Damage]:
     known, damages = mended_state(pipeline)
     if damages:
         with pipeline.managed_state() as state:
-            state.setdefault("sources", {})[PIPELINE] = known
+            put(known, state)
     return damages
 
 
@@ -176,9 +177,9 @@ def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:
     """
     known, damages = mended_state(pipeline)
     refuse([one for one in damages if not one.table])
-    edit(SourceState(known))
+    edit(known)
     with pipeline.managed_state(extract_state=True) as state:
-        state.setdefault("sources", {})[PIPELINE] = known
+        put(known, state)
     pipeline.normalize()
     pipeline.load()
 

@@ -31,7 +31,8 @@ from sources.hubspot.model import LIVE, ObjectType
 from sources.hubspot.run.loaded import Loaded
 from sources.hubspot.run.portal_types import PortalTypes
 from sources.hubspot.run.schemas import stored_schema
-from sources.hubspot.state.store import SourceState, source_state
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import source_state
 from sources.hubspot.steps.links import is_one_way
 from sources.hubspot.verify.links import check_links, differing_links
 from sources.hubspot.verify.records import Check, Verification, read_usage
@@ -72,7 +73,7 @@ class Scope:
         for name in self.kinds:
             table = self.state.table(name)
             total = table.total or 0
-            calls += 2 + -(-total // PAGE) + max(1, table.sweep("archive").get("calls", 0))
+            calls += 2 + -(-total // PAGE) + max(1, table.archive.calls)
             calls += -(-min(max(sample, 0), total) // BATCH)
         for pair in self.pairs.values():
             calls += -(-(self.state.table(pair.source.table).total or 0) // LINKS_BATCH)
@@ -194,7 +195,7 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
             remedy="Run hubspot-elt sync first, or correct --objects and --dataset.",
         )
     pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
-    read = {pair.table: pair for pair in pairs if state.knows_links(pair.table)}
+    read = {pair.table: pair for pair in pairs if pair.table in state.pairs}
     full = {
         name: pair
         for name, pair in read.items()

@@ -81,7 +81,7 @@ def test_more_loaded_changes_than_are_remembered(
     portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a change of most records the runs after it read nothing again; a late one is read."""
-    monkeypatch.setattr("sources.hubspot.state.RECENT_LIMIT", 5)
+    monkeypatch.setattr("sources.hubspot.state.table.RECENT_LIMIT", 5)
     portal.reset(SeedSpec(contacts=60))
     warehouse.sync("contacts")
     ids = list(portal.records("contacts"))

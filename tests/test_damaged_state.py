@@ -18,13 +18,15 @@ from truth import differences
 
 from pipelines.cli import main
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.state.shape import SourceShape, mend, refuse
+from sources.hubspot.state.damage import mend, refuse
+from sources.hubspot.state.source import VERSION, SourceState
+from sources.hubspot.state.store import to_state, write
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
 AT = "2026-11-24T00:00:00+00:00"
 WRONG = ("odd", 7, 1.5, True, ["odd"], None, {"odd": 1})
-NAMES = {"resources": "contacts", "links": "contacts_to_companies"}
+NAMES = {"tables": "contacts", "pairs": "contacts_to_companies"}
 
 
 PLAIN = {inspect.DateTimeType: AT, inspect.StrType: "1", inspect.BoolType: True}
@@ -51,7 +53,7 @@ def sample(kind: Any, name: str = "") -> Any:
     return made
 
 
-WHOLE: dict[str, Any] = sample(inspect.type_info(SourceShape))
+WHOLE: dict[str, Any] = sample(inspect.type_info(SourceState)) | {"version": VERSION}
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -65,8 +67,12 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def test_the_sample_is_whole() -> None:
     """The state that the damages are made of has every member, and nothing wrong with it."""
-    assert mend(WHOLE) == (WHOLE, [])
-    assert WHOLE.keys() == set(SourceShape.__struct_fields__)
+    state, damages = to_state(WHOLE)
+    assert (state, damages) == (msgspec.convert(WHOLE, SourceState), [])
+    assert WHOLE.keys() == set(SourceState.__struct_encode_fields__)
+    written: dict[str, Any] = {}
+    write(state, written)
+    assert to_state(written) == (state, [])
 
 
 @pytest.mark.parametrize("member", WHOLE)
@@ -77,16 +83,22 @@ def test_any_damage_is_mended_or_refused(member: str) -> None:
         for wrong in WRONG:
             state = damaged(WHOLE, (member, *path), wrong)
             mended, damages = mend(state)
-            msgspec.convert(mended, SourceShape)
             try:
-                msgspec.convert(state, SourceShape)
+                whole = msgspec.convert(state, SourceState)
             except msgspec.ValidationError:
                 assert [one.part.split(".")[0] for one in damages] == [member]
-                assert mended.keys() | {member} == state.keys()
+                rest = {name: value for name, value in state.items() if name != member}
+                assert _without(mended, member) == _without(mend(rest)[0], member)
                 found += 1
             else:
-                assert (mended, damages) == (state, [])
+                assert (mended, damages) == (whole, [])
     assert found > len(WRONG) / 2
+
+
+def _without(state: SourceState, member: str) -> dict[str, Any]:
+    """Return the members of a state but for one."""
+    members: dict[str, Any] = msgspec.to_builtins(state)
+    return {name: value for name, value in members.items() if name != member}
 
 
 def test_a_state_that_is_none_is_refused() -> None:
@@ -137,17 +149,17 @@ def follow(remedy: str, warehouse: Warehouse) -> None:
 
 MENDED: State = {
     "cache": {"labels:contacts_to_companies": "no", "properties:contacts": {"read_at": 7}},
-    "digests": ["odd"],
-    "reads": {"owners": 7},
-    "since": {"contacts": {"email": "soon"}},
-    "links": {"contacts_to_companies": 7},
-    "cleanup": 7,
-    "exports": [7],
-    "sweeps": "odd",
-    "worked_until": "2026-11-24T00:00:00",
+    "reference_digests": ["odd"],
+    "reference_read_at": {"owners": 7},
+    "columns_since": {"contacts": {"email": "soon"}},
+    "pairs": {"contacts_to_companies": 7},
+    "pending_cleanup": 7,
+    "exports_started_at": [7],
+    "ledger": "odd",
+    "last_run_ended_at": "2026-11-24T00:00:00",
     "hard_delete": "no",
     "custom_tables": ["odd"],
-    "gone": 7,
+    "deleted_types": 7,
 }
 
 
@@ -166,10 +178,11 @@ def test_what_can_be_read_again_is_mended(synced: Portal, warehouse: Warehouse) 
 REFUSED: dict[str, Callable[[State], object]] = {
     "a table": lambda state: state["sources"]["hubspot"]["resources"].update(contacts=7),
     "a table's member": lambda state: state["sources"]["hubspot"]["resources"]["contacts"].update(
-        census={"owed": "odd"}, works=None
+        archive={"calls": "odd"}, completed_runs=None
     ),
     "tables": lambda state: state["sources"]["hubspot"].update(resources=["odd"]),
     "columns": lambda state: state["sources"]["hubspot"]["columns"].update(contacts=[["a"]]),
+    "its version": lambda state: state["sources"]["hubspot"].update(version="odd"),
     "portal": lambda state: state["sources"]["hubspot"].update(portal_id="odd"),
     "source": lambda state: state["sources"].update(hubspot=["odd"]),
     "sources": lambda state: state.update(sources="odd"),

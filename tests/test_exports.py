@@ -22,7 +22,8 @@ from sources.hubspot import HubSpotConfig, hubspot, open_run
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import UnavailableError
 from sources.hubspot.http.transport.download import DownloadError, download
-from sources.hubspot.state.store import SourceState, to_text
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.table import Backfill
 from sources.hubspot.steps.exports.export import PER_DAY, exports_left, is_chosen, read_export
 from sources.hubspot.steps.exports.fetch import ExportUnusableError, Opened, fetch, start
 from sources.hubspot.steps.links import Links
@@ -51,7 +52,7 @@ def table(portal: Portal, config: HubSpotConfig) -> Iterator[Table]:
     kind = next(kind for kind in STANDARD if kind.table == "contacts")
     normalize = dlt.Schema("hubspot").naming.normalize_identifier
     schema = to_schema(kind.table, read_definitions(run.client, kind), [], normalize)
-    source = SourceState({})
+    source = SourceState()
     yield Table(
         run=run,
         object_type=kind,
@@ -336,12 +337,12 @@ def no_exports_left(portal: Portal, _table: Table) -> None:
 
 def all_used(_portal: Portal, table: Table) -> None:
     """Let this connector have started 30 exports since yesterday."""
-    table.source.exports[:] = [started(table.run.now(), 23)] * 30
+    table.source.exports_started_at = [started(table.run.now(), 23)] * 30
 
 
-def started(now: datetime, hours: float) -> str:
-    """Return the text of an instant so many hours ago, as the state keeps it."""
-    return to_text(now - timedelta(hours=hours)) or ""
+def started(now: datetime, hours: float) -> datetime:
+    """Return an instant so many hours ago, as the state keeps it."""
+    return now - timedelta(hours=hours)
 
 
 def refused(portal: Portal, _table: Table) -> None:
@@ -373,17 +374,17 @@ def test_start_that_is_refused(
 ) -> None:
     """Where no export can be had the table is left to a listing, once, and that is said."""
     obstacle(portal, table)
-    work: dict[str, Any] = {"ranges": None, "total": 150}
+    work = Backfill(table.run.now(), total=150)
     for _ in range(2):
         assert result_of(read_export(table, work)) is None
     assert reason in (table.outcome.error or "")
-    assert len(table.source.exports) == (30 if obstacle is all_used else 0)
+    assert len(table.source.exports_started_at) == (30 if obstacle is all_used else 0)
     assert portal.journal.count(path_contains="/exports/") == asked
 
 
 def test_one_page_is_listed(portal: Portal, table: Table) -> None:
     """A table that one call brings costs none of the day's exports, and nothing is said."""
-    assert result_of(read_export(table, {"ranges": None, "total": 100})) is None
+    assert result_of(read_export(table, Backfill(table.run.now(), total=100))) is None
     assert (table.outcome.error, portal.journal.count(path_contains="/exports/")) == (None, 0)
 
 
@@ -412,7 +413,7 @@ def test_auto_follows(portal: Portal, table: Table, total: int, started: int) ->
     """With `auto` a sync takes an export where the plan says so; its first load only starts it."""
     table.run.config = replace(table.run.config, backfill="auto")
     table.run.budget.rows = 1_000
-    finished = result_of(read_export(table, {"ranges": None, "total": total}))
+    finished = result_of(read_export(table, Backfill(table.run.now(), total=total)))
     assert finished is (False if started else None)
     assert portal.journal.count(path_contains="/exports/") == started
 
@@ -445,7 +446,7 @@ def test_choice(
 def test_exports_of_a_day_are_counted(table: Table) -> None:
     """The exports of the last 24 hours count, those before do not."""
     now = table.run.now()
-    table.source.exports[:] = [started(now, hours) for hours in (30, 23, 1)]
+    table.source.exports_started_at = [started(now, hours) for hours in (30, 23, 1)]
     assert exports_left(table.run, table.source) == PER_DAY - 2
 
 

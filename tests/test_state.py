@@ -50,7 +50,9 @@ def template(server: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -
         config = resolve_config(base_url=server.url, access_token=server.token)
         warehouse = Warehouse(file, config)
         warehouse.sync("contacts", "companies")
-    write_state(warehouse, {}, resources={"fresh": {"anew": True}, **resources(warehouse)})
+    write_state(
+        warehouse, {}, resources={"fresh": {"has_older_rows": True}, **resources(warehouse)}
+    )
     return file
 
 
@@ -112,7 +114,7 @@ def test_show_is_a_summary_unless_all_is_asked_for(
     synced: Portal, warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """People see a summary and the tables with open work; --all and JSON have the rest."""
-    write_state(warehouse, {"refused": ["7"]})
+    write_state(warehouse, {"pending_ids": ["7"]})
     for words, shown, hidden in (
         ([], ("oldest_watermark", "contacts"), ("custom_vehicle", "companies", "read_at")),
         (["--all"], ("contacts", "custom_vehicle", "contacts_to_companies", "read_at"), ()),
@@ -130,12 +132,12 @@ def test_show_tells_open_work(synced: Portal, warehouse: Warehouse) -> None:
     at = "2026-11-01T00:00:00Z"
     ranges = [{"start": 0, "end": 500}, {"start": 500}]
     open_work = {
-        "backfill": {"started_at": at, "anew": True, "ranges": ranges, "rows": 1500},
-        "increment": {"started_at": at, "since": at, "after_id": "0"},
-        "archive": {"started_at": at, "ranges": [{"after": "7"}]},
-        "calculated": {"started_at": at},
-        "owed": [{"properties": ["a", "b"], "columns": ["a"], "returned": [], "began_at": at}],
-        "refused": ["7"],
+        "backfill": {"started_at": at, "has_older_rows": True, "ranges": ranges, "rows": 1500},
+        "changes": {"started_at": at, "since": at},
+        "archive": {"open_sweep": {"started_at": at, "ranges": [{"after": "7"}]}},
+        "calculated": {"open_sweep": {"started_at": at}},
+        "pending_columns": [{"properties": ["a", "b"], "columns": ["a"], "added_at": at}],
+        "pending_ids": ["7"],
     }
     write_state(warehouse, open_work)
     contacts = section(show(), "tables")[1]
@@ -206,7 +208,7 @@ def test_reset_of_links(synced: Portal, warehouse: Warehouse) -> None:
         connection.execute("DELETE FROM hubspot.contacts_to_companies")
     reset(["contacts_to_companies"])
     links = {row["links"]: row for row in section(show(), "links")}
-    assert links["contacts_to_companies"]["owed"] == "must"
+    assert links["contacts_to_companies"]["pending"] is True
     warehouse.sync(*TABLES)
     assert right(synced, warehouse)
 

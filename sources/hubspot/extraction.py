@@ -22,8 +22,8 @@ from .model import ObjectType
 from .run.portal_types import PortalTypes, known_portal_types, read_portal_types
 from .run.run import Items, Run
 from .run.schemas import Schemas
-from .state.shape import SOURCE, mend, refuse
-from .state.store import SourceState
+from .state.damage import SOURCE, refuse
+from .state.source import SourceState
 from .steps.backfill import appends
 from .steps.collections import are_types_due
 from .steps.links import Links
@@ -118,11 +118,10 @@ class Extraction:
         return self._opened
 
     def _open(self, run: Run) -> "Opened":
-        kept, request = dlt.current.source_state(), self.request
+        damages, state, request = run.store.look(), run.state, self.request
         if not run.loads:
-            run.damages = run.damages or mend(kept)[1]
+            run.damages = run.damages or damages
             refuse([one for one in run.damages if one.part == SOURCE])
-        state = SourceState(mend(kept)[0] if run.damages else kept)
         run.guard_portal(state.portal_id)
         normalize = dlt.current.source_schema().naming.normalize_identifier
         if not run.loads:
@@ -142,7 +141,7 @@ class Extraction:
         run.fresh = self.is_fresh = _is_fresh(run, state, self.kinds)
         opened = Opened(run, Schemas(run, self.kinds), Links(run, self.pairs))
         if run.first_load:
-            run.tidy, run.before_ended = {*state.cleanup}, state.worked_until
+            run.tidy, run.before_ended = {*state.pending_cleanup}, state.last_run_ended_at
             _refuse_gone(run, request)
             opened.links.recall_refusals()
         wanted = [kind.table for kind in self.kinds if run.wants(kind.table)]
@@ -184,10 +183,11 @@ class Extraction:
             read: makes its Arrow tables.
         """
         opened = self.begin()
-        self._note_pipeline(opened.run)
         finished = False
         try:
-            yield from read(opened)
+            with opened.run.store.opened():
+                self._note_pipeline(opened.run)
+                yield from read(opened)
             finished = True
         finally:
             self._waits_for.discard(name)
@@ -197,8 +197,7 @@ class Extraction:
 
     def _note_pipeline(self, run: Run) -> None:
         """Learn from dlt where the rows go, and which resources it reads."""
-        source = SourceState(dlt.current.source_state())
-        source.hard_delete = run.hard_delete
+        run.state.hard_delete = run.hard_delete
         if run.strip_nul is None:
             caps = Container().get(DestinationCapabilitiesContext)
             run.strip_nul = caps is not None and caps.sqlglot_dialect != _KEEPS_NUL

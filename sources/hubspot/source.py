@@ -19,7 +19,6 @@ from .model import REJECTS, ObjectType
 from .run.refusals import remembered
 from .run.resources import make_resource
 from .run.run import Items, Run
-from .state.store import SourceState
 from .steps import collections
 from .steps import objects as spine
 from .steps.sweeps.links import sweep_links
@@ -84,9 +83,9 @@ def hubspot(
 
 def _pipelines(opened: Opened) -> Items:
     """Read the pipelines of the types that HubSpot has not refused lately."""
-    run, state = opened.run, SourceState(dlt.current.source_state())
+    run = opened.run
     kinds = opened.schemas.object_types
-    wanted = [kind for kind in kinds if not remembered(run, state, kind.table)]
+    wanted = [kind for kind in kinds if not remembered(run, run.state, kind.table)]
     return run.after_tables("pipelines", collections.pipelines(run, wanted))
 
 

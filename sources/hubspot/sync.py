@@ -24,7 +24,7 @@ from .model import LIVE, TableOutcome
 from .run.loaded import Loaded, run_status
 from .run.run import Run
 from .source import hubspot
-from .state.shape import NAME
+from .state.damage import NAME
 from .warehouse import run_log
 from .warehouse.end_of_load import end_of_load
 from .warehouse.post_load import clean_up

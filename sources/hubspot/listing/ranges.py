@@ -7,14 +7,17 @@ that start at an arbitrary id, which HubSpot does not document, can cost calls b
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from math import inf
 
+import msgspec
+
 from ..api.record_pages import PAGE, NotKeysetError
 from ..errors import ContractError, RequestRejectedError, UnavailableError
 from ..model import Page
+from ..state.table import IdRange
 from ..tables.decoding import Record
 
 MOST_REPEATS = 2  # of a cursor: an empty page may return its own
@@ -53,6 +56,18 @@ class Range:
     """Ids per record in the page read last."""
     repeats: int = 0
     """How often in a row HubSpot gave a cursor that was followed before."""
+
+
+def to_ranges(kept: Sequence[IdRange] | None) -> list[Range]:
+    """Take up the ranges that the state keeps; a single fresh one where there are none yet."""
+    if kept is None:
+        return [Range()]
+    return [Range(**msgspec.structs.asdict(one)) for one in kept]
+
+
+def to_kept(ranges: Sequence[Range]) -> list[IdRange]:
+    """Return ranges as the state keeps them."""
+    return [IdRange(**asdict(one)) for one in ranges]
 
 
 class Listing:

@@ -12,10 +12,11 @@ are made on a schedule, out of the same share.
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..run.run import Run
-from ..state.store import SourceState, to_instant, to_text
+from ..state.source import Ledger, SourceState
+from ..state.table import Sweep
 
 DAILY_CALLS = 250_000  # HubSpot's smallest daily limit, until a header tells the real one
 
@@ -34,7 +35,7 @@ class Pace(NamedTuple):
 def is_due(
     run: Run,
     source: SourceState,
-    known: dict[str, Any],
+    known: Sweep,
     *,
     calls: int,
     tables: Collection[str],
@@ -53,7 +54,7 @@ def is_due(
     if calls <= run.config.sweep_at_once_calls:
         stirred = run.active if calls <= 1 else run.overlapped
         beside = run.may_be_beside if calls <= 1 else run.was_beside
-        is_settled = known.pop("settled", False)
+        is_settled, known.settled = known.settled, False
         if not pace.hours or not stirred.isdisjoint(tables):
             return True
         if (beside or calls <= pace.always) and _spend(run, source, calls):
@@ -63,11 +64,9 @@ def is_due(
     return is_scheduled(run, source, known, calls=calls, hours=pace.hours)
 
 
-def is_scheduled(
-    run: Run, source: SourceState, known: dict[str, Any], *, calls: int, hours: float
-) -> bool:
+def is_scheduled(run: Run, source: SourceState, known: Sweep, *, calls: int, hours: float) -> bool:
     """Tell whether the hours since the last sweep are over, and pay for one if so."""
-    last = to_instant(known.get("swept_at"))
+    last = known.swept_at
     if last is not None and run.now() - last < timedelta(hours=hours):
         return False
     return _spend(run, source, calls)
@@ -76,17 +75,16 @@ def is_scheduled(
 def _spend(run: Run, source: SourceState, calls: int) -> bool:
     """Take calls from the day's allowance; False if they are not left."""
     day = run.now().date().isoformat()
-    used = source.spent.get("calls", 0) if source.spent.get("day") == day else 0
+    used = source.ledger.calls if source.ledger.day == day else 0
     if used + calls > allowance(run):
         return False
-    source.spent.update(day=day, calls=used + calls)
+    source.ledger = Ledger(day, used + calls)
     return True
 
 
-def note(known: dict[str, Any], at: datetime) -> None:
+def note(known: Sweep, at: datetime) -> None:
     """Remember that a sweep that began at an instant reached its end."""
-    known["swept_at"] = to_text(at)
-    known["settled"] = True
+    known.swept_at, known.settled = at, True
 
 
 def allowance(run: Run) -> int:

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..http.client import Client
 from ..model import Copy, ObjectType
-from ..state.store import SourceState
+from ..state.source import SourceState
 
 CUSTOM = "custom_"
 """How the tables of a portal's own types begin."""
@@ -142,7 +142,7 @@ def read_portal_types(
     alive = {one.objectTypeId: tables[one.objectTypeId] for one in listed}
     named = {*tables.values()}
     gone: dict[str, str | None] = {
-        t: None for t in (*_loaded(state), *state.gone) if t not in named
+        t: None for t in (*_loaded(state), *state.deleted_types) if t not in named
     }
     gone |= {table: type_id for type_id, table in tables.items() if type_id not in alive}
     return PortalTypes(
@@ -155,7 +155,7 @@ def read_portal_types(
 
 def known_portal_types(state: SourceState) -> PortalTypes:
     """Return the portal's object types as HubSpot listed them last."""
-    known, gone = state.custom_tables or {}, state.gone
+    known, gone = state.custom_tables or {}, state.deleted_types
     alive = {type_id: table for type_id, table in known.items() if table not in gone}
     ids = {table: type_id for type_id, table in known.items()}
     return PortalTypes(
@@ -168,14 +168,17 @@ def known_portal_types(state: SourceState) -> PortalTypes:
 
 def _unlisted(state: SourceState, known: Mapping[str, str], error: HubSpotError) -> PortalTypes:
     """Go on with what is known, as HubSpot does not list the custom types."""
-    alive = {type_id: table for type_id, table in known.items() if table not in state.gone}
+    gone = state.deleted_types
+    alive = {type_id: table for type_id, table in known.items() if table not in gone}
     ids = {table: type_id for type_id, table in known.items()}
-    unknown = [table for table in _loaded(state) if table not in ids and table not in state.gone]
+    unknown = [
+        table for table in _loaded(state) if table not in ids and table not in state.deleted_types
+    ]
     is_feature_missing = is_absent(error) and not (alive or unknown)
     return PortalTypes(
         types=(*STANDARD, *_types(alive)),
         tables=known,
-        gone={table: ids.get(table) for table in state.gone},
+        gone={table: ids.get(table) for table in gone},
         unknown=tuple(unknown),
         error=None if is_feature_missing and isinstance(error, NotFoundError) else error,
     )

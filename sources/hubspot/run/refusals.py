@@ -12,7 +12,7 @@ from datetime import timedelta
 import msgspec
 
 from ..errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError, is_absent
-from ..state.store import SourceState
+from ..state.source import SourceState
 from .run import Run
 
 MAX_AGE = timedelta(hours=1)
@@ -36,7 +36,7 @@ def remember(run: Run, source: SourceState, table: str, error: HubSpotError) -> 
     if isinstance(error, ScopeMissingError | RequestRejectedError) and is_absent(error):
         scopes = error.scopes if isinstance(error, ScopeMissingError) else ()
         told = (error.name, error.message, error.remedy, error.status, scopes, _digest(run))
-        source.cache(_name(table), msgspec.to_builtins(Refusal(*told)), now=run.now())
+        source.remember(_name(table), msgspec.to_builtins(Refusal(*told)), now=run.now())
 
 
 def remembered(run: Run, source: SourceState, table: str) -> HubSpotError | None:

@@ -23,7 +23,9 @@ from ..errors import (
 from ..http.client import Client
 from ..listing.prefetch import Calls
 from ..model import LIVE, Account, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
-from ..state.shape import Damage
+from ..state.damage import Damage
+from ..state.source import SourceState
+from ..state.store import Store
 from .budget import LoadBudget
 from .portal_types import PortalTypes
 from .waiting import wait_until
@@ -91,6 +93,8 @@ class Run:
     """Ids that the sweep at the beginning of a table's first backfill has seen."""
     resumed: set[str] = field(default_factory=set)
     """Tables whose listing an earlier run began."""
+    store: Store = field(default_factory=Store)
+    """What dlt keeps between runs, as the resources of a load share it."""
     damages: Sequence[Damage] = ()
     """What of the state was damaged as this run found it."""
     mended: list[str] = field(default_factory=list)
@@ -229,6 +233,11 @@ class Run:
             yield from rows
         finally:
             self.open_tails.discard(name)
+
+    @property
+    def state(self) -> SourceState:
+        """The state, as the resources of this load share it."""
+        return self.store.state
 
     @property
     def loads(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import dlt
@@ -13,7 +13,8 @@ from ..api import search
 from ..api.batch_read import batches
 from ..errors import ContractError, HubSpotError
 from ..model import Column, ObjectType, TableSchema
-from ..state.store import SourceState, TableState, to_text
+from ..state.source import SourceState
+from ..state.table import TableState
 from ..tables.drift import Facts, compare_facts, describe, facts_of
 from ..tables.properties import Definition, pack, read_definitions, to_schema, unpack
 from . import refusals
@@ -33,7 +34,7 @@ class Schemas:
         self._calls: dict[str, Future[list[Definition]]] = run.definitions
         self.read: dict[str, list[Definition]] = {}
         self.columns: dict[str, list[Column]] = {}
-        self.since: dict[str, dict[str, str]] = {}
+        self.since: dict[str, dict[str, datetime]] = {}
 
     def of(
         self, object_type: ObjectType, source: SourceState, *, anew: bool = False
@@ -77,7 +78,7 @@ class Schemas:
         source.columns[table] = pack([*known, *new])
         before = facts_of(source.last(_cache_name(table)))
         facts = describe(schema.columns, definitions)
-        source.cache(_cache_name(table), msgspec.to_builtins(facts), now=self._run.now())
+        source.remember(_cache_name(table), msgspec.to_builtins(facts), now=self._run.now())
         self._run.schema_changes += compare_facts(table, before, facts, known)
         if before is not None:
             self._owe(object_type, source.table(table), before, facts, known)
@@ -104,12 +105,12 @@ class Schemas:
         old = {column.name for column in known}
         came = [(name, fact.property) for name, fact in facts.items() if name not in before]
         if came:
-            state.sweep("archive")["columns_at"] = to_text(self._run.now())
+            state.archive.columns_added_at = self._run.now()
         if not object_type.searchable:
             return  # each run lists it whole
         for part in batches(came, search.GROUPS):
             returned = [column for column, _ in part if column in old and column not in before]
-            state.owe(dict(part), at=self._run.now(), returned=returned)
+            state.add_pending_columns(dict(part), at=self._run.now(), returned=returned)
 
     def _cached(self, table: str, source: SourceState) -> Facts | None:
         renews = self._run.refresh_schema and table not in self._run.refreshed

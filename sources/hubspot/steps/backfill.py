@@ -6,9 +6,8 @@ that is restored behind the listing's back, before the second sweep, would be in
 
 from collections.abc import Generator
 from concurrent.futures import Future
-from dataclasses import asdict
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -16,13 +15,13 @@ from ..api import search
 from ..api.record_pages import NotKeysetError, list_page, search_page
 from ..errors import HubSpotError, RequestRejectedError
 from ..listing.prefetch import MOST, Read, Start, read_ahead
-from ..listing.ranges import SPARE, Division, Listing, Range, shards_of
+from ..listing.ranges import SPARE, Division, Listing, shards_of, to_kept, to_ranges
 from ..listing.shards import ask_division
 from ..model import Page
 from ..plan import sweeps
 from ..run.run import Items, Lane, Run
 from ..run.waiting import wait
-from ..state.store import TableState, to_instant, to_text
+from ..state.table import Backfill, TableState
 from ..tables.decoding import Record, size_of
 from .by_id import read_left
 from .exports.export import read_export
@@ -33,7 +32,8 @@ from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
 T = TypeVar("T")
 Asked = Future[Division] | None  # None where nothing is to be divided
 
-WAYS = ("keyset", "search", "cursor")
+Paging = Literal["keyset", "search", "cursor"]
+PAGINGS: tuple[Paging, ...] = ("keyset", "search", "cursor")
 """How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
 shards by search and batch read; where search does not sort by id either, page after page."""
 ARCHIVES_SHARE = 1 / 6  # of as many that may be read twice, besides, where the archive is listed
@@ -46,17 +46,18 @@ LISTED_BYTES = 16 * 1024**2  # of their values, where texts are long
 def backfill(table: Table) -> Items:
     """List archived, live, archived records; the watermark is the beginning of it."""
     run, state = table.run, table.state
-    work = state.begin("backfill", started_at=to_text(run.now()), anew=_may_hold_rows(table))
-    if "ranges" not in work:
-        total, last_id = yield from _extent(table)
-        work.update(ranges=None, total=total, last_id=last_id, way=WAYS[0], rows=0)
+    work = state.backfill
+    if work is None:
+        work = Backfill(run.now(), has_older_rows=_may_hold_rows(table), archive_swept=False)
+        work.total, work.last_id = yield from _extent(table)
+        work.spare = SPARE * (work.total or 0)
+        state.backfill = work
         run.begun_now.add(table.name)
-        work.update(spare=SPARE * (total or 0), swept=False)
-    elif work.get("run_id") != run.run_id:  # an earlier run's part may be stale
+    elif work.run_id != run.run_id:  # an earlier run's part may be stale
         run.changed.add(table.name)
         run.resumed.add(table.name)
-        work["swept"] = False
-    work["run_id"] = run.run_id
+        work.archive_swept = False
+    work.run_id = run.run_id
     yield from _read_all(table, work)
 
 
@@ -66,28 +67,29 @@ def appends(run: Run, state: TableState, table: str) -> bool:
     It does in a first backfill, where next to no record comes twice; after each load SQL leaves
     the newest row of each id.
     """
-    if run.copy is None or run.hard_delete or run.full_refresh or state.was_loaded or state.anew:
+    merges = run.hard_delete or run.full_refresh or state.was_loaded or state.has_older_rows
+    if run.copy is None or merges:
         return False
-    work = state.work("backfill")
-    return not (work["anew"] if work else run.copy.size(table))
+    work = state.backfill
+    return not (work.has_older_rows if work else run.copy.size(table))
 
 
-def _read_all(table: Table, work: dict[str, Any]) -> Items:
+def _read_all(table: Table, work: Backfill) -> Items:
     """Read on until the load is full or all is read; where one way fails, take the next."""
     run = table.run
-    run.expect(table.name, (work["total"] or 0) - work["rows"])
+    run.expect(table.name, (work.total or 0) - work.rows)
     division = _ask_division(table, work) if run.config.backfill == "list" else None
-    if not (work["anew"] or work.get("swept", True)):
+    if not (work.has_older_rows or work.archive_swept):
         yield from sweep_archived(
             table,
             at_once=True,
             last_id=_along_ids(work),
-            expected=ARCHIVED * (work["total"] or 0),
-            spare=work["spare"] * ARCHIVES_SHARE,
+            expected=ARCHIVED * (work.total or 0),
+            spare=work.spare * ARCHIVES_SHARE,
         )
         if table.name in run.unfinished:
             return
-    work["swept"] = True
+    work.archive_swept = True
     finished = yield from _with_links(table, read_export(table, work))
     while finished is None:
         try:
@@ -101,12 +103,13 @@ def _read_all(table: Table, work: dict[str, Any]) -> Items:
     yield from _finish(table, work)
 
 
-def _take_next_way(table: Table, work: dict[str, Any]) -> None:
+def _take_next_way(table: Table, work: Backfill) -> None:
     """Begin the listing again another way; nothing is lost, for its rows only come twice."""
-    following = WAYS.index(work["way"]) + 1
-    if not table.object_type.searchable or work["last_id"] is None:
-        following = len(WAYS) - 1
-    work.update(ranges=None, way=WAYS[following], rows=0, spare=DOUBLED * (work["total"] or 0))
+    following = PAGINGS.index(work.paging) + 1
+    if not table.object_type.searchable or work.last_id is None:
+        following = len(PAGINGS) - 1
+    work.ranges, work.paging, work.rows = None, PAGINGS[following], 0
+    work.spare = DOUBLED * (work.total or 0)
 
 
 def _with_links(table: Table, rows: Generator[Any, None, T]) -> Generator[Any, None, T]:
@@ -123,13 +126,13 @@ def _with_links(table: Table, rows: Generator[Any, None, T]) -> Generator[Any, N
 def _may_hold_rows(table: Table) -> bool:
     """Whether the warehouse may hold rows that the listing will not bring."""
     return (
-        table.state.anew
+        table.state.has_older_rows
         or table.state.watermark is not None
         or bool(table.run.live_count(table.name))
     )
 
 
-def _finish(table: Table, work: dict[str, Any]) -> Items:
+def _finish(table: Table, work: Backfill) -> Items:
     """Sweep the archive and set the watermark, once all live records are listed.
 
     A large archive is swept again only where anything shows that the portal has changed meanwhile.
@@ -140,41 +143,40 @@ def _finish(table: Table, work: dict[str, Any]) -> Items:
     run.overlapped.add(table.name)
     is_large = archive.calls_of(state) > run.config.sweep_at_once_calls
     stirred = is_large and (yield from _stirred(table, work))
-    yield from sweep_archived(table, at_once=stirred, last_id=_along_ids(work), spare=work["spare"])
+    yield from sweep_archived(table, at_once=stirred, last_id=_along_ids(work), spare=work.spare)
     if table.name in run.unfinished:
         return
-    started_at = to_instant(work["started_at"]) or run.now()
+    started_at = work.started_at
     if table.object_type.searchable:  # numbers that differ are asked for once more
-        agreed = work["rows"] == work["total"]
-        total = work["total"] if agreed else (yield from _extent(table, again=True))[0]
+        agreed = work.rows == work.total
+        total = work.total if agreed else (yield from _extent(table, again=True))[0]
         run.totals[table.name] = total
-    if not work["export"]:  # what an export may have left out, search still owes
-        state.note_listing(started_at)
-    sweeps.note(state.sweep("calculated"), started_at)
-    state.finish("backfill", started_at, run.now(), total=max(work["rows"], work["total"] or 0))
+    if not work.export:  # what an export may have left out, search still owes
+        state.listed_at = started_at
+    sweeps.note(state.calculated, started_at)
+    state.finish(started_at, run.now(), total=max(work.rows, work.total or 0))
     run.backfilled[table.name] = started_at
-    state.sweep("census")["owed"] = True
-    if work["anew"]:
+    state.recount_pending = True
+    if work.has_older_rows:
         run.gaps[table.name] = started_at
 
 
-def _along_ids(work: dict[str, Any]) -> int | None:
+def _along_ids(work: Backfill) -> int | None:
     """Return the highest id, by which the archive is listed in ranges; None where it cannot be."""
-    return work["last_id"] if work["way"] == "keyset" else None
+    return work.last_id if work.paging == "keyset" else None
 
 
-def _stirred(table: Table, work: dict[str, Any]) -> Generator[None, None, bool]:
+def _stirred(table: Table, work: Backfill) -> Generator[None, None, bool]:
     """Whether anything shows that records have changed since the backfill began."""
     run, kind = table.run, table.object_type
-    if work["rows"] != work["total"] or table.name in run.resumed:
+    if work.rows != work.total or table.name in run.resumed:
         return True
-    since = to_instant(work["started_at"]) or run.now()
-    call = partial(search.newest, table.client, kind, since)
+    call = partial(search.newest, table.client, kind, work.started_at)
     try:
         peek = yield from wait(run.submit(call, lane="search"))
     except RequestRejectedError:
         return True
-    return bool(peek.changed) or peek.total != work["total"]
+    return bool(peek.changed) or peek.total != work.total
 
 
 def _extent(
@@ -189,23 +191,23 @@ def _extent(
         return None, None
 
 
-def _ask_division(table: Table, work: dict[str, Any]) -> Asked:
+def _ask_division(table: Table, work: Backfill) -> Asked:
     """Begin to find out where to divide a listing that nothing was read of."""
-    total, last_id, run = work["total"], work["last_id"], table.run
-    if work["ranges"] is not None or work["way"] != WAYS[0] or not total or last_id is None:
+    total, last_id, run = work.total, work.last_id, table.run
+    if work.ranges is not None or work.paging != PAGINGS[0] or not total or last_id is None:
         return None
     ask = partial(ask_division, table.client, table.object_type, total, last_id)
     shards = shards_of(total, run.config.calls_in_flight)
-    return run.submit(partial(ask, shards=shards, spare=work["spare"]), lane="search")
+    return run.submit(partial(ask, shards=shards, spare=work.spare), lane="search")
 
 
-def _list(table: Table, work: dict[str, Any], division: Asked) -> Generator[Any, None, bool]:
+def _list(table: Table, work: Backfill, division: Asked) -> Generator[Any, None, bool]:
     """List until the load is full or the listing ends; tell whether it ended."""
     run = table.run
-    lane: Lane = "search" if work["way"] == "search" else "interval"
+    lane: Lane = "search" if work.paging == "search" else "interval"
     read, start = _reader(table, work), partial(run.submit, lane=lane)
     listing = _open(table, work, read, start)
-    listing.division = division if work["way"] == WAYS[0] else None
+    listing.division = division if work.paging == PAGINGS[0] else None
     pages = listing.pages()
     size = LISTED if run.budget.rows > LISTED else BLOCK
     block: list[Record] = []
@@ -238,7 +240,7 @@ def _list(table: Table, work: dict[str, Any], division: Asked) -> Generator[Any,
     return not listing.ranges
 
 
-def _open(table: Table, work: dict[str, Any], read: Read, start: Start) -> Listing:
+def _open(table: Table, work: Backfill, read: Read, start: Start) -> Listing:
     """Take up the listing where the load before left it, with the pages that are there already."""
     properties, waiting = table.run.ahead.pop(table.name, ((), {}))
     if properties != table.decoder.properties:  # their values would be in other places
@@ -249,17 +251,17 @@ def _open(table: Table, work: dict[str, Any], read: Read, start: Start) -> Listi
 
     return Listing(
         submit,
-        [Range(**range_) for range_ in ([{}] if work["ranges"] is None else work["ranges"])],
+        to_ranges(work.ranges),
         in_flight=table.run.config.calls_in_flight,
-        last_id=None if work["way"] == WAYS[-1] else work["last_id"],
-        expected=max(0, (work["total"] or 0) - work["rows"]),
-        spare=work["spare"],
+        last_id=None if work.paging == PAGINGS[-1] else work.last_id,
+        expected=max(0, (work.total or 0) - work.rows),
+        spare=work.spare,
     )
 
 
-def _reader(table: Table, work: dict[str, Any]) -> Read:
+def _reader(table: Table, work: Backfill) -> Read:
     """Make what reads the page at a cursor and notes when it was asked for."""
-    run, ask = table.run, search_page if work["way"] == "search" else list_page
+    run, ask = table.run, search_page if work.paging == "search" else list_page
 
     def read(after: str | None) -> Page[Record]:
         began = run.now()
@@ -269,13 +271,12 @@ def _reader(table: Table, work: dict[str, Any]) -> Read:
     return read
 
 
-def _hand_on(table: Table, listing: Listing, block: list[Record], work: dict[str, Any]) -> Items:
+def _hand_on(table: Table, listing: Listing, block: list[Record], work: Backfill) -> Items:
     """Empty a block of listed records into the load, then take a checkpoint."""
     table.run.listed_now.add(table.name)
     yield from emit(table, block, read_links=links_of_backfill(table, work))
     note_loaded(table, block, read_at=listing.read_at or table.run.now())
     listing.read_at = None
-    work["ranges"] = [asdict(range_) for range_ in listing.ranges]
-    work["spare"] = listing.spare
-    work["rows"] += len(block)
+    work.ranges, work.spare = to_kept(listing.ranges), listing.spare
+    work.rows += len(block)
     block.clear()

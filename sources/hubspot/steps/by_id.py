@@ -32,11 +32,11 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
 
 def read_left(table: Table, ids: Sequence[str] = ()) -> Items:
     """Read these ids, and those that earlier loads left or were refused; none is forgotten."""
-    ids = list(dict.fromkeys([*ids, *table.state.take("refused")]))
+    ids = list(dict.fromkeys([*ids, *table.state.take_pending_ids()]))
     try:
         yield from read_ids(table, ids)
     except HubSpotError:
-        table.state.keep("refused", ids)
+        table.state.add_pending_ids(ids)
         raise
 
 
@@ -53,7 +53,7 @@ def _read_block(table: Table, ids: Sequence[str]) -> Items:
             table.outcome.note(f"HubSpot refuses to read record {id_}: {message}")
         if (more := len(part.refused) - MOST_NAMED) > 0:
             table.outcome.note(f"HubSpot refuses to read {more:,} more records.")
-        table.state.keep("refused", part.refused)
+        table.state.add_pending_ids(part.refused)
     if again.missing:
         table.run.vanished.setdefault(table.name, set()).update(again.missing)
     yield from emit(table, list(records.values()), merged=merged)

@@ -19,7 +19,7 @@ from ..model import ObjectType
 from ..run.run import Items, Run
 from ..run.waiting import wait, wait_until
 from ..run.walking import next_hits
-from ..state.store import TableState, to_instant, to_text
+from ..state.table import Changes, TableState
 from .backfill import backfill
 from .by_id import read_ids, read_left
 from .fill_columns import fill_columns
@@ -38,7 +38,7 @@ def look(
 ) -> Generator[None, None, search.Peek]:
     """Ask once what changed since the last search and how many records live: an idle run's call."""
     since, last_run = _floor(run, state, state.searched_at), _floor(run, state, state.watermark)
-    state.begin("increment", started_at=to_text(run.now()), since=to_text(since), after_id="0")
+    state.changes = state.changes or Changes(run.now(), since)
     client = run.client_for(object_type.table)
     call = partial(search.newest, client, object_type, since, last_run=last_run)
     run.looking.add(object_type.table)
@@ -60,8 +60,9 @@ def look(
             f"HubSpot's search for {object_type.table} names no number of records, so only "
             "`hubspot-elt verify` finds purged ones."
         )
-    if state.take("unexplained") == [peek.total, live]:  # once: the next run looks into it again
+    if state.count_mismatch == [peek.total, live]:  # once: the next run looks into it again
         run.looked_into.add(object_type.table)
+    state.count_mismatch = []
     if live != peek.total or not (peek.complete or peek.in_order):
         run.active.add(object_type.table)
     note_changes(run, object_type, state, peek.changed)
@@ -91,7 +92,7 @@ def note_changes(
             run.overlapped.add(object_type.table)
             run.may_be_beside = True
             run.was_beside |= at <= surely_ms
-            if at <= surely_ms and "owed" in state.sweep("census"):
+            if at <= surely_ms and state.recount_pending:
                 run.recounted.add(object_type.table)
 
 
@@ -103,22 +104,21 @@ def increment(table: Table, peek: search.Peek) -> Items:
     that search lacked may be back, and nothing else tells of an edit from before it went.
     """
     run, state = table.run, table.state
-    work = state.begin("increment")
-    since = to_instant(work["since"]) or run.now()
+    work = state.changes or Changes(run.now(), run.now())
     yield from read_left(table)
-    if not work.get("searched"):
-        finished = yield from _read_changes(table, peek, since, work)
+    if not work.searched:
+        finished = yield from _read_changes(table, peek, work)
         if finished is None:
-            state.drop("increment")
+            state.changes = None
             table.outcome.way_in = "listing"
             yield from backfill(table)
             return
         if not finished:
             table.leave_unfinished()
             return
-    work["searched"] = True
+    work.searched = True
     yield from fill_columns(table)
-    if state.anew or run.budget.spent():
+    if state.has_older_rows or run.budget.spent():
         table.leave_unfinished()
         return
     is_explained = explains(table, peek.total)
@@ -134,19 +134,17 @@ def increment(table: Table, peek: search.Peek) -> Items:
     _finish(table, peek.total, work, is_explained=is_explained)
 
 
-def _finish(table: Table, total: int | None, work: dict[str, Any], *, is_explained: bool) -> None:
+def _finish(table: Table, total: int | None, work: Changes, *, is_explained: bool) -> None:
     """Set the watermark; where the number is not explained by now, that of the run before."""
     run, state = table.run, table.state
-    started_at = to_instant(work["started_at"]) or run.now()
     if table.name not in run.recounted:
-        state.sweep("census").clear()
-    before = state.works[-1][0] if state.works else state.watermark
-    is_vouched = bool(work.get("vouched"))
-    state.finish("increment", started_at, run.now(), total=total, is_vouched=is_vouched)
+        state.recount_pending = False
+    before = state.completed_runs[-1][0] if state.completed_runs else state.watermark
+    state.finish(work.started_at, run.now(), total=total, is_complete=work.complete)
     can_tell = run.copy is not None and total is not None
     if before and can_tell and not (is_explained or explains(table, total)):
         state.rewind(before, known=True)
-    state.note_recent({}, since=(state.searched_at or started_at) - run.lookback)
+    state.note_recent({}, since=(state.searched_at or work.started_at) - run.lookback)
 
 
 def explains(table: Table, total: int | None) -> bool:
@@ -162,20 +160,20 @@ def explains(table: Table, total: int | None) -> bool:
 
 
 def _read_changes(
-    table: Table, peek: search.Peek, since: datetime, work: dict[str, Any]
+    table: Table, peek: search.Peek, work: Changes
 ) -> Generator[Any, None, bool | None]:
     """Read all that changed; tell whether the end was reached, None where listing costs less.
 
     The newest records alone do not vouch for the end unless they are all there are. Where they
     bring nothing new, the search is left to a later run, which begins where the last one did.
     """
-    if work["after_id"] == "0" and (peek.complete or seems_idle(table, peek)):
+    if work.after_id == "0" and (peek.complete or seems_idle(table, peek)):
         yield from _read_hits(table, peek.changed)
-        work["vouched"] = peek.complete
+        work.complete = peek.complete
         return True
-    ask = partial(search.changed_after, table.client, table.object_type, since)
+    ask = partial(search.changed_after, table.client, table.object_type, work.since)
     hits: list[search.Hit] = []
-    after_id, floor_ms = work["after_id"], search.to_ms(since)
+    after_id, floor_ms = work.after_id, search.to_ms(work.since)
     while True:
         step = yield from next_hits(table.run, table.object_type, ask, after_id, floor_ms=floor_ms)
         known = len(table.state.recent) if after_id == "0" else 0
@@ -188,8 +186,8 @@ def _read_changes(
         after_id = step.after_id
         if step.last or len(hits) >= BLOCK:
             yield from _read_hits(table, hits)
-            work["after_id"], hits = after_id, []
-            work["vouched"] = step.last and step.whole
+            work.after_id, hits = after_id, []
+            work.complete = step.last and step.whole
             if step.last and not step.whole:
                 table.outcome.note(
                     f"HubSpot's search for {table.name} names fewer changed records than it counts;"
@@ -247,7 +245,7 @@ def _loaded_before(table: Table, at: Mapping[str, int]) -> set[str]:
     just after the change does not count, for another change may bear the same instant; nor does
     one of a run that was killed, for what belongs to it may not have arrived.
     """
-    copy, works = table.run.copy, table.state.works
+    copy, works = table.run.copy, table.state.completed_runs
     if copy is None or not works:
         return set()
     floors = [search.to_ms(began - STAMPED_BEFORE) for began, _ in works]

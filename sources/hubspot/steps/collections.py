@@ -25,8 +25,7 @@ from ..run.portal_types import link_tables
 from ..run.run import Items, Run
 from ..run.schemas import Schemas
 from ..run.waiting import wait, wait_until
-from ..state.shape import mend_in_place
-from ..state.store import SourceState
+from ..state.source import SourceState
 from ..tables.reference_tables import (
     EMPTY_MARK,
     PATH,
@@ -57,14 +56,14 @@ def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iter
 
     A scope without rows is a row that takes the older ones away and does not stay itself.
     """
-    state = SourceState(dlt.current.source_state())
+    state = run.state
     name = f"{table}:{scope}" if scope else table
     seen_at = run.now()
     batch = to_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.strip_nul))
     rejects = batch.rejects.drop_columns(["seen_at"]).to_pylist()
     content = msgspec.json.encode(batch.rows.to_pylist() + rejects)
     digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY
-    if state.digests.get(name) == digest:
+    if state.reference_digests.get(name) == digest:
         return
     run.outcome_of(table).rows += len(rows)
     if rows or not scope:
@@ -74,9 +73,9 @@ def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iter
         yield dlt.mark.with_hints(no_rows(table, scope), hints, create_table_variant=True)
     if rejects:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
-    if name in state.digests:
+    if name in state.reference_digests:
         run.replaced[table, f"{scope}:" if scope else ""] = seen_at
-    state.digests[name] = digest
+    state.reference_digests[name] = digest
 
 
 def _wait(
@@ -89,9 +88,11 @@ def _wait(
     Raises:
         HubSpotError: where the run does not report errors per table.
     """
-    state = SourceState(dlt.current.source_state())
-    outcome.fresh_at = state.read_at(name)
-    outcome.was_read = outcome.fresh_at is not None or state.digests.get(name) not in NEVER_READ
+    state = run.state
+    outcome.fresh_at = state.reference_read_at.get(name)
+    outcome.was_read = (
+        outcome.fresh_at is not None or state.reference_digests.get(name) not in NEVER_READ
+    )
     try:
         result = yield from wait(call)
     except HubSpotError as error:
@@ -99,12 +100,12 @@ def _wait(
             outcome.refusals[part] = error
             return error
         run.fail(outcome, error, f"of {part}" if part else "")
-        if name in state.digests:
-            state.digests[name] = STALE
+        if name in state.reference_digests:
+            state.reference_digests[name] = STALE
         if not run.report_errors:
             raise
         return error
-    state.note_read(name, run.now())
+    state.reference_read_at[name] = run.now()
     return result
 
 
@@ -117,8 +118,8 @@ def is_due(run: Run, state: SourceState, name: str, *digests: str) -> bool:
         name: of what is read.
         digests: of what it brings; one that is missing has it read whatever its age.
     """
-    read_at = state.read_at(name)
-    known = {state.digests.get(digest, STALE) for digest in digests}
+    read_at = state.reference_read_at.get(name)
+    known = {state.reference_digests.get(digest, STALE) for digest in digests}
     if read_at is None or run.refresh_schema or STALE in known:
         return True
     return run.now() - read_at >= MAX_AGE
@@ -145,16 +146,14 @@ def account(run: Run, details: Account) -> Items:
     """The portal itself: one row."""
     with run.outcome("account") as outcome:
         outcome.way_in = "whole"
-        if run.damages:  # this resource is the first of a run
-            mend_in_place(dlt.current.source_state())
         if details.portal_id is not None:
-            SourceState(dlt.current.source_state()).portal_id = details.portal_id
+            run.state.portal_id = details.portal_id
         yield from _hand_on(run, "account", [{**details.given, PATH: "$"}])
 
 
 def owners(run: Run) -> Items:
     """Owners, the archived ones included; read about every hour."""
-    if not is_due(run, SourceState(dlt.current.source_state()), "owners", "owners"):
+    if not is_due(run, run.state, "owners", "owners"):
         return
     with run.outcome("owners") as outcome:
         outcome.way_in = "whole"
@@ -198,7 +197,7 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
 
     They are read about every hour.
     """
-    state = SourceState(dlt.current.source_state())
+    state = run.state
     due = [kind for kind in object_types if are_pipelines_due(run, state, kind)]
     if not (due or run.portal_types.gone):
         return
@@ -230,7 +229,7 @@ def are_pipelines_due(run: Run, state: SourceState, kind: ObjectType) -> bool:
     if not kind.pipelines:
         return False
     name = f"pipelines:{kind.table}"
-    is_used = has_records(run, state, kind.table) or state.read_at(name) is not None
+    is_used = has_records(run, state, kind.table) or state.reference_read_at.get(name) is not None
     return is_used and is_due(run, state, name, name, f"pipeline_stages:{kind.table}")
 
 
@@ -265,7 +264,7 @@ def properties(run: Run, schemas: Schemas) -> Items:
                     "column_name": column.name,
                     "hubspot_type": column.hubspot_type,
                     "label": column.label,
-                    "since_at": schemas.since[table][column.name],
+                    "since_at": schemas.since[table][column.name].isoformat(),
                 }
                 for column in schemas.columns[table]
             ]
@@ -283,7 +282,7 @@ def association_labels(run: Run, links: Links) -> Items:
     yield from wait_until(lambda: "links" not in run.open_tails)
     if run.unfinished:  # sweeps of links go on in another load
         return
-    state = SourceState(dlt.current.source_state())
+    state = run.state
     client = run.client_for("association_labels")
     calls: dict[Pair, Future[Page[dict[str, Any]]]] = {}
     for pair in links.pairs:
@@ -292,7 +291,8 @@ def association_labels(run: Run, links: Links) -> Items:
         stale = run.refresh_schema or pair.table in run.stale_labels
         if (fresh and not stale) or any(end.watermark is None for end in ends):
             continue
-        empty = state.knows_links(pair.table) and state.links(pair.table).get("empty")
+        known = state.pairs.get(pair.table)
+        empty = known is not None and known.has_links is False
         if not empty and all(end.total != 0 for end in ends):
             path = client.path("labels", pair.source.path, pair.target.path)
             calls[pair] = run.submit(partial(client.get, path, decode=_decode_page), lane="links")
@@ -311,13 +311,13 @@ def association_labels(run: Run, links: Links) -> Items:
             found = [] if isinstance(page, HubSpotError) else page.results
             rows = [{**row, **ends_of} for row in rows_at(found, "$.results")]
             with _part(run, outcome, pair.table):
-                before = state.digests.get(name)
+                before = state.reference_digests.get(name)
                 if not isinstance(page, HubSpotError):
                     yield from _hand_on(run, "association_labels", rows, pair.table)
-                    if before and (state.digests[name] != before or run.refresh_schema):
+                    if before and (state.reference_digests[name] != before or run.refresh_schema):
                         run.relabelled.add(pair.table)
                 labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
-                state.cache(f"labels:{pair.table}", labels, now=run.now())
+                state.remember(f"labels:{pair.table}", labels, now=run.now())
         yield from _drop_labels(run, state)
 
 
@@ -327,7 +327,7 @@ def _drop_labels(run: Run, state: SourceState) -> Iterator[Any]:
     tables = [kind.table for kind in known.types] + [*known.gone]
     for table in known.gone:
         for pair in sorted(link_tables(table, tables)):
-            if f"association_labels:{pair}" in state.digests:
+            if f"association_labels:{pair}" in state.reference_digests:
                 yield from _hand_on(run, "association_labels", [], pair)
 
 
@@ -336,15 +336,15 @@ def object_types(run: Run) -> Items:
     known = run.portal_types
     if not known.is_asked:
         return
-    state = SourceState(dlt.current.source_state())
+    state = run.state
     with run.outcome("object_types") as outcome:
         outcome.way_in = "whole"
         if known.error:
             _note_unlisted(run, outcome, state, known.error)
         else:
             _note_gone(run, state)
-            state.custom_tables = known.tables
-            state.note_read("object_types", run.now())
+            state.custom_tables = dict(known.tables)
+            state.reference_read_at["object_types"] = run.now()
         if not (known.error and known.custom):  # rows of an earlier run stay
             custom = {schema.objectTypeId: schema for schema in known.schemas}
             rows = [_type_row(kind, custom.get(kind.type_id or "")) for kind in known.types]
@@ -378,7 +378,10 @@ def _note_unlisted(
     if not known.custom and is_absent(error):
         outcome.refusals[part] = error
         return
-    outcome.was_read, outcome.fresh_at = bool(known.custom), state.read_at("object_types")
+    outcome.was_read, outcome.fresh_at = (
+        bool(known.custom),
+        state.reference_read_at.get("object_types"),
+    )
     run.fail(outcome, error, part)
     if not run.report_errors:
         raise error
@@ -393,11 +396,11 @@ def _note_unlisted(
 def _note_gone(run: Run, state: SourceState) -> None:
     """Forget the tables whose type is gone since the last run; the clean-up ends their rows."""
     known = run.portal_types
-    for table in state.gone.keys() - known.gone.keys():
-        state.revive_table(table)
-        state.digests[f"pipelines:{table}"] = STALE
+    for table in state.deleted_types.keys() - known.gone.keys():
+        del state.deleted_types[table]
+        state.reference_digests[f"pipelines:{table}"] = STALE
     others = [kind.table for kind in known.types] + [*known.gone]
-    for table in known.gone.keys() - state.gone.keys():
+    for table in known.gone.keys() - state.deleted_types.keys():
         if table in state.read_tables and run.outcome_of(table).status == "ok":
             run.outcome_of(table).note(known.explain(table))
         state.end_table(table, run.now(), link_tables(table, others))

@@ -13,7 +13,7 @@ from ..errors import RequestRejectedError
 from ..model import LIVE
 from ..run.run import Items
 from ..run.walking import next_hits
-from ..state.store import to_instant, to_text
+from ..state.table import PendingColumns
 from .by_id import read_ids
 from .table import BLOCK, Table
 
@@ -24,80 +24,81 @@ def fill_columns(table: Table) -> Items:
     Values that the warehouse still has of a property that came back without them are read again
     too. Where HubSpot refuses to search by a property, the whole table is read anew instead.
     """
-    for owed in list(table.state.owed):
+    for pending in list(table.state.pending_columns):
         if table.run.budget.spent():
             break
-        if _is_later(table, owed):
+        if _is_later(table, pending):
             continue
         try:
-            finished = yield from _clear(table, owed) if owed["searched"] else _fill(table, owed)
+            finished = yield from (_clear if pending.searched_in else _fill)(table, pending)
         except RequestRejectedError as error:
-            table.outcome.note(f"HubSpot does not search by {owed['properties']}: {error.message}")
-            table.state.begin_anew()
+            table.outcome.note(f"HubSpot does not search by {pending.properties}: {error.message}")
+            table.state.start_over()
             break
         if finished:
-            table.state.owed.remove(owed)
-    if table.state.anew or any(not _is_later(table, owed) for owed in table.state.owed):
+            table.state.pending_columns.remove(pending)
+    if table.state.has_older_rows or any(
+        not _is_later(table, one) for one in table.state.pending_columns
+    ):
         table.leave_unfinished()
 
 
-def _is_later(table: Table, owed: dict[str, Any]) -> bool:
+def _is_later(table: Table, pending: PendingColumns) -> bool:
     """Whether a debt is paid for now, and to be looked at once more when search has caught up."""
-    again_at = to_instant(owed.get("again_at"))
+    again_at = pending.search_again_at
     return again_at is not None and table.run.now() < again_at
 
 
-def _fill(table: Table, owed: dict[str, Any]) -> Generator[Any, None, bool]:
+def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
     """Read the records that have a value; tell whether nothing is left to do."""
-    ask = partial(search.having_after, table.client, table.object_type, tuple(owed["properties"]))
+    ask = partial(search.having_after, table.client, table.object_type, tuple(pending.properties))
     ids: list[str] = []
-    after_id = owed["after_id"]
+    after_id = pending.after_id
     while True:
         hits = yield from next_hits(table.run, table.object_type, ask, after_id)
         ids += [hit.id for hit in hits.rows]
         after_id = hits.after_id
         if hits.last or len(ids) >= BLOCK:
-            yield from read_ids(table, _unfilled(table, owed, ids))
-            owed["after_id"], ids = after_id, []
+            yield from read_ids(table, _unfilled(table, pending, ids))
+            pending.after_id, ids = after_id, []
         if hits.last:
             break
         if table.run.budget.spent():
             return False
-    if owed.get("again_at"):
+    if pending.search_again_at:
         return True
-    owed["searched"] = f"{table.run.run_id} {table.run.loads}" if owed["returned"] else ""
-    if not owed["searched"]:
-        _look_again(table, owed)
+    pending.searched_in = f"{table.run.run_id} {table.run.loads}" if pending.returned else ""
+    if not pending.searched_in:
+        _look_again(table, pending)
     return False
 
 
-def _unfilled(table: Table, owed: dict[str, Any], ids: list[str]) -> list[str]:
+def _unfilled(table: Table, pending: PendingColumns, ids: list[str]) -> list[str]:
     """Leave out the records whose columns all have a value, where that is none from before."""
-    has_old_values = owed["returned"] and not owed.get("again_at")
+    has_old_values = pending.returned and not pending.search_again_at
     if has_old_values or table.run.copy is None:
         return ids
-    rows = table.run.copy.rows(table.name, ("id", *owed["columns"]), ids)
+    rows = table.run.copy.rows(table.name, ("id", *pending.columns), ids)
     filled = {row[0] for row in rows if None not in row}
     return [id_ for id_ in ids if id_ not in filled]
 
 
-def _look_again(table: Table, owed: dict[str, Any]) -> None:
+def _look_again(table: Table, pending: PendingColumns) -> None:
     """Owe another search, when the index of this one can no longer lag behind."""
-    owed["after_id"], owed["searched"] = "0", ""
-    owed["again_at"] = to_text(table.run.now() + table.run.lookback)
+    pending.after_id, pending.searched_in = "0", ""
+    pending.search_again_at = table.run.now() + table.run.lookback
 
 
-def _clear(table: Table, owed: dict[str, Any]) -> Generator[Any, None, bool]:
+def _clear(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
     """Read again the rows that still have a value and were not found; once those are loaded."""
     run = table.run
     if run.copy is not None:
-        if owed["searched"] == f"{run.run_id} {run.loads}":
+        if pending.searched_in == f"{run.run_id} {run.loads}":
             return False
-        for column in owed["returned"]:
-            since = to_instant(owed["began_at"])
+        for column in pending.returned:
             where = f"{LIVE} AND _hs_synced_at < %s"
-            rows = run.copy.values(table.name, ("id", column), where, since)
+            rows = run.copy.values(table.name, ("id", column), where, pending.added_at)
             old = [id_ for part in rows for id_, value in part if value is not None]
             yield from read_ids(table, old)
-    _look_again(table, owed)
+    _look_again(table, pending)
     return False

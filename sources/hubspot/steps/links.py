@@ -22,7 +22,7 @@ from ..model import ObjectType, TableOutcome
 from ..run.refusals import recall, remember
 from ..run.run import Items, Run
 from ..run.waiting import wait
-from ..state.store import SourceState, to_instant
+from ..state.source import SourceState
 from ..tables.decoding import Record
 
 Calls = list[tuple[Pair, list[str], Future[dict[str, Sequence[Link]]]]]
@@ -51,9 +51,8 @@ class Links:
 
     def recall_refusals(self) -> None:
         """Ask for no pair that HubSpot refused within the hour; see `refusals`."""
-        source = SourceState(dlt.current.source_state())
         for pair in self.pairs:
-            if error := recall(self._run, source, pair.table):
+            if error := recall(self._run, self._run.state, pair.table):
                 self._run.refused_pairs.add(pair.table)
                 self._run.fail(self.outcome(pair), error, unknown=True)
 
@@ -125,16 +124,16 @@ class Links:
 
         Of a whole table not those with far fewer records at the other end: a sweep is cheaper.
         """
-        source, told = SourceState(dlt.current.source_state()), []
+        source, told = self._run.state, []
         swept = whole and self._run.copy is not None and not self._run.repairing
         for pair in self.pairs:
             if pair.source != object_type or is_one_way(source, pair):
                 continue
-            known = source.links(pair.table)
+            known = source.pair(pair.table)
             others = yield from self._count(pair.target)
             if others == 0:
                 self._owe(pair)
-            elif swept and others and "told_by" not in known:
+            elif swept and others and not known.reported_by:
                 records = yield from self._count(pair.source)
                 if is_lopsided(records or 0, others):
                     self._owe(pair)
@@ -145,9 +144,7 @@ class Links:
         return told
 
     def _owe(self, pair: Pair) -> None:
-        known = SourceState(dlt.current.source_state()).links(pair.table)
-        known["owed"] = "must"
-        known.pop("sweep", None)  # it begins from the first record
+        self._run.state.pair(pair.table).read_whole()
 
     def read_from_targets(self, object_type: ObjectType, records: Sequence[Record]) -> Items:
         """Hand on the links of the records that these are, or were, linked from, if they differ.
@@ -155,7 +152,7 @@ class Links:
         Those whose links this load has read before one of these records changed are left to the
         next load of the run.
         """
-        source = SourceState(dlt.current.source_state())
+        source = self._run.state
         ids = [record.id for record in records]
         late = any((instant_ms(record.updatedAt) or 0) >= self._began_ms for record in records)
         for pair in self.pairs:
@@ -244,7 +241,7 @@ class Links:
         brought = sum(map(len, links.values()))
         outcome.rows += brought
         if brought:
-            SourceState(dlt.current.source_state()).links(pair.table).pop("empty", None)
+            self._run.state.pair(pair.table).has_links = None
         self._run.budget.take(rows.num_rows)
         if rows.num_rows:
             self._run.linked.add(pair.table)
@@ -287,7 +284,7 @@ class Links:
 
     def _note_labels(self, pair: Pair, links: Mapping[str, Sequence[Link]]) -> None:
         """Note a pair whose links bear other labels than were read of its association types."""
-        labels = SourceState(dlt.current.source_state()).last(f"labels:{pair.table}")
+        labels = self._run.state.last(f"labels:{pair.table}")
         if not isinstance(labels, dict):
             return
         shown = {(str(link[2]), link[4]) for found in links.values() for link in found}
@@ -310,17 +307,15 @@ class Links:
             if outcome.status == "failed":  # the next run asks again
                 self._owe(pair)
             else:
-                source = SourceState(dlt.current.source_state())
-                remember(self._run, source, pair.table, error)
+                remember(self._run, self._run.state, pair.table, error)
             return None
 
     def outcome(self, pair: Pair) -> TableOutcome:
         """Return the outcome of a link table, with what earlier runs have read of it."""
         outcome = self._run.outcome_of(pair.table)
-        source = SourceState(dlt.current.source_state())
-        known = source.links(pair.table) if source.knows_links(pair.table) else {}
-        if not known.get("empty", True):
-            outcome.was_read, outcome.fresh_at = True, to_instant(known.get("swept_at"))
+        known = self._run.state.pairs.get(pair.table)
+        if known and known.has_links:
+            outcome.was_read, outcome.fresh_at = True, known.swept_at
         return outcome
 
     def _submit(self, pair: Pair, ids: Sequence[str]) -> Calls:
@@ -339,13 +334,13 @@ class Links:
         """Count the live records of a type that the token may read; None where nobody can tell."""
         known = self._run.totals.get(kind.table)
         if known is None:
-            known = SourceState(dlt.current.source_state()).table(kind.table).total
+            known = self._run.state.table(kind.table).total
         if known is not None or not kind.searchable:
             return known
         try:
             total, _ = yield from wait(self._run.extent(kind))
         except (ScopeMissingError, NotFoundError):  # rows of an earlier run may have links
-            return None if SourceState(dlt.current.source_state()).table(kind.table).was_read else 0
+            return None if self._run.state.table(kind.table).was_read else 0
         except HubSpotError:  # it cannot be counted, so it may have records
             return None
         return total
@@ -357,7 +352,8 @@ LOPSIDED = 10  # calls for one end for each of the other end
 
 def is_one_way(source: SourceState, pair: Pair) -> bool:
     """Whether HubSpot tells the links of a pair from its target only."""
-    return source.knows_links(pair.table) and source.links(pair.table).get("told_by") == "target"
+    known = source.pairs.get(pair.table)
+    return known is not None and known.reported_by == "target"
 
 
 def is_lopsided(records: int, others: int) -> bool:

@@ -5,17 +5,15 @@ taken after what it vouches for is handed on.
 """
 
 from collections.abc import Generator
-from contextlib import suppress
 from dataclasses import dataclass
-
-import dlt
 
 from ..api.search import modified_ms
 from ..errors import HubSpotError
 from ..model import ObjectType, TableOutcome, TableSchema
 from ..run.run import Items, Run
 from ..run.schemas import Schemas
-from ..state.store import SourceState, TableState
+from ..state.source import SourceState
+from ..state.table import TableState
 from ..tables.decoding import RecordDecoder
 from ..tables.empty_tables import is_missing
 from ..tables.records import arrow_schema
@@ -40,12 +38,12 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
         return
     run.open_tables.add(object_type.table)
     with run.outcome(object_type.table) as outcome:
-        source = SourceState(dlt.current.source_state())
-        source.worked_until = None  # until the sweep of links ends, after all tables
+        source = run.state
+        source.last_run_ended_at = None  # until the sweep of links ends, after all tables
         state = source.table(object_type.table)
         _note_known(run, state, outcome)
         if run.restart(object_type.table):
-            state.begin_anew()
+            state.start_over()
         try:
             opening = Opening(run, object_type, schemas, links, source, outcome)
             yield from _read(opening)
@@ -60,8 +58,7 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
 
 def _note_known(run: Run, state: TableState, outcome: TableOutcome) -> None:
     """Note what earlier runs have read of a table, before this one forgets it."""
-    with suppress(ValueError, TypeError):  # a damaged state is refused by its check
-        outcome.watermark_before = outcome.watermark_before or state.watermark
+    outcome.watermark_before = outcome.watermark_before or state.watermark
     outcome.fresh_at, outcome.named = outcome.watermark_before, run.chosen
     outcome.was_read |= state.was_read
 
@@ -111,14 +108,14 @@ def _read(opening: Opening) -> Items:
         table = yield from opening.table()
         outcome.way_in = "repair"
         yield from read_left(table, ids)
-        if state.working("backfill"):
+        if state.backfill:
             table.leave_unfinished()
-    elif state.watermark is None or state.working("backfill") or not kind.searchable:
+    elif state.watermark is None or state.backfill or not kind.searchable:
         fresh = state.watermark is None
         table = yield from opening.table()
         outcome.way_in = "backfill" if fresh else "listing"
         yield from backfill(table)
-        if fresh and not state.working("backfill"):  # it may have taken long
+        if fresh and not state.backfill:  # it may have taken long
             yield from opening.schemas.renew(kind, opening.source)
     else:
         outcome.way_in = "increment"

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import dlt
 
@@ -12,7 +11,8 @@ from ..api.associations import BATCH
 from ..http.client import Client
 from ..model import REJECTS, ObjectType, TableOutcome, TableSchema
 from ..run.run import Items, Run
-from ..state.store import SourceState, TableState
+from ..state.source import SourceState
+from ..state.table import Backfill, TableState
 from ..tables.casts import to_timestamp
 from ..tables.decoding import NO_PROPERTIES, Record, RecordDecoder
 from ..tables.records import instants_ms, to_batch, tombstones
@@ -84,7 +84,7 @@ def emit(
         return
     run, synced_at = table.run, table.run.now()
     if odd := [r.id for r in records if r.mended and NO_PROPERTIES in r.mended]:
-        table.state.keep("refused", odd)  # the next run reads them by id
+        table.state.add_pending_ids(odd)  # the next run reads them by id
     archived = dict.fromkeys([record.id for record in records if record.archived], True)
     live = [record.id for record in records if not record.archived]
     table.read_now.update(dict.fromkeys(live, False) | archived)
@@ -113,17 +113,17 @@ def emit(
     run.budget.take(len(records) * (1 if table.appends else MERGED))
 
 
-def links_of_backfill(table: Table, work: dict[str, Any]) -> ReadLinks:
+def links_of_backfill(table: Table, work: Backfill) -> ReadLinks:
     """Choose when the links of listed records are read.
 
     Those of a large table while it is listed; `links.flush` has to end it. Those of a small one by
     a sweep when all tables are loaded: it costs as many calls and sees what changed meanwhile.
     """
-    run, total = table.run, work["total"]
+    run, total = table.run, work.total
     is_small = total is not None and total <= BATCH * run.config.sweep_at_once_calls
     if run.copy and is_small:
         return table.links.owe
-    return partial(table.links.queue, replace=work["anew"] or table.name in run.resumed)
+    return partial(table.links.queue, replace=work.has_older_rows or table.name in run.resumed)
 
 
 def _new_merges(

@@ -3,13 +3,12 @@
 from collections.abc import Generator
 from typing import Any
 
-import dlt
 from dlt.extract import DltResource
 
 from ..model import REJECTS
 from ..run.resources import make_resource
 from ..run.run import Run
-from ..state.store import RELABELLED, SourceState
+from ..state.source import RELABELLED
 from ..tables.empty_tables import if_missing
 from ..tables.records import REJECTS as REJECT_COLUMNS
 from .run_log import COLUMNS, RUN_TABLES, RUNS, VERIFICATIONS
@@ -38,10 +37,10 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
     yield None  # the other resources begin first
     while run.open_tables or run.open_tails:
         yield None
-    source = SourceState(dlt.current.source_state())
-    cleaned = run.appending | run.changed | run.dead | run.merged | run.linked | run.tidy
-    source.cleanup = cleaned
-    source.cleanup += [f"{RELABELLED}{pair}" for pair in run.relabelled]
-    source.hard_delete = run.hard_delete
+    with run.store.opened() as state:
+        tables = run.appending | run.changed | run.dead | run.merged | run.linked | run.tidy
+        relabelled = {f"{RELABELLED}{pair}" for pair in run.relabelled}
+        state.pending_cleanup = sorted(tables | relabelled)
+        state.hard_delete = run.hard_delete
     for name, columns in _TABLES.items():
         yield from if_missing(name, columns)

@@ -1,7 +1,7 @@
 """What only SQL can do after a load: mark what was purged, follow merges, remove leftovers.
 
 Everything here may be done twice: a run that is killed between a load and this leaves the names of
-the tables in the state (`SourceState.cleanup`), and the next run does it again for them.
+the tables in the state (`SourceState.pending_cleanup`), and the next run does it again for them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,8 @@ from ..errors import ContractError
 from ..model import LIVE, REJECTS
 from ..run.portal_types import link_tables
 from ..run.run import Run
-from ..state.store import RELABELLED, SourceState, source_state
+from ..state.source import RELABELLED, SourceState
+from ..state.store import source_state
 from .view import WarehouseCopy
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
@@ -92,7 +93,7 @@ def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     """Make the rows of types that HubSpot no longer has tombstones, and empty their link tables."""
     tables = pipeline.default_schema.tables
     objects = [name for name, table in tables.items() if "_hs_deleted_at" in table["columns"]]
-    gone = sorted((run.dead | run.tidy) & source_state(pipeline).gone.keys() & {*objects})
+    gone = sorted((run.dead | run.tidy) & source_state(pipeline).deleted_types.keys() & {*objects})
     if not gone:
         return
     with WarehouseCopy(pipeline) as copy, pipeline.sql_client() as client:

@@ -10,7 +10,7 @@ changes are searched from a lookback before the export was started.
 """
 
 from collections.abc import Generator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import Any
@@ -25,7 +25,8 @@ from ...errors import (
 )
 from ...run.run import Run
 from ...run.waiting import wait
-from ...state.store import SourceState, to_instant, to_text
+from ...state.source import SourceState
+from ...state.table import Backfill, Export
 from ..table import Table, emit, links_of_backfill, note_loaded
 from .fetch import ExportUnusableError, Opened, fetch, start
 
@@ -68,13 +69,13 @@ def exports_left(run: Run, source: SourceState) -> int:
     return PER_DAY - len(_of_the_last_day(run, source))
 
 
-def _of_the_last_day(run: Run, source: SourceState) -> list[str]:
+def _of_the_last_day(run: Run, source: SourceState) -> list[datetime]:
     """List when the exports of the last 24 hours were started."""
-    since = to_text(run.now() - timedelta(days=1)) or ""
-    return [text for text in source.exports if text > since]
+    since = run.now() - timedelta(days=1)
+    return [at for at in source.exports_started_at if at > since]
 
 
-def read_export(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool | None]:
+def read_export(table: Table, work: Backfill) -> Generator[Any, None, bool | None]:
     """Hand on the records of an export, load after load.
 
     The first load only starts it, so that its id is in the state before anybody waits.
@@ -89,27 +90,27 @@ def read_export(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool
     Raises:
         HubSpotError: HubSpot does not answer; the export waits for the next run.
     """
-    if "export" not in work:
-        chosen = work["ranges"] is None and _chooses(table, work)
-        work["export"] = (yield from _start(table)) if chosen else None
-        if work["export"] is not None and table.run.budget.bounded:
+    if not work.export_decided:
+        chosen = work.ranges is None and _chooses(table, work)
+        work.export, work.export_decided = (yield from _start(table)) if chosen else None, True
+        if work.export is not None and table.run.budget.bounded:
             return False
-    if work["export"] is None:
+    if work.export is None:
         return None
     table.outcome.way_in = "export"
     try:
-        return (yield from _hand_on(table, work))
+        return (yield from _hand_on(table, work, work.export))
     except ExportUnusableError as error:
-        return _give_up(table, work, str(error))
+        return _give_up(table, work, work.export.rows, str(error))
 
 
-def _chooses(table: Table, work: dict[str, Any]) -> bool:
+def _chooses(table: Table, work: Backfill) -> bool:
     """Decide, once a backfill, whether it is made by an export; say so where that is not to be."""
     run, names = table.run, table.decoder.properties
-    if not work["total"] or table.object_type.last_modified not in names:
+    if not work.total or table.object_type.last_modified not in names:
         return False
     facts: dict[str, Any] = {
-        "pages": pages_of(work["total"], names),
+        "pages": pages_of(work.total, names),
         "calls_left": run.client.limits.snapshot()["daily"]["remaining"],
     }
     left = exports_left(run, table.source)
@@ -118,46 +119,44 @@ def _chooses(table: Table, work: dict[str, Any]) -> bool:
     return is_chosen(run.config.backfill, exports_left=left, **facts)
 
 
-def _start(table: Table) -> Generator[None, None, dict[str, Any] | None]:
+def _start(table: Table) -> Generator[None, None, Export | None]:
     """Start an export; return what the state is to keep of it, None where HubSpot refuses."""
     run = table.run
-    started = table.source.exports
-    started[:] = [*_of_the_last_day(run, table.source), to_text(run.now()) or ""]
+    earlier, source = _of_the_last_day(run, table.source), table.source
+    source.exports_started_at = [*earlier, run.now()]
     try:
         answer = yield from wait(run.submit(partial(start, table)))
     except _REFUSED as error:
-        started.pop()
+        source.exports_started_at = earlier
         _say_why(table, str(error))
         return None
-    return {"id": str(answer.id), "rows": 0}
+    return Export(str(answer.id))
 
 
-def _hand_on(table: Table, work: dict[str, Any]) -> Generator[Any, None, bool]:
+def _hand_on(table: Table, work: Backfill, export: Export) -> Generator[Any, None, bool]:
     """Hand on rows until the load is full or the file ends; tell whether it ended."""
-    run, export = table.run, work["export"]
-    opened = yield from _wait_for(table, work)
+    run = table.run
+    opened = yield from _wait_for(table, work, export)
     if opened is None:
         return False
-    read_at = to_instant(work["started_at"]) or run.now()  # it may be as old as that
     run.listed_now.add(table.name)
     while rows := next(opened.rows, None):
         records = opened.to_records(table, rows)
         yield from emit(table, records, read_links=links_of_backfill(table, work))
-        note_loaded(table, records, read_at=read_at)
-        export["rows"] += len(rows)
-        work["rows"] = export["rows"]
+        note_loaded(table, records, read_at=work.started_at)  # it may be as old as that
+        export.rows += len(rows)
+        work.rows = export.rows
         if run.budget.spent():
             return False
     run.downloads.pop(table.name).result().close()
     return True
 
 
-def _wait_for(table: Table, work: dict[str, Any]) -> Generator[None, None, Opened | None]:
+def _wait_for(table: Table, work: Backfill, export: Export) -> Generator[None, None, Opened | None]:
     """Wait for the file, but no longer than this load's rows of others may; None until then."""
     run = table.run
     if table.name not in run.downloads:
-        export = work["export"]
-        call = partial(fetch, table, export["id"], total=work["total"] or 0, skip=export["rows"])
+        call = partial(fetch, table, export.id, total=work.total or 0, skip=export.rows)
         run.downloads[table.name] = run.submit(call, lane="exports")
     future = run.downloads[table.name]
     while not future.done():
@@ -168,16 +167,14 @@ def _wait_for(table: Table, work: dict[str, Any]) -> Generator[None, None, Opene
     return opened
 
 
-def _give_up(table: Table, work: dict[str, Any], reason: str) -> bool | None:
+def _give_up(table: Table, work: Backfill, loaded: int, reason: str) -> bool | None:
     """Have the table listed from its beginning: by the next load where it holds rows already."""
-    loaded = work["export"]["rows"]
     table.run.downloads.pop(table.name, None)
     _say_why(table, reason)
     table.outcome.way_in = "backfill"
-    work.update(export=None, ranges=None, rows=0)
+    work.export, work.ranges, work.rows = None, None, 0
     if loaded:
-        work["anew"] = True
-        table.state.note_older_rows()
+        work.has_older_rows = table.state.has_older_rows = True
         table.run.changed.add(table.name)
         table.run.resumed.add(table.name)
         return False

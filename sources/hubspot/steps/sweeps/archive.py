@@ -6,18 +6,18 @@ know no filter and no order but the id's.
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...api.search import instant_ms, to_ms
 from ...errors import RequestRejectedError
-from ...listing.ranges import SPARE, Listing, Range
+from ...listing.ranges import SPARE, Listing, to_kept, to_ranges
 from ...model import Page
 from ...plan import sweeps
 from ...run.run import Items, Run
-from ...state.store import KEPT_LIMIT, SourceState, TableState, to_instant, to_text
+from ...state.source import SourceState
+from ...state.table import PENDING_LIMIT, ArchiveSweep, OpenSweep, TableState
 from ...tables.decoding import Record
 from ..by_id import read_ids
 from ..table import BLOCK, Table, emit
@@ -46,50 +46,51 @@ def sweep_archived(
         expected: about how many there are, where no sweep has told yet.
         spare: how many records may be read twice for that, beside a share of the archived ones.
     """
-    run, known = table.run, table.state.sweep("archive")
-    expected = known.get("calls", 0) * PAGE or expected
-    if "started_at" not in known:
+    run, known = table.run, table.state.archive
+    expected = known.calls * PAGE or expected
+    if known.open_sweep is None:
         if not is_due(run, table.source, table.state, table.name, at_once=at_once):
             return
-        known["started_at"] = to_text(run.now())
+        known.open_sweep = OpenSweep(run.now())
+    work = known.open_sweep
     if table.name not in run.archived_seen:  # a sweep that another run began, begins anew
-        known["ranges"] = None
+        work.ranges = None
     seen = run.archived_seen.setdefault(table.name, set())
     try:
-        finished = yield from _list(table, known, seen, last_id, expected, spare)
+        finished = yield from _list(table, work, seen, last_id, expected, spare)
     except NotKeysetError:
-        known["ranges"] = None
-        finished = yield from _list(table, known, seen)
+        work.ranges = None
+        finished = yield from _list(table, work, seen)
     except RequestRejectedError as error:
-        if seen or "swept_at" in known:  # what was listed before goes stale
+        if seen or known.swept_at:  # what was listed before goes stale
             raise
         table.outcome.note(f"HubSpot does not list archived records of it: {error.message}")
-        del run.archived_seen[table.name], known["started_at"], known["ranges"]
+        del run.archived_seen[table.name]
+        known.open_sweep = None
         return
     if not finished:
         table.leave_unfinished()
         return
-    began = to_instant(known.pop("started_at")) or run.now()
-    del known["ranges"]
-    known["calls"] = -(-len(seen) // PAGE)
+    known.open_sweep = None
+    known.calls = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
     earlier: set[str] = set()
-    if table.state.work("backfill").get("swept", True):
+    if table.state.backfill is None or table.state.backfill.archive_swept:
         yield from _read_missing(table, seen, known)
     else:  # the sweep that ends the backfill compares: what is restored ahead of it is listed
         run.archived_before[table.name] = seen
-        earlier.update(known.get("seen", ()))
+        earlier.update(known.archived_ids)
     if run.hard_delete:  # no tombstone tells the next sweep
-        known["seen"] = sorted(seen | earlier)[-KEPT_LIMIT:]
-    sweeps.note(known, began)
+        known.archived_ids = sorted(seen | earlier)[-PENDING_LIMIT:]
+    sweeps.note(known, work.started_at)
 
 
-def _read_missing(table: Table, seen: set[str], known: dict[str, Any]) -> Items:
+def _read_missing(table: Table, seen: set[str], known: ArchiveSweep) -> Items:
     """Read what was archived before and is not listed any more: restored, or purged."""
-    before = {*_dead(table, "archived"), *known.get("seen", ())}
+    before = {*_dead(table, "archived"), *known.archived_ids}
     before |= table.run.archived_before.pop(table.name, set())
     yield from read_ids(table, sorted(before - seen))
-    known.pop("seen", None)
+    known.archived_ids = []
 
 
 def is_due(
@@ -101,28 +102,27 @@ def is_due(
     Without the warehouse nobody can tell that it did not.
     """
     was_cut_off = run.copy and state.watermark and run.before_ended is None
-    known = state.sweep("archive")
+    known = state.archive
     hours = 0 if at_once or was_cut_off or _came_since(known) else run.config.sweep_hours
     calls = calls_of(state)
     pace = sweeps.Pace(hours)
     return sweeps.is_due(run, source, known, calls=calls, tables=[table], pace=pace)
 
 
-def _came_since(known: dict[str, Any]) -> bool:
+def _came_since(known: ArchiveSweep) -> bool:
     """Tell whether columns came to the table since the last whole sweep of it began."""
-    came, swept = to_instant(known.get("columns_at")), to_instant(known.get("swept_at"))
+    came, swept = known.columns_added_at, known.swept_at
     return came is not None and swept is not None and came >= swept
 
 
 def calls_of(state: TableState) -> int:
     """Tell how many calls a sweep of a table's archived records takes, as far as known."""
-    calls: int = state.sweep("archive").get("calls", 0)
-    return max(1, calls)
+    return max(1, state.archive.calls)
 
 
 def _list(
     table: Table,
-    known: dict[str, Any],
+    work: OpenSweep,
     seen: set[str],
     last_id: int | None = None,
     expected: float = 0.0,
@@ -130,7 +130,7 @@ def _list(
 ) -> Generator[Any, None, bool]:
     """List on from the state's ranges; tell whether the end was reached."""
     run = table.run
-    is_news = _news(table, known)
+    is_news = _news(table, table.state.archive)
 
     def submit(after: str | None) -> Future[Page[Record]]:
         call = partial(
@@ -140,7 +140,7 @@ def _list(
 
     listing = Listing(
         submit,
-        [Range(**range_) for range_ in known["ranges"] or [{}]],
+        to_ranges(work.ranges or None),
         in_flight=run.config.calls_in_flight,
         last_id=last_id,
         expected=int(expected) - len(seen),
@@ -160,16 +160,16 @@ def _list(
             if run.budget.spent():
                 listing.drain()
     yield from _hand_on(table, block)
-    known["ranges"] = [asdict(range_) for range_ in listing.ranges]
+    work.ranges = to_kept(listing.ranges)
     return not listing.ranges
 
 
-def _news(table: Table, known: dict[str, Any]) -> Callable[[Record], bool]:
+def _news(table: Table, known: ArchiveSweep) -> Callable[[Record], bool]:
     """Make the test whether an archived record is new to the warehouse, or its values may be.
 
     Where the warehouse keeps no tombstones, it is the date that tells.
     """
-    run, floor = table.run, to_instant(known.get("swept_at"))
+    run, floor = table.run, known.swept_at
     archived, merged = _archived(table), set(_dead(table, "merged"))
     if not table.appends and archived and (floor is None or _came_since(known)):
         archived.clear()  # a table read anew, or columns that its tombstones lack

@@ -5,17 +5,17 @@ but these properties; those whose values differ from the warehouse's are read ag
 """
 
 from collections.abc import Generator
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from ...api.record_pages import PAGE, NotKeysetError, list_page
-from ...listing.ranges import WORTH, Listing, Range
+from ...listing.ranges import WORTH, Listing, to_kept, to_ranges
 from ...model import Copy
 from ...plan import sweeps
 from ...run.run import Items, Run
 from ...run.waiting import wait
-from ...state.store import SourceState, TableState, to_instant, to_text
+from ...state.source import SourceState
+from ...state.table import OpenSweep, TableState
 from ...tables.comparing import compare, sub_schema
 from ...tables.decoding import Record, RecordDecoder
 from ..by_id import read_ids
@@ -27,30 +27,27 @@ def sweep_calculated(table: Table) -> Items:
 
     A load that is full ends the sweep; the next one goes on with it.
     """
-    run, known = table.run, table.state.sweep("calculated")
+    run, known = table.run, table.state.calculated
     if run.copy is None or not table.schema.calculated:
         return
-    if "started_at" not in known:
+    work = known.open_sweep
+    if work is None:
         if not is_due(run, table.source, table.state, table.name):
             return
-        known["started_at"] = to_text(run.now())
-    if "ranges" not in known:
-        last_id = None
+        work = OpenSweep(run.now())
         if (table.state.total or 0) > WORTH * PAGE:  # else one call after the other will do
-            _, last_id = yield from wait(run.extent(table.object_type))
-        known.update(ranges=None, last_id=last_id)
+            _, work.last_id = yield from wait(run.extent(table.object_type))
+        known.open_sweep = work
     try:
-        finished = yield from _list(table, run.copy, known)
+        finished = yield from _list(table, run.copy, work)
     except NotKeysetError:
-        known.update(ranges=None, last_id=None)
-        finished = yield from _list(table, run.copy, known)
+        work.ranges, work.last_id = None, None
+        finished = yield from _list(table, run.copy, work)
     if not finished:
         table.leave_unfinished()
         return
-    began = to_instant(known.pop("started_at")) or run.now()
-    for name in ("ranges", "last_id"):
-        known.pop(name, None)
-    sweeps.note(known, began)
+    known.open_sweep = None
+    sweeps.note(known, work.started_at)
 
 
 def calls_of(state: TableState) -> int:
@@ -60,22 +57,21 @@ def calls_of(state: TableState) -> int:
 
 def is_due(run: Run, source: SourceState, state: TableState, table: str) -> bool:
     """Tell whether the calculated values are to be read again; see `sweeps.is_due`."""
-    known, pace = state.sweep("calculated"), sweeps.Pace(run.config.sweep_hours)
+    known, pace = state.calculated, sweeps.Pace(run.config.sweep_hours)
     calls = calls_of(state)
     return sweeps.is_due(run, source, known, calls=calls, tables=[table], pace=pace)
 
 
-def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, None, bool]:
+def _list(table: Table, copy: Copy, work: OpenSweep) -> Generator[Any, None, bool]:
     """List on from the state's ranges; tell whether the end was reached."""
     run = table.run
     schema = sub_schema(table.schema, table.schema.calculated)
     ask = partial(list_page, table.client, table.object_type, RecordDecoder(schema))
-    saved = [{}] if known["ranges"] is None else known["ranges"]
     listing = Listing(
         lambda after: run.submit(partial(ask, after)),
-        [Range(**range_) for range_ in saved],
+        to_ranges(work.ranges),
         in_flight=run.config.calls_in_flight,
-        last_id=known["last_id"],
+        last_id=work.last_id,
         expected=table.state.total or 0,
     )
     block: list[Record] = []
@@ -84,7 +80,7 @@ def _list(table: Table, copy: Copy, known: dict[str, Any]) -> Generator[Any, Non
         differing, missing = compare(copy, schema, block, strip_nul=bool(run.strip_nul))
         block.clear()
         yield from read_ids(table, [*differing, *missing])
-        known["ranges"] = [asdict(range_) for range_ in listing.ranges]
+        work.ranges = to_kept(listing.ranges)
 
     for records in listing.pages():
         block += [record for record in records or () if record.id not in table.read_now]

@@ -55,11 +55,11 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
         return
     held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
     suspects = yield from _suspects(table, held)
-    table.state.sweep("census").clear()
+    table.state.recount_pending = False
     yield from read_ids(table, suspects)
     counts = [table.run.totals.get(table.name) or 0, len(held)]
     if counts[0] != counts[1] and not table.run.vanished.get(table.name):
-        table.state.keep("unexplained", counts)  # search has not caught up
+        table.state.count_mismatch = counts  # search has not caught up
     if suspects:  # besides, as many may be restored as archived, which no number tells
         yield from sweep_archived(table, at_once=True)
 
@@ -72,7 +72,7 @@ def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[s
     numbers = array("q", sorted(int(id_) for id_ in held if id_.isdecimal()))
     odd = [id_ for id_ in held if not id_.isdecimal()]
     pages, parts, found = len(held) // PAGE, 1, None
-    if "owed" in table.state.sweep("census"):
+    if table.state.recount_pending:
         parts = max(1, min(-(-len(held) // search.PAGE), MOST_PARTS))
     if parts == 1 or parts < pages:  # else listing costs no more
         with suppress(RequestRejectedError):  # no search by ranges of ids

@@ -1,0 +1,173 @@
+"""The state of the whole source: whose portal it is, its tables and pairs, what is cached."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from ..model import Column, Kind
+from .table import Instant, Sweep, TableState
+
+VERSION = 1
+"""Of the state's shape; a change that older states do not fit needs a migration."""
+RELABELLED = "labels:"
+"""Before the name of a link table in `pending_cleanup`: its links get new labels."""
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class LinkSweep(Struct, omit_defaults=True):
+    """A reading of all links of a pair that goes on in the next load."""
+
+    side: Literal["source", "target", "target alone"]
+    """The end whose records are asked for their links."""
+    started_at: Instant
+    """When it began: what it brings is not older."""
+    after_id: str = ""
+    """Links of records up to this id are loaded."""
+    reported: int = 0
+    """Links that HubSpot has reported so far, read from the target."""
+    differing: int = 0
+    """Sources so far whose links the table did not hold as the target reports them."""
+
+
+class PairState(Sweep, omit_defaults=True):
+    """The state of the links of one pair of tables."""
+
+    pending: bool = False
+    """Whether all links are to be read, whatever the schedule says."""
+    has_links: bool | None = None
+    """Whether the last sweep found links; None where none has ended since some came."""
+    reported_by: Literal["source", "target"] | None = None
+    """The only end from which HubSpot reports the links; None where both do, as far as known."""
+    differing: int = 0
+    """Sources whose links differed in the last sweep from the target."""
+    open_sweep: LinkSweep | None = None
+    """The sweep that is under way."""
+
+    def start_over(self) -> None:
+        """Forget everything: the next run reads all links."""
+        fresh = PairState(pending=True)
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(fresh, name))
+
+    def read_whole(self) -> None:
+        """Have all links read from the first record on."""
+        self.pending, self.open_sweep = True, None
+
+
+class Cached(Struct, omit_defaults=True):
+    """Something of HubSpot's that is read again when it is old."""
+
+    read_at: Instant
+    """When HubSpot was asked."""
+    value: Any = None
+    """What is kept of its answer; judged where it is used."""
+
+
+class Ledger(Struct, omit_defaults=True):
+    """What larger sweeps have used of a day's calls."""
+
+    day: str = ""
+    """The day in UTC, such as `2026-11-24`."""
+    calls: int = 0
+    """Calls of that day."""
+
+
+class SourceState(Struct, omit_defaults=True):
+    """The state of one portal in one dataset."""
+
+    version: int = VERSION
+    """Of this shape; without a number it is 0, of which the members had other names."""
+    portal_id: int | None = None
+    """The portal that the dataset was loaded from."""
+    hard_delete: bool = False
+    """Whether the last run kept no tombstones."""
+    last_run_ended_at: Instant | None = None
+    """When the run before stopped reading; None where it did not come to its end."""
+    tables: dict[str, TableState] = field(default_factory=dict, name="resources")
+    """By object table; the name by which dlt finds what to drop with a table."""
+    pairs: dict[str, PairState] = {}
+    """By link table."""
+    custom_tables: dict[str, str] | None = None
+    """The table of every custom object type ever listed, by type id; None where unknown."""
+    deleted_types: dict[str, Instant] = {}
+    """Tables whose object type HubSpot no longer has, and since when that is known."""
+    cache: dict[str, Cached] = {}
+    """Property definitions and labels as last read, and what HubSpot has refused."""
+    columns: dict[str, list[tuple[str, str, Kind, str, str]]] = {}
+    """Every column ever given, by table: property, column, type, HubSpot's type, label."""
+    columns_since: dict[str, dict[str, Instant]] = {}
+    """Since when a table has its columns."""
+    reference_digests: dict[str, str] = {}
+    """Of the content that each reference table was last loaded with."""
+    reference_read_at: dict[str, Instant] = {}
+    """When each reference table, or a part of one, was last read."""
+    pending_cleanup: list[str] = []
+    """Tables and link tables that a run may not have cleaned up after its last load."""
+    exports_started_at: list[Instant] = []
+    """When exports were started, oldest first."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """What larger sweeps have used of a day's calls."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run has left anything here."""
+        return self == SourceState()
+
+    @property
+    def known_tables(self) -> list[str]:
+        """Object tables that something is known of."""
+        return [name for name, state in self.tables.items() if state != TableState()]
+
+    @property
+    def read_tables(self) -> list[str]:
+        """Object tables of which something was read."""
+        return [name for name, state in self.tables.items() if state.was_read]
+
+    def table(self, name: str) -> TableState:
+        """Return the state of an object table; a new one where nothing is known of it."""
+        return self.tables.setdefault(name, TableState())
+
+    def pair(self, name: str) -> PairState:
+        """Return the state of a pair's links; a new one where nothing is known of it."""
+        return self.pairs.setdefault(name, PairState())
+
+    def end_table(self, table: str, at: datetime, links: Iterable[str]) -> None:
+        """Forget a table whose type is gone, but for its columns; with it its link tables."""
+        self.deleted_types[table] = at
+        self.tables.pop(table, None)
+        for pair in links:
+            self.pairs.pop(pair, None)
+            self.cache.pop(f"labels:{pair}", None)
+        for kind in ("properties", "refused"):
+            self.cache.pop(f"{kind}:{table}", None)
+
+    def cached(self, name: str, *, now: datetime, max_age: timedelta) -> Any | None:  # noqa: ANN401 - any JSON
+        """Return a cached value; None where there is none, or it is older."""
+        entry = self.cache.get(name)
+        return entry.value if entry and now - entry.read_at < max_age else None
+
+    def remember(self, name: str, value: object, *, now: datetime) -> None:
+        """Cache JSON, with the time it was read."""
+        self.cache[name] = Cached(now, value)
+
+    def expire(self, prefix: str) -> None:
+        """Let cached values whose name begins so be read again; they stay known as the last."""
+        for name, entry in self.cache.items():
+            if name.startswith(prefix):
+                entry.read_at = _LONG_AGO
+
+    def last(self, name: str) -> Any | None:  # noqa: ANN401 - any JSON
+        """Return a cached value however old it is, or None where there is none."""
+        entry = self.cache.get(name)
+        return entry.value if entry else None
+
+    def note_columns(
+        self, table: str, columns: Sequence[Column], *, at: datetime
+    ) -> dict[str, datetime]:
+        """Remember since when a table has these columns; return that of all, by column name."""
+        since = self.columns_since.setdefault(table, {})
+        for column in columns:
+            since.setdefault(column.name, at)
+        return since
