@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from sources.hubspot.errors import BusyError, ConfigError, OverlapError
 
 from .failures import credentials_setting, redacted
-from .warehouse import describe, duckdb_path, explained, is_duckdb, open_destination
+from .resolve import describe, duckdb_path, explained, is_duckdb, open_destination
 
 _SESSION = {
     "idle_in_transaction_session_timeout": "0",

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, get_current_context, task  # type: ignore[import-not-found,unused-ignore]
 
 if TYPE_CHECKING:
-    from pipelines.report import RunReport
+    from pipelines.cli.output.report import RunReport
 
 SCHEDULE = "@hourly"
 DESTINATION = "duckdb"
@@ -36,8 +36,8 @@ RETRY_DELAY = timedelta(minutes=5)
 
 def list_tables() -> list[str]:
     """Name the table of every object type of the portal."""
-    from pipelines import stored  # noqa: PLC0415 - see the module's last paragraph
-    from pipelines.report import report_of  # noqa: PLC0415 - same
+    from pipelines.cli.output.report import report_of  # noqa: PLC0415 - see the module's last paragraph
+    from pipelines.runtime import stored  # noqa: PLC0415 - same
     from sources.hubspot import open_run  # noqa: PLC0415 - same
     from sources.hubspot.state.store import source_state  # noqa: PLC0415 - same
 
@@ -58,9 +58,9 @@ def list_tables() -> list[str]:
 
 def sync_table(table: str) -> dict[str, Any]:
     """Sync one table; return the totals of the run."""
-    from pipelines.progress import make_collector  # noqa: PLC0415 - same
-    from pipelines.report import report_of, to_json  # noqa: PLC0415 - same
-    from pipelines.sync import SyncOptions, sync  # noqa: PLC0415 - same
+    from pipelines.cli.output.progress import make_collector  # noqa: PLC0415 - same
+    from pipelines.cli.output.report import report_of, to_json  # noqa: PLC0415 - same
+    from pipelines.commands.sync import SyncOptions, sync  # noqa: PLC0415 - same
 
     get_current_context()["table"] = table  # the task's name on Airflow's pages
     options = SyncOptions(only=(table,), destination=DESTINATION, dataset=DATASET)
@@ -91,7 +91,7 @@ def _failure(report: "RunReport") -> Exception:
     """Make the exception that ends a task for good, or until the next try."""
     from airflow.sdk import exceptions  # noqa: PLC0415 - same
 
-    from pipelines.report import BUG  # noqa: PLC0415 - same
+    from pipelines.cli.output.report import BUG  # noqa: PLC0415 - same
     from sources.hubspot.errors import UnavailableError  # noqa: PLC0415 - same
 
     again = report.exit_code == UnavailableError.exit_code

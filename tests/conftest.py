@@ -20,9 +20,9 @@ import psycopg2
 import pytest
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
-from pipelines.console import importing
-from pipelines.report import RunReport
-from pipelines.sync import SyncOptions, sync
+from pipelines.cli.console import importing
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec

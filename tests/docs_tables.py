@@ -20,8 +20,8 @@ import typer
 from dlt.common.exceptions import TransientException
 
 from destinations.catalog import KNOWN, OUR_EXTRAS
-from pipelines.cli import app
-from pipelines.exit_codes import EXIT_CODES
+from pipelines.cli.app import app
+from pipelines.cli.exit_codes import EXIT_CODES
 from sources.hubspot import errors
 from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.catalog.object_types import STANDARD

@@ -16,9 +16,9 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from pipelines.layout import Screen
-from pipelines.render import render
-from pipelines.report import RunReport, Section
+from pipelines.cli.output.layout import Screen
+from pipelines.cli.output.render import render
+from pipelines.cli.output.report import RunReport, Section
 
 FOLDER = Path(__file__).parent / "screens"
 WIDTHS = (80, 120)

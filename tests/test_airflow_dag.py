@@ -23,7 +23,7 @@ import typer
 from conftest import Warehouse
 from truth import differences, link_differences
 
-from pipelines.cli import app
+from pipelines.cli.app import app
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal

@@ -9,8 +9,8 @@ from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.runlog import RunLog
-from pipelines.session import opened
+from pipelines.runtime.run_log import RunLog
+from pipelines.runtime.session import opened
 from sources.hubspot import hubspot, open_run
 from sources.hubspot.warehouse.view import WarehouseCopy
 from sources.hubspot_emulator.portal.seed import SeedSpec

@@ -17,8 +17,8 @@ import duckdb
 import pytest
 import requests
 
-from pipelines.cli import main
-from pipelines.console import interrupted
+from pipelines.cli.app import main
+from pipelines.cli.console import interrupted
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -27,7 +27,7 @@ COMMANDS = (
     *("demo", "sync", "plan", "verify", "doctor", "status", "query", "forget", "state"),
     "emulate",
 )
-PROGRAM = "from pipelines.cli import main; main()"
+PROGRAM = "from pipelines.cli.app import main; main()"
 OBJECTS = "contacts,companies"
 SECRET = "pat-na1-11112222-3333-4444-5555-666677778888"  # noqa: S105 - no portal's
 TOTALS = {"rows", "tombstones", "calls", "retries", "rate_limited", "seconds"}

@@ -7,7 +7,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
-from pipelines.quicker_dlt import Environment, quickened
+from pipelines.runtime.quicker_dlt import Environment, quickened
 from sources.hubspot import Run
 from sources.hubspot.config import HubSpotConfig, check_config, checked_token, resolve_config
 from sources.hubspot.errors import ConfigError
@@ -184,7 +184,7 @@ def test_files_of_secrets_are_read_where_there_are_any(
     """A machine that has /run/secrets keeps dlt's way of looking there; others look no file up."""
     context = Container()[PluggableRunContext]
     for folder, kind in ((tmp_path, EnvironProvider), (tmp_path / "none", Environment)):
-        monkeypatch.setattr("pipelines.quicker_dlt.SECRET_FILES", folder)
+        monkeypatch.setattr("pipelines.runtime.quicker_dlt.SECRET_FILES", folder)
         context.reload_providers()
         with quickened:
             assert type(context.providers["Environment Variables"]) is kind

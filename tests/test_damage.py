@@ -10,14 +10,14 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from test_postgres import Postgres
 from truth import differences, link_differences
 
-from pipelines.doctor import doctor
-from pipelines.plan import plan
-from pipelines.runlog import RunLog
-from pipelines.session import opened
-from pipelines.state import changing_pipeline
-from pipelines.stored import commit
-from pipelines.sync import SyncOptions
-from pipelines.verify import VerifyOptions, verify
+from pipelines.commands.doctor import doctor
+from pipelines.commands.plan import plan
+from pipelines.commands.state import changing_pipeline
+from pipelines.commands.sync import SyncOptions
+from pipelines.commands.verify import VerifyOptions, verify
+from pipelines.runtime.run_log import RunLog
+from pipelines.runtime.session import opened
+from pipelines.runtime.stored import commit
 from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS

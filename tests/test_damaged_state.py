@@ -16,7 +16,7 @@ from msgspec import inspect
 from test_answers import damaged
 from truth import differences
 
-from pipelines.cli import main
+from pipelines.cli.app import main
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.state.damage import mend, refuse
 from sources.hubspot.state.source import VERSION, SourceState

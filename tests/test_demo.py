@@ -8,11 +8,11 @@ import duckdb
 import pytest
 from screenshots import check_screen
 
-from pipelines.demo import FILE, demo
-from pipelines.layout import Screen
-from pipelines.progress import make_collector
-from pipelines.render import render
-from pipelines.report import RunReport
+from pipelines.cli.output.layout import Screen
+from pipelines.cli.output.progress import make_collector
+from pipelines.cli.output.render import render
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.demo import FILE, demo
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from docs_tables import ROOT, TABLES, documents
 from typer.testing import CliRunner
 
 from destinations.catalog import OUR_EXTRAS
-from pipelines.cli import app
-from pipelines.exit_codes import EXIT_CODES
+from pipelines.cli.app import app
+from pipelines.cli.exit_codes import EXIT_CODES
 from sources.hubspot import errors
 from sources.hubspot.catalog.object_types import STANDARD
 

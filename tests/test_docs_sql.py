@@ -14,7 +14,7 @@ from conftest import Warehouse
 from docs_tables import ROOT, documents
 from test_postgres import Postgres
 
-from pipelines.demo import QUESTIONS, change, furnish
+from pipelines.commands.demo import QUESTIONS, change, furnish
 from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec

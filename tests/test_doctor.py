@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from conftest import Warehouse
 
-from pipelines.doctor import doctor
-from pipelines.report import RunReport
-from pipelines.sync import SyncOptions
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.doctor import doctor
+from pipelines.commands.sync import SyncOptions
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits, Token

@@ -15,13 +15,13 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
-from destinations.readers import open_reader
-from pipelines.notices import notices
-from pipelines.report import report_of
-from pipelines.runlog import RunLog
-from pipelines.session import opened
-from pipelines.state import show
-from pipelines.stored import stored_pipeline
+from destinations.reading.readers import open_reader
+from pipelines.cli.notices import notices
+from pipelines.cli.output.report import report_of
+from pipelines.commands.state import show
+from pipelines.runtime.run_log import RunLog
+from pipelines.runtime.session import opened
+from pipelines.runtime.stored import stored_pipeline
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import ConfigError
 from sources.hubspot_emulator.portal.seed import SeedSpec

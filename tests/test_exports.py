@@ -12,12 +12,12 @@ from conftest import WIDE, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.cli import main
-from pipelines.plan import plan
-from pipelines.report import RunReport
-from pipelines.runlog import RunLog
-from pipelines.session import opened
-from pipelines.sync import SyncOptions
+from pipelines.cli.app import main
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.plan import plan
+from pipelines.commands.sync import SyncOptions
+from pipelines.runtime.run_log import RunLog
+from pipelines.runtime.session import opened
 from sources.hubspot import HubSpotConfig, hubspot, open_run
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import UnavailableError

@@ -260,7 +260,7 @@ def test_full_disk(portal: Portal, warehouse: Warehouse, server: EmulatorServer)
     }
     limit = 2**19
     start = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, {limit}))"
-    start += "; from pipelines.cli import main; main()"
+    start += "; from pipelines.cli.app import main; main()"
     run = subprocess.run(
         [sys.executable, "-c", start, "sync", "--json", "--objects", "contacts"],
         env=environment,

@@ -10,14 +10,14 @@ import pytest
 from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
+from destinations.duckdb.file_mode import created_private
 from destinations.failures import to_error
-from destinations.file_mode import created_private
-from pipelines.demo import demo
-from pipelines.progress import make_collector
-from pipelines.query import query
-from pipelines.state import show
-from pipelines.status import status
-from pipelines.sync import SyncOptions, sync
+from pipelines.cli.output.progress import make_collector
+from pipelines.commands.demo import demo
+from pipelines.commands.query import query
+from pipelines.commands.state import show
+from pipelines.commands.status import status
+from pipelines.commands.sync import SyncOptions, sync
 from sources.hubspot.errors import ConfigError
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal

@@ -19,13 +19,13 @@ from conftest import Warehouse
 from dlt.common.versioned_state import decompress_state
 
 from destinations.lock import exclusive
-from pipelines import local_runs
-from pipelines.cli import main
-from pipelines.forget import forget, without
-from pipelines.layout import Screen
-from pipelines.render import render
-from pipelines.report import RunReport
-from pipelines.stored import stored_pipeline
+from pipelines.cli.app import main
+from pipelines.cli.output.layout import Screen
+from pipelines.cli.output.render import render
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.forget import forget, without
+from pipelines.runtime import local_runs
+from pipelines.runtime.stored import stored_pipeline
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import ConfigError, WarehouseError
 from sources.hubspot_emulator.http.server import EmulatorServer

@@ -11,7 +11,7 @@ from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.verify import VerifyOptions, verify
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import ANOMALIES

@@ -8,8 +8,8 @@ from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.versioned_state import compress_state, decompress_state
 
-from pipelines.doctor import doctor
-from pipelines.sync import SyncOptions, sync
+from pipelines.commands.doctor import doctor
+from pipelines.commands.sync import SyncOptions, sync
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import AuthError, ConfigError, HubSpotError
 from sources.hubspot_emulator.http.server import EmulatorServer

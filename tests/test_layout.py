@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.cells import cell_len
 
-from pipelines.layout import Screen, screen_of, table_lines
-from pipelines.report import Section
+from pipelines.cli.output.layout import Screen, screen_of, table_lines
+from pipelines.cli.output.report import Section
 
 LONG = "custom_very_long_name_of_a_custom_object_to_line_items"
 ERROR = (

@@ -6,11 +6,11 @@ from conftest import CORE, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import link_differences, tables
 
-from pipelines.forget import forget
-from pipelines.plan import plan
-from pipelines.status import status
-from pipelines.sync import SyncOptions
-from pipelines.verify import VerifyOptions, verify
+from pipelines.commands.forget import forget
+from pipelines.commands.plan import plan
+from pipelines.commands.status import status
+from pipelines.commands.sync import SyncOptions
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot.api.associations import Pair, read_links
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.pairs import DEFINED, select_pairs

@@ -136,7 +136,7 @@ def test_killed_backfill_goes_on(
         "SOURCES__HUBSPOT__ACCESS_TOKEN": server.token,
         "SOURCES__HUBSPOT__LOAD_ROWS": "500",
     }
-    start = "from pipelines.cli import main; main()"
+    start = "from pipelines.cli.app import main; main()"
     command = [sys.executable, "-c", start, "sync", "--objects", ",".join(OBJECTS)]
     chance = random.Random(seed)
     killed = 0

@@ -14,7 +14,7 @@ from conftest import Warehouse
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import Patience, claimed, exclusive
-from destinations.warehouse import make_destination
+from destinations.resolve import make_destination
 from sources.hubspot.errors import BusyError, ConfigError, WarehouseError
 from sources.hubspot_emulator.portal.store import Portal
 

@@ -13,7 +13,7 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from pipelines.verify import VerifyOptions, verify
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot import hubspot, sync
 from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer

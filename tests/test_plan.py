@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from conftest import CORE, Warehouse
 
-from pipelines.plan import plan, seconds
-from pipelines.report import RunReport
-from pipelines.sync import SyncOptions
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.plan import plan, seconds
+from pipelines.commands.sync import SyncOptions
 from sources.hubspot.errors import AuthError, ConfigError
 from sources.hubspot.http.limits import Budget
 from sources.hubspot_emulator.portal.seed import SeedSpec

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from conftest import CORE, Warehouse
 
-from pipelines.plan import plan
-from pipelines.sync import SyncOptions
+from pipelines.commands.plan import plan
+from pipelines.commands.sync import SyncOptions
 from sources.hubspot.errors import DailyQuotaError
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal

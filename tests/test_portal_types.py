@@ -11,12 +11,12 @@ from test_isolation import write_state
 from test_refusals import limited, refuse
 from truth import differences, link_differences
 
-from pipelines.doctor import doctor
-from pipelines.plan import plan
-from pipelines.report import RunReport
-from pipelines.status import status
-from pipelines.sync import SyncOptions
-from pipelines.verify import VerifyOptions, verify
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.doctor import doctor
+from pipelines.commands.plan import plan
+from pipelines.commands.status import status
+from pipelines.commands.sync import SyncOptions
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot.catalog.object_types import CustomSchema
 from sources.hubspot.errors import ConfigError, UnavailableError
 from sources.hubspot.run.portal_types import name_tables

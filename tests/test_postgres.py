@@ -16,10 +16,10 @@ from psycopg2.extensions import connection
 from truth import differences, link_differences
 
 from destinations.connections import interrupt
-from pipelines.report import RunReport
-from pipelines.status import status
-from pipelines.stored import hubspot_pipeline
-from pipelines.sync import SyncOptions, sync
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.status import status
+from pipelines.commands.sync import SyncOptions, sync
+from pipelines.runtime.stored import hubspot_pipeline
 from sources.hubspot import hubspot
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, WarehouseError

@@ -12,7 +12,7 @@ import pytest
 from dlt.common import logger
 from rich.console import Console
 
-from pipelines.progress import (
+from pipelines.cli.output.progress import (
     OTHERS,
     BarsCollector,
     LinesCollector,
@@ -21,7 +21,7 @@ from pipelines.progress import (
     SilentCollector,
     make_collector,
 )
-from pipelines.pulse import (
+from pipelines.cli.output.pulse import (
     COMPARING,
     Counter,
     Pulse,

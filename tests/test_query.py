@@ -11,10 +11,10 @@ import duckdb
 import psycopg2
 import pytest
 
-from destinations.proofs import prove_parsed
-from destinations.readers import Reader, open_reader
-from pipelines.query import Format, query
-from pipelines.render import render
+from destinations.reading.proofs import prove_parsed
+from destinations.reading.readers import Reader, open_reader
+from pipelines.cli.output.render import render
+from pipelines.commands.query import Format, query
 from sources.hubspot.errors import ConfigError
 
 FILE = "escapes.duckdb"

@@ -7,8 +7,8 @@ from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.report import RunReport
-from pipelines.sync import SyncOptions, sync
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.sync import SyncOptions, sync
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token

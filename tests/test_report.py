@@ -11,10 +11,10 @@ import typer
 from dlt.common.exceptions import SignalReceivedException
 from dlt.extract.exceptions import ResourceExtractionError
 
-from pipelines import console
-from pipelines.layout import to_cell
-from pipelines.render import render, to_plain
-from pipelines.report import RunReport, Section, report_of, to_json
+from pipelines.cli import console
+from pipelines.cli.output.layout import to_cell
+from pipelines.cli.output.render import render, to_plain
+from pipelines.cli.output.report import RunReport, Section, report_of, to_json
 from sources.hubspot import errors
 from sources.hubspot.model import TableOutcome
 

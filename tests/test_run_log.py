@@ -18,12 +18,12 @@ from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from destinations.lock import exclusive
-from destinations.warehouse import open_destination
-from pipelines import local_runs
-from pipelines.runlog import RunLog
-from pipelines.status import status
-from pipelines.stored import hubspot_pipeline
-from pipelines.sync import SyncOptions, sync
+from destinations.resolve import open_destination
+from pipelines.commands.status import status
+from pipelines.commands.sync import SyncOptions, sync
+from pipelines.runtime import local_runs
+from pipelines.runtime.run_log import RunLog
+from pipelines.runtime.stored import hubspot_pipeline
 from sources.hubspot.errors import AuthError, OverlapError, WarehouseError
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -31,7 +31,7 @@ from sources.hubspot_emulator.portal.store import Portal
 
 PROGRAM = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from pipelines.cli import main; main()"
+    "from pipelines.cli.app import main; main()"
 )
 RUNS = (
     "SELECT command, status, exit_code, error, ended_at IS NULL FROM _hs_runs ORDER BY started_at"

@@ -13,17 +13,17 @@ from conftest import UNPACKED
 from screenshots import check_screen, check_text
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.doctor import doctor
-from pipelines.forget import forget
-from pipelines.plan import plan
-from pipelines.progress import RunCollector, SilentCollector
-from pipelines.query import query
-from pipelines.report import RunReport, report_of
-from pipelines.state import show
-from pipelines.status import status
-from pipelines.sync import SyncOptions, sync
-from pipelines.verify import VerifyOptions, verify
+from pipelines.cli.app import app
+from pipelines.cli.output.progress import RunCollector, SilentCollector
+from pipelines.cli.output.report import RunReport, report_of
+from pipelines.commands.doctor import doctor
+from pipelines.commands.forget import forget
+from pipelines.commands.plan import plan
+from pipelines.commands.query import query
+from pipelines.commands.state import show
+from pipelines.commands.status import status
+from pipelines.commands.sync import SyncOptions, sync
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import ConfigError, HubSpotError
 from sources.hubspot_emulator.http.server import EmulatorServer

@@ -16,7 +16,7 @@ from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 
 PATIENCE_SECONDS = 60
-SYNC = [sys.executable, "-c", "from pipelines.cli import main; main()", "sync", "--objects"]
+SYNC = [sys.executable, "-c", "from pipelines.cli.app import main; main()", "sync", "--objects"]
 UNSHARE = ["unshare", "--pid", "--fork", "--kill-child"]
 SIGNALS = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -91,7 +91,7 @@ def test_the_first_process_of_a_container_ends_too(
 def test_a_second_signal_ends_at_once() -> None:
     """Who sends a signal again waits for no clean-up."""
     program = (
-        "import time\nfrom pipelines.signals import stopping\nwith stopping():\n"
+        "import time\nfrom pipelines.runtime.signals import stopping\nwith stopping():\n"
         "    try:\n        print('begun', flush=True)\n        time.sleep(600)\n"
         "    finally:\n        print('cleaning', flush=True)\n        time.sleep(600)\n"
     )
@@ -109,7 +109,7 @@ def test_a_load_is_cut_off(tmp_path: Path) -> None:
     program = (
         "import signal, threading\nimport duckdb\n"
         "from destinations.connections import OPEN, interrupt\n"
-        "from pipelines.signals import hurrying, stopping\n"
+        "from pipelines.runtime.signals import hurrying, stopping\n"
         "connection = duckdb.connect()\nOPEN.add(connection)\n"
         "endless = 'SELECT sum(range) FROM range(10000000000000)'\n"
         "thread = threading.Thread(target=lambda: connection.execute(endless))\n"
@@ -133,7 +133,7 @@ def test_a_load_is_cut_off(tmp_path: Path) -> None:
 def test_a_signal_before_a_command_begins(name: str, form: list[str]) -> None:
     """A signal in the middle of an import is told as well, and needs no further import."""
     program = (
-        "import os, signal, sys\nfrom pipelines.cli import main\n"
+        "import os, signal, sys\nfrom pipelines.cli.app import main\n"
         f"signal.signal(signal.{name}, signal.SIG_DFL)\n"
         "class Importing:\n    def find_spec(self, module, *_):\n"
         f"        if module == 'dlt.common':\n            os.kill(os.getpid(), signal.{name})\n"

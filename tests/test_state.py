@@ -16,9 +16,9 @@ from test_isolation import write_state
 from test_lock import elsewhere
 from truth import differences, link_differences
 
-from pipelines.cli import main
-from pipelines.report import RunReport
-from pipelines.state import reset, rewind, show
+from pipelines.cli.app import main
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.state import reset, rewind, show
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.warehouse import post_load

@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from operations import KINDS, LAG_MS, MINUTE_MS, OPERATION, Operation, begin, perform
 
-from pipelines.report import report_of
-from pipelines.verify import VerifyOptions, verify
+from pipelines.cli.output.report import report_of
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 
@@ -60,7 +60,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 FAILED = {0, 3, 4, 5, 6}
 """What a sync with faults may end with."""
-START = "from pipelines.cli import main; main()"
+START = "from pipelines.cli.app import main; main()"
 
 Step = tuple[Any, ...]
 """An operation, `("sync", between, faults)`, `("kill", after_ms)`, or `("settings", settings)`."""

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.freshness import to_age
-from pipelines.report import RunReport
-from pipelines.status import status
+from pipelines.cli.output.freshness import to_age
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.status import status
 from sources.hubspot.errors import ConfigError
 
 FILE = "runs.duckdb"

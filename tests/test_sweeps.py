@@ -13,7 +13,7 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
-from pipelines.workdir import working_folder
+from pipelines.runtime.workdir import working_folder
 from sources.hubspot.run.walking import _key
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -388,7 +388,7 @@ def test_folder_of_a_killed_run_is_taken_away(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     hold = (
-        "import time\nfrom pipelines.workdir import working_folder\n"
+        "import time\nfrom pipelines.runtime.workdir import working_folder\n"
         "with working_folder() as folder:\n    print(folder, flush=True)\n    time.sleep(60)"
     )
     process = subprocess.Popen(
@@ -412,7 +412,7 @@ def test_folder_of_a_killed_run_is_taken_away(
 def test_runs_that_begin_at_once_leave_each_other_their_folders(tmp_path: Path) -> None:
     """No run takes a folder for one that was left while its run is about to lock it."""
     begin = (
-        "from pipelines.workdir import working_folder\n"
+        "from pipelines.runtime.workdir import working_folder\n"
         "for _ in range(150):\n    with working_folder() as folder:\n        assert folder.exists()"
     )
     environment = os.environ | {"TMPDIR": str(tmp_path)}

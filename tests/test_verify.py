@@ -9,8 +9,8 @@ from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.report import RunReport
-from pipelines.verify import VerifyOptions, verify
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

@@ -12,7 +12,7 @@ import pytest
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.catalog import KNOWN, NAMES, OUR_EXTRAS, UNFIT, install_hint
-from destinations.warehouse import describe, keeps_nul, make_destination, open_destination
+from destinations.resolve import describe, keeps_nul, make_destination, open_destination
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
 SECRET = "p4ssw0rd-nobody-may-see"  # noqa: S105 - it opens nothing

@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 CLI = (str(Path(PYTHON).parent / "hubspot-elt"),)
 IMPORTED = (  # what a sync has imported at its end
-    "pipelines.cli", "pipelines.sync", "pipelines.progress", "pipelines.render", "typer._adapters",
+    "pipelines.cli.app", "pipelines.commands.sync", "pipelines.cli.output.progress",
+    "pipelines.cli.output.render", "typer._adapters",
     "dlt.destinations.impl.duckdb.duck", "dlt.destinations.impl.duckdb.factory", "pyarrow.parquet",
     "dlt.normalize.normalize", "dlt.load.load", "dlt.common.libs.pyarrow",
 )  # fmt: skip

@@ -17,7 +17,7 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
     """Read records by id and hand them on, with their links from either end.
 
     Archived ones become tombstones, merged ones too; ids that lead nowhere, neither live nor
-    archived, are noted in `run.vanished`: `pipelines.purge` marks what the table has of them.
+    archived, are noted in `run.vanished`: `warehouse.post_load` marks what the table has of them.
     An id that HubSpot refuses is named in the outcome and asked for again by the next run.
     """
     if ids:

@@ -1,0 +1,144 @@
+"""How DuckDB's tables are written: names kept apart, and memory for wide tables."""
+
+import os
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.destination.client import LoadJob
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.schema import Schema
+from dlt.common.schema.typing import TColumnType, TTableSchema
+from dlt.common.schema.utils import is_nested_table
+from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from pyarrow.parquet import ParquetFile
+
+from ..connections import OPEN
+from .file import LITTLE_MEMORY
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_MUCH_MEMORY_BYTES = 2 * 1024**3
+_MERGED_COLUMNS = 40  # from this many on a merge may need more than little memory
+_ADDED_COLUMNS = 300  # and adding rows
+_LONG_ROW_BYTES = 32 * 1024  # so may rows that are this long: DuckDB holds 2,048 of them at a time
+
+
+class QualifyingSqlClient(DuckDbSqlClient):
+    """Writes `database.schema.table` where DuckDB finds `schema.table` ambiguous.
+
+    DuckDB calls a database like its file, up to the first dot, and refuses a reference that may
+    mean the database or the schema.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - dlt's signature
+        """Let DuckDB write large loads to its file at once, as is its default.
+
+        dlt lets it write up to a gigabyte to its log first, and all of it again at the end.
+        """
+        super().__init__(*args, **kwargs)
+        self._global_config.pop("checkpoint_threshold", None)
+
+    def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: FBT001, FBT002, ARG002 - dlt's signature
+        """Return the database's name where it must be written, else None."""
+        database = Path(str(self.credentials.database)).name.partition(".")[0]
+        if database.casefold() != self.dataset_name.casefold():
+            return None
+        return self.capabilities.escape_identifier(database) if quote else database
+
+    def open_connection(self) -> "DuckDBPyConnection":
+        """Open a connection, with more memory where a table loaded here needs it."""
+        connection: DuckDBPyConnection = super().open_connection()
+        OPEN.add(connection)
+        if self.credentials.database in _NEED_MUCH:
+            connection.execute(f"SET GLOBAL memory_limit = '{_much_memory_mib()}MiB'")
+        return connection
+
+    def warn_if_catalog_equals_dataset_name(self) -> None:
+        """Print no warning: names that differ in case only are kept apart."""
+
+
+_NEED_MUCH: set[str] = set()
+"""Files that this process loads wide tables into."""
+_PREPARED: dict[str, tuple[TTableSchema, PreparedTableSchema]] = {}
+"""Tables by name, as they were and as dlt prepared them to be loaded."""
+
+_TYPES: dict[tuple[Any, ...], TColumnType] = {}
+"""dlt's types by what DuckDB's catalog calls them."""
+
+
+def _much_memory_mib() -> int:
+    """Return 2 GiB, or half of a smaller machine."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        memory = 2 * _MUCH_MEMORY_BYTES
+    return min(_MUCH_MEMORY_BYTES, memory // 2) // 1024**2
+
+
+def _longest_row_bytes(file: str) -> float:
+    """Return how long the rows are in that group of a Parquet file in which they are longest."""
+    if not file.endswith(".parquet"):
+        return 0
+    found = ParquetFile(file).metadata
+    groups = [found.row_group(at) for at in range(found.num_row_groups)]
+    return max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=0)
+
+
+class QualifyingClient(DuckDbClient):
+    """dlt's client with the SQL client above."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        config: DuckDbClientConfiguration,
+        capabilities: DestinationCapabilitiesContext,
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        given = (config.credentials.global_config or {}).get("memory_limit")
+        self._may_take_more = given == LITTLE_MEMORY  # else the user has set a limit
+        made = self.sql_client
+        self.sql_client = QualifyingSqlClient(
+            made.dataset_name, made.staging_dataset_name, config.credentials, capabilities
+        )
+
+    def _from_db_type(self, *of_catalog: Any) -> TColumnType:  # noqa: ANN401 - dlt's signature
+        """Read a type of the catalog's once: dlt asks for each column of each table."""
+        if of_catalog not in _TYPES:
+            _TYPES[of_catalog] = super()._from_db_type(*of_catalog)
+        return _TYPES[of_catalog]
+
+    def create_load_job(
+        self,
+        table: PreparedTableSchema,
+        file_path: str,
+        *args: Any,  # noqa: ANN401 - handed on to dlt as they are
+        **kwargs: Any,  # noqa: ANN401
+    ) -> LoadJob:
+        """Make a job; one that needs much memory gets it, unless the user set a limit."""
+        merges = table.get("write_disposition") == "merge"
+        most = _MERGED_COLUMNS if merges else _ADDED_COLUMNS
+        if self._may_take_more and (
+            len(table["columns"]) > most or _longest_row_bytes(file_path) > _LONG_ROW_BYTES
+        ):
+            _NEED_MUCH.add(str(self.config.credentials.database))
+        return super().create_load_job(table, file_path, *args, **kwargs)
+
+    def prepare_load_table(self, table_name: str) -> PreparedTableSchema:
+        """Return a copy of what dlt prepared before, as long as the table has not changed.
+
+        dlt asks some ten times for each table of a load, and copies it column by column.
+        """
+        table = self.schema.get_table(table_name)
+        before, prepared = _PREPARED.get(table_name, (None, None))
+        if before != table or prepared is None:
+            prepared = super().prepare_load_table(table_name)
+            if is_nested_table(table):  # it depends on its parent as well
+                return prepared
+            _PREPARED[table_name] = deepcopy(table), prepared
+        columns = {name: column.copy() for name, column in prepared["columns"].items()}
+        return cast("PreparedTableSchema", {**prepared, "columns": columns})

@@ -1,0 +1,1 @@
+"""A dataset opened for reading, and the proof that a statement only reads."""

@@ -1,0 +1,245 @@
+"""A destination by name: DuckDB by default, or any destination of dlt; checked before use."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.destination import Destination
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.pipeline.pipeline import Pipeline
+
+from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+
+from .catalog import UNFIT
+from .duckdb.file import LITTLE_MEMORY
+from .duckdb.file import duckdb as duckdb_file
+from .duckdb.file_mode import created_private
+from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
+from .postgres import postgres
+
+AnyDestination = Destination[Any, Any]
+
+FILE = ".duckdb"
+_PROBE = "_hs_write_check"
+
+
+def make_destination(name: str = "duckdb") -> AnyDestination:
+    """Return dlt's destination of that name; nothing is opened yet.
+
+    Args:
+        name: of one of dlt's destinations, of a destination named in dlt's configuration, the
+            import path of one, or a DuckDB file, which ends with `.duckdb`.
+
+    Raises:
+        ConfigError: there is no such destination, or it cannot merge.
+    """
+    if name in UNFIT:
+        raise ConfigError(
+            f"The destination {name} cannot merge tables of a CRM.",
+            remedy="Take another --destination, such as duckdb or postgres.",
+        )
+    with explained(name):
+        if name == "duckdb" or name.endswith(FILE):
+            credentials = {"global_config": duckdb_settings()}
+            file = (
+                {"database": str(Path(name).expanduser().absolute())} if name.endswith(FILE) else {}
+            )
+            return duckdb_file(credentials=credentials | file)
+        if name == "filesystem":
+            return _delta_files()
+        if name == "postgres":
+            return postgres()
+        destination = Destination.from_reference(name)
+    if destination is None:
+        raise unknown_destination(name)
+    return destination
+
+
+def duckdb_settings() -> dict[str, Any]:
+    """Return DuckDB's settings for loading; what the user set wins.
+
+    Loading wide tables needs no order of insertion, and keeping it costs memory.
+    """
+    tuned = {
+        "memory_limit": LITTLE_MEMORY,
+        "preserve_insertion_order": False,
+        "threads": 1,
+    }
+    given = dlt.config.get("destination.duckdb.credentials.global_config", dict)
+    return tuned | (given or {})
+
+
+@contextmanager
+def open_destination(pipeline: Pipeline) -> Iterator[None]:
+    """Prove that the destination opens and takes writes, leave nothing behind, and keep it open.
+
+    Only a DuckDB file stays open: to open and close it takes longer than most of what is asked.
+
+    Raises:
+        ConfigError: a setting or a driver is missing or wrong.
+        WarehouseError: the destination does not answer or refuses to write.
+    """
+    destination = pipeline.destination
+    if destination is None:
+        raise ConfigError("There is no destination.", remedy="Set --destination.")
+    with ExitStack() as held:
+        with explained(destination.destination_name):
+            client = pipeline.destination_client()
+            if is_duckdb(pipeline):
+                file = duckdb_path(client.config)
+                held.enter_context(created_private(file))
+                held.enter_context(_open_duckdb_file(file))
+            elif isinstance(client, SqlJobClientBase):
+                _check_sql(client)
+            else:
+                client.is_storage_initialized()
+        yield
+
+
+@contextmanager
+def kept_open(pipeline: Pipeline) -> Iterator[None]:
+    """Keep a DuckDB file open from its first moment on; nothing is done for other destinations.
+
+    `open_destination` makes no file. Whoever opens one meanwhile shares it, instead of opening and
+    checkpointing it again.
+    """
+    if not is_duckdb(pipeline):
+        yield
+        return
+    import duckdb  # noqa: PLC0415 - only this destination needs it
+
+    with duckdb.connect(str(duckdb_path(pipeline.destination_client().config))):
+        yield
+
+
+def keeps_nul(name: str) -> bool:
+    """Whether a destination keeps NUL characters in text; others refuse a whole load for one."""
+    return name in {"duckdb", "motherduck", "ducklake"} or name.endswith(FILE)
+
+
+def describe(pipeline: Pipeline) -> str:
+    """Tell in a few words where a pipeline writes, without any secret."""
+    name = pipeline.destination.destination_name if pipeline.destination else ""
+    with explained(name):
+        client = pipeline.destination_client()
+    if is_duckdb(pipeline):
+        return f"DuckDB file {duckdb_path(client.config)}"
+    location = str(getattr(client.config, "credentials", None) or "")
+    return f"{name} {location}".strip()
+
+
+def is_duckdb(pipeline: Pipeline) -> bool:
+    """Whether a pipeline writes a DuckDB file."""
+    return isinstance(pipeline.destination, dlt.destinations.duckdb)
+
+
+def duckdb_path(config: Any) -> Path:  # noqa: ANN401 - dlt's configuration of the destination
+    """Return the file that a DuckDB destination writes."""
+    return Path(config.credentials.database)
+
+
+@contextmanager
+def _open_duckdb_file(path: Path) -> Iterator[None]:
+    """Prove that a DuckDB file, or the folder it will be in, can be written; keep the file open.
+
+    Raises:
+        ConfigError: it cannot; the message names the setting.
+    """
+    import duckdb  # noqa: PLC0415 - only this destination needs it
+
+    if not path.exists():
+        _check_folder(path.parent)
+        yield
+        return
+    if path.is_dir():
+        raise ConfigError(
+            f"{path} is a folder, not a DuckDB file.",
+            remedy=f"Set {credentials_setting('duckdb')} to a file.",
+        )
+    if not os.access(path, os.W_OK):
+        raise ConfigError(
+            f"{path} is read-only.",
+            remedy=f"Make it writable, or set {credentials_setting('duckdb')} to another file.",
+        )
+    with duckdb.connect(str(path)) as connection:
+        _remove_spilled(path)
+        connection.execute(f"BEGIN; CREATE TABLE {_PROBE} (x INT); ROLLBACK")
+        yield
+
+
+def _remove_spilled(path: Path) -> None:
+    """Take away what DuckDB had put aside when a run was killed: nobody else has the file open."""
+    folder = path.with_name(f"{path.name}.tmp")
+    with suppress(OSError):
+        for left in folder.glob("duckdb_temp_*"):
+            left.unlink()
+        folder.rmdir()
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise ConfigError(
+            f"No DuckDB file can be made in {folder}: {error.strerror}.",
+            remedy=f"Set {credentials_setting('duckdb')} to a file that can be written.",
+        ) from None
+
+
+def _check_sql(client: SqlJobClientBase) -> None:
+    """Open a SQL destination; where its DDL is transactional, try to make a schema as well."""
+    with client.sql_client as sql:
+        if client.capabilities.supports_ddl_transactions and client.config.destination_type in {
+            "postgres",
+            "redshift",
+        }:
+            with sql.begin_transaction() as transaction:
+                name = sql.capabilities.escape_identifier(sql.dataset_name)
+                sql.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
+                sql.execute_sql(f"CREATE TABLE {name}.{_PROBE} (x INT)")
+                transaction.rollback_transaction()
+        else:
+            sql.execute_sql("SELECT 1")
+
+
+def _delta_files() -> AnyDestination:
+    """Return file storage whose tables are Delta: plain Parquet would turn merges into appends."""
+    try:
+        import deltalake  # type: ignore[import-not-found,unused-ignore]  # noqa: F401, PLC0415
+    except ImportError:
+        raise missing_driver("filesystem", "deltalake") from None
+    return dlt.destinations.filesystem(preferred_table_format="delta")
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn what dlt and drivers raise into errors of ours."""
+    try:
+        yield
+    except HubSpotError:
+        raise
+    except ModuleNotFoundError as error:
+        raise missing_driver(name, error.name or "module") from error
+    except Exception as error:
+        raise _innermost(error, name) from error
+
+
+def _innermost(error: BaseException, name: str) -> BaseException:
+    """Return the meaning of the deepest cause that has one; an interrupt is no failure."""
+    meaning, cause = None, error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, KeyboardInterrupt):
+            return cause
+        meaning = to_error(cause, name) or meaning
+        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+    return meaning or WarehouseError(
+        f"The destination {name} cannot be opened: {first_line(error)}",
+        remedy=f"Check {credentials_setting(name)}.",
+    )

@@ -1,0 +1,1 @@
+"""What a command says: its report as text or JSON, screens that fit, progress, logs."""

@@ -1,0 +1,1 @@
+"""One module per command: it computes, returns a RunReport and never prints."""

@@ -1,0 +1,312 @@
+"""Whether a sync would work: one line per check, and a remedy where it would not."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Literal
+
+from destinations.catalog import KNOWN
+from destinations.resolve import describe, explained
+from destinations.tables import Damage
+from pipelines.cli.notices import notices
+from pipelines.cli.output.report import RunReport, Section, find_cause
+from pipelines.commands.sync import SyncOptions
+from pipelines.runtime.repair import REMEDY, find_all, is_state_lost, names_of, refusal
+from pipelines.runtime.stored import dataset_of, exists, portal_types, stored_pipeline
+from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot.errors import (
+    ConfigError,
+    HubSpotError,
+    NotFoundError,
+    RequestRejectedError,
+    ScopeMissingError,
+    is_absent,
+)
+from sources.hubspot.http.client import Client
+from sources.hubspot.model import ObjectType, decode_account
+from sources.hubspot.run.portal_types import PortalTypes
+from sources.hubspot.run.refused import summary
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import source_state
+
+Level = Literal["ok", "note", "warning", "failed"]
+
+# When HubSpot stops supporting a form of its paths. Source: HubSpot's change log of API versions;
+# dated versions end 18 months after they came out.
+RETIRES = {"v3": date(2027, 9, 1), "2026-03": date(2027, 9, 30), "2026-09": date(2028, 3, 8)}
+V4_RETIRES = date(2027, 3, 30)  # of the association paths that `v3` uses
+_SOON_DAYS = 180
+_LOW_QUOTA = 0.1
+_CLOCKS_APART = timedelta(minutes=1)
+COLUMNS = ("check", "level", "finding", "remedy")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    level: Level
+    text: str
+    remedy: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What an earlier sync has left in the destination."""
+
+    where: Finding
+    state: SourceState = field(default_factory=SourceState)
+    damage: Damage | None = None
+    """What somebody has done to the tables; None where the destination cannot be opened."""
+    lost: bool = False
+    """Whether the state is gone, though rows are there."""
+
+
+def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
+    """Check everything that a sync with these options needs; nothing is written.
+
+    Args:
+        options: of the sync.
+        config: the source's settings; dlt's configuration where None.
+    """
+    report = RunReport("doctor", destination=options.destination, dataset=options.dataset)
+    findings = _guarded("settings", lambda: _settings(config))
+    findings += [Finding("settings", "warning", *notice) for notice in notices(options.destination)]
+    try:
+        stored = _destination(options, report)
+    except HubSpotError as error:
+        stored = Stored(_failed("destination", error))
+    if findings[0].level != "failed":
+        findings += _portal(config or resolve_config(), options, report, stored.state)
+    findings += _left(stored, report.portal_id)
+    rows = [(f.check, f.level, f.text, f.remedy) for f in findings]
+    report.sections.append(Section("checks", COLUMNS, rows, below=("remedy",)))
+    codes = [f.exit_code for f in findings if f.exit_code]
+    if codes:
+        report.status, report.exit_code = "failed", min(codes)
+    return report
+
+
+def _guarded(check: str, find: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    """Run a check; its error is its finding."""
+    found: list[Finding] = []
+    try:
+        found.extend(find())
+    except HubSpotError as error:
+        found.append(_failed(check, error))
+    return found
+
+
+def _failed(check: str, error: BaseException) -> Finding:
+    cause = find_cause(error)
+    if not isinstance(cause, HubSpotError):
+        raise error
+    return Finding(check, "failed", cause.message, cause.remedy, cause.exit_code)
+
+
+def _settings(config: HubSpotConfig | None) -> Iterator[Finding]:
+    config = config or resolve_config()
+    share = f"{config.budget_share:.0%}"
+    yield Finding(
+        "settings",
+        "ok",
+        f"{config.base_url}, API version {config.api_version}, {share} of the rate budgets",
+    )
+
+
+def _portal(
+    config: HubSpotConfig, options: SyncOptions, report: RunReport, state: SourceState
+) -> list[Finding]:
+    """Check everything that only HubSpot can tell."""
+    client = Client(config)
+    try:
+        found = _guarded("token", lambda: _token(client, report))
+        if found[0].level == "failed":
+            return found
+        found += _guarded("scopes", lambda: _scopes(client, options.objects, state))
+        found += _quota(client)
+        portal_now = client.portal_now() or datetime.now(UTC)
+        found += _retirement(config.api_version, portal_now)
+        found += _clock(portal_now - datetime.now(UTC))
+    finally:
+        report.calls = client.meter.calls
+        client.close()
+    return found
+
+
+def _token(client: Client, report: RunReport) -> Iterator[Finding]:
+    account = client.get(client.path("account-info", "details"), decode=decode_account)
+    report.portal_id = account.portal_id
+    yield Finding("token", "ok", f"portal {account.portal_id}, {account.account_type or 'account'}")
+
+
+def _scopes(client: Client, objects: Sequence[str], state: SourceState) -> Iterator[Finding]:
+    """Ask each object type for one record: its response shows whether a sync may read it."""
+    known = portal_types(client, state)
+    chosen = known.select(objects)
+    with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
+        answers = list(pool.map(partial(_probe, client), chosen))
+    refused = {kind.table: e for kind, e in zip(chosen, answers, strict=True) if e}
+    readable = len(chosen) - len(refused)
+    yield Finding(
+        "scopes",
+        "ok" if readable else "failed",
+        f"{readable} of {len(chosen)} object types can be read, {len(known.custom)} of this "
+        "portal's own",
+        "" if readable else "Grant the token a scope such as crm.objects.contacts.read.",
+        0 if readable else ScopeMissingError.exit_code,
+    )
+    failing = {table: e for table, e in refused.items() if objects or state.table(table).was_read}
+    for table, error in failing.items():
+        since = state.table(table).watermark
+        stale = f"; stale since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+        text = f"{table} cannot be read{stale}: {error.message}"
+        yield Finding("scopes", "failed", text, error.remedy, error.exit_code)
+    yield from _custom_types(known, objects)
+    left = {table: e for table, e in refused.items() if table not in failing}
+    if known.error and is_absent(known.error) and not known.custom:
+        left["custom objects"] = known.error
+    for line in summary(left):
+        yield Finding("scopes", "warning", line)
+
+
+def _custom_types(known: PortalTypes, objects: Sequence[str]) -> Iterator[Finding]:
+    """Return what became of the portal's own object types that a sync has known."""
+    named = {*known.gone_of(objects).values()}
+    for table in sorted(known.gone):
+        code = NotFoundError.exit_code if table in named else 0
+        level: Level = "failed" if code else "note"
+        remedy = "Leave it out of --objects." if code else ""
+        yield Finding("object types", level, f"{table}: {known.explain(table)}", remedy, code)
+    error = known.error
+    if error and (known.custom or not is_absent(error)):
+        text = f"custom objects cannot be listed: {error.message}"
+        text += f" Known are {', '.join(known.custom)}." if known.custom else ""
+        yield Finding("object types", "failed", text, error.remedy, error.exit_code)
+
+
+def _probe(client: Client, object_type: ObjectType) -> HubSpotError | None:
+    try:
+        client.get(client.path("objects", object_type.path), {"limit": 1}, decode=len)
+    except RequestRejectedError as error:
+        return error
+    except ScopeMissingError as error:
+        return error
+    return None
+
+
+def _quota(client: Client) -> Iterator[Finding]:
+    """Return the limits that the responses so far have shown."""
+    limits = client.limits.snapshot()
+    interval, daily = limits["interval"], limits["daily"]
+    text = f"{interval['limit']} calls per {interval['window_seconds']:g} s"
+    left, limit = daily["remaining"], daily["limit"]
+    if left is None or not limit:
+        yield Finding("quota", "ok", f"{text}; HubSpot does not name the daily limit")
+        return
+    low = left <= limit * _LOW_QUOTA
+    yield Finding(
+        "quota",
+        "warning" if low else "ok",
+        f"{text}; {left:,} of {limit:,} calls left today",
+        "Wait for the quota's reset, or ask HubSpot for more." if low else "",
+    )
+
+
+def _retirement(version: str, now: datetime) -> Iterator[Finding]:
+    """Return when HubSpot stops supporting the paths in use."""
+    ends = RETIRES.get(version)
+    if ends is None:
+        yield Finding("api version", "note", f"no end date of {version} is known here")
+        return
+    ends = min(ends, V4_RETIRES) if version == "v3" else ends
+    soon = (ends - now.date()).days < _SOON_DAYS
+    yield Finding(
+        "api version",
+        "warning" if soon else "ok",
+        f"HubSpot supports {version} until {'about ' if version != 'v3' else ''}{ends:%B %Y}",
+        "Set SOURCES__HUBSPOT__API_VERSION to a newer one, such as 2026-03." if soon else "",
+    )
+
+
+def _clock(ahead: timedelta) -> Iterator[Finding]:
+    """Compare this machine's clock with HubSpot's, which is exact to a second at best."""
+    apart = abs(ahead)
+    minutes = apart.total_seconds() / 60
+    if apart < _CLOCKS_APART:
+        yield Finding("clock", "ok", "this machine's clock agrees with HubSpot's")
+        return
+    side = "behind" if ahead > timedelta() else "ahead of"
+    yield Finding(
+        "clock",
+        "warning",
+        f"this machine's clock is {minutes:,.0f} min {side} HubSpot's; syncs go by HubSpot's",
+        "Set the clock, so that schedules and logs are right.",
+    )
+
+
+def _destination(asked: SyncOptions, report: RunReport) -> Stored:
+    """Open the destination and look at what an earlier sync left there.
+
+    Raises:
+        HubSpotError: it cannot be opened.
+    """
+    name = asked.destination
+    with stored_pipeline(name, asked.dataset) as pipeline:
+        where, state = describe(pipeline), source_state(pipeline)
+        report.dataset = dataset_of(pipeline)
+        with explained(name):
+            lost = exists(pipeline) and is_state_lost(pipeline)
+            damage = find_all(pipeline)
+    known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
+    proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
+    note = f"; {known.note}" if known and known.note else ""
+    return Stored(
+        Finding("destination", "ok", f"{where} can be written; {proof}{note}"),
+        state,
+        damage,
+        lost=lost,
+    )
+
+
+def _left(stored: Stored, portal_id: int | None) -> Iterator[Finding]:
+    """Return what an earlier sync has left in the destination."""
+    yield stored.where
+    if stored.damage is not None:
+        yield _state(stored.state, portal_id, lost=stored.lost)
+        yield from _tables(stored.damage)
+
+
+def _tables(damage: Damage) -> Iterator[Finding]:
+    """Return what somebody has done to the tables since the last sync."""
+    if damage.types:
+        yield _failed("tables", refusal(damage))
+    if gone := names_of(damage):
+        text = f"gone from the warehouse, or of another shape: {', '.join(gone)}"
+        yield Finding("tables", "warning", text, REMEDY)
+
+
+def _state(state: SourceState, portal_id: int | None, *, lost: bool) -> Finding:
+    """Tell whose portal the dataset holds, and how old the property definitions are."""
+    if lost:
+        text = "the state is gone from the dataset: the next sync reads every table again"
+        return Finding("state", "warning", text, REMEDY)
+    if state.portal_id is None:
+        return Finding("state", "ok", "no sync has run yet")
+    if portal_id not in {None, state.portal_id}:
+        return Finding(
+            "state",
+            "failed",
+            f"the dataset was loaded from portal {state.portal_id}, the token is of {portal_id}",
+            "Set SOURCES__HUBSPOT__ACCESS_TOKEN to a token of that portal, or choose another "
+            "--dataset for this one.",
+            ConfigError.exit_code,
+        )
+    now, cache = datetime.now(UTC), state.cache.items()
+    read = [entry.read_at for name, entry in cache if name.startswith("properties:")]
+    hours = f"{(now - min([now, *read])).total_seconds() / 3600:.1f} h old"
+    return Finding("state", "ok", f"portal {state.portal_id}; property definitions are {hours}")

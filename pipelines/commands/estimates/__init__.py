@@ -1,0 +1,1 @@
+"""What a sync would cost: rows and calls of object tables and of links."""

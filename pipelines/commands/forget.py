@@ -1,0 +1,275 @@
+"""One record erased from every table of ours, for a person who asks to be forgotten.
+
+With it go the records that were merged into it, for they are the same person's. What is erased
+last is the record's own row, which names the merges, so that a run that was cut off can be
+repeated until nothing is left.
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
+from dlt.common.versioned_state import compress_state, decompress_state
+from dlt.pipeline.pipeline import Pipeline
+from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
+
+from destinations.lock import IMPATIENT, Patience, place_of
+from destinations.resolve import is_duckdb
+from pipelines.cli.output.report import RunReport, Section
+from pipelines.commands.state import changing_pipeline, choose
+from pipelines.runtime import local_runs
+from pipelines.runtime.stored import commit, dataset_of
+from sources.hubspot.catalog.endpoints import REFERENCE
+from sources.hubspot.catalog.object_types import STANDARD
+from sources.hubspot.errors import ConfigError
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import edited, source_state
+from sources.hubspot.warehouse.erase import (
+    DELETED,
+    TAKEN_OUT,
+    Dataset,
+    Erased,
+    marks,
+    open_datasets,
+)
+from sources.hubspot.warehouse.run_log import RUNS
+
+COLUMNS = ("dataset", "table", "rows", "what")
+_CHAIN = 20  # merges after merges that are followed
+
+
+def forget(
+    object_name: str,
+    record_id: str,
+    *,
+    destination: str = "duckdb",
+    dataset: str = "hubspot",
+    dry_run: bool = False,
+    patience: Patience = IMPATIENT,
+) -> RunReport:
+    """Erase a record from the dataset, from dlt's staging dataset and from the stored states.
+
+    Args:
+        object_name: its table, or a custom object's bare name.
+        record_id: HubSpot's id of it; one that nothing is known of is a warning.
+        destination: name of the destination.
+        dataset: that the tables are in.
+        dry_run: whether to report only what would be erased.
+        patience: with another run, or another program, that has the dataset.
+
+    Raises:
+        ConfigError: there is no such table, or the destination cannot run SQL.
+        WarehouseError: the destination does not answer, or another run is at work.
+    """
+    report = RunReport("forget", destination=destination, dataset=dataset)
+    with changing_pipeline(destination, dataset, patience) as pipeline:
+        objects, report.dataset = _object_tables(pipeline, dataset), dataset_of(pipeline)
+        table = choose([object_name], objects, what="OBJECT")[0]
+        with open_datasets(pipeline, rehearsing=dry_run) as datasets:
+            ids, survivors = _family(datasets, table, record_id)
+            for one in datasets:
+                _erase_links(one, table, ids, objects)
+                _erase_mentions(one, table, ids)
+            states = _forget_state(pipeline, datasets[0], table, ids)
+            states += _erase_from_runs(pipeline, datasets, dataset, ids)
+            for one in datasets:
+                if table in one.tables:
+                    one.delete(table, f"id IN ({marks(ids)})", *ids)
+            if is_duckdb(pipeline) and not dry_run:
+                datasets[0].ask("CHECKPOINT")  # the freed blocks are used again
+            erased = [row for one in datasets for row in one.erased]
+    rows, record = erased + states, f"{table} {record_id}"
+    report.sections = [_told(record, dataset, table, rows, dry_run=dry_run)]
+    report.warnings = list(_warnings(record, dataset, survivors, found=bool(rows)))
+    return report
+
+
+def _object_tables(pipeline: Pipeline, dataset: str) -> list[str]:
+    """Return the tables of object types that a sync has made.
+
+    Raises:
+        ConfigError: no sync has been in the dataset.
+    """
+    objects: list[str] = []
+    if pipeline.default_schema_name:
+        tables = pipeline.default_schema.tables.items()
+        objects = [name for name, told in tables if "_hs_deleted_at" in told["columns"]]
+    if not objects:
+        raise ConfigError(
+            f"No sync has run in dataset {dataset} yet.",
+            remedy="Run hubspot-elt sync first, or correct --dataset.",
+        )
+    return objects
+
+
+def _family(datasets: Sequence[Dataset], table: str, record_id: str) -> tuple[list[str], list[str]]:
+    """Return a record's id with the ids merged into it, and the ids it was merged into itself."""
+    ids, survivors = [record_id], set[str]()
+    for _ in range(_CHAIN):
+        before = len(ids)
+        for one in datasets:
+            if "_hs_merged_into" not in one.tables.get(table, ()):
+                continue
+            sql = (
+                f"SELECT id, _hs_merged_into FROM {one.qualified[table]}"  # noqa: S608
+                f" WHERE _hs_merged_into IN ({marks(ids)}) OR id IN ({marks(ids)})"
+            )
+            for old, new in one.ask(sql, *ids, *ids):
+                ids += [old] if old not in ids else []
+                survivors |= {new} if new else set()
+        if len(ids) == before:
+            break
+    return ids, sorted(survivors - {*ids})
+
+
+def _links_of(table: str, objects: Sequence[str]) -> dict[str, list[str]]:
+    """Return the link tables that a table may have, with the columns that hold its ids."""
+    links: dict[str, list[str]] = {}
+    for end in {*objects, *(kind.table for kind in STANDARD)}:
+        links.setdefault(f"{table}_to_{end}", []).append("from_id")
+        links.setdefault(f"{end}_to_{table}", []).append("to_id")
+    return links
+
+
+def _erase_links(dataset: Dataset, table: str, ids: Sequence[str], objects: Sequence[str]) -> None:
+    """Erase the links of a record, and its id from what was said of link tables."""
+    links = _links_of(table, objects)
+    for pair in sorted(links.keys() & dataset.tables.keys()):
+        where = " OR ".join(f"{end} IN ({marks(ids)})" for end in links[pair])
+        dataset.delete(pair, where, *[*ids] * len(links[pair]))
+    said_of = [table, *sorted(links)]
+    whole = _whole(ids)
+    where = f"table_name IN ({marks(said_of)})"
+    for name, columns in dataset.tables.items():
+        if {"table_name", "ids"} <= columns:
+            dataset.rewrite(name, "ids", lambda text: without(text, whole), where, *said_of)
+        if {"table_name", "error"} <= columns:
+            dataset.rewrite(
+                name, "error", lambda text: whole.sub("(erased)", text), where, *said_of
+            )
+
+
+def _whole(ids: Sequence[str]) -> re.Pattern[str]:
+    """Return what finds ids in a text, but not as parts of others."""
+    return re.compile(rf"(?<!\w)({'|'.join(map(re.escape, ids))})(?!\w)")
+
+
+def _erase_from_runs(
+    pipeline: Pipeline, datasets: Sequence[Dataset], dataset: str, ids: Sequence[str]
+) -> list[Erased]:
+    """Take ids out of the errors of runs: in the dataset, and of those kept on this machine."""
+    change = partial(_whole(ids).sub, "(erased)")
+    for one in datasets:
+        if RUNS in one.tables:
+            one.rewrite(RUNS, "error", change, "run_id IS NOT NULL")
+    name = pipeline.destination.destination_name
+    places = (place_of(pipeline.destination_client()), local_runs.unresolved(name, dataset))
+    runs = local_runs.rewrite_errors(places, change, rehearsing=datasets[0].rehearsing)
+    return [("this machine", local_runs.FILE, runs, TAKEN_OUT)] if runs else []
+
+
+def _erase_mentions(dataset: Dataset, table: str, ids: Sequence[str]) -> None:
+    """Erase a record from all tables that tell of records of several tables, known or to come."""
+    for name, columns in dataset.tables.items():
+        if name in REFERENCE:
+            continue  # a pipeline's id is no record's
+        for kind in ("table_name", "object_type"):
+            for key in ("id", "record_id"):
+                if {kind, key} <= columns:
+                    dataset.delete(name, f"{kind} = %s AND {key} IN ({marks(ids)})", table, *ids)
+
+
+def without(text: str, ids: re.Pattern[str]) -> str:
+    """Take ids out of the lists and objects of a JSON text; anything else stays as it is."""
+
+    def cut(value: Any) -> Any:  # noqa: ANN401 - any JSON
+        if isinstance(value, dict):
+            return {key: cut(one) for key, one in value.items() if not ids.search(key)}
+        if isinstance(value, list):
+            return [
+                cut(one)
+                for one in value
+                if isinstance(one, dict | list) or not ids.search(str(one))
+            ]
+        return value
+
+    try:
+        known = json.loads(text)
+    except ValueError:
+        return text
+    kept = cut(known)
+    return text if kept == known else json.dumps(kept)
+
+
+def _forget_state(
+    pipeline: Pipeline, dataset: Dataset, table: str, ids: Sequence[str]
+) -> list[Erased]:
+    """Take ids out of the state, in a load of its own, and out of the states of earlier loads."""
+
+    def edit(source: SourceState) -> None:
+        _cut(source, table, ids)
+
+    if not dataset.rehearsing and _cut(source_state(pipeline), table, ids):
+        commit(pipeline, edit)
+    name, rows = dataset.qualified[PIPELINE_STATE_TABLE_NAME], 0
+    for (load_id,) in dataset.ask(f"SELECT DISTINCT _dlt_load_id FROM {name}"):  # noqa: S608
+        sql = f"SELECT state FROM {name} WHERE _dlt_load_id = %s"  # noqa: S608
+        for (text,) in dataset.ask(sql, load_id):
+            try:
+                state: Any = decompress_state(text)
+            except (ValueError, zlib.error):
+                continue  # damaged: nothing can be read from it
+            if edited(state, lambda source: _cut(source, table, ids)):
+                hash_ = state["_version_hash"] = generate_pipeline_state_version_hash(state)
+                sql = (
+                    f"UPDATE {name} SET state = %s, version_hash = %s"  # noqa: S608
+                    " WHERE _dlt_load_id = %s AND state = %s"
+                )
+                if not dataset.rehearsing:
+                    dataset.ask(sql, compress_state(state), hash_, load_id, text)
+                rows += 1
+    return [(dataset.name, PIPELINE_STATE_TABLE_NAME, rows, TAKEN_OUT)] if rows else []
+
+
+def _cut(source: SourceState, table: str, ids: Sequence[str]) -> bool:
+    """Take ids out of what the state keeps of a table; return whether any was there."""
+    return source.table(table).forget(ids)
+
+
+def _told(
+    record: str, dataset: str, table: str, rows: Sequence[Erased], *, dry_run: bool
+) -> Section:
+    if rows:
+        title = f"Would be erased: {record}" if dry_run else f"Erased: {record}"
+        return Section("erased", COLUMNS, rows, title=title)
+    nothing = [(dataset, table, 0, DELETED)]
+    return Section(
+        "erased",
+        COLUMNS,
+        [],
+        f"Nothing of {record} is in dataset {dataset}",
+        nothing,
+        verbatim=True,
+    )
+
+
+def _warnings(record: str, dataset: str, survivors: Sequence[str], *, found: bool) -> Iterator[str]:
+    if not found:
+        yield (
+            f"{record} was not found in dataset {dataset}; check the table, the id and --dataset"
+            " before you report the record as erased."
+        )
+    if survivors:
+        yield (
+            f"{record} was merged into {', '.join(survivors)}, which is kept; forget that too if"
+            " it is the same person's."
+        )
+    yield (f"HubSpot has to delete {record} for good as well, else a later sync may bring it back.")
+    yield (
+        "Not erased: backups, texts and properties of other records that name this one, such as"
+        " notes and emails, and freed blocks of the database until it reuses them."
+    )

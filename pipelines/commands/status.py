@@ -1,0 +1,232 @@
+"""What the warehouse says of itself: the last runs, and rows and freshness of every table.
+
+Runs that could not reach the warehouse come from this machine (`local_runs`).
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from destinations.lock import is_held, place_of
+from destinations.reading.readers import Reader, client_of, open_reader
+from destinations.resolve import explained
+from pipelines.cli.output.freshness import stale, to_age, too_old
+from pipelines.cli.output.report import RunReport, Section
+from pipelines.runtime import local_runs
+from sources.hubspot.errors import ConfigError, HubSpotError
+from sources.hubspot.warehouse.run_log import KILLED
+
+_RUNS = "SELECT * FROM _hs_runs ORDER BY started_at DESC"
+_TABLES = (
+    "SELECT * FROM (SELECT t.*, r.started_at,"
+    " max(t.watermark_after) OVER (PARTITION BY t.table_name) AS fresh_at,"
+    " max(CASE WHEN t.status = 'ok' THEN r.started_at END)"
+    " OVER (PARTITION BY t.table_name) AS loaded_at,"
+    " row_number() OVER (PARTITION BY t.table_name ORDER BY r.started_at DESC) AS age"
+    " FROM _hs_run_tables t JOIN _hs_runs r ON r.run_id = t.run_id{where}) x WHERE age = 1"
+    " ORDER BY table_name"
+)
+_EVERY, _OF_SYNCS = _TABLES.format(where=""), _TABLES.format(where=" WHERE r.command <> 'verify'")
+
+_COLUMNS = (
+    "SELECT table_name, count(CASE WHEN column_name = '_hs_deleted_at' THEN 1 END)"
+    " FROM information_schema.columns WHERE table_schema = current_schema() GROUP BY table_name"
+)
+
+RUN_COLUMNS = (
+    *("started_at", "age", "command", "status", "seconds", "calls", "rate_limited", "where"),
+    "error",
+)
+LESS_THAN_RUNS = ("rate_limited", "started_at", "calls", "seconds")
+TABLE_COLUMNS = ("table", "live", "deleted", "fresh_at", "age", "last_run", "last_status", "error")
+LESS_THAN_TABLES = ("last_run", "fresh_at", "deleted", "last_status")
+
+Row = dict[str, Any]
+Count = tuple[int, int]
+"""Live rows of a table, and those that are deleted in HubSpot."""
+
+
+def status(
+    *,
+    destination: str = "duckdb",
+    dataset: str = "hubspot",
+    runs: int = 5,
+    max_age: timedelta | None = None,
+    objects: Sequence[str] = (),
+) -> RunReport:
+    """Report the last runs and the state of every table they touched.
+
+    Args:
+        destination: where the dataset is.
+        dataset: its name.
+        runs: how many of the last ones are shown.
+        max_age: how long ago a table may have been loaded; an older one fails the report.
+        objects: tables that this is asked of; all that a sync has loaded or failed to where empty.
+
+    Raises:
+        ConfigError: there is no such dataset, or no sync has been here, nor tried to.
+        WarehouseError: the destination does not answer.
+    """
+    report = RunReport("status", destination=destination, dataset=dataset)
+    local, last = _local_runs(destination, dataset), list[Row]()
+    try:
+        with open_reader(destination, dataset) as reader:
+            last = _known_runs(reader, destination, dataset)
+            tables = _ask(reader, _EVERY)
+            synced = _ask(reader, _OF_SYNCS) if max_age is not None else []
+            counts = _counts(reader, [row["table_name"] for row in tables])
+    except HubSpotError as error:
+        if not local:
+            raise
+        report.fail(error)
+    last = _merged(last, local)
+    report.portal_id = next((run["portal_id"] for run in last if run["portal_id"]), None)
+    report.sections = [_runs(last[:runs], report.started_at)]
+    if not report.error:
+        rows = [_table_row(row, counts.get(row["table_name"]), report.started_at) for row in tables]
+        report.sections.append(_tables(rows))
+        if max_age is not None and (old := too_old(synced, report.started_at, max_age, objects)):
+            report.fail(stale(old))
+    return report
+
+
+def _local_runs(destination: str, dataset: str) -> list[Row]:
+    """Return the runs that could not reach the warehouse."""
+    place = local_runs.unresolved(destination, dataset)
+    with suppress(HubSpotError), explained(destination):
+        place = place_of(client_of(destination, dataset))
+    return [run | {"where": "this machine"} for run in local_runs.kept(place)]
+
+
+def _merged(known: Sequence[Row], local: Sequence[Row]) -> list[Row]:
+    """Return the runs from both places, the last one first."""
+    here = {run["run_id"] for run in local}  # the warehouse knows less of these
+    runs = [*(run for run in known if run["run_id"] not in here), *local]
+    return sorted(runs, key=lambda run: run["started_at"], reverse=True)
+
+
+def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
+    """Return the runs that the warehouse knows, the last one first.
+
+    Raises:
+        ConfigError: it knows of none.
+    """
+    try:
+        runs = _ask(reader, _RUNS)
+    except ConfigError as error:
+        raise ConfigError(
+            f"No sync has run in dataset {dataset} yet, or _hs_runs was dropped.",
+            remedy="Run hubspot-elt sync first, or correct --dataset.",
+        ) from error
+    going_on = [run for run in runs if run["status"] == "running"]
+    for run in runs:
+        run["where"] = "warehouse"
+    if going_on:
+        held = is_held(client_of(destination, dataset))
+        for run in going_on if held is False else ():
+            run["status"], run["error"] = "killed", KILLED
+        for run in going_on if held is None else ():
+            run["error"] = "At work, or killed: this destination does not say which."
+    return runs
+
+
+def _runs(last: Sequence[Row], now: datetime) -> Section:
+    rows = [_run_row(run, now) for run in last]
+    return Section(
+        "runs",
+        RUN_COLUMNS,
+        rows,
+        "Last runs",
+        [tuple("" if value == "warehouse" else value for value in row) for row in rows],
+        droppable=LESS_THAN_RUNS,
+        below=("error",),
+    )
+
+
+def _tables(rows: list[Sequence[Any]]) -> Section:
+    """Show people the tables that hold rows or failed, and say how many more there are."""
+    brief = [row for row in rows if row[1] or row[2] or row[-1]]
+    hidden = len(rows) - len(brief)
+    title = f"Tables ({hidden} empty ones not shown)" if hidden else "Tables"
+    return Section(
+        "tables",
+        TABLE_COLUMNS,
+        rows,
+        title,
+        [_brief(row) for row in brief],
+        droppable=LESS_THAN_TABLES,
+        below=("error",),
+    )
+
+
+def _brief(row: Sequence[Any]) -> Sequence[Any]:
+    """Leave out what people need not read: that the last run of a table went well."""
+    return tuple("" if value == "ok" else value for value in row)
+
+
+def _ask(reader: Reader, sql: str) -> list[Row]:
+    answer = reader.ask(sql)
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def _counts(reader: Reader, tables: Sequence[str]) -> dict[str, Count]:
+    """Count the rows of the tables that exist: in one query where their columns can be listed."""
+    try:
+        known = {name: bool(has) for name, has in reader.ask(_COLUMNS).rows}
+    except ConfigError:  # a destination that has no such list
+        return _counts_one_by_one(reader, tables)
+    asked = [_count(table, deletes=known[table]) for table in tables if table in known]
+    if not asked:
+        return {}
+    return {name: (live, dead) for name, live, dead in reader.ask(" UNION ALL ".join(asked)).rows}
+
+
+def _counts_one_by_one(reader: Reader, tables: Sequence[str]) -> dict[str, Count]:
+    counts: dict[str, Count] = {}
+    for table in tables:
+        for deletes in (True, False):
+            try:
+                ((_, live, dead),) = reader.ask(_count(table, deletes=deletes)).rows
+            except ConfigError:  # no such column, or no such table
+                continue
+            counts[table] = live, dead
+            break
+    return counts
+
+
+def _count(table: str, *, deletes: bool) -> str:
+    """Return the SQL of a table's live and deleted rows; some tables hold no deleted ones."""
+    dead = "count(_hs_deleted_at)" if deletes else "0"
+    return f"SELECT '{table}', count(*) - {dead}, {dead} FROM \"{table}\""  # noqa: S608 - our name
+
+
+def _run_row(run: Row, now: datetime) -> Sequence[Any]:
+    ended = run["ended_at"]
+    seconds = round((ended - run["started_at"]).total_seconds(), 1) if ended else None
+    return (
+        run["started_at"],
+        to_age(now - run["started_at"].astimezone(UTC)),
+        run["command"],
+        run["status"],
+        seconds,
+        run["calls"],
+        run["rate_limited"],
+        run["where"],
+        run["error"],
+    )
+
+
+def _table_row(row: Row, count: Count | None, now: datetime) -> Sequence[Any]:
+    fresh_at = row["fresh_at"]
+    loaded_at = fresh_at or (row["started_at"] if row["status"] == "ok" else None)
+    age = to_age(now - loaded_at.astimezone(UTC)) if loaded_at else None
+    return (
+        row["table_name"],
+        *(count or (None, None)),
+        fresh_at,
+        age,
+        row["started_at"],
+        row["status"],
+        row["error"],
+    )

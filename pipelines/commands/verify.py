@@ -1,0 +1,295 @@
+"""Portal against warehouse: compare every table, repair what differs, keep the result as rows.
+
+What is compared and how: `sources.hubspot.verification` and `link_verification`. This module
+chooses the tables, names the cost, repairs by an ordinary load and writes `_hs_verifications`.
+"""
+
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dlt.common.runtime.collector_base import Collector
+from dlt.pipeline.pipeline import Pipeline
+
+from pipelines.cli.output.progress import RunCollector
+from pipelines.cli.output.pulse import COMPARING, Source
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.verifications import Result, tell, verification_rows
+from pipelines.runtime.run_log import RunLog
+from pipelines.runtime.session import opened
+from pipelines.runtime.stored import dataset_of, portal_types
+from sources.hubspot import Run, hubspot
+from sources.hubspot.api.associations import BATCH as LINKS_BATCH
+from sources.hubspot.api.associations import Pair
+from sources.hubspot.api.batch_read import BATCH
+from sources.hubspot.api.record_pages import PAGE
+from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
+from sources.hubspot.model import LIVE, ObjectType
+from sources.hubspot.run.loaded import Loaded
+from sources.hubspot.run.portal_types import PortalTypes
+from sources.hubspot.run.schemas import stored_schema
+from sources.hubspot.state.source import SourceState
+from sources.hubspot.state.store import source_state
+from sources.hubspot.steps.links import is_one_way
+from sources.hubspot.verify.links import check_links, differing_links
+from sources.hubspot.verify.records import Check, Verification, read_usage
+from sources.hubspot.warehouse.end_of_load import end_of_load
+from sources.hubspot.warehouse.post_load import clean_up
+from sources.hubspot.warehouse.view import WarehouseCopy
+
+Checks = dict[str, Generator[None, None, Check]]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What a person may ask of one verification."""
+
+    objects: tuple[str, ...] = ()
+    """Tables to compare, with the links among them; all that were loaded where empty."""
+    destination: str = "duckdb"
+    dataset: str = "hubspot"
+    repair: bool = False
+    """Read again what differs."""
+    sample: int = 2_000
+    """Records of a table whose values are compared; every one where negative."""
+    wait_seconds: float = 0.0
+    """For another run, or another program, that has the dataset."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is compared: the object types that were loaded, and the pairs among them."""
+
+    kinds: dict[str, ObjectType]
+    pairs: dict[str, Pair]
+    state: SourceState
+
+    def cost(self, sample: int) -> int:
+        """Estimate the calls that a comparison takes."""
+        calls = 1
+        for name in self.kinds:
+            table = self.state.table(name)
+            total = table.total or 0
+            calls += 2 + -(-total // PAGE) + max(1, table.archive.calls)
+            calls += -(-min(max(sample, 0), total) // BATCH)
+        for pair in self.pairs.values():
+            calls += -(-(self.state.table(pair.source.table).total or 0) // LINKS_BATCH)
+        return calls
+
+
+def verify(
+    options: VerifyOptions, *, collector: Collector, config: HubSpotConfig | None = None
+) -> RunReport:
+    """Compare the portal with the warehouse, and with `repair` read again what differs.
+
+    Args:
+        options: what to compare.
+        collector: where the cost and the progress of a repair go.
+        config: the source's settings; dlt's configuration where None.
+
+    Raises:
+        HubSpotError: nothing could be begun: settings, token, portal or destination.
+        VerificationError: tables or columns are gone from the warehouse.
+    """
+    log = RunLog("verify", options.destination, options.dataset)
+    report = RunReport("verify", destination=options.destination, dataset=options.dataset)
+    wait = options.wait_seconds
+    with opened(log, collector, config, wait_seconds=wait, mends=False) as (pipeline, run):
+        report.dataset = dataset_of(pipeline)
+        log.begin()
+        compare(report, options, pipeline, run, collector, as_of=run.now())
+        meter = run.client.meter
+        report.portal_id, report.calls = run.account.portal_id, meter.calls
+        report.retries, report.rate_limited = meter.retries, meter.rate_limited
+        log.end(report, Loaded.all_of(run).settle(run, "interrupted"))
+    return report
+
+
+def compare(
+    report: RunReport,
+    options: VerifyOptions,
+    pipeline: Pipeline,
+    run: Run,
+    collector: Collector,
+    *,
+    as_of: datetime,
+) -> None:
+    """Compare, repair and record; add the result to a report.
+
+    Args:
+        report: of the command.
+        options: what to compare.
+        pipeline: the warehouse, open.
+        run: the portal, open.
+        collector: receives the cost.
+        as_of: what changed in the portal at or after this instant is no difference.
+    """
+    with WarehouseCopy(pipeline) as copy:
+        known = run.portal_types = portal_types(run.client, source_state(pipeline), copy)
+        ended = _ended(known, options, copy)
+    scope = _scope(options, pipeline, run)
+    expected, before = scope.cost(options.sample), run.client.meter.calls
+    if isinstance(collector, RunCollector):
+        tables = len(scope.kinds) + len(scope.pairs)
+        collector.tell(f"Comparing {tables} tables takes about {expected:,} calls.")
+    run.report_errors = run.repairing = True
+    run.guard_portal(scope.state.portal_id)
+    with WarehouseCopy(pipeline) as run.copy:
+        judge = Verification(run, run.copy, as_of, options.sample, not scope.state.hard_delete)
+        usage = read_usage(run.client)
+        checks = _checks(judge, scope)
+        if isinstance(collector, RunCollector):
+            collector.watch(COMPARING, Source(checks.copy, use=run.client.limits.use))
+        results = _gather(run, checks)
+        for name, kind in scope.kinds.items():
+            results[name].check.used = usage.get(kind.type_id or "")
+        if options.repair and any(result.left for result in results.values()):
+            _repair(pipeline, run, scope, results)
+            for name, again in _gather(run, _checks_again(judge, scope, results)).items():
+                results[name].error, results[name].left = again.error, again.left
+                results[name].calls += again.calls
+    results |= ended
+    _record(pipeline, run, scope, results, as_of)
+    report.warnings += [f"{table}: {known.explain(table)}" for table in known.gone.keys() - ended]
+    if known.error and known.custom:
+        report.warnings.append(f"object_types: custom objects: {known.error}")
+    calls = run.client.meter.calls - before
+    tell(report, list(results.values()), expected, calls, repaired=options.repair)
+
+
+def _ended(known: PortalTypes, options: VerifyOptions, copy: WarehouseCopy) -> dict[str, Result]:
+    """Judge the tables whose type HubSpot no longer has: those named, or with rows that live."""
+    named = {*known.gone_of(options.objects).values()}
+    asked = sorted(named if options.objects else known.gone)
+    results: dict[str, Result] = {}
+    for table, live in copy.counts(asked, LIVE).items():
+        error: HubSpotError = known.refusal(table)
+        if live:
+            error = VerificationError(
+                f"HubSpot no longer has the object type of {live:,} live rows.",
+                remedy="hubspot-elt sync marks them as purged.",
+            )
+        if live or table in named:
+            results[table] = Result(table, Check(table, portal=0, warehouse=live), error)
+    return results
+
+
+def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
+    """Choose the object types and pairs that can be compared.
+
+    Raises:
+        ConfigError: none of them was ever loaded.
+    """
+    state = source_state(pipeline)
+    known = run.portal_types
+    chosen = known.select(options.objects)
+    kinds = {kind.table: kind for kind in chosen if state.table(kind.table).watermark is not None}
+    if not kinds and not chosen and known.gone_of(options.objects):
+        return Scope({}, {}, state)
+    if not kinds:
+        raise ConfigError(
+            f"There is nothing to verify in dataset {options.dataset} yet.",
+            remedy="Run hubspot-elt sync first, or correct --objects and --dataset.",
+        )
+    pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
+    read = {pair.table: pair for pair in pairs if pair.table in state.pairs}
+    full = {
+        name: pair
+        for name, pair in read.items()
+        if {pair.source.table, pair.target.table} <= kinds.keys()
+        and all(state.table(end.table).total != 0 for end in (pair.source, pair.target))
+    }
+    return Scope(kinds, full, state)
+
+
+def _checks(judge: Verification, scope: Scope) -> Checks:
+    """Begin the check of every table."""
+    tables: Checks = {
+        name: judge.check(kind, stored_schema(name, scope.state))
+        for name, kind in scope.kinds.items()
+    }
+    return tables | {
+        name: check_links(judge, pair, one_way=is_one_way(scope.state, pair))
+        for name, pair in scope.pairs.items()
+    }
+
+
+def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Result]) -> Checks:
+    """Begin the checks of what was repaired."""
+    checks: Checks = {}
+    for name, result in results.items():
+        pair = scope.pairs.get(name)
+        if result.left and pair and is_one_way(scope.state, pair):
+            checks[name] = check_links(judge, pair, one_way=True)
+        elif result.left and pair:
+            checks[name] = differing_links(judge, pair, result.left)
+        elif result.left:
+            schema = stored_schema(name, scope.state)
+            checks[name] = judge.check_ids(scope.kinds[name], schema, result.left)
+    return checks
+
+
+def _gather(run: Run, waiting: Checks) -> dict[str, Result]:
+    """Run checks side by side, in one thread, their calls in flight at the same time.
+
+    Args:
+        run: the run.
+        waiting: the checks by table; each leaves when it is done.
+    """
+    results = {name: Result(name) for name in waiting}
+    before = {name: run.client_for(name).meter.calls for name in waiting}
+    while waiting:
+        for name in list(waiting):
+            result = results[name]
+            try:
+                next(waiting[name])
+                continue
+            except StopIteration as ended:
+                result.check = ended.value
+                result.left = ended.value.ids
+            except HubSpotError as error:
+                result.error = error
+            result.calls = run.client_for(name).meter.calls - before[name]
+            del waiting[name]
+        time.sleep(0.002)
+    return results
+
+
+def _repair(pipeline: Pipeline, run: Run, scope: Scope, results: Mapping[str, Result]) -> None:
+    """Read again exactly what differs, as an ordinary load."""
+    for name, result in results.items():
+        if result.left and name in scope.pairs:
+            run.late_links[name] = set(result.left)
+            run.relabelled.add(name)  # labels are set for all links of a pair at once
+        elif result.left:
+            run.repairs[name] = list(result.left)
+    run.unfinished = {*run.repairs}
+    pipeline.run(_source(run, scope))
+    clean_up(pipeline, run, hard_delete=scope.state.hard_delete)
+
+
+def _source(run: Run, scope: Scope) -> Any:  # noqa: ANN401 - a source of dlt's
+    return hubspot(list(scope.kinds), run=run, hard_delete=scope.state.hard_delete)
+
+
+def _record(
+    pipeline: Pipeline,
+    run: Run,
+    scope: Scope,
+    results: Mapping[str, Result],
+    as_of: datetime,
+) -> None:
+    """Load a row per table that was compared, next to the run's own."""
+    for result in results.values():
+        if result.left:
+            outcome = run.outcome_of(result.table)
+            outcome.status, outcome.exit_code = "failed", VerificationError.exit_code
+            outcome.note(f"{len(result.left):,} differ between portal and warehouse.")
+    run.unfinished = set()
+    source = _source(run, scope)
+    source.resources.add(end_of_load(run))
+    source.resources.add(verification_rows(run, list(results.values()), as_of))
+    pipeline.run(source)

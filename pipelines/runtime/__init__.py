@@ -1,0 +1,1 @@
+"""What a run needs around the source: its folder, stored state, signals, the run log, repair."""
