@@ -18,6 +18,8 @@ from typing import Any
 import duckdb
 import psycopg2
 import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from pipelines.cli.console import importing
@@ -77,6 +79,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", UNPACKED)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path.with_name(f"{tmp_path.name}.state")))
     monkeypatch.chdir(tmp_path)
+    Container()[PipelineContext].deactivate()  # of a test before, whose folder is gone
 
 
 @pytest.fixture
@@ -122,7 +125,11 @@ class Warehouse:
         """Seed a portal and sync it, or copy the file of the test that did the same."""
         portal.reset(spec)
         what = (spec, objects, tuple(options.items()), repr(self.config))
-        self.once(what, lambda: self.sync(*objects, **options))
+        self.once(what, lambda: self._sync_whole(*objects, **options))
+
+    def _sync_whole(self, *objects: str, **options: Any) -> None:
+        report = self.sync(*objects, **options)
+        assert report.exit_code == 0, report.error
 
     def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """Run SQL on the dataset."""

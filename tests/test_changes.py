@@ -50,8 +50,7 @@ def test_more_changes_than_search_can_page(portal: Portal, warehouse: Warehouse)
 
 def test_late_index_entry_is_found_by_the_next_run(portal: Portal, warehouse: Warehouse) -> None:
     """A change that enters the search index after a run is in the next one."""
-    portal.reset(SeedSpec(contacts=60))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     portal.settings.search_lag_ms = 20 * 60_000
     one = next(iter(portal.records("contacts")))
     portal.update("contacts", one, {"firstname": "Late"})
@@ -65,8 +64,7 @@ def test_late_index_entry_is_found_by_the_next_run(portal: Portal, warehouse: Wa
 
 def test_loaded_changes_are_not_read_again(portal: Portal, warehouse: Warehouse) -> None:
     """Records within the lookback that are loaded as they are cost no second read."""
-    portal.reset(SeedSpec(contacts=60))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     one = next(iter(portal.records("contacts")))
     portal.update("contacts", one, {"firstname": "Once"})
     portal.clock.advance(5_000)
@@ -82,8 +80,7 @@ def test_more_loaded_changes_than_are_remembered(
 ) -> None:
     """Of a change of most records the runs after it read nothing again; a late one is read."""
     monkeypatch.setattr("sources.hubspot.state.table.RECENT_LIMIT", 5)
-    portal.reset(SeedSpec(contacts=60))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     ids = list(portal.records("contacts"))
     for id_ in ids[:20]:
         portal.update("contacts", id_, {"firstname": "Once"})
@@ -100,9 +97,8 @@ def test_more_loaded_changes_than_are_remembered(
 
 def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
     """A row that arrived without what belongs to it is not taken for loaded as it is."""
-    portal.reset(SeedSpec(contacts=60))
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     one = next(iter(portal.records("contacts")))
-    warehouse.sync("contacts")
     portal.clock.advance(10 * 60_000)
     warehouse.sync("contacts")
     portal.update("contacts", one, {"firstname": "Late"}, at=portal.clock.now_ms() - 5 * 60_000)
@@ -119,8 +115,7 @@ def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse
 
 def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Warehouse) -> None:
     """An archived record leaves no change behind; the number of live records tells of it."""
-    portal.reset(SeedSpec(contacts=80, companies=30))
-    warehouse.sync("contacts", "companies")
+    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
     gone = list(portal.records("companies"))[3]
     portal.archive("companies", gone)
     report = warehouse.sync("contacts", "companies")
@@ -132,8 +127,7 @@ def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Wareh
 
 def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> None:
     """With --hard-delete a deleted record leaves the table."""
-    portal.reset(SeedSpec(contacts=40))
-    warehouse.sync("contacts", hard_delete=True)
+    warehouse.load(portal, SeedSpec(contacts=40), "contacts", hard_delete=True)
     rows = warehouse.table("contacts")
     assert rows.keys() == portal.records("contacts").keys()
     gone = next(iter(rows))
@@ -144,8 +138,7 @@ def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> No
 
 def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse) -> None:
     """A full refresh reads all records anew and marks as purged those that are nowhere."""
-    portal.reset(SeedSpec(contacts=60))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     gone = next(iter(portal.records("contacts")))
     portal.purge("contacts", gone)
     report = warehouse.sync("contacts", full_refresh=True)
@@ -157,8 +150,7 @@ def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse
 
 def test_new_property_gets_a_column(portal: Portal, warehouse: Warehouse) -> None:
     """A property defined after the first sync is a column after the next schema refresh."""
-    portal.reset(SeedSpec(contacts=20))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     portal.create_property("contacts", {"name": "nps", "type": "number", "fieldType": "number"})
     one = next(iter(portal.records("contacts")))
     portal.update("contacts", one, {"nps": "9"})
@@ -183,9 +175,8 @@ def test_changed_type_gets_a_column_of_its_own(portal: Portal, warehouse: Wareho
 
 def test_changed_company_brings_its_new_links(portal: Portal, warehouse: Warehouse) -> None:
     """A link shows when only its far end changed."""
-    portal.reset(SeedSpec(contacts=40, companies=20))
+    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
     pairs = {"contacts_to_companies": ("contacts", "companies")}
-    warehouse.sync("contacts", "companies")
     contact = list(portal.records("contacts"))[5]
     firm = portal.create("companies", {"name": "New Ltd"})
     portal.associate("contacts", contact, "companies", firm)
@@ -237,9 +228,8 @@ def test_edit_of_a_record_that_was_in_the_bin_when_it_was_searched_for(
     portal: Portal, warehouse: Warehouse, purged: int
 ) -> None:
     """A record edited, archived, and restored behind the search that lacked it, gets the edit."""
-    portal.reset(SeedSpec(contacts=120, properties=12, companies=0, deals=0, tickets=0))
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     one, *others = list(portal.records("contacts"))[5:10]
-    warehouse.sync("contacts")
     warehouse.sync("contacts")
     portal.update("contacts", one, {"city": "New"})
     portal.archive("contacts", one)
@@ -258,9 +248,8 @@ def test_run_that_dies_before_it_looks_why_a_number_differs(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """The load that moves the watermark on does not move it past an edit that search lacked."""
-    portal.reset(SeedSpec(contacts=120, properties=12, companies=0, deals=0, tickets=0))
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     one = list(portal.records("contacts"))[5]
-    warehouse.sync("contacts")
     portal.update("contacts", one, {"city": "New"})
     portal.archive("contacts", one)
     portal.clock.advance(DAY_MS // 16)
@@ -279,8 +268,7 @@ def test_watermark_moves_on_where_the_number_is_never_right(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """A search that always tells another number keeps the watermark a run behind, no more."""
-    portal.reset(SeedSpec(contacts=30, properties=12, companies=0, deals=0, tickets=0))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     wrong = {"total": 31, "results": []}
     portal.faults.add(path="/contacts/search", status=200, body=wrong)
     began = []

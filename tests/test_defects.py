@@ -28,8 +28,7 @@ def test_failed_links_hold_the_checkpoint_back(portal: Portal, warehouse: Wareho
 
 def test_failed_sweep_is_made_up_for(portal: Portal, warehouse: Warehouse) -> None:
     """A sweep of links that failed is done by a later run, though nothing changes any more."""
-    portal.reset(SeedSpec(contacts=60, companies=20))
-    warehouse.sync("contacts", "companies")
+    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
     contacts, firm = list(portal.records("contacts")), next(iter(portal.records("companies")))
     portal.associate("contacts", contacts[9], "companies", firm)
     portal.update("contacts", contacts[0], {"firstname": "Else"})
@@ -42,8 +41,7 @@ def test_failed_sweep_is_made_up_for(portal: Portal, warehouse: Warehouse) -> No
 
 def test_types_loaded_apart_are_linked_when_they_meet(portal: Portal, warehouse: Warehouse) -> None:
     """Links between two types that were loaded by runs of their own come with the first of both."""
-    portal.reset(SeedSpec(contacts=60, companies=20))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     warehouse.sync("companies")
     warehouse.sync("contacts", "companies")
     assert link_differences(portal, warehouse, FIRMS) == []
@@ -51,9 +49,8 @@ def test_types_loaded_apart_are_linked_when_they_meet(portal: Portal, warehouse:
 
 def test_restored_record_lives_again(portal: Portal, warehouse: Warehouse) -> None:
     """A record that is restored, which changes nothing of it, is no tombstone any more."""
-    portal.reset(SeedSpec(contacts=60))
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     one = next(iter(portal.records("contacts")))
-    warehouse.sync("contacts")
     portal.archive("contacts", one)
     warehouse.sync("contacts")
     portal.clock.advance(3 * HOUR_MS)
@@ -64,8 +61,7 @@ def test_restored_record_lives_again(portal: Portal, warehouse: Warehouse) -> No
 
 def test_full_refresh_leaves_no_stale_link(portal: Portal, warehouse: Warehouse) -> None:
     """A full refresh takes away links that are gone, of live and of purged records."""
-    portal.reset(SeedSpec(contacts=60, companies=20))
-    warehouse.sync("contacts", "companies")
+    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
     linked = [(a, b) for a, b, *_ in portal.associations("contacts", "companies")]
     portal.dissociate("contacts", linked[0][0], "companies", linked[0][1])
     portal.purge("contacts", linked[-1][0])
@@ -127,8 +123,7 @@ def test_labels_of_other_pairs_stay(portal: Portal, warehouse: Warehouse) -> Non
 
 def test_hard_delete_is_said_anew_each_time(portal: Portal, warehouse: Warehouse) -> None:
     """A run without --hard-delete keeps tombstones, whatever an earlier run was told."""
-    portal.reset(SeedSpec(contacts=30))
-    warehouse.sync("contacts", hard_delete=True)
+    warehouse.load(portal, SeedSpec(contacts=30), "contacts", hard_delete=True)
     gone = next(iter(portal.records("contacts")))
     portal.archive("contacts", gone)
     warehouse.sync("contacts")
@@ -162,8 +157,7 @@ def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse, path: st
 
     They are no sign that nothing changed, or that the columns of what changed are empty.
     """
-    portal.reset(SeedSpec(contacts=30))
-    warehouse.sync("contacts")
+    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
     portal.update("contacts", next(iter(portal.records("contacts"))), {"city": "New"})
     portal.clock.advance(2 * HOUR_MS)
     portal.faults.add(path=path, status=200, body={"results": []})
@@ -175,9 +169,8 @@ def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse, path: st
 
 def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
     """When a record was merged away does not change with what happens to its survivor."""
-    portal.reset(SeedSpec(contacts=30, merges=0))
+    warehouse.load(portal, SeedSpec(contacts=30, merges=0), "contacts")
     one, other = list(portal.records("contacts"))[:2]
-    warehouse.sync("contacts")
     portal.clock.advance(HOUR_MS)
     survivor = portal.merge("contacts", one, other)
     warehouse.sync("contacts")

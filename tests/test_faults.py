@@ -155,7 +155,7 @@ def test_token_that_ends_in_mid_run(portal: Portal, warehouse: Warehouse) -> Non
 def test_record_that_vanishes_before_it_is_read(portal: Portal, warehouse: Warehouse) -> None:
     """What search finds and batch read does not is purged, archived or merged, and told apart."""
     one, two, three, four, *_ = seeded(portal)["contacts"]
-    warehouse.sync("contacts")
+    warehouse.load(portal, portal.spec, "contacts")
     for id_ in (one, two, three):
         portal.update("contacts", id_, {"city": "New"})
 
@@ -302,7 +302,7 @@ def test_listing_that_comes_back_short(
 ) -> None:
     """No row is taken for purged because a listing was empty, or lacked a page."""
     live = {*seeded(portal, contacts)["contacts"]}
-    warehouse.sync("contacts")
+    warehouse.load(portal, portal.spec, "contacts")
     portal.faults.add(path=r"/contacts\?", nth=nth, status=200, body={"results": []})
     report = warehouse.sync("contacts", full_refresh=True)
     assert {id_ for (id_,) in warehouse.rows(LIVE)} == live
@@ -334,7 +334,7 @@ def test_most_of_a_table_disappears(portal: Portal, warehouse: Warehouse) -> Non
     With a higher purge_share it goes on.
     """
     ids = seeded(portal, 150)["contacts"]
-    warehouse.sync("contacts")
+    warehouse.load(portal, portal.spec, "contacts")
     before, gone = warehouse.rows(LIVE), ids[: len(ids) * 6 // 10]
     portal.hide("contacts", gone[::2])
     for id_ in gone[1::2]:

@@ -193,7 +193,7 @@ def test_hand_off_from_listing_to_search(portal: Portal, warehouse: Warehouse) -
 def test_index_that_is_late(portal: Portal, warehouse: Warehouse) -> None:
     """H3: changes of every kind that search shows 20 minutes late are there when it has them."""
     seeded(portal)
-    warehouse.sync("contacts")
+    warehouse.load(portal, portal.spec, "contacts")
     portal.settings.search_lag_ms = 20 * MINUTE_MS
     stir = Stir("contacts")
     for minutes in (1, 25):
@@ -270,7 +270,7 @@ def test_chain_of_merges(portal: Portal, warehouse: Warehouse) -> None:
     tables = ("contacts", "deals")
     ids = seeded(portal, deals=30)
     (a, b, d, *rest), (f, g, i, *_) = ids["contacts"], ids["deals"]
-    warehouse.sync(*tables)
+    warehouse.load(portal, portal.spec, *tables)
     c = portal.merge("contacts", a, b)
     portal.merge("deals", f, g)
     warehouse.sync(*tables)
