@@ -1,4 +1,4 @@
-"""A state that no run could have written: mended where HubSpot tells again, else refused."""
+"""A damaged state: repaired where HubSpot can report it again, else refused."""
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -78,12 +78,12 @@ def _changes(changes: State) -> State:
 
 
 def _backfill(backfill: State) -> State:
-    """Tell whether an export is decided on, which its mere presence did."""
+    """Write out whether an export was chosen; its presence alone said so before."""
     return _renamed(backfill, _BACKFILL) | {"export_decided": "export" in backfill}
 
 
 def _renamed_pair(pair: State) -> State:
-    """Turn what was told by presence, or by its opposite, into plain values."""
+    """Turn members whose presence, or absence, was the value into plain values."""
     pair = _renamed(pair, _PAIR)
     pair["pending"] = "pending" in pair and bool(pair["pending"])
     if isinstance(empty := pair.pop("empty", None), bool):

@@ -62,7 +62,7 @@ class Cached(Struct, omit_defaults=True):
     read_at: Instant
     """When HubSpot was asked."""
     value: Any = None
-    """What is kept of its answer; judged where it is used."""
+    """What is kept of its response; judged where it is used."""
 
 
 class Ledger(Struct, omit_defaults=True):
@@ -78,7 +78,7 @@ class SourceState(Struct, omit_defaults=True):
     """The state of one portal in one dataset."""
 
     version: int = VERSION
-    """Of this shape; without a number it is 0, of which the members had other names."""
+    """Of this shape; a state without a number is 0, whose members had other names."""
     portal_id: int | None = None
     """The portal that the dataset was loaded from."""
     hard_delete: bool = False
@@ -122,7 +122,7 @@ class SourceState(Struct, omit_defaults=True):
 
     @property
     def read_tables(self) -> list[str]:
-        """Object tables of which something was read."""
+        """Object tables with something read."""
         return [name for name, state in self.tables.items() if state.was_read]
 
     def table(self, name: str) -> TableState:

@@ -76,7 +76,7 @@ def write(state: SourceState, kept: MutableMapping[str, Any]) -> None:
 
 
 def _compact(table: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the sweeps of which nothing is known."""
+    """Leave out sweeps that hold nothing."""
     return {name: value for name, value in table.items() if value}
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, field
 Instant = Annotated[datetime, Meta(tz=True)]
 Digits = Annotated[str, Meta(pattern="^[0-9]+$")]
 
-RECENT_LIMIT = 20_000  # entries; of older ones the warehouse tells whether they are loaded as is
+RECENT_LIMIT = 20_000  # entries; of older ones the warehouse says whether they are loaded as is
 PENDING_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
 RUNS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
 
@@ -71,9 +71,9 @@ class Backfill(Struct, omit_defaults=True):
     archive_swept: bool = True
     """Whether archived records were listed before the live ones."""
     export_decided: bool = False
-    """Whether it is decided if the backfill is made by an export."""
+    """Whether the mode of the backfill, export or listing, is decided."""
     export: Export | None = None
-    """The export that it is made by; None where records are listed."""
+    """The export that it reads; None where records are listed."""
 
 
 class Changes(Struct, omit_defaults=True):
