@@ -1,4 +1,4 @@
-"""The endpoints beside those of records and links, as data: what each fills, by which key."""
+"""The endpoints of reference tables as data: the tables that each fills, with columns and keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -71,7 +71,7 @@ class _Properties(msgspec.Struct):
 
 
 class _Named(msgspec.Struct):
-    """A page, as far as it tells HubSpot's order of properties."""
+    """A page, as far as it shows HubSpot's order of properties."""
 
     results: list[_Properties]
 
