@@ -48,6 +48,8 @@ def _table(table: State) -> State:
     table = _renamed(table, _TABLE)
     if "watermark" in table:
         table.setdefault("searched_at", table["watermark"])
+    if isinstance(works := table.get("completed_run"), list):
+        table["completed_run"] = works[-1] if works else None
     recount = table.pop("recount_pending", {})
     table["recount_pending"] = recount.get("owed", False) if _is(recount) else recount
     for name, migrate in (("archive", _sweep), ("calculated", _sweep), ("changes", _changes)):
@@ -107,7 +109,7 @@ _SOURCE = {
     "sweeps": "ledger",
 }
 _TABLE = {
-    "works": "completed_runs",
+    "works": "completed_run",
     "anew": "has_older_rows",
     "refused": "pending_ids",
     "unexplained": "count_mismatch",

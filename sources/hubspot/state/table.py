@@ -9,9 +9,8 @@ from msgspec import Meta, Struct, field
 Instant = Annotated[datetime, Meta(tz=True)]
 Digits = Annotated[str, Meta(pattern="^[0-9]+$")]
 
-RECENT_LIMIT = 20_000  # entries; of older ones the warehouse says whether they are loaded as is
+RECENT_LIMIT = 20_000  # entries; records beyond it are read again until the lookback is over
 PENDING_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
-RUNS_LIMIT = 100  # as many as a run each minute has in a lookback, and more
 
 
 class IdRange(Struct, omit_defaults=True):
@@ -161,8 +160,8 @@ class TableState(Struct, omit_defaults=True):
     """Live records when the table was last read; None where counts did not agree."""
     recent: dict[str, int] = {}
     """Last-modified (epoch ms) by id of loaded records that changed within the lookback window."""
-    completed_runs: list[tuple[Instant, Instant]] = []
-    """When each of the last completed backfills and incremental syncs began and ended, in order."""
+    completed_run: tuple[Instant, Instant] | None = None
+    """When the last completed backfill or incremental sync began and ended."""
     listed_at: Instant | None = None
     """When the last full listing began: it lags behind nothing."""
     has_older_rows: bool = False
@@ -223,7 +222,7 @@ class TableState(Struct, omit_defaults=True):
         self.backfill, self.changes, self.has_older_rows = None, None, False
         self.searched_at = watermark if is_complete else self.searched_at
         self.watermark, self.total = watermark, total
-        self.completed_runs = [*self.completed_runs, (watermark, ended)][-RUNS_LIMIT:]
+        self.completed_run = watermark, ended
 
     def rewind(self, to: datetime, *, known: bool = False) -> None:
         """Take the watermark back to `to`: the next run searches again what changed since then.
@@ -231,7 +230,7 @@ class TableState(Struct, omit_defaults=True):
         It reads that again, too, unless it is `known` which of it is loaded as it is.
         """
         if not known:
-            self.recent, self.completed_runs = {}, []
+            self.recent, self.completed_run = {}, None
             self.listed_at, self.changes = None, None
         self.searched_at = min(self.searched_at or to, to)
         self.watermark = to

@@ -4,7 +4,7 @@ Every step is a function of the state, so a load that is full ends after any of 
 load goes on with the step it stands at.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil, inf
@@ -139,7 +139,7 @@ def _finish(table: Table, total: int | None, work: Changes, *, is_explained: boo
     run, state = table.run, table.state
     if table.name not in run.recounted:
         state.recount_pending = False
-    before = state.completed_runs[-1][0] if state.completed_runs else state.watermark
+    before = state.completed_run[0] if state.completed_run else state.watermark
     state.finish(work.started_at, run.now(), total=total, is_complete=work.complete)
     can_tell = run.copy is not None and total is not None
     if before and can_tell and not (is_explained or explains(table, total)):
@@ -229,35 +229,9 @@ def _read_hits(table: Table, hits: Sequence[search.Hit]) -> Items:
 
 def unloaded(table: Table, hits: Sequence[search.Hit]) -> list[str]:
     """List the ids of records that are not loaded as search found them, each once."""
-    loaded, at = table.state.recent, {}
+    known, at = table.state.recent, dict[str, int]()
     for hit in hits:
         modified = search.modified_ms(hit, table.object_type)
-        if not modified or modified > loaded.get(hit.id, -1):
+        if not modified or modified > known.get(hit.id, -1):
             at[hit.id] = modified
-    as_they_are = _loaded_before(table, at)
-    return [id_ for id_ in at if id_ not in as_they_are]
-
-
-def _loaded_before(table: Table, at: Mapping[str, int]) -> set[str]:
-    """Tell which records, by id with their last-modified (ms), the warehouse has as they are.
-
-    These changed before work began that was finished and brought their rows. A row that was read
-    just after the change does not count, for another change may bear the same instant; nor does
-    one of a run that was killed, for what belongs to it may not have arrived.
-    """
-    copy, works = table.run.copy, table.state.completed_runs
-    if copy is None or not works:
-        return set()
-    floors = [search.to_ms(began - STAMPED_BEFORE) for began, _ in works]
-    columns = ("id", "_hs_updated_at", "_hs_synced_at", "_hs_deleted_at")
-    asked = [id_ for id_, changed in at.items() if changed < floors[-1]]
-    loaded = set()
-    for id_, updated_at, synced_at, deleted_at in copy.rows(table.name, columns, asked):
-        is_same = updated_at is not None and search.to_ms(updated_at) == at[id_]
-        if deleted_at is None and is_same:
-            loaded |= {
-                id_
-                for floor, (began, ended) in zip(floors, works, strict=True)
-                if at[id_] < floor and began <= synced_at <= ended
-            }
-    return loaded
+    return list(at)
