@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,15 @@ class Warehouse:
     def _sync_whole(self, *objects: str, **options: Any) -> None:
         report = self.sync(*objects, **options)
         assert report.exit_code == 0, report.error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the file open: DuckDB takes longer to open it than to answer a question."""
+        if not self.path.is_file():
+            yield
+            return
+        with duckdb.connect(str(self.path), read_only=True):
+            yield
 
     def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """Run SQL on the dataset."""

@@ -31,26 +31,27 @@ def seeded(portal: Portal, contacts: int = 60, **spec: int) -> dict[str, list[st
 def apart(portal: Portal, warehouse: Warehouse, *tables: str) -> list[str]:
     """List all that differs: records, values, what became of deleted ones, links."""
     tables = tables or BOTH
-    found = differences(portal, warehouse, {table: table for table in tables})
-    known = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'hubspot'"
-    names = {name for (name,) in warehouse.rows(known)}
-    for at, source in enumerate(tables):
-        for target in tables[at:]:
-            pair = f"{source}_to_{target}"
-            if pair in names:
-                found += link_differences(portal, warehouse, {pair: (source, target)})
-            elif portal.associations(source, target):
-                found.append(f"{pair}: missing")
-    for table in tables:
-        records, live = portal.table(table), portal.records(table)
-        archived = portal.records(table, archived=True)
-        for id_, row in warehouse.table(table).items():
-            into = str(records.survivor(int(id_)))
-            became = "archived" if id_ in archived else "purged" if into == id_ else "merged"
-            wanted = (became, into if became == "merged" else None)
-            if id_ not in live and (row["_hs_deletion"], row["_hs_merged_into"]) != wanted:
-                lost = became == "merged" and into not in live  # nothing tells of that merge
-                found += [] if lost else [f"{table} {id_}: not {wanted}"]
+    with warehouse.reading():
+        found = differences(portal, warehouse, {table: table for table in tables})
+        known = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'hubspot'"
+        names = {name for (name,) in warehouse.rows(known)}
+        for at, source in enumerate(tables):
+            for target in tables[at:]:
+                pair = f"{source}_to_{target}"
+                if pair in names:
+                    found += link_differences(portal, warehouse, {pair: (source, target)})
+                elif portal.associations(source, target):
+                    found.append(f"{pair}: missing")
+        for table in tables:
+            records, live = portal.table(table), portal.records(table)
+            archived = portal.records(table, archived=True)
+            for id_, row in warehouse.table(table).items():
+                into = str(records.survivor(int(id_)))
+                became = "archived" if id_ in archived else "purged" if into == id_ else "merged"
+                wanted = (became, into if became == "merged" else None)
+                if id_ not in live and (row["_hs_deletion"], row["_hs_merged_into"]) != wanted:
+                    lost = became == "merged" and into not in live  # nothing tells of that merge
+                    found += [] if lost else [f"{table} {id_}: not {wanted}"]
     return found
 
 

@@ -114,8 +114,12 @@ def test_sweep_keeps_to_the_bound_of_a_load(
     portal.reset(SeedSpec(contacts=500, companies=250, deals=0, tickets=0, properties=12))
     if side == "target_alone":
         portal.settings.one_way = [("contacts", "companies")]
-    warehouse.sync("contacts", "companies")
-    warehouse.sync("contacts", "companies", links=True)
+
+    def load() -> None:
+        warehouse.sync("contacts", "companies")
+        warehouse.sync("contacts", "companies", links=True)
+
+    warehouse.once(f"links to be swept, {side == 'target_alone'}", load)
     whole = "SELECT from_id, to_id, type_id, label FROM contacts_to_companies ORDER BY ALL"
     links = warehouse.rows(whole)
     with duckdb.connect(str(warehouse.path)) as connection:

@@ -82,8 +82,7 @@ def test_reference_tables_that_are_refused(portal: Portal, warehouse: Warehouse)
 
     Another part of the same table goes on; once the refusal ends, so does the failure.
     """
-    portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
-    assert warehouse.sync().exit_code == 0
+    warehouse.load(portal, SeedSpec(contacts=20, custom_objects=0, **SMALL))
     counts = "SELECT (SELECT count(*) FROM owners), (SELECT count(*) FROM association_labels)"
     before = warehouse.rows(counts)
     stages = "SELECT label FROM pipeline_stages WHERE object_type = ? ORDER BY id"
@@ -145,8 +144,7 @@ def test_parts_of_reference_tables_that_become_empty(
     portal: Portal, warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An empty answer takes the rows of a part, or all rows, away; a change beside it is kept."""
-    portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
-    assert warehouse.sync().exit_code == 0
+    warehouse.load(portal, SeedSpec(contacts=20, custom_objects=0, **SMALL))
     portal.pipelines["0-3"][0]["label"] = "Renamed"
     empty: dict[str, Any] = {"status": 200, "body": {"results": []}}
     for path in ("/owners", "/pipelines/.*tickets", "/associations/.*/labels"):

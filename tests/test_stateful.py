@@ -158,9 +158,12 @@ class World:
         for error in self.failed:
             raise error
         if self.warehouse.path.exists():
-            for table in self.tables() & OBJECTS.keys():
-                rows = self.warehouse.rows(f"SELECT id FROM {table} WHERE _hs_deleted_at IS NULL")
-                self.held[table].update(id_ for (id_,) in rows)
+            with self.warehouse.reading():
+                for table in self.tables() & OBJECTS.keys():
+                    rows = self.warehouse.rows(
+                        f"SELECT id FROM {table} WHERE _hs_deleted_at IS NULL"
+                    )
+                    self.held[table].update(id_ for (id_,) in rows)
 
     def tables(self) -> set[str]:
         """Return the names of the tables."""
@@ -188,15 +191,16 @@ class World:
         Args:
             calculated: whether calculated values must be right, too.
         """
-        known, found = self.tables(), []
-        for table, kind in OBJECTS.items():
-            if table in known:
-                found += self._values_apart(table, kind, calculated=calculated)
-                found += self._fates_apart(table, kind)
-            elif self.portal.records(kind):
-                found.append(f"{table}: no table")
-        pairs = {pair: ends for pair, ends in LINKS.items() if pair in known}
-        found += truth.link_differences(self.portal, self.warehouse, pairs)
+        with self.warehouse.reading():
+            known, found = self.tables(), []
+            for table, kind in OBJECTS.items():
+                if table in known:
+                    found += self._values_apart(table, kind, calculated=calculated)
+                    found += self._fates_apart(table, kind)
+                elif self.portal.records(kind):
+                    found.append(f"{table}: no table")
+            pairs = {pair: ends for pair, ends in LINKS.items() if pair in known}
+            found += truth.link_differences(self.portal, self.warehouse, pairs)
         return found + [
             f"{pair}: no table"
             for pair, ends in LINKS.items()

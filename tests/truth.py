@@ -19,21 +19,22 @@ def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -
         objects: table name -> the portal's name of the object type.
     """
     found: list[str] = []
-    for table, name in objects.items():
-        rows = warehouse.table(table)
-        live = {id_: row for id_, row in rows.items() if row["_hs_deleted_at"] is None}
-        truth = portal.records(name)
-        found += [f"{table} {id_}: missing" for id_ in truth.keys() - live.keys()]
-        found += [f"{table} {id_}: extra" for id_ in live.keys() - truth.keys()]
-        archived = portal.records(name, archived=True)
-        dead = {id_ for id_, row in rows.items() if row["_hs_deletion"] == "archived"}
-        found += [f"{table} {id_}: tombstone" for id_ in dead ^ archived.keys()]
-        columns = _columns(warehouse, table)
-        rejected = _rejected(warehouse, table)
-        for id_ in truth.keys() & live.keys():
-            found += _record(table, truth[id_], live[id_], columns, rejected)
-        for id_ in archived.keys() & dead:
-            found += _record(table, archived[id_], rows[id_], columns, rejected)
+    with warehouse.reading():
+        for table, name in objects.items():
+            rows = warehouse.table(table)
+            live = {id_: row for id_, row in rows.items() if row["_hs_deleted_at"] is None}
+            truth = portal.records(name)
+            found += [f"{table} {id_}: missing" for id_ in truth.keys() - live.keys()]
+            found += [f"{table} {id_}: extra" for id_ in live.keys() - truth.keys()]
+            archived = portal.records(name, archived=True)
+            dead = {id_ for id_, row in rows.items() if row["_hs_deletion"] == "archived"}
+            found += [f"{table} {id_}: tombstone" for id_ in dead ^ archived.keys()]
+            columns = _columns(warehouse, table)
+            rejected = _rejected(warehouse, table)
+            for id_ in truth.keys() & live.keys():
+                found += _record(table, truth[id_], live[id_], columns, rejected)
+            for id_ in archived.keys() & dead:
+                found += _record(table, archived[id_], rows[id_], columns, rejected)
     return sorted(found)
 
 
@@ -42,19 +43,20 @@ def link_differences(
 ) -> list[str]:
     """List how link tables differ from the portal's associations; one that is missing is empty."""
     found: list[str] = []
-    for table, (source, target) in pairs.items():
-        live, to_live = portal.records(source), portal.records(target)
-        truth = {
-            (str(a), str(b), type_id, category, label)
-            for a, b, type_id, category, label in portal.associations(source, target)
-            if str(a) in live and str(b) in to_live
-        }
-        sql = f"SELECT from_id, to_id, type_id, category, label FROM {table}"
-        rows = warehouse.rows(sql) if table in tables(warehouse) else []
-        if len(rows) != len(set(rows)):
-            found.append(f"{table}: doubled rows")
-        found += [f"{table} {row}: missing" for row in truth - set(rows)]
-        found += [f"{table} {row}: extra" for row in set(rows) - truth]
+    with warehouse.reading():
+        for table, (source, target) in pairs.items():
+            live, to_live = portal.records(source), portal.records(target)
+            truth = {
+                (str(a), str(b), type_id, category, label)
+                for a, b, type_id, category, label in portal.associations(source, target)
+                if str(a) in live and str(b) in to_live
+            }
+            sql = f"SELECT from_id, to_id, type_id, category, label FROM {table}"
+            rows = warehouse.rows(sql) if table in tables(warehouse) else []
+            if len(rows) != len(set(rows)):
+                found.append(f"{table}: doubled rows")
+            found += [f"{table} {row}: missing" for row in truth - set(rows)]
+            found += [f"{table} {row}: extra" for row in set(rows) - truth]
     return sorted(found)
 
 
