@@ -20,6 +20,11 @@ class Known:
     example: str = ""
     """A value of its credentials."""
 
+    @property
+    def support(self) -> str:
+        """How far it is supported, in words."""
+        return "tested here" if self.proof == "tested" else "supported by dlt, not tested here"
+
 
 KNOWN: dict[str, Known] = {
     "duckdb": Known(proof="tested", note="the default; a file", example="warehouse.duckdb"),

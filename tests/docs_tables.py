@@ -191,8 +191,7 @@ def destinations() -> Iterator[Row]:
     """Yield a row per destination: name, support, how its driver is installed, a note."""
     yield "`--destination`", "support", "install", "note"
     for name, known in KNOWN.items():
-        support = "tested here" if known.proof == "tested" else "supported by dlt, not tested here"
-        yield f"`{name}`", support, install(known.extra), known.note
+        yield f"`{name}`", known.support, install(known.extra), known.note
 
 
 def install(extra: str | None) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Literal
 
-from destinations.catalog import KNOWN
+from destinations.catalog import KNOWN, Known
 from destinations.resolve import describe, explained
 from destinations.tables import Damage
 from pipelines.cli.notices import notices
@@ -262,11 +262,10 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
         with explained(name):
             lost = exists(pipeline) and is_state_lost(pipeline)
             damage = find_all(pipeline)
-    known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name)
-    proof = "tested with every change" if known and known.proof == "tested" else "on dlt's word"
-    note = f"; {known.note}" if known and known.note else ""
+    known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name, Known())
+    note = f"; {known.note}" if known.note else ""
     return Stored(
-        Finding("destination", "ok", f"{where} can be written; {proof}{note}"),
+        Finding("destination", "ok", f"{where} can be written; {known.support}{note}"),
         state,
         damage,
         lost=lost,
