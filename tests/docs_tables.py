@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import typer
 from dlt.common.exceptions import TransientException
 
@@ -28,6 +29,8 @@ from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.pairs import DEFINED
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import HubSpotError
+from sources.hubspot.state import source as source_state
+from sources.hubspot.state import table as table_state
 from sources.hubspot.tables.records import OWN_COLUMNS, REJECTS
 from sources.hubspot.warehouse import run_log, verifications
 
@@ -187,6 +190,27 @@ def own_columns() -> Iterator[Row]:
         yield f"`{name}`", str(kind).partition("[")[0].replace("string", "text")
 
 
+def state() -> Iterator[Row]:
+    """Yield a row per member of the state: the part it is of, its name, what it holds."""
+    yield "part", "member", "holds"
+    parts = [source_state.SourceState, source_state.PairState, table_state.TableState]
+    for part in parts:
+        title = f"`{part.__name__}`"
+        texts = [field_texts(one) for one in part.__mro__ if "__annotations__" in vars(one)]
+        found = {name: text for one in reversed(texts) for name, text in one.items()}
+        for field in msgspec.structs.fields(part):
+            parts += [one for one in structs_of(field.type) if one not in parts]
+            yield title, f"`{field.encode_name}`", found[field.name]
+
+
+def structs_of(kind: Any) -> Iterator[type]:
+    """Yield the structs within the type of a member."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+    for one in get_args(kind):
+        yield from structs_of(one)
+
+
 def destinations() -> Iterator[Row]:
     """Yield a row per destination: name, support, how its driver is installed, a note."""
     yield "`--destination`", "support", "install", "note"
@@ -219,6 +243,7 @@ TABLES: Mapping[str, Callable[[], Iterable[Row]]] = {
     "reference-tables": reference_tables,
     "own-tables": own_tables,
     "own-columns": own_columns,
+    "state": state,
     "destinations": destinations,
 }
 """What can stand between markers: a name, and the rows of its table, headings first."""

@@ -17,6 +17,7 @@ class IdRange(Struct, omit_defaults=True):
     """Record ids from `start` up to, not including, `end`, and how far a listing has read them."""
 
     start: int = 0
+    """The first id that may be in it."""
     end: int | None = None
     """None: to the end of the listing."""
     after: str | None = None
