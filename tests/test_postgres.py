@@ -118,6 +118,7 @@ def end_a_type(portal: Portal, postgres: Postgres) -> None:
     portal.delete_custom_object("vehicle")
     portal.pipelines["0-3"] = []
     portal.pipelines["0-5"][0]["label"] = "Renamed"
+    portal.clock.advance(3_600_000)  # pipelines are read about every hour
     assert postgres.sync("contacts", "deals", "tickets").exit_code == 0
     assert {r["_hs_deletion"] for r in postgres.table("custom_vehicle").values()} == {"purged"}
     assert postgres.rows("SELECT * FROM contacts_to_custom_vehicle") == []
