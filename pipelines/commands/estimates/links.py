@@ -11,7 +11,7 @@ from sources.hubspot.api.associations import BATCH as LINKS_BATCH
 from sources.hubspot.api.associations import Pair
 from sources.hubspot.model import ObjectType
 from sources.hubspot.state.source import PairState, SourceState
-from sources.hubspot.steps.links import is_lopsided, is_one_way
+from sources.hubspot.steps.links import is_one_way
 from sources.hubspot.steps.sweeps.links import is_due as is_link_sweep_due
 
 
@@ -30,7 +30,7 @@ def link_steps(
                 _most(run, end, kind)
                 for end, kind in zip(ends, (pair.source, pair.target), strict=True)
             )
-            least = others if is_lopsided(records, others) else records
+            least = min(records, others)
             loads = row_loads(run, [ends[0]]).high + ends[0].more_loads
             low, high = (max(1, pages(count, LINKS_BATCH)) for count in (least, records))
             step.add("links", Range(low, high + loads + 2))

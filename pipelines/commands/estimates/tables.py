@@ -145,9 +145,6 @@ def _whole(table: Table) -> Generator[Any, None, Opened]:
     step = Step(table.name, "backfill" if fresh else "listing")
     definitions = yield from _definitions(table, step, needed=False)
     names = [one.name for one in definitions] or list(table.decoder.properties)
-    if fresh:  # they are read again in the end
-        again = step.calls.get("definitions") or exactly(1)
-        step.add("definitions", again)
     work = state.backfill
     total = None
     if kind.searchable:

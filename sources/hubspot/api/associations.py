@@ -7,7 +7,7 @@ without links is an error entry of a 207, which is the normal answer).
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pyarrow as pa
@@ -33,6 +33,10 @@ SCHEMA: pa.Schema = pa.schema(
 """A row with `_hs_no_links` only says that its from-id has no links; it never stays in a table."""
 
 
+Side = Literal["source", "target"]
+"""The end of a pair whose records are asked for their links."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two object types whose links are read from the first to the second."""
@@ -49,6 +53,10 @@ class Pair:
     def reversed(self) -> "Pair":
         """The same pair, read from its other end."""
         return Pair(self.target, self.source)
+
+    def end(self, side: Side) -> ObjectType:
+        """Return the object type at one end."""
+        return self.source if side == "source" else self.target
 
 
 class _End(msgspec.Struct):

@@ -101,6 +101,8 @@ class Run:
     """What of the state was damaged and is read again."""
     replaced: dict[tuple[str, str], datetime] = field(default_factory=dict)
     """When reference tables, or the rows of which keys begin with a text, were read anew."""
+    link_sides: dict[str, Literal["source", "target"]] = field(default_factory=dict)
+    """The end of each pair that all of its links are read from."""
     late_links: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
     linked: set[str] = field(default_factory=set)
@@ -160,8 +162,6 @@ class Run:
     """Whether this load brings the first rows of the dataset, so that none replaces another."""
     appending: set[str] = field(default_factory=set)
     """Tables whose rows this load adds without a merge."""
-    begun_now: set[str] = field(default_factory=set)
-    """Tables whose listing this load began: it brings all of their ids, if it ends in it."""
     listed_now: set[str] = field(default_factory=set)
     """Tables that this load lists: the warehouse does not know all of their ids yet."""
     stopped: HubSpotError | None = None
@@ -191,7 +191,7 @@ class Run:
         self._remaining = self.unfinished if self._loads or self.repairing else None
         self._loads += 1
         self.dead, self.merged, self.listed_now = set(), set(), set()
-        self.appending, self.begun_now, self.unfinished = set(), set(), set()
+        self.appending, self.unfinished = set(), set()
         self.open_tables, self.open_tails = set(), set()
         self.budget.restart()
 

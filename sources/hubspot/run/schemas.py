@@ -87,12 +87,6 @@ class Schemas:
         self.since[table] = source.note_columns(table, [*known, *new], at=self._run.now())
         return _schema(table, [*known, *new], facts)
 
-    def renew(self, object_type: ObjectType, source: SourceState) -> Generator[None, None, None]:
-        """Read definitions again that this run has read: a property may have come meanwhile."""
-        self._calls.pop(object_type.table, None)
-        self._run.refreshed.discard(object_type.table)
-        yield from self.of(object_type, source, anew=True)
-
     def _owe(
         self,
         object_type: ObjectType,

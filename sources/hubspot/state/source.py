@@ -26,9 +26,7 @@ class LinkSweep(Struct, omit_defaults=True):
     after_id: str = ""
     """Links of records up to this id are loaded."""
     reported: int = 0
-    """Links that HubSpot has reported so far, read from the target."""
-    differing: int = 0
-    """Sources so far whose links the table did not hold as the target reports them."""
+    """Links that HubSpot has reported so far."""
 
 
 class PairState(Sweep, omit_defaults=True):
@@ -40,8 +38,12 @@ class PairState(Sweep, omit_defaults=True):
     """Whether the last sweep found links; None where none has ended since some came."""
     reported_by: Literal["source", "target"] | None = None
     """The only end from which HubSpot reports the links; None where both do, as far as known."""
-    differing: int = 0
-    """Sources whose links differed in the last sweep from the target."""
+    types: dict[str, int] = field(default_factory=dict)
+    """Of each association type that targets report, by id, the one of the source's side."""
+    listed_side: Literal["source", "target"] | None = None
+    """The end whose links come with the backfill that is under way."""
+    other_side_at: Instant | None = None
+    """When the other end was asked last, where no links are known."""
     open_sweep: LinkSweep | None = None
     """The sweep that is under way."""
 

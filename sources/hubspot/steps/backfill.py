@@ -52,7 +52,6 @@ def backfill(table: Table) -> Items:
         work.total, work.last_id = yield from _extent(table)
         work.spare = SPARE * (work.total or 0)
         state.backfill = work
-        run.begun_now.add(table.name)
     elif work.run_id != run.run_id:  # an earlier run's part may be stale
         run.changed.add(table.name)
         run.resumed.add(table.name)

@@ -314,7 +314,7 @@ def association_labels(run: Run, links: Links) -> Items:
                 before = state.reference_digests.get(name)
                 if not isinstance(page, HubSpotError):
                     yield from _hand_on(run, "association_labels", rows, pair.table)
-                    if before and (state.reference_digests[name] != before or run.refresh_schema):
+                    if state.reference_digests[name] != before or run.refresh_schema:
                         run.relabelled.add(pair.table)
                 labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
                 state.remember(f"labels:{pair.table}", labels, now=run.now())

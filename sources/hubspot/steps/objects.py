@@ -115,8 +115,6 @@ def _read(opening: Opening) -> Items:
         table = yield from opening.table()
         outcome.way_in = "backfill" if fresh else "listing"
         yield from backfill(table)
-        if fresh and not state.backfill:  # it may have taken long
-            yield from opening.schemas.renew(kind, opening.source)
     else:
         outcome.way_in = "increment"
         peek = yield from look(run, kind, state)

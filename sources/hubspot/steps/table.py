@@ -7,7 +7,6 @@ from functools import partial
 
 import dlt
 
-from ..api.associations import BATCH
 from ..http.client import Client
 from ..model import REJECTS, ObjectType, TableOutcome, TableSchema
 from ..run.run import Items, Run
@@ -114,16 +113,9 @@ def emit(
 
 
 def links_of_backfill(table: Table, work: Backfill) -> ReadLinks:
-    """Choose when the links of listed records are read.
-
-    Those of a large table while it is listed; `links.flush` has to end it. Those of a small one by
-    a sweep when all tables are loaded: it costs as many calls and sees what changed meanwhile.
-    """
-    run, total = table.run, work.total
-    is_small = total is not None and total <= BATCH * run.config.sweep_at_once_calls
-    if run.copy and is_small:
-        return table.links.owe
-    return partial(table.links.queue, replace=work.has_older_rows or table.name in run.resumed)
+    """Return what reads the links of listed records; `links.flush` has to end it."""
+    replace = work.has_older_rows or table.name in table.run.resumed
+    return partial(table.links.listed, replace=replace)
 
 
 def _new_merges(

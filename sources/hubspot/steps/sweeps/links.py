@@ -4,15 +4,13 @@ It runs when every object type is done, so that what it reads is not older than 
 that is too large for a load goes on in the next one: the state that each load carries says where.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
-from itertools import chain
-from typing import Literal
+from datetime import UTC, datetime, timedelta
 
-from ...api.associations import BATCH, COLUMNS, Link, Pair
+from ...api.associations import BATCH, Pair, Side
 from ...api.batch_read import batches
+from ...api.link_types import cheaper_side
 from ...catalog.pairs import is_main
 from ...errors import HubSpotError
 from ...http.clock import BEHIND
@@ -23,8 +21,8 @@ from ...run.waiting import together
 from ...state.source import LinkSweep, PairState, SourceState
 from ..links import AT_ONCE, Links, is_one_way
 
-Side = Literal["source", "target", "target alone"]
-
+OTHER_SIDE = timedelta(hours=24)
+"""How often the other side of a pair without links is asked, too: nearly all are listed by both."""
 TOGETHER = 8  # pairs that are swept at the same time
 FEWEST = 50  # ids whose links are read at once, however few rows a load may have
 
@@ -39,11 +37,9 @@ def sweep_links(run: Run, links: Links) -> Items:
     for pair in links.pairs:
         late = sorted(run.late_links.pop(pair.table, ()))
         if late and run.copy and is_one_way(source, pair):
-            yield from _sweep_backwards(
-                run, links, pair, run.copy, _begin(run, PairState(), "target alone")
-            )
+            yield from _read_side(run, links, pair, run.copy, _begin(run, PairState(), "target"))
         else:
-            yield from links.reread(pair, late)
+            yield from links.hand_on_links(pair, late, "source")
     if run.copy is None or run.repairing:
         return
     for pair in links.pairs:
@@ -61,38 +57,36 @@ def sweep_links(run: Run, links: Links) -> Items:
 def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
     """Do what is due for a pair now."""
     known = source.pair(pair.table)
-    if pair.source.table in run.begun_now and links.late[pair.table]:
-        yield from _read_late(run, links, pair, known, copy)
-        return
-    ends = {pair.source.table, pair.target.table}
-    read_now = pair.source.table in run.backfilled  # record by record
+    side = yield from links.side_of(pair)
+    end = pair.end(side).table
     if run.sweep_links and run.first_load:
         known.open_sweep = None  # all links are to be read in this run
+    came = end in run.backfilled and not _is_told_elsewhere(run, links, pair, known, side)
     forced = run.sweep_links or known.pending or known.open_sweep is not None
-    forced = forced or bool(ends & {*run.backfilled}) != read_now
-    are_back = run.first_load and any(run.live_count(end) == 0 for end in ends)
-    if forced and (are_back or ends & run.listed_now):
+    forced = forced or (not came and not run.backfilled.keys().isdisjoint(_ends(pair)))
+    are_back = run.first_load and run.live_count(end) == 0
+    if forced and (are_back or end in run.listed_now):
         run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
         return
     run.swept_links.add(pair.table)
-    if not forced and read_now:
-        _note(run, pair, known, run.now())
+    if came and not forced:
+        _note(run, pair, known, run.backfilled[end])
     elif forced or is_due(run, source, pair):
-        yield from _sweep(run, links, pair, source, copy)
+        yield from _sweep(run, links, pair, copy, side)
 
 
-def _read_late(run: Run, links: Links, pair: Pair, known: PairState, copy: Copy) -> Items:
-    """Read the links of a table that this load has listed from its beginning to its end."""
-    run.swept_links.add(pair.table)
-    known.open_sweep = None
-    with run.outcome(pair.table), _owed_until_read(known):
-        outcome = links.outcome(pair)
-        held = copy.counts([pair.table], "1 = 1")[pair.table]
-        work = _begin(run, known, "source")
-        for ids in _blocks(run, pair, work, [sorted(links.late[pair.table])]):
-            yield from links.reread(pair, ids, replace=bool(held))
-        if outcome.status != "failed":
-            _finish(run, pair, known, work, held=held)
+def _ends(pair: Pair) -> set[str]:
+    return {pair.source.table, pair.target.table}
+
+
+def _is_told_elsewhere(run: Run, links: Links, pair: Pair, known: PairState, side: Side) -> bool:
+    """Whether targets listed links in a backfill of which their sources know nothing."""
+    if side == "source" or known.reported_by or run.outcome_of(pair.table).rows:
+        return False
+    if not links.reported[pair.table]:
+        return False
+    links.turn_to(pair, "target")
+    return True
 
 
 @contextmanager
@@ -155,16 +149,13 @@ def _finish(run: Run, pair: Pair, known: PairState, work: LinkSweep, *, held: in
         return
     run.linked.add(pair.table)
     known.pending, known.open_sweep = False, None
-    if work.side == "target":
-        known.differing = work.differing
-        if held and not work.reported:
-            known.reported_by = "source"
     _note(run, pair, known, work.started_at, held=held)
 
 
 def _note(run: Run, pair: Pair, known: PairState, at: datetime, *, held: int = 0) -> None:
     """Remember that all links of a pair were read, and whether there are any."""
     sweeps.note(known, at)
+    known.listed_side = None
     known.has_links = bool(held or run.outcome_of(pair.table).rows)
 
 
@@ -197,150 +188,74 @@ def is_due(run: Run, source: SourceState, pair: Pair) -> bool:
 
 
 def calls_of(source: SourceState, pair: Pair) -> int:
-    """Tell how many calls a sweep of a pair takes, more where single records have many links.
-
-    Thousands of links that read otherwise from the other side are read from their own side as well.
-    """
+    """Tell how many calls a sweep of a pair takes: one per 1,000 records of the side it reads."""
     known = source.pair(pair.table)
     ends = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
-    if known.reported_by:
-        del ends[known.reported_by == "source"]
-    elif known.has_links is False and not is_main((pair.source, pair.target)):
-        # the other side is looked at as well; main pairs are swept as if that cost nothing
-        return -(-min(ends) // BATCH) + 1
-    return -(-min(ends) // BATCH) + known.differing // BATCH
+    side = known.reported_by or cheaper_side(pair, *ends, is_learned=bool(known.types))
+    return -(-ends[side == "target"] // BATCH)
 
 
-def _sweep(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
+def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:
     """Read all links of a pair again, as many as fit into this load; see `_blocks`.
 
-    From the side of the source, which decides; or from a smaller target, and then those that
-    differ; or from the target alone, where HubSpot tells them only there.
+    From one side; from the other one, too, where HubSpot lists them only there.
     """
-    known = source.pair(pair.table)
+    known = run.state.pair(pair.table)
     with run.outcome(pair.table), _owed_until_read(known):
         outcome = links.outcome(pair)
         held = copy.counts([pair.table], "1 = 1")[pair.table]
-        work = _begin(run, known, _side_of(source, pair))
-        if work.side == "source":
-            for ids in _blocks(run, pair, work, _ids(copy, pair.source.table, work)):
-                yield from links.reread(pair, ids, replace=bool(held))
-            found = held or outcome.rows or pair.table in run.unfinished
-            if not found and (yield from _tells(links, pair, copy, backwards=True)):
-                known.reported_by = "target"
-                work.side, work.after_id = "target alone", ""
-        if work.side == "target":
-            yield from _reread_differing(run, links, pair, copy, work)
-            loaded = held or outcome.rows or pair.table in run.unfinished
-            if work.reported and not loaded:  # the source tells nothing of them
-                known.reported_by = "target"
-                work.side, work.after_id = "target alone", ""
-            elif not loaded and (yield from _tells(links, pair, copy)):
-                known.reported_by = "source"
-                work.side, work.after_id = "source", ""
-                for ids in _blocks(run, pair, work, _ids(copy, pair.source.table, work)):
-                    yield from links.reread(pair, ids, replace=False)
-        if work.side == "target alone":
-            yield from _sweep_backwards(run, links, pair, copy, work)
+        work = _begin(run, known, side)
+        yield from _read_side(run, links, pair, copy, work, held=held)
+        is_open = pair.table in run.unfinished or pair.table in run.refused_pairs
+        if not (is_open or held or outcome.rows):
+            told_by = yield from _told_by(run, links, pair, copy, work)
+            if told_by:
+                links.turn_to(pair, told_by)
+                work.side, work.after_id = told_by, ""
+                yield from _read_side(run, links, pair, copy, work)
         if outcome.status != "failed":
             _finish(run, pair, known, work, held=held)
 
 
-def _side_of(source: SourceState, pair: Pair) -> Side:
-    """Choose the side that a sweep begins to read from."""
-    if is_one_way(source, pair):
-        return "target alone"
-    records, others = (source.table(end.table).total or 0 for end in (pair.source, pair.target))
-    smaller = others < records and not source.pair(pair.table).reported_by
-    return "target" if smaller else "source"
+def _read_side(
+    run: Run, links: Links, pair: Pair, copy: Copy, work: LinkSweep, *, held: int = 0
+) -> Items:
+    """Hand on the links of one end's records, from where the sweep stands, until the load is full.
 
-
-def _reread_differing(run: Run, links: Links, pair: Pair, copy: Copy, work: LinkSweep) -> Items:
-    """Read links from the target's side, the smaller one, and again those that differ there.
-
-    Counts how many links HubSpot told, and of how many sources links differed.
+    What targets list is handed on in the end; where that is not reached, it is read again.
     """
-    for ids in _blocks(run, pair, work, _ids(copy, pair.target.table, work)):
-        for part in batches(ids, BATCH):
-            asked = yield from links.ask(pair, part, backwards=True)
-            theirs = [*chain(*asked.values())]
-            work.reported += len(theirs)
-            differing = links.differing(pair, theirs, part)
-            for some in batches(sorted(differing), _at_once(run)):
-                if run.budget.full:  # what is loaded by then does not differ in the next load
-                    _leave(run, pair)
-                    return
-                yield from links.reread(pair, some)
-            work.differing += len(differing)
-
-
-def _tells(
-    links: Links, pair: Pair, copy: Copy, *, backwards: bool = False
-) -> Generator[None, None, bool]:
-    """Look whether HubSpot tells links of the first records of a side, though not of the other."""
-    if pair.source == pair.target:
-        return False
-    end = pair.target if backwards else pair.source
-    with closing(copy.values(end.table, ("id",), LIVE)) as rows:
-        first = next(rows, [])[:BATCH]
-    found = yield from links.ask(pair, [id_ for (id_,) in first], backwards=backwards)
-    return any(found.values())
-
-
-def _sweep_backwards(run: Run, links: Links, pair: Pair, copy: Copy, work: LinkSweep) -> Items:
-    """Read links from the target's side only, and hand on all of the sources that differ there.
-
-    A source is handed on once a load, for its links replace those that the warehouse holds.
-    """
-    began_after, pending, turned = work.after_id, 0, dict[str, set[Link]]()
+    side: Side = "source" if work.side == "source" else "target"
+    began_after, before = work.after_id, links.reported[pair.table]
     try:
-        for ids in _blocks(run, pair, work, _ids(copy, pair.target.table, work)):
-            told: defaultdict[str, set[Link]] = defaultdict(set)
-            for part in batches(ids, BATCH):
-                asked = yield from links.ask(pair, part, backwards=True)
-                for to_id, from_id, kind, category, label in chain(*asked.values()):
-                    told[from_id].add((from_id, to_id, kind, category, label))
-            if pair.table in run.refused_pairs:
-                work.after_id = began_after
-                return
-            changed = _turned(pair, copy, ids, told, turned)
-            turned |= changed
-            pending += sum(map(len, changed.values()))
-            run.budget.take(sum(map(len, changed.values())))
-    except HubSpotError:
-        work.after_id = began_after  # nothing that this load has read is handed on
-        raise
-    run.budget.take(-pending)  # they are counted where they are handed on
-    yield from links.hand_on(
-        pair, {from_id: [*found] for from_id, found in turned.items()}, replace=True
-    )
+        for ids in _blocks(run, pair, work, _ids(copy, pair.end(side).table, work)):
+            yield from links.hand_on_links(pair, ids, side, replace=bool(held))
+        if pair.table not in run.refused_pairs:
+            yield from links.hand_on_turned(pair, replace=bool(held or began_after))
+            began_after = work.after_id
+    finally:
+        if side == "target":
+            work.after_id = began_after
+            links.forget_turned(pair)
+    work.reported += links.reported[pair.table] - before
 
 
-def _turned(
-    pair: Pair,
-    copy: Copy,
-    to_ids: Sequence[str],
-    told: Mapping[str, set[Link]],
-    turned: Mapping[str, set[Link]],
-) -> dict[str, set[Link]]:
-    """Return all links of the sources whose links to some targets the warehouse holds otherwise.
+def _told_by(
+    run: Run, links: Links, pair: Pair, copy: Copy, work: LinkSweep
+) -> Generator[None, None, Side | None]:
+    """Find out whether only the other side lists links, of a pair of which there seem to be none.
 
-    Args:
-        pair: theirs.
-        copy: the warehouse.
-        to_ids: the targets.
-        told: links to these targets, as HubSpot tells them, by source.
-        turned: all links of the sources that this load changes already.
+    It is asked about its first 1,000 records, at the first sweep and once a day.
     """
-    held: defaultdict[str, Counter[Link]] = defaultdict(Counter)
-    for row in copy.rows(pair.table, COLUMNS, to_ids, key="to_id"):
-        held[row[0]][row] += 1
-    ids = {id_ for id_ in {*told, *held} if Counter(told.get(id_, ())) != held[id_]}
-    whole = {id_: {*turned.get(id_, ())} for id_ in ids}
-    for row in copy.rows(pair.table, COLUMNS, sorted(ids - turned.keys()), key="from_id"):
-        whole[row[0]].add(row)
-    swept = {*to_ids}
-    return {
-        id_: {link for link in links if link[1] not in swept} | told.get(id_, set())
-        for id_, links in whole.items()
-    }
+    known = run.state.pair(pair.table)
+    if pair.source == pair.target:
+        return None
+    if work.side != "source" and work.reported:  # the sources know nothing of what targets list
+        return "target"
+    last = known.other_side_at
+    if last is not None and run.now() - last < OTHER_SIDE:
+        return None
+    other: Side = "target" if work.side == "source" else "source"
+    with closing(copy.values(pair.end(other).table, ("id",), LIVE)) as rows:
+        first = [id_ for (id_,) in next(rows, [])[:BATCH]]
+    known.other_side_at = run.now()
+    return other if (yield from links.lists_any(pair, first, other)) else None
