@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 CLOCK_SLACK = timedelta(seconds=3)
-"""HubSpot tells its time in whole seconds and stamps a change a moment before it shows it."""
+"""HubSpot reports its time in whole seconds and stamps a change a moment before it shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Subject:
     calls: int
     """What a sweep takes."""
     at_once_calls: int
-    """A sweep of at most so many calls is cheap."""
+    """A sweep of at most this many calls is cheap."""
     hours: float
     """Between two sweeps that nothing else calls for; 0: in every run."""
     swept_at: datetime | None = None

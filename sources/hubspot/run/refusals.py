@@ -1,7 +1,7 @@
 """Object types that the token may not read, or the portal does not have: asked for once an hour.
 
 There are some thirty types, and many portals and tokens have a third of them. Where a run is to
-read all there are, a refusal is kept in the state and told again by the next runs, without a call.
+read all there are, a refusal is kept in the state and reported by the next runs, without a call.
 Tables that were read before, or are chosen by name, another token and `--refresh-schema` ask at
 once.
 """
@@ -28,7 +28,7 @@ class Refusal(msgspec.Struct):
     status: int | None
     scopes: tuple[str, ...]
     token: str
-    """A digest, which tells tokens apart without keeping them."""
+    """A digest, which distinguishes tokens without keeping them."""
 
 
 def remember(run: Run, source: SourceState, table: str, error: HubSpotError) -> None:

@@ -37,7 +37,7 @@ def summary(refused: Mapping[str, HubSpotError]) -> list[str]:
 
 
 def to_add(error: ScopeMissingError) -> tuple[str, ...]:
-    """Choose, of the scopes any of which would do, what reads a table and no more.
+    """Choose the smallest of the scopes that would each be enough to read a table.
 
     Where definitions were refused, the scope for the records would be missed next.
     """

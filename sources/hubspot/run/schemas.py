@@ -41,7 +41,7 @@ class Schemas:
     ) -> Generator[None, None, TableSchema]:
         """Return one table's schema: from the cache in the state, or from HubSpot.
 
-        Columns that are new since the definitions were last read are owed to the table: its old
+        Columns that are new since the definitions were last read are pending for the table: its old
         records may have values of them.
 
         Args:
@@ -95,7 +95,7 @@ class Schemas:
         facts: Facts,
         known: Sequence[Column],
     ) -> None:
-        """Owe the columns that came since the definitions were last read."""
+        """Mark the columns as pending that came since the definitions were last read."""
         old = {column.name for column in known}
         came = [(name, fact.property) for name, fact in facts.items() if name not in before]
         if came:

@@ -1,7 +1,7 @@
 """Columns that are new to a table, filled for old records: only those with a value are read.
 
 HubSpot touches no record when a property is created, gets another type or comes back from the
-archive. So the columns are owed: search names the records that have a value, and they are read.
+archive. So the columns are pending: search names the records that have a value, and they are read.
 """
 
 from collections.abc import Generator
@@ -19,10 +19,10 @@ from .table import BLOCK, Table
 
 
 def fill_columns(table: Table) -> Items:
-    """Read the records that have a value of a column the table owes; as far as the load allows.
+    """Read the records that have a value of a pending column, as far as the load allows.
 
     Values that the warehouse still has of a property that came back without them are read again
-    too. Where HubSpot refuses to search by a property, the whole table is read anew instead.
+    too. Where HubSpot refuses to search by a property, the whole table is read again instead.
     """
     for pending in list(table.state.pending_columns):
         if table.run.budget.spent():

@@ -66,7 +66,7 @@ class Links:
         """By link table and from-id all links, where those that targets list differ from the
         warehouse's; handed on by `hand_on_turned`."""
         self._untold: defaultdict[str, set[int]] = defaultdict(set)
-        """By link table the types of the target's side that no link has told apart."""
+        """By link table the types of the target's side that no link has distinguished."""
         self.reported: defaultdict[str, int] = defaultdict(int)
         """By link table how many links this load has read."""
         self._began_ms = to_ms(run.now()) - 2_000  # HubSpot's clock is known to the second
@@ -132,7 +132,7 @@ class Links:
     def _links_to(self, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:
         """Read the links of targets, turned round."""
         found: list[Link] = []
-        if pair.source == pair.target:  # the answers about these records are the same ones
+        if pair.source == pair.target:  # the responses about these records are the same ones
             known = self._latest.get(pair.table, {})
             ids = [id_ for id_ in ids if id_ not in known]
             found = [link for links in known.values() for link in links]
@@ -187,7 +187,7 @@ class Links:
                 yield from self.hand_on_turned(pair, replace=replace)
 
     def _take_asked(self, object_type: ObjectType, calls: Sequence[Asked]) -> Items:
-        """Hand on the answers to calls for records of a type; a sweep is due where one fails.
+        """Hand on the responses to calls for records of a type; a sweep is due where one fails.
 
         The others are handed on all the same, for the listing does not come back to their records.
         """
@@ -206,7 +206,7 @@ class Links:
     def side_of(self, pair: Pair) -> Generator[None, None, Side]:
         """Choose the side that all links of a pair are read from; a run does not change its mind.
 
-        The target's side costs a call more, which tells its types from those of the source's side.
+        The target's side costs a call more, which names its types from those of the source's side.
         """
         if pair.table not in self._run.link_sides:
             known = self._run.state.pair(pair.table)
@@ -248,7 +248,7 @@ class Links:
                 yield from self._take(asked, replace=replace)
 
     def lists_any(self, pair: Pair, ids: Sequence[str], side: Side) -> Generator[None, None, bool]:
-        """Tell whether HubSpot lists any link of these records, at most 1,000 of one end."""
+        """Return whether HubSpot lists any link of these records, at most 1,000 of one end."""
         return any((yield from self._ask(pair, ids, side)).values())
 
     def hand_on_turned(self, pair: Pair, *, replace: bool = True) -> Items:
@@ -382,7 +382,7 @@ class Links:
             is_odd = isinstance(error, ContractError) and self._run.report_errors
             if not (is_absent(error) or is_odd):
                 raise
-            if pair.table in self._run.refused_pairs:  # by a call beside this one
+            if pair.table in self._run.refused_pairs:  # by another call at the same time
                 return None
             self._run.refused_pairs.add(pair.table)
             outcome = self.outcome(pair)
@@ -443,6 +443,6 @@ AT_ONCE = 8 * BATCH  # ids whose links are asked for at the same time
 
 
 def is_one_way(source: SourceState, pair: Pair) -> bool:
-    """Whether HubSpot tells the links of a pair from its target only."""
+    """Whether HubSpot reports the links of a pair from its target only."""
     known = source.pairs.get(pair.table)
     return known is not None and known.reported_by == "target"
