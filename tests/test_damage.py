@@ -307,7 +307,7 @@ def test_documented_tables_exist_from_the_first_run_on(
     assert [name for name in held if "_to_" in name] == []
     with changing_pipeline("duckdb", "hubspot") as pipeline:  # as an older version left it
         at = datetime.now(UTC)
-        commit(pipeline, lambda state: state.table("quotes").finish("backfill", at, at, 0))
+        commit(pipeline, lambda state: state.table("quotes").finish(at, at, 0))
     portal.clock.advance(3_600_000)
     assert warehouse.sync("contacts", "deals", "quotes").exit_code == 0
     assert warehouse.rows("SELECT (SELECT count(*) FROM deals), count(*) FROM quotes") == [(0, 0)]
