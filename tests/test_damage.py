@@ -285,8 +285,7 @@ def test_other_commands_name_what_is_gone(portal: Portal, warehouse: Warehouse) 
     touch(warehouse, "DROP TABLE contacts")
     report = plan(SyncOptions(("contacts",)), config=warehouse.config)
     assert "lacks owners, contacts" in report.warnings[0]
-    steps = {row[0]: row[1] for row in report.sections[0].rows}
-    assert steps["contacts"] == "backfill"
+    assert ("contacts", "backfill") in {row[:2] for row in report.sections[0].rows}
     touch(warehouse, "DROP TABLE _dlt_loads")
     report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
     assert any("state" in row[2] and row[1] == "warning" for row in report.sections[0].rows)

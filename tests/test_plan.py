@@ -8,10 +8,11 @@ import pytest
 from conftest import CORE, Warehouse
 
 from pipelines.cli.output.report import RunReport
-from pipelines.commands.plan import plan, seconds
+from pipelines.commands.plan import minutes, plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.errors import AuthError, ConfigError
 from sources.hubspot.http.limits import Budget
+from sources.hubspot.plan.steps import WHY_BOUNDS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Token
@@ -33,11 +34,11 @@ def exactly(number: int) -> dict[str, int]:
     return {"low": number, "high": number}
 
 
-def rows(report: RunReport) -> dict[str, dict[str, Any]]:
-    """Return the plan's rows by table."""
+def steps(report: RunReport) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the plan's steps by table and kind."""
     section = report.sections[0]
     found = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
-    return {row["table"]: row for row in found}
+    return {(row["table"], row["step"]): row for row in found}
 
 
 def totals(report: RunReport) -> Mapping[str, Any]:
@@ -47,32 +48,37 @@ def totals(report: RunReport) -> Mapping[str, Any]:
 
 
 def test_plan_of_a_first_sync(portal: Portal, warehouse: Warehouse) -> None:
-    """The rows of a backfill are foretold exactly, its calls closely; nothing is written."""
+    """The rows of a backfill are foretold exactly, its calls closely; nothing is written.
+
+    What the sync did and why stands in the run log, in the same words.
+    """
     portal.reset(SeedSpec(seed=3, contacts=700, properties=40))
     report = planned(warehouse.with_settings(associations_per_10_seconds=100))
     assert not warehouse.path.exists()
     done = warehouse.sync()
-    foretold = rows(report)
+    foretold = steps(report)
     for table in CORE:
-        assert foretold[table]["way_in"] == "backfill"
-        assert foretold[table]["rows"] == exactly(done.tables[table].rows)
+        assert foretold[table, "backfill"]["rows"] == exactly(done.tables[table].rows)
+        assert foretold[table, "archive"]["open"] == WHY_BOUNDS["archive"]
     links = {table for table, outcome in done.tables.items() if outcome.calls and "_to_" in table}
-    assert links <= foretold.keys()
+    assert links <= {table for table, _ in foretold}
     calls = totals(report)["calls"]
     assert calls["low"] <= done.calls <= calls["high"]
-    assert 0 < totals(report)["seconds"]["low"] < totals(report)["seconds"]["high"]
+    assert 0 < totals(report)["minutes"]["low"] < totals(report)["minutes"]["high"]
+    logged = dict(warehouse.rows("SELECT table_name, reasons FROM _hs_run_tables"))
+    assert foretold["contacts", "backfill"]["reason"] in logged["contacts"]
+    assert foretold["contacts_to_deals", "links"]["reason"] in logged["contacts_to_deals"]
 
 
 def test_plan_of_an_idle_sync(portal: Portal, warehouse: Warehouse) -> None:
     """Where nothing changed, one search a table is foretold, a call a small pair, and metadata."""
     portal.reset(SeedSpec(seed=3, contacts=50, properties=5))
     warehouse.sync()
-    report = planned(warehouse)
-    foretold = rows(report)
-    ways = {t: (r["way_in"], r["rows"], r["calls"]) for t, r in foretold.items() if t in CORE}
-    assert ways == dict.fromkeys(CORE, ("increment", exactly(0), exactly(1)))
-    pairs = foretold.keys() - set(CORE) - {"reference tables"}
-    assert {foretold[pair]["calls"]["low"] for pair in pairs} == {1}
+    foretold = steps(planned(warehouse))
+    changes = {t: (row["rows"], row["calls"]) for (t, k), row in foretold.items() if k == "changes"}
+    assert changes == dict.fromkeys(CORE, (exactly(0), exactly(1)))
+    pairs = {table for table, kind in foretold if kind == "links"}
+    assert {foretold[pair, "links"]["calls"]["low"] for pair in pairs} == {1}
     done = warehouse.sync()
     assert pairs == {table for table, told in done.tables.items() if told.calls and "_to_" in table}
 
@@ -86,20 +92,32 @@ def test_plan_of_an_increment(portal: Portal, warehouse: Warehouse) -> None:
     for id_ in list(portal.records("deals"))[:3]:
         portal.update("deals", id_, {"dealname": "Changed"})
     portal.clock.advance(300_000)
-    foretold = rows(planned(warehouse))
-    assert (foretold["deals"]["rows"], foretold["companies"]["rows"]) == (exactly(3), exactly(0))
-    assert foretold["contacts"]["way_in"] == "listing"  # it costs less than searching so many
-    assert foretold["contacts"]["rows"] == exactly(len(portal.records("contacts")))
-    assert "contacts_to_deals" in foretold
+    foretold = steps(planned(warehouse))
+    assert foretold["deals", "changes"]["rows"] == exactly(3)
+    assert foretold["companies", "changes"]["rows"] == exactly(0)
+    listing = foretold["contacts", "listing"]  # it costs less than searching so many
+    assert listing["rows"] == exactly(len(portal.records("contacts")))
+    assert ("contacts_to_deals", "changed_links") in foretold
+
+
+def test_hourly_sweep_of_a_large_pair(portal: Portal, warehouse: Warehouse) -> None:
+    """The sweep of a pair that is not cheap is a line of its own, with its reason and its calls."""
+    portal.reset(SeedSpec(seed=3, contacts=50, properties=5))
+    slow = warehouse.with_settings(sweep_at_once_calls=0)
+    slow.sync()
+    assert ("contacts_to_companies", "links") not in steps(planned(slow))
+    portal.clock.advance(2 * 3_600_000)
+    line = steps(planned(slow))["contacts_to_companies", "links"]
+    assert "every hour" in line["reason"]
+    assert line["calls"]["low"] >= 1
 
 
 def test_plan_of_a_full_refresh(portal: Portal, warehouse: Warehouse) -> None:
     """With --full-refresh every table is a backfill again."""
     portal.reset(SeedSpec(seed=3, contacts=20, properties=5))
     warehouse.sync()
-    foretold = rows(planned(warehouse, "contacts", full_refresh=True))
-    assert foretold["contacts"]["way_in"] == "backfill"
-    assert foretold["contacts"]["rows"] == exactly(len(portal.records("contacts")))
+    foretold = steps(planned(warehouse, "contacts", full_refresh=True))
+    assert foretold["contacts", "backfill"]["rows"] == exactly(len(portal.records("contacts")))
 
 
 def test_plan_names_missing_scopes(portal: Portal, warehouse: Warehouse) -> None:
@@ -108,10 +126,9 @@ def test_plan_names_missing_scopes(portal: Portal, warehouse: Warehouse) -> None
     scopes = frozenset({"crm.objects.contacts.read", "crm.schemas.contacts.read"})
     portal.settings.tokens = {DEFAULT_TOKEN: Token(scopes)}
     report = planned(warehouse, "contacts", "deals")
-    foretold = rows(report)
-    assert foretold["contacts"]["way_in"] == "backfill"
-    assert foretold["deals"]["way_in"] == "none"
-    assert "crm.objects.deals.read" in foretold["deals"]["note"]
+    foretold = steps(report)
+    assert ("contacts", "backfill") in foretold
+    assert "crm.schemas.deals.read" in foretold["deals", "skip"]["reason"]
     assert [w for w in report.warnings if "deals" in w and "crm.schemas.deals.read" in w]
     assert (report.status, report.exit_code) == ("partial", 3)
     everything = plan(SyncOptions(), config=warehouse.config)
@@ -144,30 +161,33 @@ def test_plan_with_a_wrong_token(warehouse: Warehouse) -> None:
         planned(warehouse.with_settings(access_token="pat-na1-wrong"))  # noqa: S106 - refused
 
 
-def test_people_see_empty_tables_in_one_line(portal: Portal, warehouse: Warehouse) -> None:
-    """Tables without records are one line, ranges are two numbers, programs get all of it."""
+def test_people_see_quiet_tables_in_one_line(portal: Portal, warehouse: Warehouse) -> None:
+    """Tables without a change are one line, bounds are two numbers, programs get all of it."""
     portal.reset(SeedSpec(seed=3, contacts=20, properties=5, companies=0, deals=0, tickets=0))
     section = planned(warehouse).sections[0]
     assert section.brief is not None
-    brief = {row[0]: dict(zip(section.columns, row, strict=True)) for row in section.brief}
-    assert list(brief) == ["contacts", "contacts_to_contacts", "3 empty tables", "reference tables"]
-    low, high = map(int, brief["contacts"]["calls"].split("-"))
+    first = [row for row in section.brief if row[0] == "contacts"]
+    low, high = map(int, first[1][4].split("-"))
     assert 0 < low < high
-    assert len(section.rows) == 6
+    warehouse.sync()
+    section = planned(warehouse).sections[0]
+    assert section.brief is not None
+    assert "4 other tables" in [row[0] for row in section.brief]
+    assert len([row for row in section.rows if row[1] == "changes"]) == 4
 
 
 @pytest.mark.parametrize(
     ("calls", "expected"),
     [
         pytest.param({}, 0, id="nothing"),
-        pytest.param({"interval": 540}, 60, id="one-budget"),
-        pytest.param({"interval": 540, "search": 540}, 120, id="side-by-side"),
-        pytest.param({"interval": 540, "associations": 5400}, 600, id="links-last-longest"),
+        pytest.param({"interval": 540}, 1, id="one-budget"),
+        pytest.param({"interval": 540, "search": 540}, 2, id="side-by-side"),
+        pytest.param({"interval": 540, "associations": 5400}, 10, id="links-last-longest"),
     ],
 )
-def test_seconds(calls: dict[Budget, float], expected: float) -> None:
+def test_minutes(calls: dict[Budget, float], expected: float) -> None:
     """Budgets run side by side, so the longest decides."""
-    assert seconds(calls, LIMITS) == pytest.approx(expected)
+    assert minutes(calls, LIMITS) == pytest.approx(expected)
 
 
 def test_plan_leaves_no_file(portal: Portal, warehouse: Warehouse, tmp_path: Path) -> None:

@@ -1,26 +1,39 @@
-"""What a sync would do: per table the mode, rows, calls and seconds; it asks only for counts."""
+"""What a sync would do: the steps that it would perform, after the probe that it begins with."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
+
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.pipeline import StateInjectableContext
+from dlt.common.schema import Schema
+from dlt.extract.source import SourceSchemaInjectableContext
+from dlt.pipeline.pipeline import Pipeline
 
 from destinations.resolve import explained
 from pipelines.cli.output.report import RunReport, Section
-from pipelines.commands.estimates.links import link_steps
-from pipelines.commands.estimates.ranges import BUDGETS, Range, Step, exactly, up_to
-from pipelines.commands.estimates.tables import is_chosen, table_steps
 from pipelines.commands.sync import SyncOptions
 from pipelines.runtime.repair import foresee
-from pipelines.runtime.stored import dataset_of, portal_types, stored_pipeline
+from pipelines.runtime.stored import dataset_of, exists, stored_pipeline
 from sources.hubspot import HubSpotConfig, Run, open_run
-from sources.hubspot.api.associations import Pair
-from sources.hubspot.errors import HubSpotError, ScopeMissingError
+from sources.hubspot.errors import HubSpotError, is_absent
+from sources.hubspot.extraction import Extraction, Opened, Request
 from sources.hubspot.http.limits import Budget
+from sources.hubspot.model import ObjectType
+from sources.hubspot.plan.cost import EXPORT_CALLS
+from sources.hubspot.plan.facts import Facts, ReferenceFacts
+from sources.hubspot.plan.steps import Family, Plan, Step, add, calls_of
+from sources.hubspot.plan.table_plan import would_export
 from sources.hubspot.run.refusals import remembered
-from sources.hubspot.run.refused import summary, to_add
+from sources.hubspot.run.refused import summary
+from sources.hubspot.state.damage import NAME
 from sources.hubspot.state.source import SourceState
-from sources.hubspot.state.store import source_state
+from sources.hubspot.state.store import put, source_state
 from sources.hubspot.steps.collections import (
     LABELS_MAX_AGE,
     are_pipelines_due,
@@ -28,17 +41,41 @@ from sources.hubspot.steps.collections import (
     count_owner_calls,
     is_due,
 )
-from sources.hubspot.steps.exports import export
+from sources.hubspot.sync import configure
 from sources.hubspot.warehouse.view import WarehouseCopy
 
-PLAN = ("table", "way_in", "rows", "calls", "seconds", "kinds", "note")
-LESS_THAN_PLAN = ("seconds", "way_in")
-BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "way")
-TOTALS = ("tables", "rows", "calls", "seconds", "calls_left_today")
-_REFERENCE = "reference tables"
-_ACCOUNT = 1  # call
-
+T = TypeVar("T")
 Limits = Mapping[str, Mapping[str, float]]
+PLAN = ("table", "step", "reason", "rows", "calls", "minutes", "families", "open")
+BLANK = ("", "")
+"""What people are not shown: families and why calls are open."""
+BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "way")
+TOTALS = ("tables", "rows", "calls", "minutes", "calls_left_today")
+BUDGETS: dict[Family, Budget] = {
+    "reference": "interval",
+    "definitions": "interval",
+    "searches": "search",
+    "records": "interval",
+    "links": "associations",
+    "labels": "associations",
+    "exports": "interval",
+}
+"""What each kind of call counts against."""
+
+
+@dataclass
+class Foretold:
+    """What a sync would do, and what it is told from."""
+
+    plan: Plan
+    facts: Facts
+    errors: Mapping[str, HubSpotError]
+    """Why tables cannot be read."""
+    read: Collection[str]
+    """Tables that earlier syncs have read."""
+    gone: Collection[str]
+    """Tables whose object type was gone before."""
+    warnings: list[str] = field(default_factory=list)
 
 
 def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
@@ -57,159 +94,217 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
         run = open_run(config)
         try:
             run.guard_portal(state.portal_id)
+            configure(run, options)
+            run.report_errors = True
             with explained(options.destination):
                 damage, report.warnings = foresee(pipeline, state, run.now())
-            _configure(run, options, state)
-            with WarehouseCopy(pipeline, damage) as run.copy:
-                run.portal_types = portal_types(run.client, state, run.copy)
-                read, gone = {*state.read_tables}, {*state.deleted_types}
-                steps = _steps(run, options.objects, state)
-                _tell(report, steps, run.client.limits.snapshot())
-                _tell_refused(report, run, steps, options.objects, read, gone)
-                report.sections += _backfills(run, state, steps)
+            view = WarehouseCopy if exists(pipeline) else _Nothing
+            with view(pipeline, damage) as run.copy:
+                foretold = _foretell(pipeline, run, options, state)
         finally:
             run.close()
+    limits = run.client.limits.snapshot()
+    _tell(report, foretold.plan, limits)
+    _tell_refused(report, run, foretold, options.objects)
+    report.sections += _backfills(foretold)
     report.portal_id, report.calls = run.account.portal_id, run.client.meter.calls
     return report
 
 
-def _configure(run: Run, options: SyncOptions, state: SourceState) -> None:
-    """Ask of the run what a sync with these options asks."""
-    run.before_ended, state.last_run_ended_at = state.last_run_ended_at, None
-    run.full_refresh, run.chosen = options.full_refresh, bool(options.objects)
-    run.refresh_schema = options.refresh_schema or options.full_refresh
-    run.sweep_links, run.hard_delete = options.links, options.hard_delete
-    if options.backfill:
-        run.config = replace(run.config, backfill=options.backfill)
+class _Nothing(WarehouseCopy):
+    """The view of a warehouse that no sync has made yet; asking it would make a file."""
+
+    def size(self, table: str) -> int:  # noqa: ARG002 - no table holds any
+        """Return that there is no row."""
+        return 0
 
 
-def _steps(run: Run, objects: Sequence[str], state: SourceState) -> list[Step]:
-    """List the steps of a sync: object types, links, reference tables."""
-    known = run.portal_types
-    chosen = known.select(objects)
-    run.begin_load([kind.table for kind in known.types])
-    tables = table_steps(run, chosen, state)
-    pairs = [Pair(source, target) for source, target in known.pairs(chosen, run.config.pairs)]
-    links = list(link_steps(run, state, pairs, tables))
-    tables |= {link.table: link for link in links if link.in_all}
-    return [*tables.values(), _reference(run, state, objects, pairs, tables)]
+def _foretell(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceState) -> Foretold:
+    """Probe and plan as a sync does, on a copy of the state."""
+    request = Request(options.objects, options.only, options.hard_delete)
+    read, gone = {*state.read_tables}, {*state.deleted_types}
+    with _as_extracted(pipeline, state):
+        extraction = Extraction(request, run)
+        opened = extraction.begin()
+        planning = opened.planning
+        planning.counts_fills = True
+        kinds = extraction.wanted
+        planning.reference = lambda: ReferenceFacts(
+            _reference_calls(run, options.objects, kinds), tuple(_stale_labels(opened))
+        )
+        made = finished(planning.made(kinds))
+        facts = planning.facts([kind.table for kind in kinds])
+    errors = {table: one.error for table, one in run.probes.items() if one.error}
+    for error in errors.values():
+        if not is_absent(error):
+            raise error
+    return Foretold(made, facts, errors, read, gone)
 
 
-def _reference(
-    run: Run,
-    state: SourceState,
-    objects: Sequence[str],
-    pairs: Sequence[Pair],
-    tables: Mapping[str, Step],
-) -> Step:
-    """Count the calls for the account, schemas, owners, pipelines and labels of links.
+@contextmanager
+def _as_extracted(pipeline: Pipeline, state: SourceState) -> Iterator[None]:
+    """Give the source the schema and a copy of the state, as dlt does when it extracts."""
+    kept = deepcopy(pipeline.state)
+    put(state, kept)
+    schema = pipeline.schemas[NAME] if NAME in pipeline.schemas else Schema(NAME)
+    sections = ConfigSectionContext(
+        pipeline_name=pipeline.pipeline_name,
+        sections=("sources", NAME, NAME),
+        source_state_key=NAME,
+    )
+    container = Container()
+    with (
+        container.injectable_context(SourceSchemaInjectableContext(schema)),
+        container.injectable_context(StateInjectableContext(state=kept)),
+        container.injectable_context(sections),
+    ):
+        yield
 
-    Args:
-        run: the run.
-        state: the state.
-        objects: tables that the user names.
-        pairs: the pairs among them.
-        tables: steps of object types, and of the pairs whose links are read.
-    """
-    step = Step(_REFERENCE, "whole", rows=None)
-    chosen = run.portal_types.select(objects)
-    run.totals |= {
-        name: one.total for name, one in tables.items() if one.total is not None and not one.error
-    }
+
+def finished(work: Generator[Any, None, T]) -> T:
+    """Run a generator that yields while it waits to its end; return its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+        time.sleep(0.002)
+
+
+def _reference_calls(
+    run: Run, objects: Sequence[str], kinds: Sequence[ObjectType]
+) -> dict[str, int]:
+    """Count the calls for the tables that are read whole, as far as they are due."""
+    state = run.state
     owned = [
         one
-        for one in chosen
+        for one in kinds
         if are_pipelines_due(run, state, one) and not remembered(run, state, one.table)
     ]
-    calls = _ACCOUNT + are_types_due(run, state, objects) + len(owned)
-    if is_due(run, state, "owners", "owners"):
-        calls += count_owner_calls(run.client)
-    step.add("reference", exactly(calls))
-    for pair in pairs:
-        ends = (tables[pair.source.table], tables[pair.target.table])
-        fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
-        if not (fresh and not run.refresh_schema) and all(
-            one.total and not one.error for one in ends
-        ):
-            known = state.pairs.get(pair.table)
-            has_links = known is not None and known.has_links
-            if has_links or pair.table in tables:  # else no first link can be found
-                step.add("labels", exactly(1) if has_links else up_to(1))
-    return step
+    is_owned = is_due(run, state, "owners", "owners")
+    return {
+        "account": 1,
+        "object_types": int(are_types_due(run, state, objects)),
+        "owners": count_owner_calls(run.client) if is_owned else 0,
+        "pipelines": len(owned),
+    }
 
 
-def seconds(calls: Mapping[Budget, float], limits: Limits) -> float:
-    """Return the least time that calls take: the budgets run side by side, each at our share."""
-    return max((n / limits[budget]["per_second"] for budget, n in calls.items()), default=0.0)
+def _stale_labels(opened: Opened) -> Iterator[str]:
+    """Name the pairs whose labels are to be read again."""
+    run = opened.run
+    for pair in opened.links.pairs:
+        name = f"labels:{pair.table}"
+        fresh = run.state.cached(name, now=run.now(), max_age=LABELS_MAX_AGE)
+        if run.refresh_schema or not fresh:
+            yield pair.table
 
 
-def _seconds(steps: Sequence[Step], limits: Limits) -> Range:
-    """Return the least time that the calls of some steps take."""
+def minutes(calls: Mapping[Budget, float], limits: Limits) -> float:
+    """Tell the least time that calls take: the budgets run side by side, each at our share."""
+    seconds = (n / limits[budget]["per_second"] for budget, n in calls.items())
+    return max(seconds, default=0.0) / 60
+
+
+def _minutes(steps: Sequence[Step], limits: Limits) -> tuple[float, float]:
+    """Return the least time that the calls of some steps take, between two bounds."""
     ends = []
-    for end in ("low", "high"):
+    for end in (0, 1):
         calls: dict[Budget, float] = {}
-        for step in steps:
-            for kind, number in step.calls.items():
-                budget = BUDGETS[kind]
-                calls[budget] = calls.get(budget, 0) + getattr(number, end)
-        ends.append(ceil(10 * seconds(calls, limits)) / 10)
-    return Range(*ends)
+        for family, bounds in calls_of(steps).items():
+            budget = BUDGETS[family]
+            calls[budget] = calls.get(budget, 0) + bounds[end]
+        ends.append(ceil(100 * minutes(calls, limits)) / 100)
+    return ends[0], ends[1]
 
 
-def _tell(report: RunReport, steps: Sequence[Step], limits: Limits) -> None:
+def _tell(report: RunReport, made: Plan, limits: Limits) -> None:
     """Make the report's sections and warn where the day's calls will not do."""
-    rows = [_row(step, _seconds([step], limits), to_json) for step in steps]
     report.sections.append(
         Section(
             "plan",
             PLAN,
-            rows,
+            [_row(step, limits) for step in made.steps],
             "What a sync would do",
-            _brief(steps, limits),
-            droppable=LESS_THAN_PLAN,
-            below=("note", "kinds"),
+            _brief(made.steps, limits),
+            droppable=("minutes", "step"),
+            below=("reason", "families", "open"),
         )
     )
-    calls = sum((step.in_all for step in steps), Range())
-    read = sum((step.rows or Range() for step in steps), Range())
-    left, tables = limits["daily"]["remaining"], sum(step.error is None for step in steps)
-    total = (tables, read, calls, _seconds(steps, limits))
+    calls = add(*(step.in_all for step in made.steps))
+    rows = add(*(step.rows for step in made.steps if step.rows))
+    tables = len({step.table for step in made.steps if step.kind != "skip"})
+    left = limits["daily"]["remaining"]
+    totals = (rows, calls, _minutes(made.steps, limits))
     report.sections.append(
         Section(
             "totals",
             TOTALS,
-            [(*(to_json(one) for one in total), left)],
+            [(tables, *(to_json(one) for one in totals), left)],
             "In sum",
-            [(*(to_text(one) for one in total), left)],
+            [(f"{tables:,}", *(to_text(one) for one in totals), left)],
         )
     )
-    if left is not None and calls.high > left - limits["daily"]["reserve"]:
+    if left is not None and calls[1] > left - limits["daily"]["reserve"]:
         report.warnings.append(
             f"The sync takes {to_text(calls)} calls, but {left:,} are left today; it keeps what "
             "it has loaded and goes on with the next run."
         )
 
 
-def _tell_refused(
-    report: RunReport,
-    run: Run,
-    steps: Sequence[Step],
-    objects: Sequence[str],
-    read: Collection[str],
-    gone: Collection[str],
-) -> None:
+def _row(step: Step, limits: Limits) -> Sequence[Any]:
+    families = {family: to_json(calls) for family, calls in step.calls.items()}
+    rows = None if step.rows is None else to_json(step.rows)
+    took = to_json(_minutes([step], limits))
+    calls = to_json(step.in_all)
+    return (step.table, step.kind, step.reason, rows, calls, took, families, step.open_reason)
+
+
+def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:
+    """Return the rows for people; tables that cost a single call and bring nothing in one line."""
+    quiet = [step for step in steps if _is_quiet(step)]
+    merged = quiet if len(quiet) > 1 else []
+    rows: list[Sequence[Any]] = []
+    for step in steps:
+        if step in merged or step.kind == "skip":
+            continue
+        records = "" if step.rows is None else to_text(step.rows)
+        took = to_text(_minutes([step], limits))
+        rows.append(
+            (step.table, step.kind, step.reason, records, to_text(step.in_all), took, *BLANK)
+        )
+    if merged:
+        name, calls = f"{len(merged)} other tables", add(*(step.in_all for step in merged))
+        took = to_text(_minutes(merged, limits))
+        rows.append((name, "changes", "Nothing changed.", "0", to_text(calls), took, *BLANK))
+    return rows
+
+
+def _is_quiet(step: Step) -> bool:
+    return step.kind == "changes" and step.rows == (0, 0)
+
+
+def to_json(bounds: tuple[float, float]) -> dict[str, float]:
+    """Return bounds as programs read them: both ends."""
+    return {"low": bounds[0], "high": bounds[1]}
+
+
+def to_text(bounds: tuple[float, float]) -> str:
+    """Return bounds as people read them: `12`, or `12-15`."""
+    return "-".join(dict.fromkeys(f"{end:,}" for end in bounds))
+
+
+def _tell_refused(report: RunReport, run: Run, foretold: Foretold, objects: Sequence[str]) -> None:
     """Warn of what a sync could not read; of named tables, and those read before, it would fail.
 
     Args:
         report: of the command.
         run: the portal, with its object types.
-        steps: of the object tables.
+        foretold: what a sync would do.
         objects: tables that the user names.
-        read: tables that earlier syncs have read.
-        gone: tables whose type was gone before.
     """
-    known = run.portal_types
-    refused = {step.table: step.error for step in steps if step.error}
+    known, refused, read = run.portal_types, {**foretold.errors}, foretold.read
     failing = {t: error for t, error in refused.items() if objects or t in read}
     failing |= {table: known.refusal(table) for table in known.gone_of(objects).values()}
     if known.error and known.custom:
@@ -218,70 +313,26 @@ def _tell_refused(
         refused["custom objects"] = known.error
     report.warnings += [f"{table}: {error}" for table, error in failing.items()]
     report.warnings += summary({t: e for t, e in refused.items() if t not in failing})
-    new = (known.gone.keys() & read) - {*gone, *failing}
+    new = (known.gone.keys() & {*read}) - {*foretold.gone, *failing}
     report.warnings += [f"{table}: {known.explain(table)}" for table in sorted(new)]
     if failing:
         report.status = "partial"
         report.exit_code = min(error.exit_code for error in failing.values())
 
 
-def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:
-    """Return the rows for people: tables without records in one line, unreadable ones in none."""
-    shown = [step for step in steps if step.error is None]
-    empty = [step for step in shown if step.total == 0]
-    rows = [_row(s, _seconds([s], limits), to_text) for s in shown if s.total != 0]
-    if empty:
-        together = Step(f"{len(empty)} empty table{'s' * (len(empty) > 1)}", empty[0].way_in)
-        for step in empty:
-            for kind, calls in step.calls.items():
-                together.add(kind, calls)
-        rows.insert(-1, _row(together, _seconds([together], limits), to_text))
-    return [(*row[:-2], "", row[-1]) for row in rows]
-
-
-def _row(step: Step, span: Range, write: Any) -> Sequence[Any]:  # noqa: ANN401 - a function
-    note = _absence(step.error) if step.error else step.note
-    kinds = {kind: write(calls) for kind, calls in step.calls.items()}
-    rows = None if step.rows is None else write(step.rows)
-    return (step.table, step.way_in, rows, write(step.in_all), write(span), kinds, note)
-
-
-def _absence(error: HubSpotError) -> str:
-    if isinstance(error, ScopeMissingError):
-        return f"the token lacks {' and '.join(to_add(error)) or 'a scope'}"
-    return "not in this portal"
-
-
-def to_json(number: Range | int) -> Any:  # noqa: ANN401 - JSON
-    """Return a range as programs read it: both ends."""
-    return {"low": number.low, "high": number.high} if isinstance(number, Range) else number
-
-
-def to_text(number: Range | int) -> str:
-    """Return a range as people read it: `12`, or `12-15`."""
-    if not isinstance(number, Range):
-        return f"{number:,}"
-    ends = dict.fromkeys(f"{end:,}" for end in (number.low, number.high))
-    return "-".join(ends)
-
-
-def _backfills(run: Run, source: SourceState, steps: Sequence[Step]) -> list[Section]:
-    """Return what each backfill costs by listing and by an export, and which `auto` would take."""
-    rows = [
-        (
-            step.table,
-            step.total,
-            step.pages,
-            export.CALLS,
-            "export" if is_chosen(run, source, "auto", step) else "list",
-            "export" if step.way_in == "export" else "list",
-        )
-        for step in steps
-        if step.pages
-    ]
-    title = "Calls of a backfill, by mode"
-    return (
-        [Section("backfills", BACKFILLS, rows, title, droppable=("records", "export_calls", "way"))]
-        if rows
-        else []
-    )
+def _backfills(foretold: Foretold) -> list[Section]:
+    """Tell what each backfill costs by listing and by an export, and which `auto` would take."""
+    rows = []
+    for step in foretold.plan.steps:
+        if step.kind not in {"backfill", "export"}:
+            continue
+        one = foretold.facts.tables[step.table]
+        if not (one.total and one.pages):
+            continue
+        is_cheaper = would_export(one, foretold.facts, "auto")
+        cheaper = "export" if is_cheaper else "list"
+        way = "export" if step.kind == "export" else "list"
+        rows.append((step.table, one.total, one.pages, EXPORT_CALLS, cheaper, way))
+    title = "Calls of a backfill, by its way"
+    droppable = ("records", "export_calls", "way")
+    return [Section("backfills", BACKFILLS, rows, title, droppable=droppable)] if rows else []

@@ -27,6 +27,7 @@ from .state.source import SourceState
 from .steps.backfill import appends
 from .steps.collections import are_types_due
 from .steps.links import Links
+from .steps.planning import Planning
 
 _KEEPS_NUL = "duckdb"  # all of its kin do; other databases refuse a whole load for one NUL
 VERSIONS = "_dlt_version"  # holds a row before any table of a dataset does
@@ -86,6 +87,7 @@ class Extraction:
         self._given = run
         self._opened: Opened | None = None
         self._waits_for: set[str] = set()
+        self._selected: set[str] = set()
 
     def prepare(self) -> None:
         """Find out which resources there are; names of HubSpot's own types need no call.
@@ -139,7 +141,8 @@ class Extraction:
         run.hard_delete, run.chosen = request.hard_delete, bool(request.objects)
         run.begin_load([kind.table for kind in known.types])
         run.fresh = self.is_fresh = _is_fresh(run, state, self.kinds)
-        opened = Opened(run, Schemas(run, self.kinds), Links(run, self.pairs))
+        schemas, links = Schemas(run, self.kinds), Links(run, self.pairs)
+        opened = Opened(run, schemas, links, Planning(run, schemas, links))
         if run.first_load:
             run.tidy, run.before_ended = {*state.pending_cleanup}, state.last_run_ended_at
             _refuse_gone(run, request)
@@ -168,6 +171,11 @@ class Extraction:
         if self._opened is None:
             return self.kinds
         return [kind for kind in self.kinds if self._opened.run.wants(kind.table)]
+
+    @property
+    def probed(self) -> list[ObjectType]:
+        """Object types whose resources dlt reads in this extraction."""
+        return [kind for kind in self.wanted if not self._selected or kind.table in self._selected]
 
     def appends(self, kind: ObjectType) -> bool:
         """Whether rows of a type are added as they are, for the table holds none of their ids."""
@@ -204,6 +212,7 @@ class Extraction:
         if not self._waits_for:
             with suppress(ContextDefaultCannotBeCreated):  # rows are read without a source
                 self._waits_for = set(dlt.current.source().resources.selected)
+                self._selected = self._waits_for.copy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +222,7 @@ class Opened:
     run: Run
     schemas: Schemas
     links: Links
+    planning: Planning
 
 
 Read = Callable[[Opened], Items]

@@ -162,6 +162,8 @@ class TableOutcome:
     retries: int = 0
     rate_limited: int = 0
     seconds: float = 0.0
+    reasons: str | None = None
+    """The steps that were taken, each with its reason."""
     watermark_before: datetime | None = None
     watermark_after: datetime | None = None
     messages: list[str] = field(default_factory=list)

@@ -117,7 +117,7 @@ def _records(extraction: Extraction, kind: ObjectType) -> DltResource:
     """Make the resource of one object type, with the tables its records bring along."""
 
     def read(opened: Opened) -> Items:
-        return spine.object_rows(opened.run, kind, opened.schemas, opened.links)
+        return spine.object_rows(opened.planning, kind, extraction.probed)
 
     resource = _resource(extraction, kind.table, read)
     # variants first: they begin as copies of what the resource itself has

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from dlt.pipeline.pipeline import Pipeline
 
+from .api.search import to_ms
 from .config import HubSpotConfig, resolve_config
 from .errors import ConfigError, HubSpotError, PartialSyncError
 from .extraction import open_run
@@ -181,13 +182,19 @@ def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
             older = f"{LIVE} AND _hs_synced_at < %s"
             if since and not copy.counts([table], older, since)[table]:
                 del run.gaps[table]  # the new listing brought every row there is
-        settled = run.looked_into - run.recounted - run.overlapped
-        fresh = known.keys() - compared - run.gaps.keys() - settled
+        fresh = known.keys() - compared - run.gaps.keys()
         counts = copy.counts(sorted(fresh), LIVE)
     for table, live in counts.items():
-        if live != known[table] or table in run.recounted:
+        if table in run.deep or (live != known[table] and not _is_counted(run, table, live)):
             run.gaps[table] = None
     compared.update(run.gaps)
+
+
+def _is_counted(run: Run, table: str, live: int) -> bool:
+    """Whether the same two numbers were looked into within the lookback, and nothing was found."""
+    portal, rows, at = run.mismatches.get(table, (0, 0, 0))
+    recently = to_ms(run.now() - run.lookback)
+    return (portal, rows) == (run.totals.get(table), live) and at >= recently
 
 
 def _restore(pipeline: Pipeline) -> None:

@@ -77,6 +77,11 @@ def to_ms(at: datetime) -> int:
     return round(at.timestamp() * 1000)
 
 
+def from_ms(epoch_ms: int) -> datetime:
+    """Return epoch milliseconds as an aware instant."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+
+
 def modified_ms(hit: Hit, object_type: ObjectType) -> int:
     """Return when a hit was last changed, in epoch milliseconds; 0 where HubSpot does not say."""
     text = hit.properties.get(object_type.last_modified) or hit.updatedAt

@@ -111,11 +111,11 @@ def calculated_calls(facts: TableFacts, state: TableState) -> int:
 
 
 def calculated(facts: TableFacts, state: TableState) -> Calls:
-    """Return what a sweep of calculated values takes; those that differ are read by id."""
+    """Return what a sweep of calculated values takes; those that differ are read by id besides."""
     listed, total = calculated_calls(facts, state), facts.total or state.total or 0
     is_large = total > WORTH * record_pages.PAGE
     divided = 2 + ceil(SPARE * total / WASTE) if is_large else 0
-    calls: dict[Family, Bounds] = {"records": (listed, 2 * listed + divided)}
+    calls: dict[Family, Bounds] = {"records": (listed, listed + divided)}
     return calls | ({"searches": exactly(1)} if is_large else {})
 
 
@@ -134,50 +134,55 @@ def recount(facts: TableFacts, *, missing: int, deep: bool) -> Calls:
     }
 
 
-def links_calls(state: PairState, ends: tuple[int, int]) -> int:
-    """Return what a sweep of a pair takes: what the last one took, or a call per thousand records.
+def links_calls(state: PairState, ends: tuple[int, int], *, is_same: bool = False) -> int:
+    """Return what a sweep of a pair takes: a call per thousand records of the side it reads.
 
     Args:
         state: of the pair.
         ends: live records of its source and its target.
+        is_same: whether both are the same table.
     """
-    if state.calls is not None:
-        return max(1, state.calls)
-    side = {"source": ends[0], "target": ends[1]}.get(state.told_by, min(ends))
-    return max(1, pages(side, associations.BATCH))
+    mine, theirs = (max(1, pages(end, associations.BATCH)) for end in ends)
+    if state.told_by:
+        return mine if state.told_by == "source" else theirs
+    learning = 0 if state.knows_types else 1
+    return theirs if theirs + learning < mine and not is_same else mine
 
 
-def links(state: PairState, ends: tuple[int, int], *, read: int = 0) -> Calls:
-    """Return what a sweep of a pair takes: by the smaller side, then the records that differ.
+def links(
+    state: PairState, ends: tuple[int, int], *, is_same: bool, read: int, is_first: bool
+) -> Calls:
+    """Return what a sweep of a pair takes.
 
     Args:
         state: of the pair.
         ends: live records of its source and its target.
-        read: records of the source whose links are read in this load anyway.
+        is_same: whether both are the same table.
+        read: records whose links are read in this load anyway.
+        is_first: whether a table of the pair is read whole: then links come with its records.
     """
-    mine, theirs = (pages(end, associations.BATCH) for end in ends)
-    already = pages(read, associations.BATCH)
-    if state.told_by == "target":
-        return {"links": (theirs, theirs + mine)}
-    if state.told_by == "source":
-        return {"links": (max(0, mine - already), mine + 1 + theirs)}
-    least = min(theirs, max(0, mine - already))
-    return {"links": (least, max(mine, 2 * theirs + mine - 1))}
+    calls, mine = links_calls(state, ends, is_same=is_same), pages(ends[0], associations.BATCH)
+    reads_target = state.told_by == "target" or (not state.told_by and calls < mine)
+    learns: Calls = {"labels": up_to(1)} if reads_target and not state.knows_types else {}
+    if is_first or state.has_links is None:
+        return {**learns, "links": (max(0, calls - 1), calls + 3)}
+    least = max(0, calls - pages(read, associations.BATCH))
+    more = int(state.has_links is False and state.asks_both and not is_same)
+    return {**learns, "links": (least + more, calls + more)}
 
 
-def changed_links(source: Bounds, target: Bounds, records: int) -> Calls:
+def changed_links(source: list[Bounds], target: list[Bounds], records: int) -> Calls:
     """Return what the links of changed records take, read from either end.
 
     Args:
-        source: changed records of the pair's source.
+        source: changed records of the pair's source, as steps read them.
         target: changed records of its target; sources that are linked otherwise are read again.
         records: live records of the source.
     """
     size = associations.BATCH
-    own = pages(source[0], size), pages(source[1], size)
-    theirs = pages(target[0], size), pages(target[1], size)
-    again = up_to(pages(records, size) if target[1] else 0)
-    return {"links": add(own, theirs, again)}
+    read = [(pages(low, size), pages(high, size)) for low, high in [*source, *target]]
+    again = up_to(pages(records, size) if target else 0)
+    return {"links": add(*read, again)}
 
 
 def join(one: Calls, other: Calls) -> Calls:

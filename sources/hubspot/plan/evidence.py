@@ -63,14 +63,15 @@ class Evidence(NamedTuple):
 
 def signs(subject: Subject, now: datetime) -> Iterator[Evidence]:
     """Yield what speaks for a sweep, the most telling sign first."""
+    surely = now + CLOCK_SLACK  # also where the last sweep began within this second
     if subject.forced:
-        yield Evidence(now, subject.forced)
+        yield Evidence(surely, subject.forced)
     if subject.swept_at is None:
-        yield Evidence(now, f"{_capital(subject.what)} were not read yet.")
+        yield Evidence(surely, f"{_capital(subject.what)} were not read yet.")
     if not subject.hours:
-        yield Evidence(now, f"The setting asks for {subject.what} in every run.")
+        yield Evidence(surely, f"The setting asks for {subject.what} in every run.")
     if subject.differs:
-        yield Evidence(now, subject.differs)
+        yield Evidence(surely, subject.differs)
     if subject.columns_at:
         yield Evidence(subject.columns_at, f"Columns came that {subject.what} may have values of.")
     if subject.is_cheap and subject.newest_at:
@@ -78,8 +79,8 @@ def signs(subject: Subject, now: datetime) -> Iterator[Evidence]:
         changed = f"A record of {subject.newest_in} changed at {_text(subject.newest_at)}"
         yield Evidence(at, f"{changed}, after the last sweep of {subject.what}.")
     if subject.is_cheap and subject.in_every_run:
-        reason = f"A single call reads {subject.what}, of which HubSpot reports no change."
-        yield Evidence(now, reason, is_optional=True)
+        reason = f"HubSpot reports no change of {subject.what}; a single call reads all."
+        yield Evidence(surely, reason, is_optional=True)
     if subject.is_cheap and subject.previous_at:
         yield Evidence(subject.previous_at, f"The previous run did not read {subject.what}.")
     if not subject.is_cheap or subject.is_scheduled:

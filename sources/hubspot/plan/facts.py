@@ -12,6 +12,8 @@ from msgspec import Meta
 
 from .steps import Family
 
+Way = Literal["list", "export", "auto"]
+"""How a table is read whole."""
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
@@ -26,7 +28,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between two expensive sweeps of a pair of linked tables."""
     lookback_minutes: float = 60
     """How long HubSpot's search index may lag behind."""
-    backfill: Literal["list", "export", "auto"] = "list"
+    backfill: Way = "list"
     full_refresh: bool = False
     sweep_links: bool = False
     """Whether the user asks for all links (`--links`)."""
@@ -58,6 +60,8 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Records that the probe names as changed and that are not loaded as they are."""
     created: int = 0
     """Of these, the ones of which the warehouse has no live row."""
+    changed_while_listed: bool = False
+    """Whether one of them changed while the last backfill was at work."""
     names_all: bool = True
     """Whether the probe surely names all records that changed."""
     matching: int | None = None
@@ -76,7 +80,7 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repairs: int | None = None
     """Records that this load only has to read again by id."""
     differed: tuple[int, int] | None = None
-    """Live records and live rows after the loads of this run, where they differ."""
+    """Live records and live rows after the loads of this run, which only has to recount them."""
 
 
 class PairFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +106,8 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     options: Options = Options()
     tables: Mapping[str, TableFacts] = {}
+    others: Mapping[str, TableFacts] = {}
+    """Tables that this load does not read, at the other end of a pair."""
     pairs: Mapping[str, PairFacts] = {}
     reference: ReferenceFacts = ReferenceFacts()
     calls_left: int | None = None
@@ -140,8 +146,8 @@ class TableState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When columns last came."""
     listed_from: Instant | None = None
     """When the first load began, until a run has found out whether records changed during it."""
-    listed_until: Instant | None = None
-    """When it ended."""
+    is_resumed: bool = False
+    """Whether an earlier run began the backfill that is open."""
     differed: tuple[int, int] | None = None
     """Live records and rows that differed last time, for no record that was found."""
     differed_at: Instant | None = None
@@ -153,14 +159,18 @@ class PairState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What earlier runs left of one pair of linked tables."""
 
     swept_at: Instant | None = None
-    calls: int | None = None
-    """What the last sweep took; None where the number of records has to tell."""
     is_open: bool = False
     pending: bool = False
     """Whether links have to be read whatever the schedule says."""
-    has_links: bool = False
+    has_links: bool | None = False
+    """Whether the last sweep found links; None where links came since."""
     told_by: Literal["source", "target", ""] = ""
     """The only side from which HubSpot lists these links."""
+    knows_types: bool = True
+    """Whether it is known what the association types of the target's side mean; else it costs a
+    call to read links from there."""
+    asks_both: bool = False
+    """Whether the other side is asked, too, if no links are found: once a day."""
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping
 
 from . import cost
 from .evidence import Subject
-from .facts import Facts, PairState, State
+from .facts import Facts, PairFacts, PairState, State
 from .steps import Bounds, Step
 from .table_plan import WHOLE, Sight, Wish
 
 
 def ends_of(facts: Facts, sights: Mapping[str, Sight], pair: str) -> tuple[int, int] | None:
-    """Return the live records of a pair's two ends; None where one has none, or is not read."""
+    """Return the live records of a pair's two ends; None where one has none, or is unknown."""
     counts = []
     for end in (facts.pairs[pair].source, facts.pairs[pair].target):
-        if end not in sights or sights[end].facts.refusal or sights[end].facts.total == 0:
+        if end not in sights or sights[end].facts.total == 0:
             return None
         one = sights[end].facts
         counts.append(one.total if one.total is not None else one.rows or 0)
@@ -34,11 +34,24 @@ def pair_sweeps(
         if one.refusal or ends is None:
             continue
         known = state.pairs.get(pair, PairState())
+        if _is_refused(sights, one) and not known.has_links:
+            continue  # a pair that has links is asked for, so that HubSpot says why it goes stale
         forced = _why_links(facts, state, pair, sure)
         subject = _pair_subject(facts, state, sights, pair, ends, forced)
-        read = sum(step.rows[0] for step in sure[one.source] if step.rows)
-        calls = cost.links(known, ends, read=read)
+        steps = [step for end in (one.source, one.target) for step in sure.get(end, ())]
+        calls = cost.links(
+            known,
+            ends,
+            is_same=one.source == one.target,
+            read=sum(step.rows[0] for step in steps if step.rows),
+            is_first=pair not in state.pairs or any(step.kind in WHOLE for step in steps),
+        )
         yield Wish("links", pair, subject, calls, is_free=bool(forced))
+
+
+def _is_refused(sights: Mapping[str, Sight], pair: PairFacts) -> bool:
+    """Whether one of a pair's tables cannot be read."""
+    return any(sights[end].facts.refusal for end in (pair.source, pair.target))
 
 
 def _pair_subject(
@@ -56,8 +69,8 @@ def _pair_subject(
         both, key=lambda end: end.facts.newest_at.timestamp() if end.facts.newest_at else 0.0
     )
     watermarks = [end.state.watermark for end in both]
-    calls = cost.links_calls(known, ends)
-    is_single = known.has_links and calls <= 1
+    calls = cost.links_calls(known, ends, is_same=one.source == one.target)
+    is_single = known.has_links is not False and calls <= 1
     return Subject(
         what=f"links of {one.source} with {one.target}",
         calls=calls,
@@ -84,7 +97,7 @@ def _why_links(facts: Facts, state: State, pair: str, sure: Mapping[str, tuple[S
         return "An earlier load began it; it goes on."
     if known.pending:
         return "An earlier load left links to read."
-    if any(step.kind in WHOLE for end in (one.source, one.target) for step in sure[end]):
+    if any(step.kind in WHOLE for end in (one.source, one.target) for step in sure.get(end, ())):
         return "A table of the pair is read whole in this run."
     return ""
 
@@ -97,12 +110,13 @@ def changed_links(
     if one.refusal or state.pairs.get(pair, PairState()).told_by == "target":
         return
     changed = [_changed_rows(sure.get(end, ())) for end in (one.source, one.target)]
-    others = facts.tables.get(one.target)
+    every = {**facts.others, **facts.tables}
+    others = every.get(one.target)
     if one.source == one.target:
-        changed[1] = (0, 0)
-    if not (changed[0][1] or changed[1][1]) or (others and others.total == 0):
+        changed[1] = []
+    if not any(changed) or (others and others.total == 0):
         return
-    records = facts.tables[one.source].total or 0 if one.source in facts.tables else 0
+    records = every[one.source].total or 0 if one.source in every else 0
     yield Step(
         kind="changed_links",
         table=pair,
@@ -112,9 +126,7 @@ def changed_links(
     )
 
 
-def _changed_rows(steps: tuple[Step, ...]) -> Bounds:
-    """Return how many records of a table are read by id."""
-    read = [
-        step.rows for step in steps if step.kind in {"changes", "pending", "fill"} and step.rows
-    ]
-    return sum(low for low, _ in read), sum(high for _, high in read)
+def _changed_rows(steps: tuple[Step, ...]) -> list[Bounds]:
+    """Return how many records of a table each step reads by id."""
+    kinds = {"changes", "pending", "fill"}
+    return [step.rows for step in steps if step.kind in kinds and step.rows and step.rows[1]]

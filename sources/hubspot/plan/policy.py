@@ -35,15 +35,15 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
             now,
             state.was_interrupted,
         )
-        for name, one in facts.tables.items()
+        for name, one in {**facts.others, **facts.tables}.items()
     }
-    sure = {name: tuple(table_steps(sight, facts)) for name, sight in sights.items()}
-    wanted = [wish for sight in sights.values() for wish in table_sweeps(sight, sure[sight.table])]
+    sure = {name: tuple(table_steps(sights[name], facts)) for name in facts.tables}
+    wanted = [wish for name in sure for wish in table_sweeps(sights[name], sure[name])]
     wanted += pair_sweeps(facts, state, sights, sure)
     swept = _affordable(wanted, ledger, now)
     steps = [*_reference(facts)]
-    for name in sights:
-        steps += [*sure[name], *(step for step in swept if step.table == name)]
+    for name, found in sure.items():
+        steps += [*found, *(step for step in swept if step.table == name)]
     for pair in facts.pairs:
         steps += changed_links(facts, state, pair, sure)
         steps += [step for step in swept if step.table == pair]
@@ -97,12 +97,17 @@ def _labels(
     facts: Facts, state: State, sights: Mapping[str, Sight], steps: list[Step]
 ) -> Iterator[Step]:
     """Read the labels of pairs that have links, every 12 hours."""
-    swept = {step.table for step in steps if step.kind in {"links", "changed_links"}}
+    beside = {step.table for step in steps if step.kind == "changed_links"}
     least, most = 0, 0
     for pair in facts.reference.stale_labels:
-        has_links = state.pairs.get(pair, PairState()).has_links
-        if pair in facts.pairs and ends_of(facts, sights, pair) and (has_links or pair in swept):
-            least, most = least + has_links, most + 1
+        if pair not in facts.pairs or not ends_of(facts, sights, pair):
+            continue
+        ends = (facts.pairs[pair].source, facts.pairs[pair].target)
+        if any(sights[end].facts.refusal for end in ends):
+            continue
+        known = state.pairs.get(pair, PairState(has_links=None))
+        least += bool(known.has_links)
+        most += known.has_links is not False or pair in beside
     if most:
         reason = "Labels are read every 12 hours, of pairs that have links."
         calls: cost.Calls = {"labels": (least, most)}

@@ -26,6 +26,7 @@ Kind = Literal[
     "archive",
     "calculated",
     "recount",
+    "compare",
     "changed_links",
     "links",
     "labels",
@@ -33,6 +34,25 @@ Kind = Literal[
 """What a step does; `steps/` has a function for each."""
 EXPENSIVE: frozenset[Kind] = frozenset({"archive", "calculated", "links", "recount"})
 """Steps that may draw on the day's share."""
+
+
+WHY_BOUNDS: dict[Kind, str] = {
+    "backfill": "Large tables are listed in several ranges; a few pages come twice.",
+    "export": "HubSpot decides how long an export takes and if it is of use.",
+    "listing": "Large tables are listed in several ranges; a few pages come twice.",
+    "pending": "HubSpot alone knows which of the records are archived or gone.",
+    "repair": "HubSpot alone knows which of the records are archived or gone.",
+    "changes": "HubSpot alone knows which of the records that search counts are loaded.",
+    "fill": "Records that have the value already are not read again.",
+    "archive": "HubSpot alone knows how many records are archived.",
+    "recount": "HubSpot alone knows which ranges differ.",
+    "compare": "HubSpot alone knows whether the counts still differ then.",
+    "calculated": "Large tables are listed in several ranges; a few pages come twice.",
+    "changed_links": "HubSpot alone knows which links changed.",
+    "links": "HubSpot alone knows which links changed.",
+    "labels": "HubSpot alone knows which pairs have links.",
+}
+"""Why the calls of a step lie within bounds, where they do."""
 
 
 def exactly(number: int) -> Bounds:
@@ -67,6 +87,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Records it reads; None where only reading them tells."""
     paid: int = 0
     """Calls that it draws from the day's share for expensive sweeps."""
+
+    @property
+    def open_reason(self) -> str:
+        """Why its calls are not known exactly; empty where they are."""
+        low, high = self.in_all
+        return "" if low == high else WHY_BOUNDS.get(self.kind, "")
 
     @property
     def in_all(self) -> Bounds:

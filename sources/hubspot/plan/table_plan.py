@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import cost
 from .cost import join
-from .evidence import CLOCK_SLACK, Subject
+from .evidence import Subject
 from .facts import Facts, Options, Sweep, TableFacts, TableState
 from .steps import Bounds, Kind, Step, exactly, up_to
 
@@ -48,6 +48,9 @@ class Sight:
     def differs(self) -> str:
         """The two counts that disagree, as a sentence; once for the same two numbers."""
         facts, state = self.facts, self.state
+        if facts.rows is None and None not in {facts.total, state.total}:
+            told = f"HubSpot counts {facts.total:,} {self.table}, and counted {state.total:,}."
+            return told if facts.total != state.total else ""
         if not self.surplus or facts.total is None or facts.rows is None:
             return ""
         lookback = timedelta(minutes=self.options.lookback_minutes)
@@ -71,6 +74,8 @@ class SweepKind(NamedTuple):
     """Whether a table has anything to sweep."""
     cost: Callable[[Sight], cost.Calls]
     """What one takes, in bounds."""
+    follows_counts: bool = False
+    """Whether it explains why HubSpot counts other records than the warehouse."""
     follows_changes: bool = True
     """Whether cheap ones follow changes; else all of them follow the schedule."""
 
@@ -81,20 +86,6 @@ def _archive_cost(sight: Sight) -> cost.Calls:
 
 
 SWEEPS: dict[Kind, SweepKind] = {
-    "archive": SweepKind(
-        "archived {table}",
-        lambda options: options.sweep_hours,
-        lambda _facts, state: cost.archive_calls(state),
-        lambda _sight: True,
-        _archive_cost,
-    ),
-    "calculated": SweepKind(
-        "calculated values of {table}",
-        lambda options: options.sweep_hours,
-        cost.calculated_calls,
-        lambda sight: sight.facts.calculated and sight.options.sees_warehouse,
-        lambda sight: cost.calculated(sight.facts, sight.state),
-    ),
     "recount": SweepKind(
         "ranges of ids of {table}",
         lambda _options: RECOUNT_HOURS,
@@ -102,6 +93,21 @@ SWEEPS: dict[Kind, SweepKind] = {
         lambda sight: bool(sight.facts.total and sight.facts.rows and sight.facts.searchable),
         lambda sight: cost.recount(sight.facts, missing=0, deep=True),
         follows_changes=False,
+    ),
+    "archive": SweepKind(
+        "archived {table}",
+        lambda options: options.sweep_hours,
+        lambda _facts, state: cost.archive_calls(state),
+        lambda _sight: True,
+        _archive_cost,
+        follows_counts=True,
+    ),
+    "calculated": SweepKind(
+        "calculated values of {table}",
+        lambda options: options.sweep_hours,
+        cost.calculated_calls,
+        lambda sight: sight.facts.calculated and sight.options.sees_warehouse,
+        lambda sight: cost.calculated(sight.facts, sight.state),
     ),
 }
 """Sweeps of object tables, in the order in which they run."""
@@ -126,6 +132,8 @@ def table_steps(sight: Sight, facts: Facts) -> Iterator[Step]:
     if one.refusal:
         yield Step(kind="skip", table=table, reason=one.refusal, calls=asked, rows=(0, 0))
         return
+    if one.differed is not None:
+        return  # it is recounted, and nothing else
     if one.repairs is not None:
         reason = f"{one.repairs:,} records are read again by id."
         calls = join(asked, cost.pending(one.repairs))
@@ -146,6 +154,8 @@ def table_steps(sight: Sight, facts: Facts) -> Iterator[Step]:
         rows = exactly(one_fill.records) if one_fill.is_new else up_to(one_fill.records)
         calls = cost.fill(one_fill.records)
         yield Step(kind="fill", table=table, reason=reason, calls=calls, rows=rows)
+    if sight.differs and sight.options.sees_warehouse:
+        yield _comparison(sight)
 
 
 def _is_whole(sight: Sight) -> bool:
@@ -165,15 +175,15 @@ def _backfill(sight: Sight, facts: Facts, asked: cost.Calls) -> Step:
     done = state.backfill or 0
     calls = join(asked, cost.listing(one, done=done))
     is_first = state.watermark is None or sight.options.full_refresh
-    if is_first:  # the definitions are read again in the end, for it may have taken long
-        calls = join(calls, {"definitions": exactly(max(1, one.asked.get("definitions", 0)))})
-    if one.searchable:  # numbers that differ in the end are asked for once more
+    if (
+        one.searchable and state.backfill is not None
+    ):  # numbers that differ in the end are asked for once more
         calls = join(calls, {"searches": up_to(1)})
     if one.rows or state.backfill is not None:  # rows that the listing may not bring
         calls = join(calls, {"records": up_to(3 * cost.reads(exactly(one.rows or 0))[1])})
     rows = None if one.total is None else exactly(max(0, one.total - done))
     reason = _why_whole(sight)
-    if is_first and not done and _is_export_chosen(one, facts):
+    if is_first and not done and would_export(one, facts, facts.options.backfill):
         exported = join(calls, {"exports": (3, cost.EXPORT_CALLS + cost.EXPORT_WAIT)})
         low = asked.get("records", (0, 0))[0]
         exported = {**exported, "records": (low, exported["records"][1])}
@@ -194,14 +204,26 @@ def _why_whole(sight: Sight) -> str:
     return f"HubSpot offers no search for {sight.table}, so they are listed."
 
 
-def _is_export_chosen(one: TableFacts, facts: Facts) -> bool:
-    """Whether an export takes the place of the listing."""
-    pages, way = one.pages or cost.pages(one.total or 0), facts.options.backfill
-    if way == "list" or facts.exports_left <= 0 or pages <= 1:
+def is_export_chosen(way: str, *, pages: int, calls_left: int | None, exports_left: int) -> bool:
+    """Whether a table that is read whole is read by an export.
+
+    Args:
+        way: how the settings have tables read whole.
+        pages: calls that a listing takes.
+        calls_left: today; None where HubSpot does not tell.
+        exports_left: in these 24 hours.
+    """
+    if way == "list" or exports_left <= 0 or pages <= 1:
         return False
-    is_scarce = facts.calls_left is not None and pages > facts.calls_left * EXPORT_SHARE
-    is_worth = pages > cost.EXPORT_CALLS and (pages >= MANY_PAGES or is_scarce)
-    return way == "export" or is_worth
+    is_scarce = calls_left is not None and pages > calls_left * EXPORT_SHARE
+    return way == "export" or (pages > cost.EXPORT_CALLS and (pages >= MANY_PAGES or is_scarce))
+
+
+def would_export(one: TableFacts, facts: Facts, way: str) -> bool:
+    """Whether a table is read by an export, if tables are read whole this way."""
+    pages = one.pages or cost.pages(one.total or 0)
+    left, exports = facts.calls_left, facts.exports_left
+    return is_export_chosen(way, pages=pages, calls_left=left, exports_left=exports)
 
 
 def _changes(sight: Sight, asked: cost.Calls) -> Step:
@@ -212,7 +234,8 @@ def _changes(sight: Sight, asked: cost.Calls) -> Step:
         return Step(kind="changes", table=table, reason=reason, calls=asked)
     if cost.is_listing_cheaper(one):
         reason = f"{one.matching:,} records changed; listing all takes fewer calls."
-        calls = join(asked, cost.listing(one))
+        again: cost.Calls = {"searches": exactly(1)}  # for the highest id
+        calls = join(join(asked, again), cost.listing(one))
         rows = exactly(one.total or 0)
         return Step(kind="listing", table=table, reason=reason, calls=calls, rows=rows)
     calls, rows = cost.changed(one)
@@ -222,20 +245,39 @@ def _changes(sight: Sight, asked: cost.Calls) -> Step:
     return Step(kind="changes", table=table, reason=reason, calls=join(asked, calls), rows=rows)
 
 
+def _comparison(sight: Sight) -> Step:
+    """Compare the counts once more after the loads; where they still differ, recount."""
+    archive = cost.archive_calls(sight.state)
+    found = cost.recount(sight.facts, missing=abs(sight.surplus), deep=False)
+    return Step(
+        kind="compare",
+        table=sight.table,
+        reason=f"{sight.differs} If they still differ after the loads, ranges of ids are counted.",
+        calls=join(found, {"records": up_to(archive + 1)}),
+        rows=None,
+    )
+
+
 def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[Wish]:
     """List the sweeps that may be due for a table."""
+    if sight.facts.differed is not None:
+        yield from _recounted(sight, sight.facts.differed)
+        return
     if not steps or steps[0].kind in {"skip", "repair"}:
         return
     is_whole = steps[0].kind in WHOLE
     for kind, row in SWEEPS.items():
-        if not row.applies(sight) or (is_whole and kind != "archive"):
-            continue  # what lists all records reads their calculated values, too
+        if not row.applies(sight) or (is_whole and not _is_beside_listing(sight, kind)):
+            continue
         subject = _subject(sight, kind, row, is_whole=is_whole)
         is_free = is_whole or sight.state.sweeps.get(kind, Sweep()).is_open
         is_free = is_free or (kind == "recount" and bool(subject.forced))
         yield Wish(kind, sight.table, subject, row.cost(sight), is_free)
-    if not is_whole and (found := _recounted(sight)):
-        yield found
+
+
+def _is_beside_listing(sight: Sight, kind: Kind) -> bool:
+    """Whether a table that is listed is swept, too; its calculated values come with the records."""
+    return kind == "archive" or (kind == "recount" and sight.state.is_resumed)
 
 
 def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Subject:
@@ -252,7 +294,7 @@ def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Sub
     swept_at = known.swept_at
     if kind == "recount":
         swept_at = swept_at or state.watermark
-        forced = forced or _changed_during_first_load(sight)
+        forced = _why_recounted(sight)
     at_once = options.sweep_at_once_calls if row.follows_changes else 0
     return Subject(
         what=row.what.format(table=table),
@@ -264,7 +306,7 @@ def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Sub
         newest_in=table,
         previous_at=state.watermark,
         columns_at=_columns_at(sight) if row.follows_changes else None,
-        differs=sight.differs if row.follows_changes else "",
+        differs=sight.differs if row.follows_counts else "",
         forced=forced,
     )
 
@@ -274,24 +316,39 @@ def _columns_at(sight: Sight) -> datetime | None:
     return sight.now if any(one.is_new for one in sight.facts.fills) else sight.state.columns_at
 
 
-def _changed_during_first_load(sight: Sight) -> str:
-    """Say that records changed during the first load, so that numbers may cancel each other out."""
-    state, newest = sight.state, sight.facts.newest_at
-    if not (state.listed_from and newest and newest + CLOCK_SLACK >= state.listed_from):
-        return ""
-    return "Records changed during the first load."
+def _why_recounted(sight: Sight) -> str:
+    """Say why missing and surplus rows may cancel each other out; empty if they may not."""
+    if sight.state.is_resumed:
+        return "The listing took more than one run."
+    if sight.state.listed_from and sight.facts.changed_while_listed:
+        return "Records changed during the first load."
+    return ""
 
 
-def _recounted(sight: Sight) -> Wish | None:
-    """Find the records that make two counts differ, once the loads of this run are in."""
-    differed = sight.facts.differed
-    if differed is None:
-        return None
-    total, rows = differed
-    reason = f"HubSpot counts {total:,} {sight.table}, the warehouse has {rows:,}."
-    subject = Subject(f"ranges of ids of {sight.table}", 1, 1, 1, forced=reason)
-    calls = cost.recount(sight.facts, missing=abs(total - rows), deep=False)
-    return Wish("recount", sight.table, subject, calls, is_free=True)
+def _recounted(sight: Sight, differed: tuple[int, int]) -> Iterator[Wish]:
+    """Find the records that make two counts differ, once the loads of this run are in.
+
+    Where it finds any, as many may be restored as archived, which no number tells.
+    """
+    table, (total, rows) = sight.table, differed
+    reason = f"HubSpot counts {total:,} {table}, the warehouse has {rows:,}."
+    if total == rows:
+        reason = f"Missing and surplus {table} may cancel out, so ranges of ids are counted."
+    subject = Subject(f"ranges of ids of {table}", 1, 1, 1, forced=reason)
+    calls = cost.recount(sight.facts, missing=abs(total - rows), deep=total == rows)
+    yield Wish("recount", table, subject, calls, is_free=True)
+    if sight.state.sweeps.get("archive", Sweep()).is_open:
+        return  # it was listed in this run
+    archive = SWEEPS["archive"]
+    also = Subject(
+        what=archive.what.format(table=table),
+        calls=archive.calls(sight.facts, sight.state),
+        at_once_calls=sight.options.sweep_at_once_calls,
+        hours=archive.hours(sight.options),
+        forced="If records are missing or surplus, as many may be restored as archived.",
+    )
+    cost_of_archive = {family: up_to(most) for family, (_, most) in archive.cost(sight).items()}
+    yield Wish("archive", table, also, cost_of_archive)
 
 
 def _records(bounds: Bounds) -> str:

@@ -79,18 +79,24 @@ class Run:
     """Live records by table as HubSpot counted them in this run; None where it does not tell."""
     gaps: dict[str, datetime | None] = field(default_factory=dict)
     """Tables to be looked into by the next load, and when a complete new listing began, if so."""
-    recounted: set[str] = field(default_factory=set)
-    """Tables to be looked into whatever their numbers: records changed beside a backfill."""
-    looked_into: set[str] = field(default_factory=set)
-    """Tables whose numbers differ as in the run before, for no record that it found."""
+    deep: set[str] = field(default_factory=set)
+    """Tables to be recounted in many ranges of ids, whatever their numbers are."""
+    mismatches: dict[str, Sequence[int]] = field(default_factory=dict)
+    """Live records, live rows and when (epoch ms) they were last found to differ, by table."""
+    probes: dict[str, Any] = field(default_factory=dict)
+    """What HubSpot said of each table before it was read; see `steps.probe`."""
+    sweeps_begun: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds and tables of the steps that this run has planned."""
+    due_links: set[str] = field(default_factory=set)
+    """Link tables that are to be swept in this run."""
+    reasons: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Why each step was taken, by table and kind."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
     """Ids by table that a load only has to read again."""
     repairing: bool = False
     """Whether loads only read again what `repairs` and `late_links` name."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)
     """Ids that an unfinished sweep of a table's archive has seen."""
-    archived_before: dict[str, set[str]] = field(default_factory=dict)
-    """Ids that the sweep at the beginning of a table's first backfill has seen."""
     resumed: set[str] = field(default_factory=set)
     """Tables whose listing an earlier run began."""
     store: Store = field(default_factory=Store)
@@ -146,16 +152,6 @@ class Run:
     """Tables in which this run found a change."""
     before_ended: datetime | None = None
     """When the run before this one stopped reading; None where it did not come to its end."""
-    active: set[str] = field(default_factory=set)
-    """Tables in which something changed lately: in this run, or within the lookback before it."""
-    overlapped: set[str] = field(default_factory=set)
-    """Of these, where a record changed while the run before was at work, or numbers disagree."""
-    looking: set[str] = field(default_factory=set)
-    """Tables of which it is not known yet what changed."""
-    was_beside: bool = False
-    """Whether a record of any table is known to have changed while the run before was at work."""
-    may_be_beside: bool = False
-    """Whether one may have: HubSpot's clock is known to the second."""
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     fresh: bool = False
@@ -303,6 +299,8 @@ class Run:
             meter = self.client_for(table).meter
             outcome.calls, outcome.retries = meter.calls, meter.retries
             outcome.rate_limited = meter.rate_limited
+            taken = self.reasons.get(table, {})
+            outcome.reasons = " ".join(f"{kind}: {why}" for kind, why in taken.items()) or None
         return self.outcomes
 
     def close(self) -> None:

@@ -68,8 +68,6 @@ class Backfill(Struct, omit_defaults=True):
     """Records listed so far."""
     spare: float = 0
     """How many more records may be read twice so that ranges can be listed at the same time."""
-    archive_swept: bool = True
-    """Whether archived records were listed before the live ones."""
     export_decided: bool = False
     """Whether the mode of the backfill, export or listing, is decided."""
     export: Export | None = None
@@ -107,8 +105,6 @@ class Sweep(Struct, omit_defaults=True):
 
     swept_at: Instant | None = None
     """When the last completed sweep began."""
-    settled: bool = False
-    """Whether no run has considered another sweep since."""
 
 
 class ArchiveSweep(Sweep, omit_defaults=True):
@@ -170,9 +166,11 @@ class TableState(Struct, omit_defaults=True):
     pending_ids: list[str] = []
     """Ids that HubSpot refused to read, or that a load left to the next."""
     count_mismatch: list[int] = []
-    """Live records of the portal and of the table that differed last time, for no reason found."""
+    """Live records of the portal and of the table that differed, and when they did (epoch ms)."""
     recount_pending: bool = False
-    """Whether the table is to be counted by ranges of ids."""
+    """Whether it is not known yet if records changed during the first load."""
+    recounted_at: Instant | None = None
+    """When all ranges of ids were last counted, or listed."""
     archive: ArchiveSweep = field(default_factory=ArchiveSweep)
     """The sweep of archived records."""
     calculated: CalculatedSweep = field(default_factory=CalculatedSweep)

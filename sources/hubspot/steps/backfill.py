@@ -1,8 +1,4 @@
-"""All live records of a table, by listing, load after load, between two sweeps of the archive.
-
-The first sweep leaves a tombstone of every record that the listing cannot show. Without it, one
-that is restored behind the listing's back, before the second sweep, would be in neither.
-"""
+"""All live records of a table, by listing, load after load; a sweep of the archive follows."""
 
 from collections.abc import Generator
 from concurrent.futures import Future
@@ -11,21 +7,18 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ..api import search
 from ..api.record_pages import NotKeysetError, list_page, search_page
 from ..errors import HubSpotError, RequestRejectedError
 from ..listing.prefetch import MOST, Read, Start, read_ahead
 from ..listing.ranges import SPARE, Division, Listing, shards_of, to_kept, to_ranges
 from ..listing.shards import ask_division
 from ..model import Page
-from ..plan import sweeps
 from ..run.run import Items, Lane, Run
 from ..run.waiting import wait
 from ..state.table import Backfill, TableState
 from ..tables.decoding import Record, size_of
 from .by_id import read_left
 from .exports.export import read_export
-from .sweeps import archive
 from .sweeps.archive import sweep_archived
 from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
 
@@ -36,26 +29,23 @@ Paging = Literal["keyset", "search", "cursor"]
 PAGINGS: tuple[Paging, ...] = ("keyset", "search", "cursor")
 """How records are listed: in shards, from any id on; where HubSpot does not list along the id, in
 shards by search and batch read; where search does not sort by id either, page after page."""
-ARCHIVES_SHARE = 1 / 6  # of as many that may be read twice, besides, where the archive is listed
-ARCHIVED = 0.1  # as many archived records as live ones, until they are listed
 DOUBLED = 0.1  # share of the records that may be read twice where shards go by search
 LISTED = 5_000  # records that become one Arrow table, a group of rows in Parquet
 LISTED_BYTES = 16 * 1024**2  # of their values, where texts are long
 
 
 def backfill(table: Table) -> Items:
-    """List archived, live, archived records; the watermark is the beginning of it."""
+    """List all live records; `finish_backfill` sets the watermark, which is the beginning of it."""
     run, state = table.run, table.state
     work = state.backfill
     if work is None:
-        work = Backfill(run.now(), has_older_rows=_may_hold_rows(table), archive_swept=False)
+        work = Backfill(run.now(), has_older_rows=_may_hold_rows(table))
         work.total, work.last_id = yield from _extent(table)
         work.spare = SPARE * (work.total or 0)
         state.backfill = work
     elif work.run_id != run.run_id:  # an earlier run's part may be stale
         run.changed.add(table.name)
         run.resumed.add(table.name)
-        work.archive_swept = False
     work.run_id = run.run_id
     yield from _read_all(table, work)
 
@@ -78,17 +68,6 @@ def _read_all(table: Table, work: Backfill) -> Items:
     run = table.run
     run.expect(table.name, (work.total or 0) - work.rows)
     division = _ask_division(table, work) if run.config.backfill == "list" else None
-    if not (work.has_older_rows or work.archive_swept):
-        yield from sweep_archived(
-            table,
-            at_once=True,
-            last_id=_along_ids(work),
-            expected=ARCHIVED * (work.total or 0),
-            spare=work.spare * ARCHIVES_SHARE,
-        )
-        if table.name in run.unfinished:
-            return
-    work.archive_swept = True
     finished = yield from _with_links(table, read_export(table, work))
     while finished is None:
         try:
@@ -98,8 +77,8 @@ def _read_all(table: Table, work: Backfill) -> Items:
             _take_next_way(table, work)
     if not finished:
         table.leave_unfinished()
-        return
-    yield from _finish(table, work)
+    else:
+        yield from read_left(table)
 
 
 def _take_next_way(table: Table, work: Backfill) -> None:
@@ -131,51 +110,38 @@ def _may_hold_rows(table: Table) -> bool:
     )
 
 
-def _finish(table: Table, work: Backfill) -> Items:
-    """Sweep the archive and set the watermark, once all live records are listed.
+def sweep_after_backfill(table: Table) -> Items:
+    """List the archived records, in ranges of ids where the live ones were listed in such."""
+    work = table.state.backfill
+    if work is None:
+        yield from sweep_archived(table)
+    else:
+        yield from sweep_archived(table, last_id=_along_ids(work), spare=work.spare)
 
-    A large archive is swept again only where anything shows that the portal has changed meanwhile.
-    """
-    run, state = table.run, table.state
-    yield from read_left(table)
-    run.active.add(table.name)
-    run.overlapped.add(table.name)
-    is_large = archive.calls_of(state) > run.config.sweep_at_once_calls
-    stirred = is_large and (yield from _stirred(table, work))
-    yield from sweep_archived(table, at_once=stirred, last_id=_along_ids(work), spare=work.spare)
-    if table.name in run.unfinished:
+
+def finish_backfill(table: Table) -> Items:
+    """Set the watermark, once all live and archived records are listed."""
+    run, state, work = table.run, table.state, table.state.backfill
+    if work is None:
         return
     started_at = work.started_at
     if table.object_type.searchable:  # numbers that differ are asked for once more
         agreed = work.rows == work.total
         total = work.total if agreed else (yield from _extent(table, again=True))[0]
         run.totals[table.name] = total
-    if not work.export:  # what an export may have left out, search still owes
+    if not work.export:  # what an export may have left out, search still finds
         state.listed_at = started_at
-    sweeps.note(state.calculated, started_at)
-    state.finish(started_at, run.now(), total=max(work.rows, work.total or 0))
-    run.backfilled[table.name] = started_at
-    state.recount_pending = True
+    state.calculated.swept_at = started_at
+    state.recount_pending, state.recounted_at = True, started_at
     if work.has_older_rows:
         run.gaps[table.name] = started_at
+    state.finish(started_at, run.now(), total=max(work.rows, work.total or 0))
+    run.backfilled[table.name] = started_at
 
 
 def _along_ids(work: Backfill) -> int | None:
     """Return the highest id, by which the archive is listed in ranges; None where it cannot be."""
     return work.last_id if work.paging == "keyset" else None
-
-
-def _stirred(table: Table, work: Backfill) -> Generator[None, None, bool]:
-    """Whether anything shows that records have changed since the backfill began."""
-    run, kind = table.run, table.object_type
-    if work.rows != work.total or table.name in run.resumed:
-        return True
-    call = partial(search.newest, table.client, kind, work.started_at)
-    try:
-        peek = yield from wait(run.submit(call, lane="search"))
-    except RequestRejectedError:
-        return True
-    return bool(peek.changed) or peek.total != work.total
 
 
 def _extent(

@@ -22,7 +22,6 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
     """
     if ids:
         table.run.changed.add(table.name)
-        table.run.active.add(table.name)
     wanted = dict.fromkeys(ids)
     if odd := [id_ for id_ in wanted if not id_.isdecimal()]:  # no id of HubSpot's
         table.run.vanished.setdefault(table.name, set()).update(odd)

@@ -1,32 +1,49 @@
-"""One resource per object type: backfill or increment. The spine of the source.
+"""One resource per object type: the loop that executes the steps of its plan.
 
 Whatever finds records ends in `table.emit`, the one way for every record, and every checkpoint is
 taken after what it vouches for is handed on.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ..api.search import modified_ms
 from ..errors import HubSpotError
-from ..model import ObjectType, TableOutcome, TableSchema
-from ..run.run import Items, Run
-from ..run.schemas import Schemas
-from ..state.source import SourceState
-from ..state.table import TableState
-from ..tables.decoding import RecordDecoder
+from ..model import ObjectType, WayIn
+from ..plan.facts import TableFacts
+from ..plan.steps import Kind, Plan, Step
+from ..plan.table_plan import WHOLE
+from ..run.run import Items
 from ..tables.empty_tables import is_missing
 from ..tables.records import arrow_schema
-from .backfill import backfill
+from .backfill import backfill, finish_backfill, sweep_after_backfill
 from .by_id import read_left
-from .changes import increment, look
-from .links import Links
-from .sweeps.recount import take_census
+from .changes import explains, finish_changes, read_changes
+from .fill_columns import fill_columns
+from .planning import Opening, Planning
+from .probe import Probe
+from .sweeps.archive import sweep_archived
+from .sweeps.calculated import sweep_calculated
+from .sweeps.recount import recount
 from .table import Table
 
+WAYS: dict[Kind, WayIn] = {
+    "backfill": "backfill",
+    "export": "backfill",
+    "listing": "listing",
+    "changes": "increment",
+    "repair": "repair",
+}
+"""How a table is read, as the run log names it, by the step that reads it."""
 
-def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Links) -> Items:
-    """Read what is new of one object type, from where the state says the table is.
+
+def object_rows(planning: Planning, object_type: ObjectType, kinds: Sequence[ObjectType]) -> Items:
+    """Do to one object type what the plan says.
+
+    Args:
+        planning: probe and plan of the load.
+        object_type: of the table.
+        kinds: all object types that this load reads.
 
     Yields:
         Arrow tables: rows, rejected values, links, each for its own table; None while waiting.
@@ -34,92 +51,126 @@ def object_rows(run: Run, object_type: ObjectType, schemas: Schemas, links: Link
     Raises:
         HubSpotError: where the run does not report errors per table.
     """
+    opening = planning.opening(object_type)
+    run, table = opening.run, object_type.table
     if run.stopped:
         return
-    run.open_tables.add(object_type.table)
-    with run.outcome(object_type.table) as outcome:
-        source = run.state
-        source.last_run_ended_at = None  # until the sweep of links ends, after all tables
-        state = source.table(object_type.table)
-        _note_known(run, state, outcome)
-        if run.restart(object_type.table):
-            state.start_over()
+    run.open_tables.add(table)
+    run.state.last_run_ended_at = None  # until the sweep of links ends, after all tables
+    with run.outcome(table) as outcome:
+        state = run.state.table(table)
         try:
-            opening = Opening(run, object_type, schemas, links, source, outcome)
-            yield from _read(opening)
-            if is_missing(object_type.table):  # it has no records, or this load brings the first
+            plan = yield from planning.made(kinds)
+            yield from _perform(plan, opening)
+            if is_missing(table):  # it has no records, or this load brings the first
                 yield arrow_schema((yield from opening.schema())).empty_table()
         except HubSpotError:
-            outcome.was_read |= state.was_read or bool(run.live_count(object_type.table))
+            outcome.was_read |= state.was_read or bool(run.live_count(table))
             raise
         finally:
             outcome.watermark_after = state.watermark
 
 
-def _note_known(run: Run, state: TableState, outcome: TableOutcome) -> None:
-    """Note what earlier runs have read of a table, before this one forgets it."""
-    outcome.watermark_before = outcome.watermark_before or state.watermark
-    outcome.fresh_at, outcome.named = outcome.watermark_before, run.chosen
-    outcome.was_read |= state.was_read
+@dataclass
+class Work:
+    """What the steps of one table share."""
+
+    opening: Opening
+    probe: Probe
+    table: Table
+    steps: Sequence[Step]
+    is_explained: bool = False
+    """Whether what was read before the sweeps explains how many records live."""
+    has_suspects: bool = True
+    """Whether a recount, if there was one, found records that only one side holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What it takes to open a table."""
-
-    run: Run
-    object_type: ObjectType
-    schemas: Schemas
-    links: Links
-    source: SourceState
-    outcome: TableOutcome
-
-    def schema(self, *, anew: bool = False) -> Generator[None, None, TableSchema]:
-        """Return the table's schema, read anew where somebody may have changed it."""
-        return (yield from self.schemas.of(self.object_type, self.source, anew=anew))
-
-    def table(self, *, anew: bool = False) -> Generator[None, None, Table]:
-        """Open the table with its schema, which is read anew where somebody may have changed it."""
-        kind = self.object_type
-        schema = yield from self.schema(anew=anew)
-        return Table(
-            run=self.run,
-            object_type=kind,
-            schema=schema,
-            decoder=RecordDecoder(schema),
-            source=self.source,
-            state=self.source.table(kind.table),
-            outcome=self.outcome,
-            links=self.links,
-        )
+def _perform(plan: Plan, opening: Opening) -> Items:
+    """Execute the steps of a table in order; a load that is full ends after any of them."""
+    run, name = opening.run, opening.object_type.table
+    probe: Probe = run.probes.get(name) or Probe(TableFacts())
+    if probe.error:
+        raise probe.error
+    steps = plan.of(name)
+    ways = [WAYS[step.kind] for step in steps if step.kind in WAYS]
+    opening.outcome.way_in = ways[0] if ways else opening.outcome.way_in
+    work = Work(opening, probe, (yield from opening.table()), steps)
+    for step in steps:
+        yield from STEPS[step.kind](work)
+        if name in run.unfinished:
+            return
+    yield from _finish(work)
 
 
-def _read(opening: Opening) -> Items:
-    """Choose what this load has to do for the table, and do it."""
-    run, kind, outcome = opening.run, opening.object_type, opening.outcome
-    state = opening.source.table(kind.table)
-    if kind.table in run.gaps and run.copy is not None:
-        listed_since = run.gaps.pop(kind.table)  # once, whatever becomes of it
-        yield from take_census((yield from opening.table()), run.copy, listed_since)
-    elif kind.table in run.repairs:
-        ids = run.repairs.pop(kind.table)
-        run.expect(kind.table, len(ids))
-        run.ahead.pop(kind.table, None)  # older than what is read now
-        table = yield from opening.table()
-        outcome.way_in = "repair"
-        yield from read_left(table, ids)
-        if state.backfill:
-            table.leave_unfinished()
-    elif state.watermark is None or state.backfill or not kind.searchable:
-        fresh = state.watermark is None
-        table = yield from opening.table()
-        outcome.way_in = "backfill" if fresh else "listing"
-        yield from backfill(table)
-    else:
-        outcome.way_in = "increment"
-        peek = yield from look(run, kind, state)
-        loaded = state.recent
-        news = sum(modified_ms(hit, kind) > loaded.get(hit.id, -1) for hit in peek.changed)
-        if peek.complete or peek.in_order:
-            run.expect(kind.table, news)
-        yield from increment((yield from opening.table(anew=bool(news))), peek)
+def _finish(work: Work) -> Items:
+    """Set the watermark, once every step is done."""
+    table = work.table
+    if table.state.backfill is not None:
+        yield from finish_backfill(table)
+    elif table.state.changes is not None:
+        finish_changes(table, work.probe.facts.total, is_explained=work.is_explained)
+
+
+def _backfill(work: Work) -> Items:
+    work.table.state.changes = None
+    yield from backfill(work.table)
+
+
+def _read_changes(work: Work) -> Items:
+    yield from read_changes(work.table, work.probe)
+    work.is_explained = explains(work.table, work.probe.facts.total)
+
+
+def _repair(work: Work) -> Items:
+    run, table = work.opening.run, work.table
+    ids = run.repairs.pop(table.name)
+    run.expect(table.name, len(ids))
+    run.ahead.pop(table.name, None)  # older than what is read now
+    yield from read_left(table, ids)
+    if table.state.backfill:
+        table.leave_unfinished()
+
+
+def _fill(work: Work) -> Items:
+    yield from fill_columns(work.table)
+    if work.table.state.has_older_rows or work.opening.run.budget.spent():
+        work.table.leave_unfinished()
+
+
+def _sweep_archive(work: Work) -> Items:
+    if any(step.kind in WHOLE for step in work.steps):
+        yield from sweep_after_backfill(work.table)
+    elif work.has_suspects:
+        yield from sweep_archived(work.table)
+
+
+def _recount(work: Work) -> Items:
+    """Recount the table in a load of its own, when the warehouse has what this run brings."""
+    run, name = work.opening.run, work.table.name
+    if name not in run.gaps:
+        run.deep.add(name)
+    elif run.copy is not None:
+        since, deep = run.gaps.pop(name), name in run.deep  # once, whatever becomes of it
+        work.has_suspects = yield from recount(work.table, run.copy, since, deep=deep)
+
+
+def _skip(_work: Work) -> Items:
+    """Do nothing in this load."""
+    yield from ()
+
+
+STEPS: Mapping[Kind, Callable[[Work], Generator[Any, None, None]]] = {
+    "skip": _skip,
+    "repair": _repair,
+    "pending": lambda work: read_left(work.table),
+    "backfill": _backfill,
+    "export": _backfill,
+    "listing": _backfill,
+    "changes": _read_changes,
+    "fill": _fill,
+    "archive": _sweep_archive,
+    "calculated": lambda work: sweep_calculated(work.table),
+    "recount": _recount,
+    "compare": _skip,  # the sync does it after its loads
+}
+"""What executes each kind of step of an object table."""

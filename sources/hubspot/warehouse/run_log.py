@@ -50,6 +50,7 @@ COLUMNS: dict[str, pa.Schema] = {
             pa.field("tombstones", pa.int64()),
             pa.field("calls", pa.int64()),
             pa.field("rate_limited", pa.int64()),
+            pa.field("reasons", pa.string()),
             pa.field("watermark_before", _TIMESTAMP),
             pa.field("watermark_after", _TIMESTAMP),
             pa.field("error", pa.string()),

@@ -23,6 +23,7 @@ from ...errors import (
     RequestRejectedError,
     ScopeMissingError,
 )
+from ...plan.table_plan import is_export_chosen
 from ...run.run import Run
 from ...run.waiting import wait
 from ...state.source import SourceState
@@ -31,8 +32,6 @@ from ..table import Table, emit, links_of_backfill, note_loaded
 from .fetch import ExportUnusableError, Opened, fetch, start
 
 PER_DAY = 30  # exports in 24 hours, whoever starts them
-CALLS = 8  # of an export, about: its start, its status, its count, two batch reads of the sample
-MANY_PAGES = 1_000  # of a listing: with so many an export is worth its waiting
 _REFUSED = (
     ContractError,
     ScopeMissingError,
@@ -40,22 +39,6 @@ _REFUSED = (
     RateLimitedError,
     ForeignResponseError,
 )
-SHARE = 0.05  # of the calls left today; a listing that takes more of them is avoided
-
-
-def is_chosen(way: str, *, pages: int, calls_left: int | None, exports_left: int) -> bool:
-    """Tell whether a backfill is to be made by an export.
-
-    Args:
-        way: `list`, `export` or `auto`.
-        pages: calls that a listing takes.
-        calls_left: today; None where HubSpot does not tell.
-        exports_left: in these 24 hours.
-    """
-    if way == "list" or exports_left <= 0 or pages <= 1:
-        return False
-    scarce = calls_left is not None and pages > calls_left * SHARE
-    return way == "export" or (pages > CALLS and (pages >= MANY_PAGES or scarce))
 
 
 def pages_of(total: int | None, names: Sequence[str]) -> int:
@@ -113,10 +96,10 @@ def _chooses(table: Table, work: Backfill) -> bool:
         "pages": pages_of(work.total, names),
         "calls_left": run.client.limits.snapshot()["daily"]["remaining"],
     }
-    left = exports_left(run, table.source)
-    if left <= 0 and is_chosen(run.config.backfill, exports_left=1, **facts):
+    left, way = exports_left(run, table.source), run.config.backfill
+    if left <= 0 and is_export_chosen(way, exports_left=1, **facts):
         _say_why(table, f"{PER_DAY} exports were started in the last 24 hours")
-    return is_chosen(run.config.backfill, exports_left=left, **facts)
+    return is_export_chosen(way, exports_left=left, **facts)
 
 
 def _start(table: Table) -> Generator[None, None, Export | None]:

@@ -14,10 +14,8 @@ from ...api.search import instant_ms, to_ms
 from ...errors import RequestRejectedError
 from ...listing.ranges import SPARE, Listing, to_kept, to_ranges
 from ...model import Page
-from ...plan import sweeps
-from ...run.run import Items, Run
-from ...state.source import SourceState
-from ...state.table import PENDING_LIMIT, ArchiveSweep, OpenSweep, TableState
+from ...run.run import Items
+from ...state.table import PENDING_LIMIT, ArchiveSweep, OpenSweep
 from ...tables.decoding import Record
 from ..by_id import read_ids
 from ..table import BLOCK, Table, emit
@@ -26,33 +24,26 @@ from ..table import BLOCK, Table, emit
 def sweep_archived(
     table: Table,
     *,
-    at_once: bool = False,
     last_id: int | None = None,
     expected: float = 0.0,
     spare: float = 0.0,
 ) -> Items:
-    """List the archived records, where a sweep is due, and hand on what is new among them.
+    """List the archived records, and hand on what is new among them.
 
-    What the warehouse, or the sweep that began this backfill, takes for archived and the listing
-    does not hold was restored or purged; it is read again by id. A load that is full ends the
-    sweep; the next one goes on with it.
+    What the warehouse takes for archived and the listing does not hold was restored or purged; it
+    is read again by id. A load that is full ends the sweep; the next one goes on with it.
 
     A first listing that is refused is no error: the outcome says that the type has no archive.
 
     Args:
         table: whose records.
-        at_once: not to wait for a schedule, only for calls of the day that are left.
         last_id: the highest id known; with it several ranges of ids are listed at once.
         expected: about how many there are, where no sweep has told yet.
         spare: how many records may be read twice for that, beside a share of the archived ones.
     """
     run, known = table.run, table.state.archive
     expected = known.calls * PAGE or expected
-    if known.open_sweep is None:
-        if not is_due(run, table.source, table.state, table.name, at_once=at_once):
-            return
-        known.open_sweep = OpenSweep(run.now())
-    work = known.open_sweep
+    work = known.open_sweep = known.open_sweep or OpenSweep(run.now())
     if table.name not in run.archived_seen:  # a sweep that another run began, begins anew
         work.ranges = None
     seen = run.archived_seen.setdefault(table.name, set())
@@ -74,50 +65,23 @@ def sweep_archived(
     known.open_sweep = None
     known.calls = -(-len(seen) // PAGE)
     del run.archived_seen[table.name]
-    earlier: set[str] = set()
-    if table.state.backfill is None or table.state.backfill.archive_swept:
-        yield from _read_missing(table, seen, known)
-    else:  # the sweep that ends the backfill compares: what is restored ahead of it is listed
-        run.archived_before[table.name] = seen
-        earlier.update(known.archived_ids)
+    yield from _read_missing(table, seen, known)
     if run.hard_delete:  # no tombstone tells the next sweep
-        known.archived_ids = sorted(seen | earlier)[-PENDING_LIMIT:]
-    sweeps.note(known, work.started_at)
+        known.archived_ids = sorted(seen)[-PENDING_LIMIT:]
+    known.swept_at = work.started_at
 
 
 def _read_missing(table: Table, seen: set[str], known: ArchiveSweep) -> Items:
     """Read what was archived before and is not listed any more: restored, or purged."""
     before = {*_dead(table, "archived"), *known.archived_ids}
-    before |= table.run.archived_before.pop(table.name, set())
     yield from read_ids(table, sorted(before - seen))
     known.archived_ids = []
-
-
-def is_due(
-    run: Run, source: SourceState, state: TableState, table: str, *, at_once: bool = False
-) -> bool:
-    """Tell whether the archived records are to be listed; see `sweeps.is_due`.
-
-    After a run that did not come to its end they are, however many: it may have been at work long.
-    Without the warehouse nobody can tell that it did not.
-    """
-    was_cut_off = run.copy and state.watermark and run.before_ended is None
-    known = state.archive
-    hours = 0 if at_once or was_cut_off or _came_since(known) else run.config.sweep_hours
-    calls = calls_of(state)
-    pace = sweeps.Pace(hours)
-    return sweeps.is_due(run, source, known, calls=calls, tables=[table], pace=pace)
 
 
 def _came_since(known: ArchiveSweep) -> bool:
     """Tell whether columns came to the table since the last whole sweep of it began."""
     came, swept = known.columns_added_at, known.swept_at
     return came is not None and swept is not None and came >= swept
-
-
-def calls_of(state: TableState) -> int:
-    """Tell how many calls a sweep of a table's archived records takes, as far as known."""
-    return max(1, state.archive.calls)
 
 
 def _list(

@@ -11,11 +11,9 @@ from typing import Any
 from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...listing.ranges import WORTH, Listing, to_kept, to_ranges
 from ...model import Copy
-from ...plan import sweeps
-from ...run.run import Items, Run
+from ...run.run import Items
 from ...run.waiting import wait
-from ...state.source import SourceState
-from ...state.table import OpenSweep, TableState
+from ...state.table import OpenSweep
 from ...tables.comparing import compare, sub_schema
 from ...tables.decoding import Record, RecordDecoder
 from ..by_id import read_ids
@@ -23,7 +21,7 @@ from ..table import BLOCK, Table
 
 
 def sweep_calculated(table: Table) -> Items:
-    """Read the calculated values of all records, where that is due, and then what differs.
+    """Read the calculated values of all records, and then what differs.
 
     A load that is full ends the sweep; the next one goes on with it.
     """
@@ -32,8 +30,6 @@ def sweep_calculated(table: Table) -> Items:
         return
     work = known.open_sweep
     if work is None:
-        if not is_due(run, table.source, table.state, table.name):
-            return
         work = OpenSweep(run.now())
         if (table.state.total or 0) > WORTH * PAGE:  # else one call after the other will do
             _, work.last_id = yield from wait(run.extent(table.object_type))
@@ -47,19 +43,7 @@ def sweep_calculated(table: Table) -> Items:
         table.leave_unfinished()
         return
     known.open_sweep = None
-    sweeps.note(known, work.started_at)
-
-
-def calls_of(state: TableState) -> int:
-    """Tell how many calls a sweep of a table's calculated values takes."""
-    return -(-(state.total or 0) // PAGE)
-
-
-def is_due(run: Run, source: SourceState, state: TableState, table: str) -> bool:
-    """Tell whether the calculated values are to be read again; see `sweeps.is_due`."""
-    known, pace = state.calculated, sweeps.Pace(run.config.sweep_hours)
-    calls = calls_of(state)
-    return sweeps.is_due(run, source, known, calls=calls, tables=[table], pace=pace)
+    known.swept_at = work.started_at
 
 
 def _list(table: Table, copy: Copy, work: OpenSweep) -> Generator[Any, None, bool]:

@@ -6,23 +6,19 @@ that is too large for a load goes on in the next one: the state that each load c
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ...api.associations import BATCH, Pair, Side
 from ...api.batch_read import batches
-from ...api.link_types import cheaper_side
-from ...catalog.pairs import is_main
 from ...errors import HubSpotError
 from ...http.clock import BEHIND
 from ...model import LIVE, Copy
-from ...plan import sweeps
+from ...plan.history import OTHER_SIDE
 from ...run.run import Items, Run
 from ...run.waiting import together
 from ...state.source import LinkSweep, PairState, SourceState
 from ..links import AT_ONCE, Links, is_one_way
 
-OTHER_SIDE = timedelta(hours=24)
-"""How often the other side of a pair without links is asked, too: nearly all are listed by both."""
 TOGETHER = 8  # pairs that are swept at the same time
 FEWEST = 50  # ids whose links are read at once, however few rows a load may have
 
@@ -70,8 +66,9 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
         return
     run.swept_links.add(pair.table)
     if came and not forced:
-        _note(run, pair, known, run.backfilled[end])
-    elif forced or is_due(run, source, pair):
+        held = copy.counts([pair.table], "1 = 1")[pair.table]
+        _note(run, pair, known, run.backfilled[end], held=held)
+    elif forced or pair.table in run.due_links:
         yield from _sweep(run, links, pair, copy, side)
 
 
@@ -154,7 +151,7 @@ def _finish(run: Run, pair: Pair, known: PairState, work: LinkSweep, *, held: in
 
 def _note(run: Run, pair: Pair, known: PairState, at: datetime, *, held: int = 0) -> None:
     """Remember that all links of a pair were read, and whether there are any."""
-    sweeps.note(known, at)
+    known.swept_at = at
     known.listed_side = None
     known.has_links = bool(held or run.outcome_of(pair.table).rows)
 
@@ -167,32 +164,6 @@ def _has_ends(source: SourceState, pair: Pair) -> bool:
     """Whether both ends are loaded and hold records."""
     ends = (source.table(pair.source.table), source.table(pair.target.table))
     return all(end.watermark is not None and end.total != 0 for end in ends)
-
-
-def is_due(run: Run, source: SourceState, pair: Pair) -> bool:
-    """Tell whether the links of a pair are to be read again; see `sweeps.is_due`."""
-    known, calls = source.pair(pair.table), calls_of(source, pair)
-    always = 0 if known.has_links is False else 1
-    if not always and run.config.links_hours and not is_main((pair.source, pair.target)):
-        # pairs of which few portals have a link are many
-        hours = run.config.links_hours
-        return sweeps.is_scheduled(run, source, known, calls=calls, hours=hours)
-    return sweeps.is_due(
-        run,
-        source,
-        known,
-        calls=calls,
-        tables={pair.source.table, pair.target.table},
-        pace=sweeps.Pace(run.config.links_hours, at_rest=1, always=always),
-    )
-
-
-def calls_of(source: SourceState, pair: Pair) -> int:
-    """Tell how many calls a sweep of a pair takes: one per 1,000 records of the side it reads."""
-    known = source.pair(pair.table)
-    ends = [source.table(end.table).total or 0 for end in (pair.source, pair.target)]
-    side = known.reported_by or cheaper_side(pair, *ends, is_learned=bool(known.types))
-    return -(-ends[side == "target"] // BATCH)
 
 
 def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:

@@ -19,25 +19,27 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from ...api import search
 from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...errors import RequestRejectedError
 from ...listing.ranges import Listing, Range
 from ...model import LIVE, Copy, ObjectType, TableSchema
-from ...run.run import Items, Run
+from ...run.run import Run
 from ...run.waiting import wait, wait_all
 from ...tables.decoding import Record, RecordDecoder
 from ..by_id import read_ids
 from ..table import BLOCK, Table
-from .archive import sweep_archived
 
 Part = tuple[int, int | None]
 """Ids above the first number, up to the second; to the end where that is None."""
 MOST_PARTS = 100  # ranges that are counted where the whole number says nothing; of 200 rows or more
 
 
-def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Items:
+def recount(
+    table: Table, copy: Copy, listed_since: datetime | None, *, deep: bool
+) -> Generator[Any, None, bool]:
     """Find the records that only the portal or only the table holds, and read them again.
 
     Args:
@@ -45,26 +47,31 @@ def take_census(table: Table, copy: Copy, listed_since: datetime | None) -> Item
         copy: the warehouse, which holds all that this run has loaded so far.
         listed_since: when a complete new listing began, if there was one: the rows that it did
             not bring are looked for, whatever the numbers are.
+        deep: whether to begin with many ranges, for numbers may cancel each other out.
+
+    Returns:
+        Whether there were any, found by counting.
     """
+    state, began = table.state, table.run.now()
     if listed_since is not None:
         where = f"{LIVE} AND _hs_synced_at < %s"
-        suspects = [
+        older = [
             id_ for rows in copy.values(table.name, ("id",), where, listed_since) for (id_,) in rows
         ]
-        yield from read_ids(table, suspects)
-        return
+        yield from read_ids(table, older)
+        return False
     held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
-    suspects = yield from _suspects(table, held)
-    table.state.recount_pending = False
+    suspects = yield from _suspects(table, held, deep=deep)
     yield from read_ids(table, suspects)
+    if deep:
+        state.recount_pending, state.recounted_at = False, began
     counts = [table.run.totals.get(table.name) or 0, len(held)]
     if counts[0] != counts[1] and not table.run.vanished.get(table.name):
-        table.state.count_mismatch = counts  # search has not caught up
-    if suspects:  # besides, as many may be restored as archived, which no number tells
-        yield from sweep_archived(table, at_once=True)
+        state.count_mismatch = [*counts, search.to_ms(began)]  # search has not caught up
+    return bool(suspects)
 
 
-def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[str]]:
+def _suspects(table: Table, held: Sequence[str], *, deep: bool) -> Generator[None, None, list[str]]:
     """List the ids that only one side holds, as far as search, or else a listing, can tell.
 
     Those that two rows are there of as well: reading them leaves one.
@@ -72,7 +79,7 @@ def _suspects(table: Table, held: Sequence[str]) -> Generator[None, None, list[s
     numbers = array("q", sorted(int(id_) for id_ in held if id_.isdecimal()))
     odd = [id_ for id_ in held if not id_.isdecimal()]
     pages, parts, found = len(held) // PAGE, 1, None
-    if table.state.recount_pending:
+    if deep:
         parts = max(1, min(-(-len(held) // search.PAGE), MOST_PARTS))
     if parts == 1 or parts < pages:  # else listing costs no more
         with suppress(RequestRejectedError):  # no search by ranges of ids

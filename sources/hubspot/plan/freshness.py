@@ -1,0 +1,109 @@
+"""When a change in HubSpot is seen, as the policy has it: the table of `docs/change-detection.md`.
+
+What a sweep finds is not written down here: the rule for sweeps is asked, run after run.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from .evidence import Subject, every, evidence
+from .facts import Options
+from .table_plan import RECOUNT_HOURS, SWEEPS
+
+BEGIN, END = "<!-- generated: change-detection -->", "<!-- end -->"
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_RUN = timedelta(minutes=10)
+"""Between two runs, in what is asked of the rule."""
+LABELS = "the next run that meets one of its links; within 12 hours otherwise"
+NEXT, AFTER = "the next run", "the next run or the one after"
+
+
+def seen(subject: Subject, *, beside_change: bool = False) -> str:
+    """Return when a sweep finds what changed right after the last one.
+
+    Args:
+        subject: what is swept; its instants are set here.
+        beside_change: whether a record of its table changes at the same time.
+    """
+    swept_at = _NOW + timedelta(seconds=20)
+    changed_at = swept_at + timedelta(minutes=1)
+    every_other = subject.previous_at is not None
+    for run in range(1, 2 + int(24 * timedelta(days=8) / (24 * _RUN))):
+        now = _NOW + run * _RUN
+        asked = replace(
+            subject,
+            swept_at=swept_at,
+            newest_at=changed_at if beside_change else None,
+            previous_at=now - _RUN if every_other else None,
+        )
+        if evidence(asked, now, share=12_500):
+            return {1: NEXT, 2: AFTER}.get(run) or f"within {_within(now - swept_at)}"
+    return "`verify`"
+
+
+def _within(passed: timedelta) -> str:
+    hours = round(passed / timedelta(hours=1))
+    return {1: "the hour", 24: "the day"}.get(hours) or every(hours)
+
+
+def _table_sweep(kind: str, calls: int, options: Options) -> Subject:
+    row = next(row for name, row in SWEEPS.items() if name == kind)
+    at_once = options.sweep_at_once_calls if row.follows_changes else 0
+    return Subject(row.what, calls, at_once, row.hours(options), previous_at=_NOW)
+
+
+def _pair_sweep(calls: int, options: Options, *, has_links: bool = True) -> Subject:
+    is_single = has_links and calls <= 1
+    return Subject(
+        what="links",
+        calls=calls,
+        at_once_calls=options.sweep_at_once_calls,
+        hours=options.links_hours,
+        in_every_run=is_single,
+        is_scheduled=not is_single,
+        previous_at=_NOW if is_single else None,
+    )
+
+
+def rows(options: Options | None = None) -> list[tuple[str, str]]:
+    """Return what may change in HubSpot, and when it is seen."""
+    options = options or Options()
+    most = options.sweep_at_once_calls
+    small, large = f"up to {100 * most:,}", f"more than {100 * most:,}"
+    few, many = (_table_sweep("archive", calls, options) for calls in (most, most + 1))
+    values, more_values = (_table_sweep("calculated", calls, options) for calls in (most, most + 1))
+    recount = replace(_table_sweep("recount", 1, options), hours=RECOUNT_HOURS)
+    alone, some, large_pair = (_pair_sweep(calls, options) for calls in (1, most, most + 1))
+    first = _pair_sweep(1, options, has_links=False)
+    return [
+        ("a record was created, edited or merged", NEXT),
+        ("a record was archived, restored or purged, and the number of records changed", NEXT),
+        (f"as many records restored as archived, {small} archived records", seen(few)),
+        (f"as many records restored as archived, {large} archived records", seen(many)),
+        ("as many records purged as restored, or lost in a first load", seen(recount)),
+        ("a property was created, archived or restored, together with a change of its table", NEXT),
+        ("the same without a change of its table", "within 12 hours"),
+        ("a link was added or removed, and one of its records changed", NEXT),
+        ("a link alone, in a pair with up to 1,000 records on its smaller side", seen(alone)),
+        (
+            f"a link alone, up to {1_000 * most:,} records, together with a change of its tables",
+            seen(some, beside_change=True),
+        ),
+        ("the same without a change of its tables", seen(some)),
+        ("a link alone, in a larger pair", seen(large_pair)),
+        ("the first link of a pair, together with a change", seen(first, beside_change=True)),
+        ("the first link of a pair alone", seen(first)),
+        ("a label of an association was renamed", LABELS),
+        (f"a calculated value alone, {small} records", seen(values)),
+        (f"a calculated value alone, {large} records", seen(more_values)),
+        ("owners, pipelines, stages", "within the hour"),
+        ("the name or settings of the account", NEXT),
+        ("a record or link was changed by hand in the warehouse", "`verify`"),
+    ]  # fmt: skip - a row is a line
+
+
+def table() -> str:
+    """Return the rows as Markdown, with the marks around them."""
+    lines = ["| what changed in HubSpot | seen by |", "|---|---|"]
+    lines += [f"| {what} | {when} |" for what, when in rows()]
+    return "\n".join([BEGIN, *lines, END])

@@ -1,0 +1,243 @@
+"""Probe and plan of one load: all tables are asked first, then it is decided what is done to each.
+
+Whichever resource is read first drives it, for the state is at hand only then; the others wait.
+`hubspot-elt plan` drives the same.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from msgspec import structs
+
+from ..api.associations import Pair
+from ..api.search import modified_ms
+from ..errors import HubSpotError
+from ..model import ObjectType, TableOutcome, TableSchema
+from ..plan.facts import Facts, Ledger, Options, PairFacts, ReferenceFacts, TableFacts, Way
+from ..plan.history import Moment, history
+from ..plan.policy import plan
+from ..plan.steps import Family, Plan
+from ..run.run import Run
+from ..run.schemas import Schemas
+from ..run.waiting import together
+from ..state.source import Ledger as KeptLedger
+from ..state.source import SourceState
+from ..tables.decoding import RecordDecoder
+from .exports.export import exports_left
+from .links import Links
+from .probe import Probe, ask_newest, probe_changes, probe_whole
+from .table import Table
+
+DAILY_CALLS = 250_000
+"""HubSpot's smallest daily limit, until a header tells the real one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What it takes to open a table."""
+
+    run: Run
+    object_type: ObjectType
+    schemas: Schemas
+    links: Links
+    source: SourceState
+    outcome: TableOutcome
+
+    def schema(self, *, anew: bool = False) -> Generator[None, None, TableSchema]:
+        """Return the table's schema, read again where somebody may have changed it."""
+        return (yield from self.schemas.of(self.object_type, self.source, anew=anew))
+
+    def table(self, *, anew: bool = False) -> Generator[None, None, Table]:
+        """Open the table; its schema is read again where somebody may have changed it."""
+        kind = self.object_type
+        schema = yield from self.schema(anew=anew)
+        return Table(
+            run=self.run,
+            object_type=kind,
+            schema=schema,
+            decoder=RecordDecoder(schema),
+            source=self.source,
+            state=self.source.table(kind.table),
+            outcome=self.outcome,
+            links=self.links,
+        )
+
+
+class Planning:
+    """The probes and the plan of one load."""
+
+    def __init__(self, run: Run, schemas: Schemas, links: Links) -> None:
+        """Remember what is shared; nothing is asked yet.
+
+        Args:
+            run: the run, with the probes that earlier loads made.
+            schemas: of the tables that are read.
+            links: with the pairs whose links are read.
+        """
+        self._run, self._schemas, self._links = run, schemas, links
+        self._plan: Plan | None = None
+        self._failed: BaseException | None = None
+        self._begun = False
+        self.counts_fills = False
+        """Whether nothing is read afterwards, so that what a new column costs is counted now."""
+        self.reference: Callable[[], ReferenceFacts] = ReferenceFacts
+        """Counts the calls of the reference tables, once all tables are probed."""
+
+    def opening(self, kind: ObjectType) -> Opening:
+        """Return what it takes to open a table."""
+        outcome = self._run.outcome_of(kind.table)
+        return Opening(self._run, kind, self._schemas, self._links, self._run.state, outcome)
+
+    def made(self, kinds: Sequence[ObjectType]) -> Generator[None, None, Plan]:
+        """Probe these tables, unless another resource does, and return the plan of the load.
+
+        Raises:
+            HubSpotError: none; what ends the probe of a table is kept for its resource.
+        """
+        if not self._begun:
+            self._begun = True
+            try:
+                yield from together([self._probe(kind) for kind in kinds], most=len(kinds) or 1)
+                self._plan = self._make([kind.table for kind in kinds])
+            except BaseException as error:
+                self._failed = error
+                raise
+        while self._plan is None:
+            if self._failed:
+                raise self._failed
+            yield None
+        return self._plan
+
+    def _probe(self, kind: ObjectType) -> Generator[None, None, None]:
+        """Ask what there is of one table, once a run."""
+        run, table = self._run, kind.table
+        state, outcome = run.state.table(table), run.outcome_of(table)
+        outcome.watermark_before = outcome.watermark_before or state.watermark
+        outcome.fresh_at, outcome.named = outcome.watermark_before, run.chosen
+        outcome.was_read |= state.was_read
+        if state.count_mismatch:
+            run.mismatches.setdefault(table, state.count_mismatch)
+        if run.restart(table):
+            state.start_over()
+        if table in run.probes or table in run.gaps or table in run.repairs:
+            return
+        meter = run.client_for(table).meter
+        before = meter.calls
+        try:
+            probe = yield from self._asked(self.opening(kind))
+        except HubSpotError as error:
+            probe = Probe(TableFacts(refusal=str(error)), error=error)
+        asked: dict[Family, int] = {"searches": meter.calls - before}
+        if table in run.definitions:
+            asked["definitions"] = definition_calls(run)
+        asked = {family: calls for family, calls in asked.items() if calls}
+        run.probes[table] = replace(probe, facts=structs.replace(probe.facts, asked=asked))
+
+    def _asked(self, opening: Opening) -> Generator[None, None, Probe]:
+        run, kind = self._run, opening.object_type
+        state = run.state.table(kind.table)
+        if state.watermark is None or state.backfill or not kind.searchable:
+            table = yield from opening.table()
+            return (yield from probe_whole(table))
+        peek = yield from ask_newest(run, kind, state)
+        known = state.recent
+        news = sum(modified_ms(hit, kind) > known.get(hit.id, -1) for hit in peek.changed)
+        if peek.complete or peek.in_order:
+            run.expect(kind.table, news)
+        table = yield from opening.table(anew=bool(news))
+        return (yield from probe_changes(table, peek, is_counted=self.counts_fills))
+
+    def _make(self, tables: Sequence[str]) -> Plan:
+        """Decide, and draw what expensive sweeps take from the day's share."""
+        run = self._run
+        facts = self.facts(tables)
+        was_interrupted = run.copy is not None and run.before_ended is None and _is_known(run)
+        moment = Moment(run.run_id, run.now(), was_interrupted, run.sweeps_begun)
+        past = history(run.state, moment, tables=facts.tables, pairs=facts.pairs)
+        ledger = ledger_of(run)
+        made = plan(facts, past, ledger, run.now())
+        if made.paid:
+            run.state.ledger = KeptLedger(_today(run), ledger.used + made.paid)
+        run.sweeps_begun |= {(step.kind, step.table) for step in made.steps}
+        for step in made.steps:
+            run.reasons.setdefault(step.table, {})[step.kind] = step.reason
+        if run.first_load:
+            run.due_links = {step.table for step in made.steps if step.kind == "links"}
+        return made
+
+    def facts(self, tables: Sequence[str]) -> Facts:
+        """Return what is known of these tables, and of the pairs that this load may sweep."""
+        run = self._run
+        found: dict[str, TableFacts] = {}
+        for table in tables:
+            found[table] = self._table_facts(table)
+        pairs = self._links.pairs if run.first_load else []
+        for pair in pairs:
+            for end in (pair.source.table, pair.target.table):
+                found.setdefault(end, _unasked(run, end))
+        return Facts(
+            options=_options(run),
+            tables={table: found[table] for table in tables},
+            others={table: one for table, one in found.items() if table not in tables},
+            pairs={pair.table: _pair_facts(run, pair) for pair in pairs},
+            reference=self.reference(),
+            calls_left=run.client.limits.snapshot()["daily"]["remaining"],
+            exports_left=exports_left(run, run.state),
+        )
+
+    def _table_facts(self, table: str) -> TableFacts:
+        run = self._run
+        if table in run.gaps:
+            total, rows = run.totals.get(table) or 0, run.live_count(table) or 0
+            return TableFacts(total=total, rows=rows, differed=(total, rows))
+        if table in run.repairs:
+            return TableFacts(repairs=len(run.repairs[table]))
+        facts: TableFacts = run.probes[table].facts
+        return facts
+
+
+def definition_calls(run: Run) -> int:
+    """Return the calls that the property definitions of one type take."""
+    return 3 if run.config.sensitive else 1
+
+
+def ledger_of(run: Run) -> Ledger:
+    """Return the share of the day's calls that expensive sweeps may use, and what they used."""
+    daily = run.client.limits.snapshot()["daily"].get("limit") or DAILY_CALLS
+    kept = run.state.ledger
+    used = kept.calls if kept.day == _today(run) else 0
+    return Ledger(share=int(daily * run.config.sweep_share), used=used)
+
+
+def _today(run: Run) -> str:
+    return run.now().date().isoformat()
+
+
+def _is_known(run: Run) -> bool:
+    """Whether an earlier run has loaded anything."""
+    return any(table.watermark for table in run.state.tables.values())
+
+
+def _options(run: Run) -> Options:
+    config = run.config
+    return Options(
+        sweep_at_once_calls=config.sweep_at_once_calls,
+        sweep_hours=config.sweep_hours,
+        links_hours=config.links_hours,
+        lookback_minutes=config.lookback_minutes,
+        backfill=cast("Way", config.backfill),
+        sweep_links=run.sweep_links,
+        sees_warehouse=run.copy is not None,
+    )
+
+
+def _unasked(run: Run, table: str) -> TableFacts:
+    """Return what is known of a table that this load does not read."""
+    total = run.totals.get(table)
+    return TableFacts(total=run.state.table(table).total if total is None else total)
+
+
+def _pair_facts(run: Run, pair: Pair) -> PairFacts:
+    refusal = "HubSpot refuses it." if pair.table in run.refused_pairs else ""
+    return PairFacts(pair.source.table, pair.target.table, refusal)

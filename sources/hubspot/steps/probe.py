@@ -1,0 +1,201 @@
+"""What HubSpot says of a table before anything of it is read: one search, mostly.
+
+The answers are facts for the plan, and what the steps begin with: nothing is asked twice.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from ..api import search
+from ..api.search import Hit, Peek
+from ..errors import ContractError, HubSpotError, NotFoundError, RequestRejectedError
+from ..http.clock import BEHIND
+from ..model import ObjectType, Page
+from ..plan.facts import Fill, TableFacts
+from ..run.run import Run
+from ..run.waiting import wait
+from ..state.table import Changes, PendingColumns, TableState
+from .exports.export import pages_of
+from .table import Table
+
+STAMPED_BEFORE = timedelta(seconds=3)
+"""How long a change may bear its instant before it is seen; whole seconds are within it."""
+UNSEARCHED = timedelta(days=1)
+"""How long the newest records may say that nothing changed before a search has to confirm it."""
+
+
+@dataclass
+class Probe:
+    """What HubSpot said of one table."""
+
+    facts: TableFacts
+    error: HubSpotError | None = None
+    """Why the table cannot be read."""
+    peek: Peek | None = None
+    """The newest records, where changes are searched."""
+    page: Page[Hit] | None = None
+    """The first page of the search for changes, where the newest records do not name all."""
+    ids: list[str] = field(default_factory=list)
+    """Records that changed and are not loaded as they are, as far as they are named."""
+
+
+def probe_whole(table: Table) -> Generator[None, None, Probe]:
+    """Ask how many records there are of a table that is listed."""
+    kind, total = table.object_type, None
+    if kind.searchable:
+        try:
+            total, _ = yield from wait(table.run.extent(kind))
+        except RequestRejectedError:  # it is listed without knowing how many there are
+            total = None
+    facts = TableFacts(
+        total=total,
+        rows=table.run.live_count(table.name),
+        searchable=kind.searchable,
+        pages=pages_of(total, table.decoder.properties) if total is not None else None,
+    )
+    return Probe(facts)
+
+
+def probe_changes(table: Table, peek: Peek, *, is_counted: bool) -> Generator[None, None, Probe]:
+    """Find out what changed in a table, by a second search where the newest records do not tell.
+
+    Args:
+        table: theirs.
+        peek: the newest records.
+        is_counted: whether to count the records that have a value of a new column: nothing is read.
+    """
+    run, state = table.run, table.state
+    work = state.changes or Changes(run.now(), run.now())
+    page, ids, known = None, list[str](), 0
+    names_all = work.searched or peek.complete or seems_idle(table, peek)
+    if names_all and not work.searched:
+        ids = unloaded(table, peek.changed)
+    elif not names_all and work.after_id == "0":
+        ask = partial(search.changed_after, table.client, table.object_type, work.since, "0")
+        page = yield from wait(run.submit(ask, lane="search"))
+        ids, known = unloaded(table, page.results), len(state.recent)
+    seen = page.results if page else []
+    fills = yield from _fills(table, is_counted=is_counted)
+    facts = TableFacts(
+        total=peek.total,
+        rows=run.live_count(table.name),
+        newest_at=_newest(table, peek.changed),
+        changed=len(ids),
+        created=len(ids) - held_live(table, ids),
+        changed_while_listed=_changed_while_listed(table, [*peek.changed, *seen]),
+        names_all=names_all,
+        matching=_matching(page),
+        known=known,
+        calculated=bool(table.schema.calculated),
+        fills=fills,
+    )
+    return Probe(facts, peek=peek, page=page, ids=ids)
+
+
+def _matching(page: Page[Hit] | None) -> int | None:
+    """Return how many records a search finds; None where its first page does not tell."""
+    if page is None:
+        return None
+    if not page.results:
+        return 0 if page.after is None else None
+    return len(page.results) if page.total is None else page.total
+
+
+def _changed_while_listed(table: Table, hits: Sequence[Hit]) -> bool:
+    """Whether a record changed while the backfill was at work that no run has looked behind yet."""
+    if not (table.state.recount_pending and table.state.completed_run):
+        return False
+    began, ended = table.state.completed_run
+    first, last = search.to_ms(began - STAMPED_BEFORE), search.to_ms(ended + BEHIND)
+    return any(first <= search.modified_ms(hit, table.object_type) <= last for hit in hits)
+
+
+def _newest(table: Table, hits: Sequence[Hit]) -> datetime | None:
+    """Return when the record that changed last did so; now where HubSpot does not say when."""
+    instants = [search.modified_ms(hit, table.object_type) for hit in hits]
+    if not instants:
+        return None
+    return table.run.now() if 0 in instants else search.from_ms(max(instants))
+
+
+def _fills(table: Table, *, is_counted: bool) -> Generator[None, None, tuple[Fill, ...]]:
+    """Find the columns that are to be filled; count the records with a value if asked to."""
+    fills = []
+    for pending in table.state.pending_columns:
+        if is_later(table, pending):
+            continue
+        names, count = tuple(pending.properties), 0
+        if is_counted:
+            client = table.run.client_for(f"{table.name}: columns")  # no call of the sync's probe
+            ask = partial(search.having_after, client, table.object_type, names, "0")
+            count = (yield from wait(table.run.submit(ask, lane="search"))).total or 0
+        is_new = pending.after_id == "0" and not pending.searched_in
+        fills.append(Fill(names, count, is_new=is_new and not pending.search_again_at))
+    return tuple(fills)
+
+
+def is_later(table: Table, pending: PendingColumns) -> bool:
+    """Whether columns are filled for now, and looked at once more when search has caught up."""
+    again_at = pending.search_again_at
+    return again_at is not None and table.run.now() < again_at
+
+
+def ask_newest(run: Run, object_type: ObjectType, state: TableState) -> Generator[None, None, Peek]:
+    """Ask once what changed since the last search and how many records live."""
+    since, last_run = _floor(run, state, state.searched_at), _floor(run, state, state.watermark)
+    state.changes = state.changes or Changes(run.now(), since)
+    client = run.client_for(object_type.table)
+    call = partial(search.newest, client, object_type, since, last_run=last_run)
+    try:
+        peek = yield from wait(run.submit(call, lane="search"))
+    except NotFoundError:
+        raise
+    except RequestRejectedError:  # no search without a filter: walk the changes, count nothing
+        peek = Peek(None, [], complete=False)
+    run.totals[object_type.table] = peek.total
+    live = run.live_count(object_type.table)
+    if live and peek.complete and peek.total is None and not peek.rows:
+        raise ContractError(
+            f"HubSpot's search for {object_type.table} names neither records nor their number.",
+            remedy="Run the sync again; what changed is read then. If it happens again, report it.",
+        )
+    if peek.total is None:
+        run.outcome_of(object_type.table).note(
+            f"HubSpot's search for {object_type.table} names no number of records, so only "
+            "`hubspot-elt verify` finds purged ones."
+        )
+    return peek
+
+
+def _floor(run: Run, state: TableState, at: datetime | None) -> datetime:
+    """Return the instant from which changes are looked for behind what was found up to another."""
+    since = (at or run.now()) - run.lookback
+    return max(since, state.listed_at - STAMPED_BEFORE) if state.listed_at else since
+
+
+def seems_idle(table: Table, peek: Peek) -> bool:
+    """Whether the newest records bring nothing new, and a search has confirmed that lately."""
+    searched_at = table.state.searched_at
+    if searched_at is None or table.run.now() - searched_at >= UNSEARCHED:
+        return False
+    return peek.in_order and not unloaded(table, peek.changed)
+
+
+def unloaded(table: Table, hits: Sequence[Hit]) -> list[str]:
+    """List the ids of records that are not loaded as search found them, each once."""
+    known, at = table.state.recent, dict[str, int]()
+    for hit in hits:
+        modified = search.modified_ms(hit, table.object_type)
+        if not modified or modified > known.get(hit.id, -1):
+            at[hit.id] = modified
+    return list(at)
+
+
+def held_live(table: Table, ids: Sequence[str]) -> int:
+    """Count the records that the warehouse has live rows of."""
+    if table.run.copy is None:
+        return 0
+    held = table.run.copy.rows(table.name, ("id", "_hs_deleted_at"), ids)
+    return sum(deleted_at is None for _, deleted_at in held)
