@@ -61,7 +61,7 @@ def table(portal: Portal, config: HubSpotConfig) -> Iterator[Table]:
         decoder=RecordDecoder(schema),
         source=source,
         state=source.table(kind.table),
-        outcome=run.outcome_of(kind.table),
+        outcome=run.outcomes.of(kind.table),
         links=Links(run, []),
     )
     run.close()
@@ -168,7 +168,7 @@ def stopped(portal: Portal, warehouse: Warehouse) -> Warehouse:
     small = warehouse.with_settings(load_rows=1_000, max_attempts=1)
     exporting = replace(small.config, backfill="export")
     with opened(RunLog("sync"), NULL_COLLECTOR, exporting) as (pipeline, run):
-        run.report_errors, run.budget.rows = True, exporting.load_rows
+        run.options.report_errors, run.budget.rows = True, exporting.load_rows
         for _ in range(2):  # its first loads, and no more
             with WarehouseCopy(pipeline) as run.copy:
                 pipeline.run(hubspot(["contacts"], run=run))
@@ -309,7 +309,7 @@ def test_export_that_is_not_the_table(
 def test_waiting_is_told(portal: Portal, table: Table) -> None:
     """Whoever watches a run learns what it waits for."""
     told: list[str] = []
-    table.run.on_message = told.append
+    table.run.wish(on_message=told.append)
     portal.settings.export_polls = 1
     fetched(table).close()
     assert told == ["contacts: waiting for HubSpot's export, 0 s so far"]

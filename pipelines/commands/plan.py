@@ -29,6 +29,7 @@ from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
 from sources.hubspot.plan.steps import Family, Plan, Step, add, calls_of
 from sources.hubspot.plan.table_plan import would_export
+from sources.hubspot.run.portal_types import guard_portal
 from sources.hubspot.run.refusals import remembered
 from sources.hubspot.run.refused import summary
 from sources.hubspot.state.damage import NAME
@@ -93,9 +94,9 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
         state, report.dataset = source_state(pipeline), dataset_of(pipeline)
         run = open_run(config)
         try:
-            run.guard_portal(state.portal_id)
+            guard_portal(run.account, state.portal_id)
             configure(run, options)
-            run.report_errors = True
+            run.wish(report_errors=True)
             with explained(options.destination):
                 damage, report.warnings = foresee(pipeline, state, run.now())
             view = WarehouseCopy if exists(pipeline) else _Nothing
@@ -134,7 +135,7 @@ def _foretell(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         )
         made = finished(planning.made(kinds))
         facts = planning.facts([kind.table for kind in kinds])
-    errors = {table: one.error for table, one in run.probes.items() if one.error}
+    errors = {table: one.error for table, one in run.tables.probes.items() if one.error}
     for error in errors.values():
         if not is_absent(error):
             raise error
@@ -197,7 +198,7 @@ def _stale_labels(opened: Opened) -> Iterator[str]:
     for pair in opened.links.pairs:
         name = f"labels:{pair.table}"
         fresh = run.state.cached(name, now=run.now(), max_age=LABELS_MAX_AGE)
-        if run.refresh_schema or not fresh:
+        if run.options.refresh_schema or not fresh:
             yield pair.table
 
 

@@ -65,7 +65,7 @@ def sync(
     with opened(log, collector, config, wait_seconds=options.wait_seconds) as (pipeline, run):
         _configure(run, options, collector)
         as_of, report.dataset = run.now(), dataset_of(pipeline)
-        ending = _load_all(run, options, pipeline, log, loaded) or run.stopped
+        ending = _load_all(run, options, pipeline, log, loaded) or run.outcomes.stopped
         _conclude(report, run, ending)
         if options.verify and not ending:
             verified = VerifyOptions(options.objects, options.destination, options.dataset)
@@ -91,10 +91,10 @@ def _prune(report: RunReport, pipeline: Pipeline, run: Run) -> None:
 
 def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
     """Hand the options of this sync to the run."""
-    run.report_errors = True
+    run.wish(report_errors=True)
     configure(run, options)
     if isinstance(collector, RunCollector):
-        run.on_message, run.on_expected = collector.tell, collector.expect
+        run.wish(on_message=collector.tell, on_expected=collector.expect)
         collector.source = watched(run)
 
 
@@ -102,9 +102,11 @@ def watched(run: Run) -> Source:
     """Return what a display asks to tell what a run is doing."""
 
     def pending() -> set[str]:
-        return run.open_tables | {name for name in run.loading if name not in run.outcomes}
+        return run.load.open_tables | {
+            name for name in run.load.loading if name not in run.outcomes.by_table
+        }
 
-    return Source(pending, run.open_tails.copy, run.client.limits.use)
+    return Source(pending, lambda: {*run.load.open_tails}, run.client.limits.use)
 
 
 def _load_all(
@@ -128,7 +130,7 @@ def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None
     report.portal_id = run.account.portal_id
     if run.schema_changes:
         report.sections.append(schema_changes(run.schema_changes))
-    outcomes = run.outcomes.values()
+    outcomes = run.outcomes.by_table.values()
     report.warnings = [
         f"{outcome.table_name}: {message}"
         for outcome in outcomes
@@ -143,7 +145,7 @@ def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | 
     meter = run.client.meter
     report.calls, report.retries = meter.calls, meter.retries
     report.rate_limited = meter.rate_limited
-    if ending is not run.stopped and report.status == "failed":
+    if ending is not run.outcomes.stopped and report.status == "failed":
         lost = f"Not loaded: {report.error}"
         report.tables = loaded.settle(run, "failed", exit_code=report.exit_code, message=lost)
     else:

@@ -29,7 +29,7 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.model import LIVE, ObjectType
 from sources.hubspot.run.loaded import Loaded
-from sources.hubspot.run.portal_types import PortalTypes
+from sources.hubspot.run.portal_types import PortalTypes, guard_portal
 from sources.hubspot.run.schemas import stored_schema
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
@@ -135,8 +135,8 @@ def compare(
     if isinstance(collector, RunCollector):
         tables = len(scope.kinds) + len(scope.pairs)
         collector.tell(f"Comparing {tables} tables takes about {expected:,} calls.")
-    run.report_errors = run.repairing = True
-    run.guard_portal(scope.state.portal_id)
+    run.wish(report_errors=True, repairing=True)
+    guard_portal(run.account, scope.state.portal_id)
     with WarehouseCopy(pipeline) as run.copy:
         judge = Verification(run, run.copy, as_of, options.sample, not scope.state.hard_delete)
         usage = read_usage(run.client)
@@ -262,11 +262,11 @@ def _repair(pipeline: Pipeline, run: Run, scope: Scope, results: Mapping[str, Re
     """Read again exactly what differs, as an ordinary load."""
     for name, result in results.items():
         if result.left and name in scope.pairs:
-            run.late_links[name] = set(result.left)
-            run.relabelled.add(name)  # labels are set for all links of a pair at once
+            run.pairs.late[name] = set(result.left)
+            run.pairs.relabelled.add(name)  # labels are set for all links of a pair at once
         elif result.left:
-            run.repairs[name] = list(result.left)
-    run.unfinished = {*run.repairs}
+            run.tables.repairs[name] = list(result.left)
+    run.load.unfinished = {*run.tables.repairs}
     pipeline.run(_source(run, scope))
     clean_up(pipeline, run, hard_delete=scope.state.hard_delete)
 
@@ -285,10 +285,10 @@ def _record(
     """Load a row per table that was compared, next to the run's own."""
     for result in results.values():
         if result.left:
-            outcome = run.outcome_of(result.table)
+            outcome = run.outcomes.of(result.table)
             outcome.status, outcome.exit_code = "failed", VerificationError.exit_code
             outcome.note(f"{len(result.left):,} differ between portal and warehouse.")
-    run.unfinished = set()
+    run.load.unfinished = set()
     source = _source(run, scope)
     source.resources.add(end_of_load(run))
     source.resources.add(verification_rows(run, list(results.values()), as_of))

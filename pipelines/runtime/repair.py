@@ -114,7 +114,7 @@ def repair(pipeline: Pipeline, run: Run, lost: Mapping[str, str]) -> None:
         commit(pipeline, lambda source: _apply(edits, source))
     recreate(pipeline, damage.part(lambda table: table not in system))
     for table, text in notes.items():
-        run.outcome_of(table).note(text)
+        run.outcomes.of(table).note(text)
 
 
 def foresee(pipeline: Pipeline, state: SourceState, at: datetime) -> tuple[Damage, list[str]]:

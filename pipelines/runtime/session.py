@@ -54,7 +54,7 @@ def opened(
         tell = collector.tell if isinstance(collector, RunCollector) else str
         with claimed(pipeline, Patience(wait_seconds, tell)), log.writing(pipeline):
             run = open_run(config)
-            run.folder = str(folder)
+            run.wish(folder=str(folder))
             try:
                 with hurrying(run.client.abort), ExitStack() as held:
                     log.attach(run)
@@ -67,7 +67,7 @@ def opened(
                         if not mends:
                             refuse_gaps(pipeline, lost)
                         repair(pipeline, run, lost)
-                    run.strip_nul = not keeps_nul(log.destination)
+                    run.wish(strip_nul=not keeps_nul(log.destination))
                     yield pipeline, run
             finally:
                 run.close()

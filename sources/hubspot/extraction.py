@@ -19,7 +19,7 @@ from .config import HubSpotConfig, configured_pairs, resolve_config
 from .errors import UnknownTypeError
 from .http.client import Client
 from .model import ObjectType
-from .run.portal_types import PortalTypes, known_portal_types, read_portal_types
+from .run.portal_types import PortalTypes, guard_portal, known_portal_types, read_portal_types
 from .run.run import Items, Run
 from .run.schemas import Schemas
 from .state.damage import SOURCE, refuse
@@ -124,7 +124,7 @@ class Extraction:
         if not run.loads:
             run.damages = run.damages or damages
             refuse([one for one in run.damages if one.part == SOURCE])
-        run.guard_portal(state.portal_id)
+        guard_portal(run.account, state.portal_id)
         normalize = dlt.current.source_schema().naming.normalize_identifier
         if not run.loads:
             named = (*request.objects, *request.only)
@@ -137,19 +137,19 @@ class Extraction:
         known = run.portal_types
         all_pairs = self._choose(known, run.config.pairs)
         _check_state(run, [kind.table for kind in self.kinds], whole=not request.objects)
-        run.pairs = {pair.table: (pair.source.table, pair.target.table) for pair in all_pairs}
-        run.hard_delete, run.chosen = request.hard_delete, bool(request.objects)
+        run.pairs.ends = {pair.table: (pair.source.table, pair.target.table) for pair in all_pairs}
+        run.wish(hard_delete=request.hard_delete, chosen=bool(request.objects))
         run.begin_load([kind.table for kind in known.types])
-        run.fresh = self.is_fresh = _is_fresh(run, state, self.kinds)
+        run.load.fresh = self.is_fresh = _is_fresh(run, state, self.kinds)
         schemas, links = Schemas(run, self.kinds), Links(run, self.pairs)
         opened = Opened(run, schemas, links, Planning(run, schemas, links))
         if run.first_load:
             run.tidy, run.before_ended = {*state.pending_cleanup}, state.last_run_ended_at
             _refuse_gone(run, request)
             opened.links.recall_refusals()
-        wanted = [kind.table for kind in self.kinds if run.wants(kind.table)]
-        run.loading = wanted
-        run.appending |= {table for table in wanted if appends(run, state.table(table), table)}
+        wanted = [kind.table for kind in self.kinds if run.load.wants(kind.table)]
+        run.load.loading = wanted
+        run.load.appending |= {table for table in wanted if appends(run, state.table(table), table)}
         return opened
 
     def _choose(self, known: PortalTypes, changes: Sequence[str] | None) -> list[Pair]:
@@ -170,7 +170,7 @@ class Extraction:
         """Object types that this extraction has something to do for."""
         if self._opened is None:
             return self.kinds
-        return [kind for kind in self.kinds if self._opened.run.wants(kind.table)]
+        return [kind for kind in self.kinds if self._opened.run.load.wants(kind.table)]
 
     @property
     def probed(self) -> list[ObjectType]:
@@ -179,7 +179,7 @@ class Extraction:
 
     def appends(self, kind: ObjectType) -> bool:
         """Whether rows of a type are added as they are, for the table holds none of their ids."""
-        return self._opened is not None and kind.table in self._opened.run.appending
+        return self._opened is not None and kind.table in self._opened.run.load.appending
 
     def rows(self, name: str, read: "Read") -> Generator[Any, None, None]:
         """Hand on the rows of one resource; a run of the extraction's own ends with the last one.
@@ -205,10 +205,10 @@ class Extraction:
 
     def _note_pipeline(self, run: Run) -> None:
         """Learn from dlt where the rows go, and which resources it reads."""
-        run.state.hard_delete = run.hard_delete
-        if run.strip_nul is None:
+        run.state.hard_delete = run.options.hard_delete
+        if run.options.strip_nul is None:
             caps = Container().get(DestinationCapabilitiesContext)
-            run.strip_nul = caps is not None and caps.sqlglot_dialect != _KEEPS_NUL
+            run.wish(strip_nul=caps is not None and caps.sqlglot_dialect != _KEEPS_NUL)
         if not self._waits_for:
             with suppress(ContextDefaultCannotBeCreated):  # rows are read without a source
                 self._waits_for = set(dlt.current.source().resources.selected)
@@ -237,11 +237,11 @@ def _refuse_gone(run: Run, request: Request) -> None:
     """
     for names, named in ((request.objects, True), (request.only, False)):
         for table in run.portal_types.gone_of(names).values():
-            outcome = run.outcome_of(table)
+            outcome = run.outcomes.of(table)
             outcome.named |= named
             error = run.portal_types.refusal(table)
-            run.fail(outcome, error)
-            if not run.report_errors:
+            run.outcomes.fail(outcome, error)
+            if not run.options.report_errors:
                 raise error
 
 
@@ -255,7 +255,7 @@ def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
     mended = [
         one
         for one in run.damages
-        if not one.remedy or (run.full_refresh and (one.table or one.part) in begun)
+        if not one.remedy or (run.options.full_refresh and (one.table or one.part) in begun)
     ]
     refuse([one for one in run.damages if one not in mended])
     run.mended = [str(one._replace(remedy="")) for one in mended]
@@ -263,7 +263,7 @@ def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
 
 def _is_fresh(run: Run, state: SourceState, loaded: Sequence[ObjectType]) -> bool:
     """Tell whether a load brings the first rows of a dataset, each of them once."""
-    merges = run.full_refresh or run.hard_delete or not run.first_load
+    merges = run.options.full_refresh or run.options.hard_delete or not run.first_load
     if run.copy is None or merges or state.portal_id is not None:
         return False
     return not any(run.copy.size(table) for table in (VERSIONS, *(kind.table for kind in loaded)))

@@ -19,6 +19,7 @@ from .model import REJECTS, ObjectType
 from .run.refusals import remembered
 from .run.resources import make_resource
 from .run.run import Items, Run
+from .run.waiting import wait_until
 from .steps import collections
 from .steps import objects as spine
 from .steps.sweeps.links import sweep_links
@@ -86,17 +87,17 @@ def _pipelines(opened: Opened) -> Items:
     run = opened.run
     kinds = opened.schemas.object_types
     wanted = [kind for kind in kinds if not remembered(run, run.state, kind.table)]
-    return run.after_tables("pipelines", collections.pipelines(run, wanted))
+    return _after_tables(run, "pipelines", collections.pipelines(run, wanted))
 
 
 def _properties(opened: Opened) -> Items:
     rows = collections.properties(opened.run, opened.schemas)
-    return opened.run.after_tables("properties", rows, last_load=False)
+    return _after_tables(opened.run, "properties", rows, last_load=False)
 
 
 def _labels(opened: Opened) -> Items:
     rows = collections.association_labels(opened.run, opened.links)
-    return opened.run.after_tables("association_labels", rows)
+    return _after_tables(opened.run, "association_labels", rows)
 
 
 FIRST: dict[str, Read] = {
@@ -143,7 +144,7 @@ def _resource(extraction: Extraction, name: str, read: Read) -> DltResource:
 
 def _sweep(extraction: Extraction) -> DltResource:
     def read(opened: Opened) -> Items:
-        return opened.run.after_tables("links", sweep_links(opened.run, opened.links))
+        return _after_tables(opened.run, "links", sweep_links(opened.run, opened.links))
 
     return _with_links(_resource(extraction, "links", read), extraction, extraction.pairs)
 
@@ -190,7 +191,7 @@ def _whole(extraction: Extraction, name: str, read: Read) -> DltResource:
 
 def _with_tables(name: str, read: Read, opened: Opened) -> Items:
     """Hand on rows, and make those of a resource's tables that the dataset lacks."""
-    yield from opened.run.tail(name, read(opened))
+    yield from _tail(opened.run, name, read(opened))
     for table in ENDPOINTS[name].tables:
         yield from if_missing(table, arrow_schema(table))
 
@@ -200,3 +201,23 @@ def _merging(extraction: Extraction, **columns: Any) -> dict[str, Any]:  # noqa:
     if extraction.is_fresh:
         return {"write_disposition": "append"}
     return {"write_disposition": MERGE, "columns": columns}
+
+
+def _after_tables(run: Run, name: str, rows: Items, *, last_load: bool = True) -> Items:
+    """Read a resource when all object tables are done: of the last load, or of each."""
+    run.load.open_tails.add(name)
+    try:
+        yield from wait_until(lambda: not run.load.open_tables)
+        if not last_load or not (run.outcomes.stopped or run.load.unfinished):
+            yield from rows
+    finally:
+        run.load.open_tails.discard(name)
+
+
+def _tail(run: Run, name: str, rows: Items) -> Items:
+    """Read a resource that the end of the load has to wait for."""
+    run.load.open_tails.add(name)
+    try:
+        yield from rows
+    finally:
+        run.load.open_tails.discard(name)

@@ -97,12 +97,12 @@ def sync(
     run = open_run(config or resolve_config(access_token=access_token))
     try:
         configure(run, wished)
-        run.report_errors = True
+        run.wish(report_errors=True)
         _restore(pipeline)
         with _recorded(pipeline, run) as loaded:
             load_all(pipeline, run, wished, loaded)
-            if run.stopped:
-                raise run.stopped
+            if run.outcomes.stopped:
+                raise run.outcomes.stopped
         status, _ = run_status(run)
         tables = loaded.settle(run, "interrupted")
         result = SyncResult(run.run_id, status, tables, run.client.meter.calls)
@@ -116,9 +116,9 @@ def sync(
 
 def configure(run: Run, wishes: Wishes) -> None:
     """Tell a run what is wished of it."""
-    run.full_refresh = wishes.full_refresh
-    run.refresh_schema = wishes.refresh_schema or wishes.full_refresh
-    run.sweep_links = wishes.links
+    run.wish(full_refresh=wishes.full_refresh)
+    run.wish(refresh_schema=wishes.refresh_schema or wishes.full_refresh)
+    run.wish(sweep_links=wishes.links)
     run.budget.rows = run.config.load_rows
     run.budget.seconds = run.config.load_minutes * 60
     if wishes.backfill:
@@ -162,39 +162,39 @@ def load_all(
                 loaded.note(run)
                 # while the copy is open, for DuckDB writes its file anew with the last connection
                 clean_up(pipeline, run, hard_delete=wishes.hard_delete)
-                if not run.stopped and not run.unfinished:
+                if not run.outcomes.stopped and not run.load.unfinished:
                     _look_for_gaps(run, pipeline, compared)
-            run.unfinished |= run.gaps.keys()
+            run.load.unfinished |= run.tables.gaps.keys()
             loaded.note(run)
         except BaseException:
             if len(pipeline.list_completed_load_packages()) > done:
                 loaded.note(run)
             raise
-        if run.stopped or not run.unfinished:
+        if run.outcomes.stopped or not run.load.unfinished:
             return
 
 
 def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
-    known = {table: total for table, total in run.totals.items() if total is not None}
+    known = {table: total for table, total in run.tables.totals.items() if total is not None}
     with WarehouseCopy(pipeline) as copy:
-        for table, since in list(run.gaps.items()):
+        for table, since in list(run.tables.gaps.items()):
             older = f"{LIVE} AND _hs_synced_at < %s"
             if since and not copy.counts([table], older, since)[table]:
-                del run.gaps[table]  # the new listing brought every row there is
-        fresh = known.keys() - compared - run.gaps.keys()
+                del run.tables.gaps[table]  # the new listing brought every row there is
+        fresh = known.keys() - compared - run.tables.gaps.keys()
         counts = copy.counts(sorted(fresh), LIVE)
     for table, live in counts.items():
-        if table in run.deep or (live != known[table] and not _is_counted(run, table, live)):
-            run.gaps[table] = None
-    compared.update(run.gaps)
+        if table in run.tables.deep or (live != known[table] and not _is_counted(run, table, live)):
+            run.tables.gaps[table] = None
+    compared.update(run.tables.gaps)
 
 
 def _is_counted(run: Run, table: str, live: int) -> bool:
     """Whether the same two numbers were looked into within the lookback, and nothing was found."""
-    portal, rows, at = run.mismatches.get(table, (0, 0, 0))
+    portal, rows, at = run.tables.mismatches.get(table, (0, 0, 0))
     recently = to_ms(run.now() - run.lookback)
-    return (portal, rows) == (run.totals.get(table), live) and at >= recently
+    return (portal, rows) == (run.tables.totals.get(table), live) and at >= recently
 
 
 def _restore(pipeline: Pipeline) -> None:

@@ -31,7 +31,7 @@ class Loaded:
             name: replace(outcome, messages=[*outcome.messages])
             for name, outcome in run.collect().items()
         }
-        self.pending = {*run.unfinished}
+        self.pending = {*run.load.unfinished}
 
     def settle(
         self, run: Run, cut_off: Status, *, exit_code: int = 0, message: str = ""
@@ -90,7 +90,7 @@ def kept(outcomes: Mapping[str, TableOutcome]) -> str:
 
 def run_status(run: Run) -> tuple[Literal["ok", "partial", "failed"], int]:
     """Tell a run's status and exit code: the gravest code that any table ended with."""
-    if run.stopped:
-        return "failed", run.stopped.exit_code
-    codes: Sequence[int] = [o.exit_code for o in run.outcomes.values() if o.exit_code]
+    if run.outcomes.stopped:
+        return "failed", run.outcomes.stopped.exit_code
+    codes: Sequence[int] = [o.exit_code for o in run.outcomes.by_table.values() if o.exit_code]
     return ("partial", min(codes)) if codes else ("ok", 0)

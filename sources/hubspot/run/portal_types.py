@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from ..catalog.object_types import STANDARD, CustomSchema, read_custom_schemas, select_types
 from ..catalog.pairs import select_pairs
 from ..errors import (
+    ConfigError,
     ContractError,
     HubSpotError,
     NotFoundError,
@@ -21,7 +22,7 @@ from ..errors import (
     is_absent,
 )
 from ..http.client import Client
-from ..model import Copy, ObjectType
+from ..model import Account, Copy, ObjectType
 from ..state.source import SourceState
 
 CUSTOM = "custom_"
@@ -222,3 +223,21 @@ def _learned(copy: Copy) -> dict[str, str]:
     """Take the tables of custom types from the warehouse: type id -> table."""
     rows = copy.values("object_types", ("object_type_id", "table_name"), "custom")
     return {type_id: table for part in rows for type_id, table in part if type_id}
+
+
+def guard_portal(account: Account, portal_id: int | None) -> None:
+    """Refuse to mix two portals in one dataset, as far as HubSpot names its portal.
+
+    Args:
+        account: of the token.
+        portal_id: of the dataset.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    if None not in {portal_id, account.portal_id} and portal_id != account.portal_id:
+        raise ConfigError(
+            f"The token is of portal {account.portal_id}, the dataset of {portal_id}.",
+            remedy="Set SOURCES__HUBSPOT__ACCESS_TOKEN to a token of that portal, or choose "
+            "another --dataset for this one.",
+        )

@@ -41,12 +41,14 @@ def remember(run: Run, source: SourceState, table: str, error: HubSpotError) -> 
 
 def remembered(run: Run, source: SourceState, table: str) -> HubSpotError | None:
     """Return the error that this token met within the hour, None where HubSpot is to be asked."""
-    return None if run.chosen or source.table(table).was_read else recall(run, source, table)
+    return (
+        None if run.options.chosen or source.table(table).was_read else recall(run, source, table)
+    )
 
 
 def recall(run: Run, source: SourceState, table: str) -> HubSpotError | None:
     """Return the same, also where the user named the tables that this run reads."""
-    if run.refresh_schema:
+    if run.options.refresh_schema:
         return None
     try:
         kept = source.cached(_name(table), now=run.now(), max_age=MAX_AGE)

@@ -31,7 +31,7 @@ class Schemas:
         """Remember what may be asked for; nothing is called yet."""
         self._run = run
         self.object_types = object_types
-        self._calls: dict[str, Future[list[Definition]]] = run.definitions
+        self._calls: dict[str, Future[list[Definition]]] = run.tables.definitions
         self.read: dict[str, list[Definition]] = {}
         self.columns: dict[str, list[Column]] = {}
         self.since: dict[str, dict[str, datetime]] = {}
@@ -54,7 +54,11 @@ class Schemas:
         """
         table = object_type.table
         known = unpack(source.columns.get(table, []))
-        facts = None if anew and table not in self._run.refreshed else self._cached(table, source)
+        facts = (
+            None
+            if anew and table not in self._run.tables.refreshed
+            else self._cached(table, source)
+        )
         if facts is not None:
             return _schema(table, known, facts)
         if error := refusals.remembered(self._run, source, table):
@@ -83,7 +87,7 @@ class Schemas:
         if before is not None:
             self._owe(object_type, source.table(table), before, facts, known)
         self.read[table], self.columns[table] = definitions, _current([*known, *new], facts)
-        self._run.refreshed.add(table)
+        self._run.tables.refreshed.add(table)
         self.since[table] = source.note_columns(table, [*known, *new], at=self._run.now())
         return _schema(table, [*known, *new], facts)
 
@@ -107,7 +111,7 @@ class Schemas:
             state.add_pending_columns(dict(part), at=self._run.now(), returned=returned)
 
     def _cached(self, table: str, source: SourceState) -> Facts | None:
-        renews = self._run.refresh_schema and table not in self._run.refreshed
+        renews = self._run.options.refresh_schema and table not in self._run.tables.refreshed
         if renews:
             return None
         value = source.cached(_cache_name(table), now=self._run.now(), max_age=MAX_AGE)

@@ -13,7 +13,8 @@ from ..listing.prefetch import MOST, Read, Start, read_ahead
 from ..listing.ranges import SPARE, Division, Listing, shards_of, to_kept, to_ranges
 from ..listing.shards import ask_division
 from ..model import Page
-from ..run.run import Items, Lane, Run
+from ..run.lanes import Lane
+from ..run.run import Items, Run
 from ..run.waiting import wait
 from ..state.table import Backfill, TableState
 from ..tables.decoding import Record, size_of
@@ -44,8 +45,8 @@ def backfill(table: Table) -> Items:
         work.spare = SPARE * (work.total or 0)
         state.backfill = work
     elif work.run_id != run.run_id:  # an earlier run's part may be stale
-        run.changed.add(table.name)
-        run.resumed.add(table.name)
+        run.tables.changed.add(table.name)
+        run.tables.resumed.add(table.name)
     work.run_id = run.run_id
     yield from _read_all(table, work)
 
@@ -56,7 +57,12 @@ def appends(run: Run, state: TableState, table: str) -> bool:
     It does in a first backfill, where next to no record comes twice; after each load SQL leaves
     the newest row of each id.
     """
-    merges = run.hard_delete or run.full_refresh or state.was_loaded or state.has_older_rows
+    merges = (
+        run.options.hard_delete
+        or run.options.full_refresh
+        or state.was_loaded
+        or state.has_older_rows
+    )
     if run.copy is None or merges:
         return False
     work = state.backfill
@@ -128,15 +134,15 @@ def finish_backfill(table: Table) -> Items:
     if table.object_type.searchable:  # numbers that differ are asked for once more
         agreed = work.rows == work.total
         total = work.total if agreed else (yield from _extent(table, again=True))[0]
-        run.totals[table.name] = total
+        run.tables.totals[table.name] = total
     if not work.export:  # what an export may have left out, search still finds
         state.listed_at = started_at
     state.calculated.swept_at = started_at
     state.recount_pending, state.recounted_at = True, started_at
     if work.has_older_rows:
-        run.gaps[table.name] = started_at
+        run.tables.gaps[table.name] = started_at
     state.finish(started_at, run.now(), total=max(work.rows, work.total or 0))
-    run.backfilled[table.name] = started_at
+    run.tables.backfilled[table.name] = started_at
 
 
 def _along_ids(work: Backfill) -> int | None:
@@ -198,16 +204,16 @@ def _list(table: Table, work: Backfill, division: Asked) -> Generator[Any, None,
     yield from _hand_on(table, listing, block, work)
     if ending is not None:
         raise ending
-    if listing.ranges and not run.stopped and run.client.limits.is_reached("interval"):
-        most = MOST - sum(len(calls) for _, calls in run.ahead.values())
+    if listing.ranges and not run.outcomes.stopped and run.client.limits.is_reached("interval"):
+        most = MOST - sum(len(calls) for _, calls in run.tables.ahead.values())
         calls = read_ahead(read, start, listing.ranges, most=most)
-        run.ahead[table.name] = table.decoder.properties, calls
+        run.tables.ahead[table.name] = table.decoder.properties, calls
     return not listing.ranges
 
 
 def _open(table: Table, work: Backfill, read: Read, start: Start) -> Listing:
     """Take up the listing where the load before left it, with the pages that are there already."""
-    properties, waiting = table.run.ahead.pop(table.name, ((), {}))
+    properties, waiting = table.run.tables.ahead.pop(table.name, ((), {}))
     if properties != table.decoder.properties:  # their values would be in other places
         waiting = {}
 
@@ -238,7 +244,7 @@ def _reader(table: Table, work: Backfill) -> Read:
 
 def _hand_on(table: Table, listing: Listing, block: list[Record], work: Backfill) -> Items:
     """Empty a block of listed records into the load, then take a checkpoint."""
-    table.run.listed_now.add(table.name)
+    table.run.load.listed_now.add(table.name)
     yield from emit(table, block, read_links=links_of_backfill(table, work))
     note_loaded(table, block, read_at=listing.read_at or table.run.now())
     listing.read_at = None

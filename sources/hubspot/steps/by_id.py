@@ -17,14 +17,15 @@ def read_ids(table: Table, ids: Sequence[str]) -> Items:
     """Read records by id and hand them on, with their links from either end.
 
     Archived ones become tombstones, merged ones too; ids that lead nowhere, neither live nor
-    archived, are noted in `run.vanished`: `warehouse.post_load` marks what the table has of them.
+    archived, are noted in `run.tables.vanished`; SQL after the load marks what the table has of
+    them.
     An id that HubSpot refuses is named in the outcome and asked for again by the next run.
     """
     if ids:
-        table.run.changed.add(table.name)
+        table.run.tables.changed.add(table.name)
     wanted = dict.fromkeys(ids)
     if odd := [id_ for id_ in wanted if not id_.isdecimal()]:  # no id of HubSpot's
-        table.run.vanished.setdefault(table.name, set()).update(odd)
+        table.run.tables.vanished.setdefault(table.name, set()).update(odd)
     for part in batches((id_ for id_ in wanted if id_.isdecimal()), BLOCK):
         yield from _read_block(table, part)
 
@@ -54,7 +55,7 @@ def _read_block(table: Table, ids: Sequence[str]) -> Items:
             table.outcome.note(f"HubSpot refuses to read {more:,} more records.")
         table.state.add_pending_ids(part.refused)
     if again.missing:
-        table.run.vanished.setdefault(table.name, set()).update(again.missing)
+        table.run.tables.vanished.setdefault(table.name, set()).update(again.missing)
     yield from emit(table, list(records.values()), merged=merged)
     live = [record for record in records.values() if not record.archived]
     yield from table.links.read_from_targets(table.object_type, live)

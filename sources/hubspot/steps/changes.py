@@ -43,7 +43,7 @@ def finish_changes(table: Table, total: int | None, *, is_explained: bool) -> No
     run, state, work = table.run, table.state, table.state.changes
     if work is None:
         return
-    if table.name not in run.deep:
+    if table.name not in run.tables.deep:
         state.recount_pending = False
     before = state.completed_run[0] if state.completed_run else state.watermark
     state.finish(work.started_at, run.now(), total=total, is_complete=work.complete)

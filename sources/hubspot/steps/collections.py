@@ -59,22 +59,22 @@ def _hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Iter
     state = run.state
     name = f"{table}:{scope}" if scope else table
     seen_at = run.now()
-    batch = to_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.strip_nul))
+    batch = to_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.options.strip_nul))
     rejects = batch.rejects.drop_columns(["seen_at"]).to_pylist()
     content = msgspec.json.encode(batch.rows.to_pylist() + rejects)
     digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY
     if state.reference_digests.get(name) == digest:
         return
-    run.outcome_of(table).rows += len(rows)
+    run.outcomes.of(table).rows += len(rows)
     if rows or not scope:
         yield dlt.mark.with_table_name(batch.rows, table)
-    elif not run.fresh:
+    elif not run.load.fresh:
         hints = make_hints(table_name=table, columns={EMPTY_MARK: {"hard_delete": True}})
         yield dlt.mark.with_hints(no_rows(table, scope), hints, create_table_variant=True)
     if rejects:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
     if name in state.reference_digests:
-        run.replaced[table, f"{scope}:" if scope else ""] = seen_at
+        run.tables.replaced[table, f"{scope}:" if scope else ""] = seen_at
     state.reference_digests[name] = digest
 
 
@@ -99,10 +99,10 @@ def _wait(
         if part and is_absent(error) and not outcome.was_read:
             outcome.refusals[part] = error
             return error
-        run.fail(outcome, error, f"of {part}" if part else "")
+        run.outcomes.fail(outcome, error, f"of {part}" if part else "")
         if name in state.reference_digests:
             state.reference_digests[name] = STALE
-        if not run.report_errors:
+        if not run.options.report_errors:
             raise
         return error
     state.reference_read_at[name] = run.now()
@@ -120,7 +120,7 @@ def is_due(run: Run, state: SourceState, name: str, *digests: str) -> bool:
     """
     read_at = state.reference_read_at.get(name)
     known = {state.reference_digests.get(digest, STALE) for digest in digests}
-    if read_at is None or run.refresh_schema or STALE in known:
+    if read_at is None or run.options.refresh_schema or STALE in known:
         return True
     return run.now() - read_at >= MAX_AGE
 
@@ -235,7 +235,7 @@ def are_pipelines_due(run: Run, state: SourceState, kind: ObjectType) -> bool:
 
 def has_records(run: Run, state: SourceState, table: str) -> bool:
     """Whether a type may have live records, as the portal counted them last."""
-    total = run.totals.get(table)
+    total = run.tables.totals.get(table)
     return (state.table(table).total if total is None else total) != 0
 
 
@@ -245,8 +245,8 @@ def _part(run: Run, outcome: TableOutcome, part: str) -> Iterator[None]:
     try:
         yield
     except ContractError as error:
-        run.fail(outcome, error, f"of {part}")
-        if not run.report_errors:
+        run.outcomes.fail(outcome, error, f"of {part}")
+        if not run.options.report_errors:
             raise
 
 
@@ -279,8 +279,8 @@ def association_labels(run: Run, links: Links) -> Items:
 
     They are read every 12 hours, and where a link that was read bears another label.
     """
-    yield from wait_until(lambda: "links" not in run.open_tails)
-    if run.unfinished:  # sweeps of links go on in another load
+    yield from wait_until(lambda: "links" not in run.load.open_tails)
+    if run.load.unfinished:  # sweeps of links go on in another load
         return
     state = run.state
     client = run.client_for("association_labels")
@@ -288,7 +288,7 @@ def association_labels(run: Run, links: Links) -> Items:
     for pair in links.pairs:
         fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
         ends = (state.table(pair.source.table), state.table(pair.target.table))
-        stale = run.refresh_schema or pair.table in run.stale_labels
+        stale = run.options.refresh_schema or pair.table in run.pairs.stale_labels
         if (fresh and not stale) or any(end.watermark is None for end in ends):
             continue
         known = state.pairs.get(pair.table)
@@ -314,8 +314,8 @@ def association_labels(run: Run, links: Links) -> Items:
                 before = state.reference_digests.get(name)
                 if not isinstance(page, HubSpotError):
                     yield from _hand_on(run, "association_labels", rows, pair.table)
-                    if state.reference_digests[name] != before or run.refresh_schema:
-                        run.relabelled.add(pair.table)
+                    if state.reference_digests[name] != before or run.options.refresh_schema:
+                        run.pairs.relabelled.add(pair.table)
                 labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
                 state.remember(f"labels:{pair.table}", labels, now=run.now())
         yield from _drop_labels(run, state)
@@ -382,15 +382,15 @@ def _note_unlisted(
         bool(known.custom),
         state.reference_read_at.get("object_types"),
     )
-    run.fail(outcome, error, part)
-    if not run.report_errors:
+    run.outcomes.fail(outcome, error, part)
+    if not run.options.report_errors:
         raise error
     if left := [table for table in known.custom if table not in known.unknown]:
         outcome.note(f"HubSpot refused the list; read as last listed: {', '.join(left)}.")
     for table in known.unknown:
-        lost = run.outcome_of(table)
+        lost = run.outcomes.of(table)
         lost.was_read, lost.fresh_at = True, state.table(table).watermark
-        run.fail(lost, error)
+        run.outcomes.fail(lost, error)
 
 
 def _note_gone(run: Run, state: SourceState) -> None:
@@ -401,7 +401,7 @@ def _note_gone(run: Run, state: SourceState) -> None:
         state.reference_digests[f"pipelines:{table}"] = STALE
     others = [kind.table for kind in known.types] + [*known.gone]
     for table in known.gone.keys() - state.deleted_types.keys():
-        if table in state.read_tables and run.outcome_of(table).status == "ok":
-            run.outcome_of(table).note(known.explain(table))
+        if table in state.read_tables and run.outcomes.of(table).status == "ok":
+            run.outcomes.of(table).note(known.explain(table))
         state.end_table(table, run.now(), link_tables(table, others))
-        run.dead.add(table)
+        run.load.dead.add(table)

@@ -75,8 +75,8 @@ class Links:
         """Ask for no pair that HubSpot refused within the hour; see `refusals`."""
         for pair in self.pairs:
             if error := recall(self._run, self._run.state, pair.table):
-                self._run.refused_pairs.add(pair.table)
-                self._run.fail(self.outcome(pair), error, unknown=True)
+                self._run.pairs.refused.add(pair.table)
+                self._run.outcomes.fail(self.outcome(pair), error, unknown=True)
 
     # --- changed records ------------------------------------------------------------------------
 
@@ -106,13 +106,13 @@ class Links:
         for pair in self.pairs:
             if pair.target != object_type or not ids or is_one_way(self._run.state, pair):
                 continue
-            if pair.table in self._run.refused_pairs or (yield from self._count(pair.source)) == 0:
+            if pair.table in self._run.pairs.refused or (yield from self._count(pair.source)) == 0:
                 continue
             theirs = yield from self._links_to(pair, ids)
             linked = yield from self._linked_otherwise(pair, theirs, ids)
             if again := linked & self._done.get(pair.table, set()) if late else set():
-                self._run.late_links.setdefault(pair.table, set()).update(again)
-                self._run.unfinished.add(pair.table)
+                self._run.pairs.late.setdefault(pair.table, set()).update(again)
+                self._run.load.unfinished.add(pair.table)
             yield from self.hand_on_links(pair, sorted(linked), "source")
 
     def _linked_otherwise(
@@ -208,18 +208,18 @@ class Links:
 
         The target's side costs a call more, which names its types from those of the source's side.
         """
-        if pair.table not in self._run.link_sides:
+        if pair.table not in self._run.pairs.sides:
             known = self._run.state.pair(pair.table)
             records = yield from self._count(pair.source)
             others = yield from self._count(pair.target)
             side = cheaper_side(pair, records, others, is_learned=bool(known.types))
             chosen = known.listed_side or known.reported_by
-            self._run.link_sides[pair.table] = chosen or side
-        return self._run.link_sides[pair.table]
+            self._run.pairs.sides[pair.table] = chosen or side
+        return self._run.pairs.sides[pair.table]
 
     def turn_to(self, pair: Pair, side: Side) -> None:
         """Know that HubSpot lists the links of a pair from one side only; none were handed on."""
-        self._run.link_sides[pair.table] = self._run.state.pair(pair.table).reported_by = side
+        self._run.pairs.sides[pair.table] = self._run.state.pair(pair.table).reported_by = side
         self._done.pop(pair.table, None)
 
     def _leave(self, pair: Pair) -> None:
@@ -259,7 +259,7 @@ class Links:
         self._run.budget.take(-sum(map(len, turned.values())))  # they are counted as they go
         done.update(links)
         if links:
-            self._run.relabelled.add(pair.table)  # their labels are those of their types
+            self._run.pairs.relabelled.add(pair.table)  # their labels are those of their types
             yield from self.hand_on(pair, links, replace=replace)
 
     def forget_turned(self, pair: Pair) -> None:
@@ -329,8 +329,8 @@ class Links:
     def hand_on(self, pair: Pair, links: Mapping[str, Sequence[Link]], *, replace: bool) -> Items:
         """Yield links as rows of their table, which is made with its first link."""
         held = dlt.current.source_schema().tables.get(pair.table, {}).get("columns")
-        rows = to_arrow(links, mark_empty=replace and bool(held) and not self._run.fresh)
-        outcome = self._run.outcome_of(pair.table)
+        rows = to_arrow(links, mark_empty=replace and bool(held) and not self._run.load.fresh)
+        outcome = self._run.outcomes.of(pair.table)
         if outcome.way_in != "backfill":  # tombstones of a backfill only take links away
             outcome.way_in = "increment" if replace else "backfill"
         brought = sum(map(len, links.values()))
@@ -339,7 +339,7 @@ class Links:
             self._run.state.pair(pair.table).has_links = None
         self._run.budget.take(rows.num_rows)
         if rows.num_rows:
-            self._run.linked.add(pair.table)
+            self._run.pairs.linked.add(pair.table)
             yield dlt.mark.with_table_name(rows, pair.table)
 
     def _take(
@@ -372,21 +372,21 @@ class Links:
             return
         shown = {(str(link[2]), link[4]) for found in links.values() for link in found}
         if any(labels.get(type_id, label) != label for type_id, label in shown):
-            self._run.stale_labels.add(pair.table)
+            self._run.pairs.stale_labels.add(pair.table)
 
     def _unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
         """Wait for a call; a pair that is refused, or told oddly, is an outcome of its own."""
         try:
             return (yield from wait(call))
         except HubSpotError as error:
-            is_odd = isinstance(error, ContractError) and self._run.report_errors
+            is_odd = isinstance(error, ContractError) and self._run.options.report_errors
             if not (is_absent(error) or is_odd):
                 raise
-            if pair.table in self._run.refused_pairs:  # by another call at the same time
+            if pair.table in self._run.pairs.refused:  # by another call at the same time
                 return None
-            self._run.refused_pairs.add(pair.table)
+            self._run.pairs.refused.add(pair.table)
             outcome = self.outcome(pair)
-            self._run.fail(outcome, error, unknown=True)
+            self._run.outcomes.fail(outcome, error, unknown=True)
             if outcome.status == "failed":  # the next run asks again
                 self._leave(pair)
             else:
@@ -395,7 +395,7 @@ class Links:
 
     def outcome(self, pair: Pair) -> TableOutcome:
         """Return the outcome of a link table, with what earlier runs have read of it."""
-        outcome = self._run.outcome_of(pair.table)
+        outcome = self._run.outcomes.of(pair.table)
         known = self._run.state.pairs.get(pair.table)
         if known and known.has_links:
             outcome.was_read, outcome.fresh_at = True, known.swept_at
@@ -403,7 +403,7 @@ class Links:
 
     def _submit(self, pair: Pair, ids: Sequence[str], side: Side) -> list[Asked]:
         """Start reading the links of records, of the source's side of those not read yet."""
-        if pair.table in self._run.refused_pairs:
+        if pair.table in self._run.pairs.refused:
             return []
         done = self._done.get(pair.table, set()) if side == "source" else set()
         fresh = [id_ for id_ in dict.fromkeys(ids) if id_ not in done]
@@ -425,7 +425,7 @@ class Links:
 
     def _count(self, kind: ObjectType) -> Generator[None, None, int | None]:
         """Count the live records of a type that the token may read; None where nobody can tell."""
-        known = self._run.totals.get(kind.table)
+        known = self._run.tables.totals.get(kind.table)
         if known is None:
             known = self._run.state.table(kind.table).total
         if known is not None or not kind.searchable:

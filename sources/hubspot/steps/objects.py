@@ -53,9 +53,9 @@ def object_rows(planning: Planning, object_type: ObjectType, kinds: Sequence[Obj
     """
     opening = planning.opening(object_type)
     run, table = opening.run, object_type.table
-    if run.stopped:
+    if run.outcomes.stopped:
         return
-    run.open_tables.add(table)
+    run.load.open_tables.add(table)
     run.state.last_run_ended_at = None  # until the sweep of links ends, after all tables
     with run.outcome(table) as outcome:
         state = run.state.table(table)
@@ -88,7 +88,7 @@ class Work:
 def _perform(plan: Plan, opening: Opening) -> Items:
     """Execute the steps of a table in order; a load that is full ends after any of them."""
     run, name = opening.run, opening.object_type.table
-    probe: Probe = run.probes.get(name) or Probe(TableFacts())
+    probe: Probe = run.tables.probes.get(name) or Probe(TableFacts())
     if probe.error:
         raise probe.error
     steps = plan.of(name)
@@ -97,7 +97,7 @@ def _perform(plan: Plan, opening: Opening) -> Items:
     work = Work(opening, probe, (yield from opening.table()), steps)
     for step in steps:
         yield from STEPS[step.kind](work)
-        if name in run.unfinished:
+        if name in run.load.unfinished:
             return
     yield from _finish(work)
 
@@ -123,9 +123,9 @@ def _read_changes(work: Work) -> Items:
 
 def _repair(work: Work) -> Items:
     run, table = work.opening.run, work.table
-    ids = run.repairs.pop(table.name)
+    ids = run.tables.repairs.pop(table.name)
     run.expect(table.name, len(ids))
-    run.ahead.pop(table.name, None)  # older than what is read now
+    run.tables.ahead.pop(table.name, None)  # older than what is read now
     yield from read_left(table, ids)
     if table.state.backfill:
         table.leave_unfinished()
@@ -147,10 +147,13 @@ def _sweep_archive(work: Work) -> Items:
 def _recount(work: Work) -> Items:
     """Recount the table in a load of its own, when the warehouse has what this run brings."""
     run, name = work.opening.run, work.table.name
-    if name not in run.gaps:
-        run.deep.add(name)
+    if name not in run.tables.gaps:
+        run.tables.deep.add(name)
     elif run.copy is not None:
-        since, deep = run.gaps.pop(name), name in run.deep  # once, whatever becomes of it
+        since, deep = (
+            run.tables.gaps.pop(name),
+            name in run.tables.deep,
+        )  # once, whatever becomes of it
         work.has_suspects = yield from recount(work.table, run.copy, since, deep=deep)
 
 

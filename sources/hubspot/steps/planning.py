@@ -86,7 +86,7 @@ class Planning:
 
     def opening(self, kind: ObjectType) -> Opening:
         """Return what it takes to open a table."""
-        outcome = self._run.outcome_of(kind.table)
+        outcome = self._run.outcomes.of(kind.table)
         return Opening(self._run, kind, self._schemas, self._links, self._run.state, outcome)
 
     def made(self, kinds: Sequence[ObjectType]) -> Generator[None, None, Plan]:
@@ -112,15 +112,15 @@ class Planning:
     def _probe(self, kind: ObjectType) -> Generator[None, None, None]:
         """Ask what there is of one table, once a run."""
         run, table = self._run, kind.table
-        state, outcome = run.state.table(table), run.outcome_of(table)
+        state, outcome = run.state.table(table), run.outcomes.of(table)
         outcome.watermark_before = outcome.watermark_before or state.watermark
-        outcome.fresh_at, outcome.named = outcome.watermark_before, run.chosen
+        outcome.fresh_at, outcome.named = outcome.watermark_before, run.options.chosen
         outcome.was_read |= state.was_read
         if state.count_mismatch:
-            run.mismatches.setdefault(table, state.count_mismatch)
+            run.tables.mismatches.setdefault(table, state.count_mismatch)
         if run.restart(table):
             state.start_over()
-        if table in run.probes or table in run.gaps or table in run.repairs:
+        if table in run.tables.probes or table in run.tables.gaps or table in run.tables.repairs:
             return
         meter = run.client_for(table).meter
         before = meter.calls
@@ -129,10 +129,10 @@ class Planning:
         except HubSpotError as error:
             probe = Probe(TableFacts(refusal=str(error)), error=error)
         asked: dict[Family, int] = {"searches": meter.calls - before}
-        if table in run.definitions:
+        if table in run.tables.definitions:
             asked["definitions"] = definition_calls(run)
         asked = {family: calls for family, calls in asked.items() if calls}
-        run.probes[table] = replace(probe, facts=structs.replace(probe.facts, asked=asked))
+        run.tables.probes[table] = replace(probe, facts=structs.replace(probe.facts, asked=asked))
 
     def _asked(self, opening: Opening) -> Generator[None, None, Probe]:
         run, kind = self._run, opening.object_type
@@ -153,17 +153,17 @@ class Planning:
         run = self._run
         facts = self.facts(tables)
         was_interrupted = run.copy is not None and run.before_ended is None and _is_known(run)
-        moment = Moment(run.run_id, run.now(), was_interrupted, run.sweeps_begun)
+        moment = Moment(run.run_id, run.now(), was_interrupted, run.tables.sweeps_begun)
         past = history(run.state, moment, tables=facts.tables, pairs=facts.pairs)
         ledger = ledger_of(run)
         made = plan(facts, past, ledger, run.now())
         if made.paid:
             run.state.ledger = KeptLedger(_today(run), ledger.used + made.paid)
-        run.sweeps_begun |= {(step.kind, step.table) for step in made.steps}
+        run.tables.sweeps_begun |= {(step.kind, step.table) for step in made.steps}
         for step in made.steps:
-            run.reasons.setdefault(step.table, {})[step.kind] = step.reason
+            run.tables.reasons.setdefault(step.table, {})[step.kind] = step.reason
         if run.first_load:
-            run.due_links = {step.table for step in made.steps if step.kind == "links"}
+            run.pairs.due = {step.table for step in made.steps if step.kind == "links"}
         return made
 
     def facts(self, tables: Sequence[str]) -> Facts:
@@ -188,12 +188,12 @@ class Planning:
 
     def _table_facts(self, table: str) -> TableFacts:
         run = self._run
-        if table in run.gaps:
-            total, rows = run.totals.get(table) or 0, run.live_count(table) or 0
+        if table in run.tables.gaps:
+            total, rows = run.tables.totals.get(table) or 0, run.live_count(table) or 0
             return TableFacts(total=total, rows=rows, differed=(total, rows))
-        if table in run.repairs:
-            return TableFacts(repairs=len(run.repairs[table]))
-        facts: TableFacts = run.probes[table].facts
+        if table in run.tables.repairs:
+            return TableFacts(repairs=len(run.tables.repairs[table]))
+        facts: TableFacts = run.tables.probes[table].facts
         return facts
 
 
@@ -227,17 +227,17 @@ def _options(run: Run) -> Options:
         links_hours=config.links_hours,
         lookback_minutes=config.lookback_minutes,
         backfill=cast("Way", config.backfill),
-        sweep_links=run.sweep_links,
+        sweep_links=run.options.sweep_links,
         sees_warehouse=run.copy is not None,
     )
 
 
 def _unasked(run: Run, table: str) -> TableFacts:
     """Return what is known of a table that this load does not read."""
-    total = run.totals.get(table)
+    total = run.tables.totals.get(table)
     return TableFacts(total=run.state.table(table).total if total is None else total)
 
 
 def _pair_facts(run: Run, pair: Pair) -> PairFacts:
-    refusal = "HubSpot refuses it." if pair.table in run.refused_pairs else ""
+    refusal = "HubSpot refuses it." if pair.table in run.pairs.refused else ""
     return PairFacts(pair.source.table, pair.target.table, refusal)

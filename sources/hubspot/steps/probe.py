@@ -154,7 +154,7 @@ def ask_newest(run: Run, object_type: ObjectType, state: TableState) -> Generato
         raise
     except RequestRejectedError:  # no search without a filter: walk the changes, count nothing
         peek = Peek(None, [], complete=False)
-    run.totals[object_type.table] = peek.total
+    run.tables.totals[object_type.table] = peek.total
     live = run.live_count(object_type.table)
     if live and peek.complete and peek.total is None and not peek.rows:
         raise ContractError(
@@ -162,7 +162,7 @@ def ask_newest(run: Run, object_type: ObjectType, state: TableState) -> Generato
             remedy="Run the sync again; what changed is read then. If it happens again, report it.",
         )
     if peek.total is None:
-        run.outcome_of(object_type.table).note(
+        run.outcomes.of(object_type.table).note(
             f"HubSpot's search for {object_type.table} names no number of records, so only "
             "`hubspot-elt verify` finds purged ones."
         )

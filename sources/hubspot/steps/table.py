@@ -51,16 +51,16 @@ class Table:
     @property
     def changed(self) -> bool:
         """Whether this run found a change in the table."""
-        return self.name in self.run.changed
+        return self.name in self.run.tables.changed
 
     @property
     def appends(self) -> bool:
         """Whether this load's rows are added as they are; SQL keeps the newest of each id."""
-        return self.name in self.run.appending
+        return self.name in self.run.load.appending
 
     def leave_unfinished(self) -> None:
         """Say that another load has to go on with this table."""
-        self.run.unfinished.add(self.name)
+        self.run.load.unfinished.add(self.name)
 
 
 def emit(
@@ -87,7 +87,9 @@ def emit(
     archived = dict.fromkeys([record.id for record in records if record.archived], True)
     live = [record.id for record in records if not record.archived]
     table.read_now.update(dict.fromkeys(live, False) | archived)
-    batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=bool(run.strip_nul))
+    batch = to_batch(
+        records, table.schema, synced_at=synced_at, strip_nul=bool(run.options.strip_nul)
+    )
     yield batch.rows
     if batch.rejects.num_rows:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
@@ -100,10 +102,10 @@ def emit(
             synced_at=later,
             deleted_at={old: at for old, (_, at) in gone.items() if at},
         )
-        run.merged.add(table.name)
+        run.load.merged.add(table.name)
     dead = [*archived, *gone]
     if dead:
-        run.dead.add(table.name)
+        run.load.dead.add(table.name)
     yield from (read_links or table.links.read)(table.object_type, live)
     yield from table.links.drop(table.object_type, dead)
     table.read_now.update(dict.fromkeys(gone, True))
@@ -114,7 +116,7 @@ def emit(
 
 def links_of_backfill(table: Table, work: Backfill) -> ReadLinks:
     """Return what reads the links of listed records; `links.flush` has to end it."""
-    replace = work.has_older_rows or table.name in table.run.resumed
+    replace = work.has_older_rows or table.name in table.run.tables.resumed
     return partial(table.links.listed, replace=replace)
 
 

@@ -205,7 +205,7 @@ class Verification:
         *,
         archived: bool = False,
     ) -> tuple[dict[str, list[str]], list[str]]:
-        nul = bool(self.run.strip_nul)
+        nul = bool(self.run.options.strip_nul)
         return compare(self.copy, schema, records, own, archived=archived, strip_nul=nul)
 
     def _merged(

@@ -35,12 +35,19 @@ def end_of_load(run: Run) -> DltResource:
 
 def _end_of_load(run: Run) -> Generator[Any, None, None]:
     yield None  # the other resources begin first
-    while run.open_tables or run.open_tails:
+    while run.load.open_tables or run.load.open_tails:
         yield None
     with run.store.opened() as state:
-        tables = run.appending | run.changed | run.dead | run.merged | run.linked | run.tidy
-        relabelled = {f"{RELABELLED}{pair}" for pair in run.relabelled}
+        tables = (
+            run.load.appending
+            | run.tables.changed
+            | run.load.dead
+            | run.load.merged
+            | run.pairs.linked
+            | run.tidy
+        )
+        relabelled = {f"{RELABELLED}{pair}" for pair in run.pairs.relabelled}
         state.pending_cleanup = sorted(tables | relabelled)
-        state.hard_delete = run.hard_delete
+        state.hard_delete = run.options.hard_delete
     for name, columns in _TABLES.items():
         yield from if_missing(name, columns)

@@ -33,33 +33,35 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
 
     A table that lost more rows than is likely is not touched: it has failed.
     """
-    _keep_newest(pipeline, run.appending | run.tidy)
-    vanished, run.vanished = run.vanished, {}
+    _keep_newest(pipeline, run.load.appending | run.tidy)
+    vanished, run.tables.vanished = run.tables.vanished, {}
     for table, ids in vanished.items():
         try:
             _mark_purged(pipeline, run, table, sorted(ids), hard_delete=hard_delete)
         except ContractError as error:
-            outcome = run.outcome_of(table)
+            outcome = run.outcomes.of(table)
             outcome.status, outcome.exit_code = "failed", error.exit_code
             outcome.note(str(error))
     _end_tables(pipeline, run, hard_delete=hard_delete)
     left, run.tidy = run.tidy, set()
-    run.linked |= left
-    relabelled, run.relabelled = run.relabelled | _relabelled(left), set()
+    run.pairs.linked |= left
+    relabelled, run.pairs.relabelled = run.pairs.relabelled | _relabelled(left), set()
     with pipeline.sql_client() as client:
         columns = pipeline.default_schema.tables
         tables = {*columns}
         tidy = {name for name in left & tables if "_hs_deleted_at" in columns[name]["columns"]}
-        for table in (run.merged | tidy) & tables:
+        for table in (run.load.merged | tidy) & tables:
             _follow_merges(client, table)
-        pairs = {pair: ends for pair, ends in run.pairs.items() if tables.issuperset({pair, *ends})}
-        _drop_links(client, run.dead | tidy, pairs, hard_delete=hard_delete)
-        if not run.unfinished:
+        pairs = {
+            pair: ends for pair, ends in run.pairs.ends.items() if tables.issuperset({pair, *ends})
+        }
+        _drop_links(client, run.load.dead | tidy, pairs, hard_delete=hard_delete)
+        if not run.load.unfinished:
             _drop_strays(client, run, pairs, source_state(pipeline))
         if LABELS in tables:
             _set_labels(client, relabelled & pairs.keys())
         if REJECTS in tables:
-            _withdraw_rejects(client, (run.appending | run.changed | tidy) & tables)
+            _withdraw_rejects(client, (run.load.appending | run.tables.changed | tidy) & tables)
             _withdraw_replaced(client, run)
         if pipeline.default_schema.state_table_name in tables:
             _drop_old_states(client, pipeline)
@@ -93,7 +95,9 @@ def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     """Make the rows of types that HubSpot no longer has tombstones, and empty their link tables."""
     tables = pipeline.default_schema.tables
     objects = [name for name, table in tables.items() if "_hs_deleted_at" in table["columns"]]
-    gone = sorted((run.dead | run.tidy) & source_state(pipeline).deleted_types.keys() & {*objects})
+    gone = sorted(
+        (run.load.dead | run.tidy) & source_state(pipeline).deleted_types.keys() & {*objects}
+    )
     if not gone:
         return
     with WarehouseCopy(pipeline) as copy, pipeline.sql_client() as client:
@@ -112,7 +116,7 @@ def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
                 )
             for pair in sorted(one for one in links[table] if left[one]):
                 client.execute_sql(f"DELETE FROM {client.make_qualified_table_name(pair)}")  # noqa: S608
-            run.outcome_of(table).tombstones += live[table]
+            run.outcomes.of(table).tombstones += live[table]
 
 
 def _mark_purged(
@@ -140,8 +144,8 @@ def _mark_purged(
         for part in batches(binned, ASKED):
             sql = f"UPDATE {name} SET _hs_deletion = 'purged' WHERE id IN ({_marks(part)})"  # noqa: S608
             client.execute_sql(sql, *part)
-    run.outcome_of(table).tombstones += len(live)
-    run.dead.add(table)
+    run.outcomes.of(table).tombstones += len(live)
+    run.load.dead.add(table)
 
 
 def _check_share(run: Run, table: str, gone: int, live: int) -> None:
@@ -202,7 +206,7 @@ def _drop_strays(
     Such were created while the run was at work. Should they come, their links come with them;
     should they be purged before, nobody would ask for their links again.
     """
-    linked, run.linked = run.linked, set()
+    linked, run.pairs.linked = run.pairs.linked, set()
     for pair, ends in pairs.items():
         if linked.isdisjoint({pair, *ends}):
             continue
@@ -249,13 +253,13 @@ def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
 def _withdraw_replaced(client: Client, run: Run) -> None:
     """Delete rejected values of rows of reference tables that were read again."""
     rejects = client.make_qualified_table_name(REJECTS)
-    for (table, key), at in run.replaced.items():
+    for (table, key), at in run.tables.replaced.items():
         client.execute_sql(
             f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
             " AND substr(id, 1, %s) = %s AND seen_at < %s",
             *(table, len(key), key, at),
         )
-    run.replaced.clear()
+    run.tables.replaced.clear()
 
 
 def _drop_old_states(client: Client, pipeline: Pipeline) -> None:

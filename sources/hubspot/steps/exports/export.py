@@ -122,7 +122,7 @@ def _hand_on(table: Table, work: Backfill, export: Export) -> Generator[Any, Non
     opened = yield from _wait_for(table, work, export)
     if opened is None:
         return False
-    run.listed_now.add(table.name)
+    run.load.listed_now.add(table.name)
     while rows := next(opened.rows, None):
         records = opened.to_records(table, rows)
         yield from emit(table, records, read_links=links_of_backfill(table, work))
@@ -131,17 +131,17 @@ def _hand_on(table: Table, work: Backfill, export: Export) -> Generator[Any, Non
         work.rows = export.rows
         if run.budget.spent():
             return False
-    run.downloads.pop(table.name).result().close()
+    run.tables.downloads.pop(table.name).result().close()
     return True
 
 
 def _wait_for(table: Table, work: Backfill, export: Export) -> Generator[None, None, Opened | None]:
     """Wait for the file, but no longer than this load's rows of others may; None until then."""
     run = table.run
-    if table.name not in run.downloads:
+    if table.name not in run.tables.downloads:
         call = partial(fetch, table, export.id, total=work.total or 0, skip=export.rows)
-        run.downloads[table.name] = run.submit(call, lane="exports")
-    future = run.downloads[table.name]
+        run.tables.downloads[table.name] = run.submit(call, lane="exports")
+    future = run.tables.downloads[table.name]
     while not future.done():
         if run.budget.spent():
             return None
@@ -152,14 +152,14 @@ def _wait_for(table: Table, work: Backfill, export: Export) -> Generator[None, N
 
 def _give_up(table: Table, work: Backfill, loaded: int, reason: str) -> bool | None:
     """Have the table listed from its beginning: by the next load where it holds rows already."""
-    table.run.downloads.pop(table.name, None)
+    table.run.tables.downloads.pop(table.name, None)
     _say_why(table, reason)
     table.outcome.way_in = "backfill"
     work.export, work.ranges, work.rows = None, None, 0
     if loaded:
         work.has_older_rows = table.state.has_older_rows = True
-        table.run.changed.add(table.name)
-        table.run.resumed.add(table.name)
+        table.run.tables.changed.add(table.name)
+        table.run.tables.resumed.add(table.name)
         return False
     return None
 

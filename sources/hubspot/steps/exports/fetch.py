@@ -114,7 +114,7 @@ def fetch(table: Table, export_id: str, *, total: int, skip: int) -> Opened:
     reason = ""
     for _ in range(ATTEMPTS):
         address = _wait_for(table, export_id)
-        spool = tempfile.TemporaryFile(dir=table.run.folder)  # noqa: SIM115 - kept until it is read
+        spool = tempfile.TemporaryFile(dir=table.run.options.folder)  # noqa: SIM115 - kept until it is read
         file = ExportFile(spool, _names(table), most_bytes=table.run.config.max_export_gb * 1e9)
         try:
             _download(table, address, spool)
@@ -157,9 +157,11 @@ def _wait_for(table: Table, export_id: str) -> str:
         waited = time.monotonic() - began
         if waited >= limit:
             raise ExportUnusableError(f"it was not ready after {limit / 60:g} minutes")
-        if run.on_message and time.monotonic() - told >= min(_TELL_SECONDS, waited):
+        if run.options.on_message and time.monotonic() - told >= min(_TELL_SECONDS, waited):
             told = time.monotonic()
-            run.on_message(f"{table.name}: waiting for HubSpot's export, {waited:.0f} s so far")
+            run.options.on_message(
+                f"{table.name}: waiting for HubSpot's export, {waited:.0f} s so far"
+            )
         client.limits.wait(min(pause, limit - waited))
         pause = min(2 * pause, _LONGEST_WAIT_SECONDS)
 

@@ -44,9 +44,9 @@ def sweep_archived(
     run, known = table.run, table.state.archive
     expected = known.calls * PAGE or expected
     work = known.open_sweep = known.open_sweep or OpenSweep(run.now())
-    if table.name not in run.archived_seen:  # a sweep that another run began, begins anew
+    if table.name not in run.tables.archived_seen:  # a sweep that another run began, begins anew
         work.ranges = None
-    seen = run.archived_seen.setdefault(table.name, set())
+    seen = run.tables.archived_seen.setdefault(table.name, set())
     try:
         finished = yield from _list(table, work, seen, last_id, expected, spare)
     except NotKeysetError:
@@ -56,7 +56,7 @@ def sweep_archived(
         if seen or known.swept_at:  # what was listed before goes stale
             raise
         table.outcome.note(f"HubSpot does not list archived records of it: {error.message}")
-        del run.archived_seen[table.name]
+        del run.tables.archived_seen[table.name]
         known.open_sweep = None
         return
     if not finished:
@@ -64,9 +64,9 @@ def sweep_archived(
         return
     known.open_sweep = None
     known.calls = -(-len(seen) // PAGE)
-    del run.archived_seen[table.name]
+    del run.tables.archived_seen[table.name]
     yield from _read_missing(table, seen, known)
-    if run.hard_delete:  # no tombstone tells the next sweep
+    if run.options.hard_delete:  # no tombstone tells the next sweep
         known.archived_ids = sorted(seen)[-PENDING_LIMIT:]
     known.swept_at = work.started_at
 
@@ -151,7 +151,7 @@ def _news(table: Table, known: ArchiveSweep) -> Callable[[Record], bool]:
 
 def _hand_on(table: Table, block: list[Record]) -> Items:
     if block:
-        table.run.changed.add(table.name)
+        table.run.tables.changed.add(table.name)
         yield from emit(table, block)
         block.clear()
 
@@ -159,7 +159,7 @@ def _hand_on(table: Table, block: list[Record]) -> Items:
 def _archived(table: Table) -> dict[str, int] | None:
     """Tell when (ms) each archived row of the warehouse was archived; None where it keeps none."""
     run = table.run
-    if run.copy is None or run.hard_delete:
+    if run.copy is None or run.options.hard_delete:
         return None
     columns = ("id", "_hs_deleted_at")
     found = run.copy.values(table.name, columns, "_hs_deletion = 'archived'")

@@ -61,7 +61,7 @@ def _list(table: Table, copy: Copy, work: OpenSweep) -> Generator[Any, None, boo
     block: list[Record] = []
 
     def check() -> Items:
-        differing, missing = compare(copy, schema, block, strip_nul=bool(run.strip_nul))
+        differing, missing = compare(copy, schema, block, strip_nul=bool(run.options.strip_nul))
         block.clear()
         yield from read_ids(table, [*differing, *missing])
         work.ranges = to_kept(listing.ranges)

@@ -31,12 +31,12 @@ def sweep_links(run: Run, links: Links) -> Items:
     """
     source = run.state
     for pair in links.pairs:
-        late = sorted(run.late_links.pop(pair.table, ()))
+        late = sorted(run.pairs.late.pop(pair.table, ()))
         if late and run.copy and is_one_way(source, pair):
             yield from _read_side(run, links, pair, run.copy, _begin(run, PairState(), "target"))
         else:
             yield from links.hand_on_links(pair, late, "source")
-    if run.copy is None or run.repairing:
+    if run.copy is None or run.options.repairing:
         return
     for pair in links.pairs:
         if pair.table not in source.pairs:
@@ -44,7 +44,7 @@ def sweep_links(run: Run, links: Links) -> Items:
     turns = [
         _take_turn(run, links, pair, source, run.copy)
         for pair in sorted(links.pairs, key=lambda pair: _urgency(source.pair(pair.table)))
-        if pair.table not in run.refused_pairs | run.swept_links and _has_ends(source, pair)
+        if pair.table not in run.pairs.refused | run.pairs.swept and _has_ends(source, pair)
     ]
     yield from together(turns, most=TOGETHER)
     source.last_run_ended_at = run.now() + BEHIND
@@ -55,20 +55,20 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
     known = source.pair(pair.table)
     side = yield from links.side_of(pair)
     end = pair.end(side).table
-    if run.sweep_links and run.first_load:
+    if run.options.sweep_links and run.first_load:
         known.open_sweep = None  # all links are to be read in this run
-    came = end in run.backfilled and not _is_told_elsewhere(run, links, pair, known, side)
-    forced = run.sweep_links or known.pending or known.open_sweep is not None
-    forced = forced or (not came and not run.backfilled.keys().isdisjoint(_ends(pair)))
+    came = end in run.tables.backfilled and not _is_told_elsewhere(run, links, pair, known, side)
+    forced = run.options.sweep_links or known.pending or known.open_sweep is not None
+    forced = forced or (not came and not run.tables.backfilled.keys().isdisjoint(_ends(pair)))
     are_back = run.first_load and run.live_count(end) == 0
-    if forced and (are_back or end in run.listed_now):
-        run.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
+    if forced and (are_back or end in run.load.listed_now):
+        run.load.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
         return
-    run.swept_links.add(pair.table)
+    run.pairs.swept.add(pair.table)
     if came and not forced:
         held = copy.counts([pair.table], "1 = 1")[pair.table]
-        _note(run, pair, known, run.backfilled[end], held=held)
-    elif forced or pair.table in run.due_links:
+        _note(run, pair, known, run.tables.backfilled[end], held=held)
+    elif forced or pair.table in run.pairs.due:
         yield from _sweep(run, links, pair, copy, side)
 
 
@@ -78,7 +78,7 @@ def _ends(pair: Pair) -> set[str]:
 
 def _is_told_elsewhere(run: Run, links: Links, pair: Pair, known: PairState, side: Side) -> bool:
     """Whether targets listed links in a backfill of which their sources know nothing."""
-    if side == "source" or known.reported_by or run.outcome_of(pair.table).rows:
+    if side == "source" or known.reported_by or run.outcomes.of(pair.table).rows:
         return False
     if not links.reported[pair.table]:
         return False
@@ -112,7 +112,7 @@ def _blocks(
     done = False
     for some in ids:
         for block in batches(some, _at_once(run)):
-            if pair.table in run.refused_pairs:
+            if pair.table in run.pairs.refused:
                 return
             if run.budget.full or (done and run.budget.spent()):
                 _leave(run, pair)
@@ -128,8 +128,8 @@ def _at_once(run: Run) -> int:
 
 def _leave(run: Run, pair: Pair) -> None:
     """Leave the rest of a sweep to another load."""
-    run.unfinished.add(pair.table)
-    run.swept_links.discard(pair.table)
+    run.load.unfinished.add(pair.table)
+    run.pairs.swept.discard(pair.table)
 
 
 def _ids(copy: Copy, table: str, work: LinkSweep) -> Iterator[list[str]]:
@@ -142,9 +142,9 @@ def _ids(copy: Copy, table: str, work: LinkSweep) -> Iterator[list[str]]:
 
 def _finish(run: Run, pair: Pair, known: PairState, work: LinkSweep, *, held: int) -> None:
     """Close a sweep that came to its end."""
-    if pair.table in run.unfinished:
+    if pair.table in run.load.unfinished:
         return
-    run.linked.add(pair.table)
+    run.pairs.linked.add(pair.table)
     known.pending, known.open_sweep = False, None
     _note(run, pair, known, work.started_at, held=held)
 
@@ -153,7 +153,7 @@ def _note(run: Run, pair: Pair, known: PairState, at: datetime, *, held: int = 0
     """Remember that all links of a pair were read, and whether there are any."""
     known.swept_at = at
     known.listed_side = None
-    known.has_links = bool(held or run.outcome_of(pair.table).rows)
+    known.has_links = bool(held or run.outcomes.of(pair.table).rows)
 
 
 def _urgency(known: PairState) -> tuple[bool, datetime]:
@@ -177,7 +177,7 @@ def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:
         held = copy.counts([pair.table], "1 = 1")[pair.table]
         work = _begin(run, known, side)
         yield from _read_side(run, links, pair, copy, work, held=held)
-        is_open = pair.table in run.unfinished or pair.table in run.refused_pairs
+        is_open = pair.table in run.load.unfinished or pair.table in run.pairs.refused
         if not (is_open or held or outcome.rows):
             told_by = yield from _told_by(run, links, pair, copy, work)
             if told_by:
@@ -200,7 +200,7 @@ def _read_side(
     try:
         for ids in _blocks(run, pair, work, _ids(copy, pair.end(side).table, work)):
             yield from links.hand_on_links(pair, ids, side, replace=bool(held))
-        if pair.table not in run.refused_pairs:
+        if pair.table not in run.pairs.refused:
             yield from links.hand_on_turned(pair, replace=bool(held or began_after))
             began_after = work.after_id
     finally:

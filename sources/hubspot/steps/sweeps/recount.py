@@ -65,8 +65,8 @@ def recount(
     yield from read_ids(table, suspects)
     if deep:
         state.recount_pending, state.recounted_at = False, began
-    counts = [table.run.totals.get(table.name) or 0, len(held)]
-    if counts[0] != counts[1] and not table.run.vanished.get(table.name):
+    counts = [table.run.tables.totals.get(table.name) or 0, len(held)]
+    if counts[0] != counts[1] and not table.run.tables.vanished.get(table.name):
         state.count_mismatch = [*counts, search.to_ms(began)]  # search has not caught up
     return bool(suspects)
 
@@ -117,7 +117,7 @@ def _count_apart(
         if not totals:  # the first ranges hold all there is
             totals = [page.total for page in pages]
             known = [total for total in totals if total is not None]
-            table.run.totals[table.name] = sum(known) if known == totals else None
+            table.run.tables.totals[table.name] = sum(known) if known == totals else None
         for (low, high), page in zip(parts, pages, strict=True):
             end = len(held) if high is None else bisect_right(held, high)
             mine = held[bisect_right(held, low) : end]

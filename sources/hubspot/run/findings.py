@@ -1,0 +1,78 @@
+"""What a run knows of its tables and pairs, from its first load to its last."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from ..listing.prefetch import Calls
+
+
+@dataclass(slots=True)
+class TableFindings:
+    """What a run knows of its object tables, by their names."""
+
+    restarted: set[str] = field(default_factory=set)
+    """Tables that this run has begun anew."""
+    definitions: dict[str, Future[Any]] = field(default_factory=dict)
+    """Property definitions by table, as this run asked for them."""
+    refreshed: set[str] = field(default_factory=set)
+    """Tables whose schema this run has renewed."""
+    vanished: dict[str, set[str]] = field(default_factory=dict)
+    """Ids by table that HubSpot holds neither live nor archived, to be marked as purged."""
+    totals: dict[str, int | None] = field(default_factory=dict)
+    """Live records by table as HubSpot counted them in this run; None where it does not tell."""
+    gaps: dict[str, datetime | None] = field(default_factory=dict)
+    """Tables to be looked into by the next load, and when a complete new listing began, if so."""
+    deep: set[str] = field(default_factory=set)
+    """Tables to be recounted in many ranges of ids, whatever their numbers are."""
+    mismatches: dict[str, Sequence[int]] = field(default_factory=dict)
+    """Live records, live rows and when (epoch ms) they were last found to differ, by table."""
+    probes: dict[str, Any] = field(default_factory=dict)
+    """What HubSpot said of each table before it was read; see `steps.probe`."""
+    reasons: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Why each step was taken, by table and kind."""
+    repairs: dict[str, list[str]] = field(default_factory=dict)
+    """Ids by table that a load only has to read again."""
+    archived_seen: dict[str, set[str]] = field(default_factory=dict)
+    """Ids that an unfinished sweep of a table's archive has seen."""
+    resumed: set[str] = field(default_factory=set)
+    """Tables whose listing an earlier run began."""
+    ahead: dict[str, tuple[Sequence[str], Calls]] = field(default_factory=dict)
+    """Pages of the listing by table that the load before has asked for, and of which properties."""
+    downloads: dict[str, Future[Any]] = field(default_factory=dict)
+    """Exports by table, on their way or being read; load after load takes its rows of them."""
+    changed: set[str] = field(default_factory=set)
+    """Tables in which this run found a change."""
+    backfilled: dict[str, datetime] = field(default_factory=dict)
+    """Tables that this run listed to the end, and when the listing began."""
+    replaced: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """When reference tables, or the rows of which keys begin with a text, were read anew."""
+    sweeps_begun: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds and tables of the steps that this run has planned."""
+
+
+@dataclass(slots=True)
+class PairFindings:
+    """What a run knows of its link tables, by their names."""
+
+    refused: set[str] = field(default_factory=set)
+    """Link tables that HubSpot or the token does not have."""
+    late: dict[str, set[str]] = field(default_factory=dict)
+    """From-ids by link table whose links a load had read before they changed."""
+    linked: set[str] = field(default_factory=set)
+    """Link tables that this run brought rows of, and what an earlier one may not have cleaned up:
+    tables whose links to records that are not there go at the end of the run."""
+    stale_labels: set[str] = field(default_factory=set)
+    """Link tables whose links bear other labels than their association types did."""
+    relabelled: set[str] = field(default_factory=set)
+    """Link tables whose association types this load brings with other labels."""
+    swept: set[str] = field(default_factory=set)
+    """Link tables whose turn to be swept came in this run."""
+    due: set[str] = field(default_factory=set)
+    """Link tables that are to be swept in this run."""
+    ends: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Link tables, and the object tables at their ends."""
+    sides: dict[str, Literal["source", "target"]] = field(default_factory=dict)
+    """The end of each pair that all of its links are read from."""

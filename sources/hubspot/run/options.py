@@ -1,0 +1,31 @@
+"""What is wished of a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is wished of a run; set before its first load."""
+
+    report_errors: bool = False
+    """Whether an error of one table is an outcome, and the rest goes on; else it is raised."""
+    chosen: bool = False
+    """Whether the tables were chosen by name, instead of all there are."""
+    refresh_schema: bool = False
+    full_refresh: bool = False
+    """Whether every table is read anew, once."""
+    hard_delete: bool = False
+    """Whether deleted records leave no tombstone in the warehouse."""
+    sweep_links: bool = False
+    """Whether all links are read again, whatever the schedule says."""
+    repairing: bool = False
+    """Whether loads only read again what `repairs` and `late_links` name."""
+    folder: str | None = None
+    """Where downloads lie while they are read; the machine's place for such where None."""
+    on_expected: Callable[[str, int], None] | None = None
+    """Called with a table and how many more rows it is expected to bring, for progress."""
+    on_message: Callable[[str], None] | None = None
+    """Told what takes its time, for progress."""
+    strip_nul: bool | None = None
+    """Whether the destination cannot hold NUL characters in text; None until it is known."""
