@@ -113,16 +113,16 @@ def differing(links: Iterable[Link], held: Iterable[Link]) -> dict[str, list[Lin
     }
 
 
-def cheaper_side(pair: Pair, records: int | None, others: int | None, *, is_learned: bool) -> Side:
+def cheaper_side(pair: Pair, records: int | None, others: int | None) -> Side:
     """Choose the side from which all links take fewer calls.
+
+    The target's side takes a call more once, which tells its types; later sweeps save it again.
 
     Args:
         pair: whose links are read.
         records: of its source; None where nobody can tell.
         others: of its target.
-        is_learned: whether the types of the target's side are known; else they take a call.
     """
     if pair.source == pair.target or records is None or others is None:
         return "source"
-    extra = 0 if is_learned else 1
-    return "target" if -(-others // BATCH) + extra < -(-records // BATCH) else "source"
+    return "target" if -(-others // BATCH) < -(-records // BATCH) else "source"

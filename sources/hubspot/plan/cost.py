@@ -145,8 +145,7 @@ def links_calls(state: PairState, ends: tuple[int, int], *, is_same: bool = Fals
     mine, theirs = (max(1, pages(end, associations.BATCH)) for end in ends)
     if state.told_by:
         return mine if state.told_by == "source" else theirs
-    learning = 0 if state.knows_types else 1
-    return theirs if theirs + learning < mine and not is_same else mine
+    return theirs if theirs < mine and not is_same else mine
 
 
 def links(

@@ -212,7 +212,7 @@ class Links:
             known = self._run.state.pair(pair.table)
             records = yield from self._count(pair.source)
             others = yield from self._count(pair.target)
-            side = cheaper_side(pair, records, others, is_learned=bool(known.types))
+            side = cheaper_side(pair, records, others)
             chosen = known.listed_side or known.reported_by
             self._run.pairs.sides[pair.table] = chosen or side
         return self._run.pairs.sides[pair.table]
