@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from dlt.pipeline.pipeline import Pipeline
 
-from .api.search import to_ms
 from .config import HubSpotConfig, resolve_config
 from .errors import ConfigError, HubSpotError, PartialSyncError
 from .extraction import open_run
@@ -191,10 +190,8 @@ def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
 
 
 def _is_counted(run: Run, table: str, live: int) -> bool:
-    """Whether the same two numbers were looked into within the lookback, and nothing was found."""
-    portal, rows, at = run.tables.mismatches.get(table, (0, 0, 0))
-    recently = to_ms(run.now() - run.lookback)
-    return (portal, rows) == (run.tables.totals.get(table), live) and at >= recently
+    """Whether the previous run looked into the same two numbers, and found nothing."""
+    return run.tables.mismatches.get(table) == [run.tables.totals.get(table), live]
 
 
 def _restore(pipeline: Pipeline) -> None:

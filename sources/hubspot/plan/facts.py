@@ -26,8 +26,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between two expensive sweeps of archived records or calculated values."""
     links_hours: float = 1
     """Between two expensive sweeps of a pair of linked tables."""
-    lookback_minutes: float = 60
-    """How long HubSpot's search index may lag behind."""
     backfill: Way = "list"
     full_refresh: bool = False
     sweep_links: bool = False
@@ -131,7 +129,9 @@ class TableState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What earlier runs left of one object table."""
 
     watermark: Instant | None = None
-    """The begin of the last run that read it to the end; None before its first load."""
+    """What changed before is in the table; None before its first load."""
+    completed_at: Instant | None = None
+    """When the last run that read it to the end began, if that is later."""
     total: int | None = None
     """Live records when it was last read."""
     backfill: int | None = None
@@ -153,6 +153,11 @@ class TableState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     differed_at: Instant | None = None
     """When that was."""
     sweeps: Mapping[str, Sweep] = {}
+
+    @property
+    def previous_at(self) -> datetime | None:
+        """When the last run that read it to the end began."""
+        return self.completed_at or self.watermark
 
 
 class PairState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -51,6 +51,7 @@ def _table(
     portal, rows, *at = kept.count_mismatch or (None, None)
     return TableState(
         watermark=kept.watermark,
+        completed_at=kept.completed_run[0] if kept.completed_run else None,
         total=kept.total,
         backfill=kept.backfill.rows if kept.backfill else None,
         searched=kept.changes is not None and kept.changes.searched,

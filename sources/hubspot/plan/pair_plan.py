@@ -68,7 +68,7 @@ def _pair_subject(
     newest = max(
         both, key=lambda end: end.facts.newest_at.timestamp() if end.facts.newest_at else 0.0
     )
-    watermarks = [end.state.watermark for end in both]
+    begun = [end.state.previous_at for end in both]
     calls = cost.links_calls(known, ends, is_same=one.source == one.target)
     is_single = known.has_links is not False and calls <= 1
     return Subject(
@@ -79,7 +79,7 @@ def _pair_subject(
         swept_at=known.swept_at,
         newest_at=newest.facts.newest_at,
         newest_in=newest.table,
-        previous_at=min((at for at in watermarks if at), default=None) if is_single else None,
+        previous_at=min((at for at in begun if at), default=None) if is_single else None,
         in_every_run=is_single,
         is_scheduled=not is_single,
         forced=forced or ("The previous run did not come to its end." * state.was_interrupted),

@@ -5,7 +5,7 @@ A new kind of sweep is a row of `SWEEPS` and a function in `steps/`.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from . import cost
@@ -46,17 +46,16 @@ class Sight:
 
     @property
     def differs(self) -> str:
-        """The two counts that disagree, as a sentence; once for the same two numbers."""
+        """The two counts that disagree, as a sentence; for the same two numbers every other run."""
         facts, state = self.facts, self.state
         if facts.rows is None and None not in {facts.total, state.total}:
             told = f"HubSpot counts {facts.total:,} {self.table}, and counted {state.total:,}."
             return told if facts.total != state.total else ""
         if not self.surplus or facts.total is None or facts.rows is None:
             return ""
-        lookback = timedelta(minutes=self.options.lookback_minutes)
-        is_known = state.differed == (facts.total, facts.rows) and state.differed_at is not None
-        if is_known and state.differed_at and self.now - state.differed_at < lookback:
-            return ""
+        looked_at = state.differed_at if state.differed == (facts.total, facts.rows) else None
+        if looked_at and state.previous_at and looked_at >= state.previous_at:
+            return ""  # the previous run looked into them
         expected = facts.rows + facts.created
         return f"HubSpot counts {facts.total:,} {self.table}, the warehouse {expected:,}."
 
@@ -304,7 +303,7 @@ def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Sub
         swept_at=swept_at,
         newest_at=sight.facts.newest_at,
         newest_in=table,
-        previous_at=state.watermark,
+        previous_at=state.previous_at,
         columns_at=_columns_at(sight) if row.follows_changes else None,
         differs=sight.differs if row.follows_counts else "",
         forced=forced,

@@ -28,7 +28,7 @@ class TableFindings:
     deep: set[str] = field(default_factory=set)
     """Tables to be recounted in many ranges of ids, whatever their numbers are."""
     mismatches: dict[str, Sequence[int]] = field(default_factory=dict)
-    """Live records, live rows and when (epoch ms) they were last found to differ, by table."""
+    """Live and stored records by table that the previous run looked into, and found nothing."""
     probes: dict[str, Any] = field(default_factory=dict)
     """What HubSpot said of each table before it was read; see `steps.probe`."""
     reasons: dict[str, dict[str, str]] = field(default_factory=dict)

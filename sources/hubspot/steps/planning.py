@@ -11,7 +11,7 @@ from typing import cast
 from msgspec import structs
 
 from ..api.associations import Pair
-from ..api.search import modified_ms
+from ..api.search import modified_ms, to_ms
 from ..errors import HubSpotError
 from ..model import ObjectType, TableOutcome, TableSchema
 from ..plan.facts import Facts, Ledger, Options, PairFacts, ReferenceFacts, TableFacts, Way
@@ -116,8 +116,9 @@ class Planning:
         outcome.watermark_before = outcome.watermark_before or state.watermark
         outcome.fresh_at, outcome.named = outcome.watermark_before, run.options.chosen
         outcome.was_read |= state.was_read
-        if state.count_mismatch:
-            run.tables.mismatches.setdefault(table, state.count_mismatch)
+        begun = state.completed_run[0] if state.completed_run else None
+        if begun and state.count_mismatch[2:] >= [to_ms(begun)]:
+            run.tables.mismatches.setdefault(table, state.count_mismatch[:2])  # of the previous run
         if run.restart(table):
             state.start_over()
         if table in run.tables.probes or table in run.tables.gaps or table in run.tables.repairs:
@@ -225,7 +226,6 @@ def _options(run: Run) -> Options:
         sweep_at_once_calls=config.sweep_at_once_calls,
         sweep_hours=config.sweep_hours,
         links_hours=config.links_hours,
-        lookback_minutes=config.lookback_minutes,
         backfill=cast("Way", config.backfill),
         sweep_links=run.options.sweep_links,
         sees_warehouse=run.copy is not None,
