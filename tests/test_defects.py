@@ -12,7 +12,7 @@ from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
 
 FIRMS = {"contacts_to_companies": ("contacts", "companies")}
-LINKS_CALL = "/associations/2026-03/contacts/companies/batch/read"
+LINKS_CALL = "/associations/2026-03/(contacts/companies|companies/contacts)/batch/read"
 HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)
 
 

@@ -168,7 +168,8 @@ def stopped(portal: Portal, warehouse: Warehouse) -> Warehouse:
     small = warehouse.with_settings(load_rows=1_000, max_attempts=1)
     exporting = replace(small.config, backfill="export")
     with opened(RunLog("sync"), NULL_COLLECTOR, exporting) as (pipeline, run):
-        run.options.report_errors, run.budget.rows = True, exporting.load_rows
+        run.wish(report_errors=True)
+        run.budget.rows = exporting.load_rows
         for _ in range(2):  # its first loads, and no more
             with WarehouseCopy(pipeline) as run.copy:
                 pipeline.run(hubspot(["contacts"], run=run))

@@ -66,7 +66,7 @@ def at_work(
     settings = {
         "SOURCES__HUBSPOT__BASE_URL": server.url,
         "SOURCES__HUBSPOT__ACCESS_TOKEN": server.token,
-        "SOURCES__HUBSPOT__LOAD_ROWS": "300",
+        "SOURCES__HUBSPOT__LOAD_ROWS": "1000",
         "SOURCES__HUBSPOT__SEARCH_PER_SECOND": "1000",
         "PYTHONPATH": str(project),
     }
@@ -100,7 +100,7 @@ def test_the_folder_alone_syncs_as_the_command_line_does(
     portal: Portal, server: EmulatorServer, warehouse: Warehouse, project: Path
 ) -> None:
     """A killed sync goes on; deletions and links are followed up, and nothing is left open."""
-    portal.reset(SeedSpec(contacts=700, properties=12, companies=40, deals=60, tickets=0))
+    portal.reset(SeedSpec(contacts=2300, properties=12, companies=40, deals=60, tickets=0))
     with at_work(project, server, warehouse) as killed:
         begin(killed)
         while not portal.journal.find(kind="associations.batch_read"):
@@ -118,7 +118,7 @@ def check_syncs(
     assert first["status"] == "ok"
     assert (first["ours"], first["threads"]) == ([], [])
     assert Path(first["from"]).is_relative_to(project)
-    assert warehouse.rows("SELECT count(*) > 2 FROM _dlt_loads") == [(True,)]
+    assert warehouse.rows("SELECT count(*) FROM _dlt_loads")[0][0] > 2
     ids = list(portal.records("contacts"))
     portal.clock.advance(2 * 3_600_000)
     portal.purge("contacts", ids[0])
