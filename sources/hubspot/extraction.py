@@ -144,7 +144,7 @@ class Extraction:
         schemas, links = Schemas(run, self.kinds), Links(run, self.pairs)
         opened = Opened(run, schemas, links, Planning(run, schemas, links))
         if run.first_load:
-            run.tidy, run.before_ended = {*state.pending_cleanup}, state.last_run_ended_at
+            run.to_clean_up, run.before_ended = {*state.pending_cleanup}, state.last_run_ended_at
             _refuse_gone(run, request)
             opened.links.recall_refusals()
         wanted = [kind.table for kind in self.kinds if run.load.wants(kind.table)]
@@ -246,7 +246,7 @@ def _refuse_gone(run: Run, request: Request) -> None:
 
 
 def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
-    """Refuse a damaged state, but for what is read again, or begins anew in a full refresh.
+    """Refuse a damaged state, but for what is read again, or is read whole in a full refresh.
 
     Raises:
         ConfigError: with the remedy.

@@ -40,7 +40,7 @@ class Wishes:
     only: tuple[str, ...] = ()
     """Of `objects`, those to load now, with their links to the others; all where empty."""
     full_refresh: bool = False
-    """Read everything anew, and mark as purged what is no longer there."""
+    """Read everything again, and mark as purged what is no longer there."""
     hard_delete: bool = False
     """Remove deleted records instead of keeping them with `_hs_deleted_at`."""
     refresh_schema: bool = False
@@ -159,7 +159,7 @@ def load_all(
                 source.resources.add(end_of_load(run))
                 pipeline.run(source)
                 loaded.note(run)
-                # while the copy is open, for DuckDB writes its file anew with the last connection
+                # while the view is open: DuckDB rewrites its file when the last connection closes
                 clean_up(pipeline, run, hard_delete=wishes.hard_delete)
                 if not run.outcomes.stopped and not run.load.unfinished:
                     _look_for_gaps(run, pipeline, compared)

@@ -14,7 +14,7 @@ class TableFindings:
     """What a run knows of its object tables, by their names."""
 
     restarted: set[str] = field(default_factory=set)
-    """Tables that this run has begun anew."""
+    """Tables that this run has begun to read whole."""
     definitions: dict[str, Future[Any]] = field(default_factory=dict)
     """Property definitions by table, as this run asked for them."""
     refreshed: set[str] = field(default_factory=set)
@@ -48,7 +48,7 @@ class TableFindings:
     backfilled: dict[str, datetime] = field(default_factory=dict)
     """Tables that this run listed to the end, and when the listing began."""
     replaced: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    """When reference tables, or the rows of which keys begin with a text, were read anew."""
+    """When reference tables, or the rows of which keys begin with a text, were read again."""
     sweeps_begun: set[tuple[str, str]] = field(default_factory=set)
     """Kinds and tables of the steps that this run has planned."""
 

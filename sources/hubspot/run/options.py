@@ -14,7 +14,7 @@ class Options:
     """Whether the tables were chosen by name, instead of all there are."""
     refresh_schema: bool = False
     full_refresh: bool = False
-    """Whether every table is read anew, once."""
+    """Whether every table is read whole, once."""
     hard_delete: bool = False
     """Whether deleted records leave no tombstone in the warehouse."""
     sweep_links: bool = False

@@ -48,8 +48,8 @@ class Run:
     """What of the state was damaged as this run found it."""
     mended: list[str] = field(default_factory=list)
     """What of the state was damaged and is read again."""
-    tidy: set[str] = field(default_factory=set)
-    """Tables that an earlier run may not have tidied up after its last load."""
+    to_clean_up: set[str] = field(default_factory=set)
+    """Tables that an earlier run may not have cleaned up after its last load."""
     schema_changes: list[SchemaChange] = field(default_factory=list)
     """What became of properties since they were last read."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)

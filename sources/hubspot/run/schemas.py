@@ -37,7 +37,7 @@ class Schemas:
         self.since: dict[str, dict[str, datetime]] = {}
 
     def of(
-        self, object_type: ObjectType, source: SourceState, *, anew: bool = False
+        self, object_type: ObjectType, source: SourceState, *, again: bool = False
     ) -> Generator[None, None, TableSchema]:
         """Return one table's schema: from the cache in the state, or from HubSpot.
 
@@ -47,7 +47,7 @@ class Schemas:
         Args:
             object_type: of the table.
             source: the state.
-            anew: whether to ask HubSpot however young the cache is, once a run.
+            again: whether to ask HubSpot however young the cache is, once a run.
 
         Raises:
             HubSpotError: the definitions cannot be read; the table cannot be, either.
@@ -56,7 +56,7 @@ class Schemas:
         known = unpack(source.columns.get(table, []))
         facts = (
             None
-            if anew and table not in self._run.tables.refreshed
+            if again and table not in self._run.tables.refreshed
             else self._cached(table, source)
         )
         if facts is not None:

@@ -44,7 +44,7 @@ def fill_columns(table: Table) -> Items:
 
 
 def _is_later(table: Table, pending: PendingColumns) -> bool:
-    """Whether a debt is paid for now, and to be looked at once more when search has caught up."""
+    """Whether columns are filled for now, and to be searched again when the index has caught up."""
     again_at = pending.search_again_at
     return again_at is not None and table.run.now() < again_at
 

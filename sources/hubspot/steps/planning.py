@@ -44,14 +44,14 @@ class Opening:
     source: SourceState
     outcome: TableOutcome
 
-    def schema(self, *, anew: bool = False) -> Generator[None, None, TableSchema]:
+    def schema(self, *, again: bool = False) -> Generator[None, None, TableSchema]:
         """Return the table's schema, read again where somebody may have changed it."""
-        return (yield from self.schemas.of(self.object_type, self.source, anew=anew))
+        return (yield from self.schemas.of(self.object_type, self.source, again=again))
 
-    def table(self, *, anew: bool = False) -> Generator[None, None, Table]:
+    def table(self, *, again: bool = False) -> Generator[None, None, Table]:
         """Open the table; its schema is read again where somebody may have changed it."""
         kind = self.object_type
-        schema = yield from self.schema(anew=anew)
+        schema = yield from self.schema(again=again)
         return Table(
             run=self.run,
             object_type=kind,
@@ -146,7 +146,7 @@ class Planning:
         news = sum(modified_ms(hit, kind) > known.get(hit.id, -1) for hit in peek.changed)
         if peek.complete or peek.in_order:
             run.expect(kind.table, news)
-        table = yield from opening.table(anew=bool(news))
+        table = yield from opening.table(again=bool(news))
         return (yield from probe_changes(table, peek, is_counted=self.counts_fills))
 
     def _make(self, tables: Sequence[str]) -> Plan:

@@ -44,7 +44,7 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
             | run.load.dead
             | run.load.merged
             | run.pairs.linked
-            | run.tidy
+            | run.to_clean_up
         )
         relabelled = {f"{RELABELLED}{pair}" for pair in run.pairs.relabelled}
         state.pending_cleanup = sorted(tables | relabelled)

@@ -33,7 +33,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
 
     A table that lost more rows than is likely is not touched: it has failed.
     """
-    _keep_newest(pipeline, run.load.appending | run.tidy)
+    _keep_newest(pipeline, run.load.appending | run.to_clean_up)
     vanished, run.tables.vanished = run.tables.vanished, {}
     for table, ids in vanished.items():
         try:
@@ -43,25 +43,25 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             outcome.status, outcome.exit_code = "failed", error.exit_code
             outcome.note(str(error))
     _end_tables(pipeline, run, hard_delete=hard_delete)
-    left, run.tidy = run.tidy, set()
+    left, run.to_clean_up = run.to_clean_up, set()
     run.pairs.linked |= left
     relabelled, run.pairs.relabelled = run.pairs.relabelled | _relabelled(left), set()
     with pipeline.sql_client() as client:
         columns = pipeline.default_schema.tables
         tables = {*columns}
-        tidy = {name for name in left & tables if "_hs_deleted_at" in columns[name]["columns"]}
-        for table in (run.load.merged | tidy) & tables:
+        cleaned = {name for name in left & tables if "_hs_deleted_at" in columns[name]["columns"]}
+        for table in (run.load.merged | cleaned) & tables:
             _follow_merges(client, table)
         pairs = {
             pair: ends for pair, ends in run.pairs.ends.items() if tables.issuperset({pair, *ends})
         }
-        _drop_links(client, run.load.dead | tidy, pairs, hard_delete=hard_delete)
+        _drop_links(client, run.load.dead | cleaned, pairs, hard_delete=hard_delete)
         if not run.load.unfinished:
             _drop_strays(client, run, pairs, source_state(pipeline))
         if LABELS in tables:
             _set_labels(client, relabelled & pairs.keys())
         if REJECTS in tables:
-            _withdraw_rejects(client, (run.load.appending | run.tables.changed | tidy) & tables)
+            _withdraw_rejects(client, (run.load.appending | run.tables.changed | cleaned) & tables)
             _withdraw_replaced(client, run)
         if pipeline.default_schema.state_table_name in tables:
             _drop_old_states(client, pipeline)
@@ -96,7 +96,7 @@ def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     tables = pipeline.default_schema.tables
     objects = [name for name, table in tables.items() if "_hs_deleted_at" in table["columns"]]
     gone = sorted(
-        (run.load.dead | run.tidy) & source_state(pipeline).deleted_types.keys() & {*objects}
+        (run.load.dead | run.to_clean_up) & source_state(pipeline).deleted_types.keys() & {*objects}
     )
     if not gone:
         return

@@ -44,7 +44,7 @@ def sweep_archived(
     run, known = table.run, table.state.archive
     expected = known.calls * PAGE or expected
     work = known.open_sweep = known.open_sweep or OpenSweep(run.now())
-    if table.name not in run.tables.archived_seen:  # a sweep that another run began, begins anew
+    if table.name not in run.tables.archived_seen:  # a sweep that another run began starts again
         work.ranges = None
     seen = run.tables.archived_seen.setdefault(table.name, set())
     try:
@@ -136,7 +136,7 @@ def _news(table: Table, known: ArchiveSweep) -> Callable[[Record], bool]:
     run, floor = table.run, known.swept_at
     archived, merged = _archived(table), set(_dead(table, "merged"))
     if not table.appends and archived and (floor is None or _came_since(known)):
-        archived.clear()  # a table read anew, or columns that its tombstones lack
+        archived.clear()  # a table read again, or columns that its tombstones lack
 
     def is_news(record: Record) -> bool:
         at = instant_ms(record.archivedAt)

@@ -24,10 +24,10 @@ FEWEST = 50  # ids whose links are read at once, however few rows a load may hav
 
 
 def sweep_links(run: Run, links: Links) -> Items:
-    """Sweep the pairs that are due; owed ones first, then those swept longest ago.
+    """Sweep the pairs that are due; pending ones first, then those swept longest ago.
 
-    A pair is owed a sweep that must not wait when its ends were loaded apart, when reading some of
-    its links failed, or when it was chosen later. A debt is paid by a sweep that reached its end.
+    A sweep is pending, and does not wait, when its ends were loaded apart, when reading some of
+    its links failed, or when it was chosen later. A sweep that reached its end settles it.
     """
     source = run.state
     for pair in links.pairs:

@@ -6,7 +6,7 @@ missing or surplus records among a million is found with a few dozen calls. What
 is read by id, and only that decides what became of it.
 
 One missing and one surplus in the same range leave its number as it was. A first load during which
-records changed is followed by a census in many ranges, whatever the whole number is: an answer
+records changed is followed by a recount in many ranges, whatever the whole number is: an answer
 names the first 200 records of a range, so in up to 100 ranges of as many rows nothing stays unseen.
 
 Source: HubSpot CRM search (`total` may exceed 10,000; operators GT and LTE on `hs_object_id`).
