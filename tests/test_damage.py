@@ -333,6 +333,7 @@ def test_what_was_touched_in_postgres(portal: Portal, postgres: Postgres) -> Non
     seed(portal)
     assert postgres.sync(*OBJECTS).exit_code == 0
     portal.update("contacts", portal.table("contacts").ids()[0], {"jobtitle": "Chief"})
+    portal.clock.advance(5_000)  # what changed just now is read once more
     assert postgres.sync(*OBJECTS).exit_code == 0  # this one makes the staging dataset
     postgres.rows(
         "DROP TABLE companies; ALTER TABLE contacts DROP COLUMN email;"
