@@ -63,7 +63,7 @@ def claimed(pipeline: Pipeline, patience: Patience) -> Iterator[None]:
         BusyError: another run or program had the dataset for as long as there was patience.
         WarehouseError: the destination does not answer or refuses to write.
     """
-    began, told = time.monotonic(), -float(_TELLS_SECONDS)
+    began, reported = time.monotonic(), -float(_TELLS_SECONDS)
     while True:
         with ExitStack() as held:
             try:
@@ -73,10 +73,10 @@ def claimed(pipeline: Pipeline, patience: Patience) -> Iterator[None]:
                 waited = time.monotonic() - began
                 if waited >= patience.seconds:
                     raise
-                if waited - told >= _TELLS_SECONDS:
+                if waited - reported >= _TELLS_SECONDS:
                     left = patience.seconds - waited
                     patience.tell(f"{error.message} Waiting for it, {left:,.0f} s at most.")
-                    told = waited
+                    reported = waited
             else:
                 yield
                 return

@@ -72,7 +72,7 @@ def find_damage(pipeline: Pipeline) -> Damage:
         return Damage()
     schema = client.schema
     of_dlt = {*schema.dlt_table_names()}
-    known = [n for n, told in schema.tables.items() if n in of_dlt or has_table_seen_data(told)]
+    known = [n for n, one in schema.tables.items() if n in of_dlt or has_table_seen_data(one)]
     with client:
         held = _held(client, known)
         keyless, columns = _missing_columns(client, held)
@@ -178,8 +178,8 @@ def install_schema(pipeline: Pipeline, name: str, tables: Iterable[str]) -> None
 def _of_catalog(table: str, columns: TTableSchemaColumns) -> TTableSchema:
     """Describe a table as it is in the database; keys and the like come with its next rows."""
     kept: list[TColumnSchema] = [
-        {"name": name, "data_type": told["data_type"], "nullable": told["nullable"]}
-        for name, told in columns.items()
+        {"name": name, "data_type": reported["data_type"], "nullable": reported["nullable"]}
+        for name, reported in columns.items()
     ]
     made = new_table(table, write_disposition="append", columns=kept)
     made["x-normalizer"] = {"seen-data": True}

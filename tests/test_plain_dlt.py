@@ -16,6 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot import hubspot, sync
 from sources.hubspot.config import resolve_config
+from sources.hubspot.errors import AuthError, ConfigError
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -154,3 +155,32 @@ def test_two_portals_in_one_process_do_not_meet(
             found = list(pool.map(run, range(2)))
         for ids, (_, held) in zip(found, portals, strict=True):
             assert ids == {*held.records("contacts")}
+
+
+def test_wrong_wishes_are_refused(portal: Portal, warehouse: Warehouse, pipeline: Pipeline) -> None:
+    """One name may be a text of its own; a way to read tables that there is not is refused."""
+    portal.reset(SeedSpec(contacts=5, properties=12, companies=0, deals=0, tickets=0))
+    with pytest.raises(ConfigError, match="backfill"):
+        sync(pipeline, "contacts", backfill="lst")
+    assert list(portal.journal.find(path_contains="/objects/")) == []
+    assert sync(pipeline, "contacts").tables["contacts"].rows == 5
+    assert warehouse.rows("SELECT status FROM _hs_runs") == [("ok",)]
+    assert "contacts" in hubspot("contacts").selected_resources
+
+
+def test_the_error_that_ended_a_sync_is_the_one_that_is_raised(
+    portal: Portal, warehouse: Warehouse, pipeline: Pipeline
+) -> None:
+    """A run log that cannot be written does not hide why a sync ended."""
+    portal.reset(SeedSpec(contacts=5, properties=12, companies=0, deals=0, tickets=0))
+    assert sync(pipeline, "contacts").status == "ok"
+
+    def lose(_: Portal) -> None:
+        with pipeline.sql_client() as client:
+            client.execute_sql("DROP TABLE _hs_runs")
+
+    portal.mutations.add(path="/contacts/search", nth=1, operations=lose)
+    portal.faults.add(path="/contacts/search", status=401, times=9)
+    with pytest.raises(AuthError) as refused:
+        sync(pipeline, "contacts")
+    assert any("_hs_runs" in note for note in refused.value.__notes__)

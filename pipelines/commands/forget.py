@@ -97,7 +97,7 @@ def _object_tables(pipeline: Pipeline, dataset: str) -> list[str]:
     objects: list[str] = []
     if pipeline.default_schema_name:
         tables = pipeline.default_schema.tables.items()
-        objects = [name for name, told in tables if "_hs_deleted_at" in told["columns"]]
+        objects = [name for name, reported in tables if "_hs_deleted_at" in reported["columns"]]
     if not objects:
         raise ConfigError(
             f"No sync has run in dataset {dataset} yet.",

@@ -66,7 +66,7 @@ BUDGETS: dict[Family, Budget] = {
 
 @dataclass
 class Foretold:
-    """What a sync would do, and what it is told from."""
+    """What a sync would do, and what that follows from."""
 
     plan: Plan
     facts: Facts

@@ -26,12 +26,14 @@ from sources.hubspot.errors import HubSpotError, OverlapError
 from sources.hubspot.model import TableOutcome
 from sources.hubspot.warehouse.run_log import (
     RUNS,
+    Ending,
     are_there,
     delete,
     insert,
     make_tables,
     mark_killed,
     replace_tables,
+    row_of,
     update,
 )
 
@@ -157,23 +159,16 @@ class RunLog:
 
     def _row(self, report: RunReport | None) -> dict[str, Any]:
         """Return the row as it is now; of an ended command where there is a report."""
-        run = self._run
-        meter = run.client.meter if run else None
-        elapsed = timedelta(seconds=self.seconds or time.monotonic() - self._began)
-        error = _error(report) if report else None
-        return {
-            "run_id": self.run_id,
-            "portal_id": run.account.portal_id if run else None,
-            "command": self.command,
-            "started_at": self.started_at,
-            "ended_at": self.started_at + elapsed if report else None,
-            "status": report.status if report else "running",
-            "exit_code": report.exit_code if report else None,
-            "calls": meter.calls if meter else 0,
-            "retries": meter.retries if meter else 0,
-            "rate_limited": meter.rate_limited if meter else 0,
-            "error": masked(error, self.token) if error else None,
-        }
+        if report is None:
+            return row_of(self.run_id, self.command, self.started_at, self._run)
+        error = _error(report)
+        ending = Ending(
+            self.started_at + timedelta(seconds=self.seconds or time.monotonic() - self._began),
+            report.status,
+            report.exit_code,
+            masked(error, self.token) if error else None,
+        )
+        return row_of(self.run_id, self.command, self.started_at, self._run, ending)
 
 
 def _error(report: RunReport) -> str | None:

@@ -4,7 +4,7 @@ A source can be made where nothing may be asked yet, at the import of a schedule
 read more than once: each extraction begins with a run, and the state, of its own.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +52,15 @@ def open_run(config: HubSpotConfig | None = None, **settings: Any) -> Run:  # no
         run.close()
         raise
     return run
+
+
+def names_of(names: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return the names that a user gives: one as a text, several as a list.
+
+    >>> names_of("contacts")
+    ('contacts',)
+    """
+    return (names,) if isinstance(names, str) else tuple(names or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dlt.extract import DltResource, DltSource
 
 from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS, REFERENCE
-from .extraction import Extraction, Opened, Read, Request
+from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
 from .run.refusals import remembered
 from .run.resources import make_resource
@@ -43,9 +43,9 @@ class OwnSchema(DltSource):
 
 @dlt.source(_impl_cls=OwnSchema, name="hubspot", section="hubspot", max_table_nesting=0)
 def hubspot(
-    objects: Sequence[str] | None = None,
+    objects: str | Sequence[str] | None = None,
     *,
-    only: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     access_token: TSecretStrValue | None = None,
     hard_delete: bool = False,
     run: Run | None = None,
@@ -69,7 +69,7 @@ def hubspot(
         HubSpotError: the portal does not answer or refuses the token.
     """
     settings = {"access_token": access_token}
-    request = Request(tuple(objects or ()), tuple(only or ()), hard_delete, settings)
+    request = Request(names_of(objects), names_of(only), hard_delete, settings)
     extraction = Extraction(request, run)
     extraction.prepare()
     if extraction.is_first:

@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from dlt.pipeline.pipeline import Pipeline
 
-from .config import HubSpotConfig, resolve_config
+from .config import HubSpotConfig, check_config, resolve_config
 from .errors import ConfigError, HubSpotError, PartialSyncError
-from .extraction import open_run
+from .extraction import names_of, open_run
 from .model import LIVE, TableOutcome
 from .run.loaded import Loaded, run_status
 from .run.run import Run
@@ -65,9 +65,9 @@ class SyncResult:
 
 def sync(
     pipeline: Pipeline,
-    objects: Sequence[str] = (),
+    objects: str | Sequence[str] = (),
     *,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     access_token: str | None = None,
     config: HubSpotConfig | None = None,
     **wishes: Any,  # noqa: ANN401 - by their names in `Wishes`
@@ -92,7 +92,7 @@ def sync(
         HubSpotError: the portal does not answer or refuses the token.
         PartialSyncError: some tables failed; all others are loaded.
     """
-    wished = Wishes(objects=tuple(objects), only=tuple(only), **wishes)
+    wished = Wishes(objects=names_of(objects), only=names_of(only), **wishes)
     run = open_run(config or resolve_config(access_token=access_token))
     try:
         configure(run, wished)
@@ -114,14 +114,18 @@ def sync(
 
 
 def configure(run: Run, wishes: Wishes) -> None:
-    """Tell a run what is wished of it."""
+    """Give a run its options and the bound of its loads.
+
+    Raises:
+        ConfigError: there is no such way to read tables whole.
+    """
     run.wish(full_refresh=wishes.full_refresh)
     run.wish(refresh_schema=wishes.refresh_schema or wishes.full_refresh)
     run.wish(sweep_links=wishes.links)
     run.budget.rows = run.config.load_rows
     run.budget.seconds = run.config.load_minutes * 60
     if wishes.backfill:
-        run.config = replace(run.config, backfill=wishes.backfill)
+        run.config = check_config(replace(run.config, backfill=wishes.backfill))
 
 
 def load_all(
@@ -218,42 +222,32 @@ def _recorded(pipeline: Pipeline, run: Run) -> Iterator[Loaded]:
     loaded, started_at = Loaded(), datetime.now(UTC)
     writes = run_log.make_tables(pipeline)
 
-    def row(status: str, error: str | None = None, code: int | None = None) -> dict[str, Any]:
-        meter = run.client.meter
-        return {
-            "run_id": run.run_id,
-            "portal_id": run.account.portal_id,
-            "command": "sync",
-            "started_at": started_at,
-            "ended_at": None if status == "running" else datetime.now(UTC),
-            "status": status,
-            "exit_code": code,
-            "calls": meter.calls,
-            "retries": meter.retries,
-            "rate_limited": meter.rate_limited,
-            "error": error,
-        }
-
-    def end(error: BaseException | None) -> None:
-        status, code = run_status(run) if error is None else ("failed", 1)
-        code = getattr(error, "exit_code", code)
-        tables = loaded.settle(run, "interrupted" if error is None else "failed")
+    def write(status: str, code: int | None, error: BaseException | None = None) -> None:
+        ended_at = datetime.now(UTC)
+        ending = run_log.Ending(ended_at, status, code, _reason(error) if error else None)
         with pipeline.sql_client() as client:
-            run_log.update(client, row(status, _reason(error) if error else None, code))
+            run_log.update(client, run_log.row_of(run.run_id, "sync", started_at, run, ending))
+            tables = loaded.settle(run, "failed" if error else "interrupted")
             run_log.replace_tables(client, run.run_id, tables)
 
     if writes:
         with pipeline.sql_client() as client:
             run_log.mark_killed(client)  # one sync runs at a time
-            run_log.insert(client, run_log.RUNS, [row("running")])
+            row = run_log.row_of(run.run_id, "sync", started_at, run)
+            run_log.insert(client, run_log.RUNS, [row])
     try:
         yield loaded
     except BaseException as error:
-        if writes:
-            end(error)
+        interrupted = isinstance(error, KeyboardInterrupt)
+        status, code = ("interrupted", 130) if interrupted else ("failed", 1)
+        try:
+            if writes:
+                write(status, getattr(error, "exit_code", code), error)
+        except Exception as second:  # noqa: BLE001 - what ended the sync is what counts
+            error.add_note(f"{run_log.RUNS} does not say how the run ended: {second}")
         raise
     if writes:
-        end(None)
+        write(*run_status(run))
 
 
 def _reason(error: BaseException) -> str:

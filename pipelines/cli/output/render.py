@@ -116,8 +116,8 @@ def summary(report: RunReport) -> str:
     calls = [f"{report.calls:,} calls"]
     calls += [f"{report.retries:,} retries"] if report.retries else []
     calls += [f"{report.rate_limited:,} rate-limited"] if report.rate_limited else []
-    told = (f"{' and '.join(counts)}{where}", ", ".join(calls), f"{report.seconds:.1f} s")
-    return f"{report.status}: {'; '.join(told)}"
+    reported = (f"{' and '.join(counts)}{where}", ", ".join(calls), f"{report.seconds:.1f} s")
+    return f"{report.status}: {'; '.join(reported)}"
 
 
 def _write_troubles(report: RunReport, stream: TextIO) -> None:

@@ -1,4 +1,4 @@
-"""What links say: types of one direction told by those of the other, differences, the cheaper side.
+"""What links say: types of one direction by those of the other, differences, the cheaper side.
 
 A link has one type id seen from its first record, and another one seen from its second. HubSpot
 names no list of which belong together, so they are learned from links that were read from both.

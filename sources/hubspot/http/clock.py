@@ -19,19 +19,19 @@ class PortalClock:
         """
         self._clock = clock
         self._lock = threading.Lock()
-        self._told: tuple[datetime, float] | None = None
+        self._known: tuple[datetime, float] | None = None
 
-    def learn(self, told: datetime, answered_at: float) -> None:
+    def learn(self, reported: datetime, answered_at: float) -> None:
         """Keep the later instant; neither is ahead of HubSpot's clock.
 
         Args:
-            told: aware UTC, whole seconds, as the response's header has it.
+            reported: aware UTC, whole seconds, as the response's header has it.
             answered_at: monotonic seconds.
         """
         with self._lock:
-            known = self._told
-            if known is None or told > known[0] + timedelta(seconds=answered_at - known[1]):
-                self._told = (told, answered_at)
+            known = self._known
+            if known is None or reported > known[0] + timedelta(seconds=answered_at - known[1]):
+                self._known = (reported, answered_at)
 
     def now(self) -> datetime | None:
         """Return the time, aware UTC; None before the first response.
@@ -39,7 +39,7 @@ class PortalClock:
         Guarantees: never ahead of HubSpot's clock; at most a second and the call's time behind;
         never goes back.
         """
-        if self._told is None:
+        if self._known is None:
             return None
-        told, answered_at = self._told
-        return told + timedelta(seconds=self._clock() - answered_at)
+        reported, answered_at = self._known
+        return reported + timedelta(seconds=self._clock() - answered_at)

@@ -141,8 +141,8 @@ class _Body(dict[str, Any]):
         named = [c.get("requiredGranularScopes") or c.get("requiredScopes") for c in contexts]
         listed = [str(s) for scopes in named if isinstance(scopes, list) for s in scopes]
         texts = [self.text("message"), *(str(e.get("message")) for e in entries)]
-        told = [s for text in texts for s in _SCOPE.findall(text)]
-        return tuple(dict.fromkeys(listed + told))
+        reported = [s for text in texts for s in _SCOPE.findall(text)]
+        return tuple(dict.fromkeys(listed + reported))
 
 
 def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFailedError | None:
@@ -265,10 +265,10 @@ def _error(
 ) -> E:
     """Build an error with everything support asks for."""
     correlation = body.text("correlationId") or answer.headers.get("X-HubSpot-Correlation-Id")
-    told = found or body.text("message") or "no further word"
+    reported = found or body.text("message") or "no further word"
     reference = f" (correlation id {correlation})" if correlation else ""
     return kind(
-        f"HubSpot answered {answer.status} to {call}: {told.rstrip('.')}{reference}.",
+        f"HubSpot answered {answer.status} to {call}: {reported.rstrip('.')}{reference}.",
         remedy=remedy,
         status=answer.status,
         correlation_id=correlation or None,

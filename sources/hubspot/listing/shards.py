@@ -101,8 +101,8 @@ def divide(count: Count, total: int, last_id: int, *, shards: int, spare: float)
 
 def _part(page: Page[Hit], records: int, last: int) -> Part:
     """Make a part of what a search has found up to an id."""
-    told = [int(hit.id) for hit in page.results if hit.id.isdecimal()]
-    ids = [id_ for id_ in told if id_ <= last] or [last]
+    reported = [int(hit.id) for hit in page.results if hit.id.isdecimal()]
+    ids = [id_ for id_ in reported if id_ <= last] or [last]
     stride = (max(ids) - min(ids)) / max(1, len(ids) - 1)
     return Part(min(ids), last, records, max(1.0, stride))
 

@@ -83,7 +83,7 @@ def fill(records: int) -> Calls:
 
 
 def archive_calls(state: TableState) -> int:
-    """Return what a sweep of archived records takes, as far as the last one told."""
+    """Return what a sweep of archived records takes, as the last one took."""
     known = state.sweeps.get("archive")
     return max(1, (known and known.calls) or 1)
 
@@ -143,8 +143,8 @@ def links_calls(state: PairState, ends: tuple[int, int], *, is_same: bool = Fals
         is_same: whether both are the same table.
     """
     mine, theirs = (max(1, pages(end, associations.BATCH)) for end in ends)
-    if state.told_by:
-        return mine if state.told_by == "source" else theirs
+    if state.reported_by:
+        return mine if state.reported_by == "source" else theirs
     return theirs if theirs < mine and not is_same else mine
 
 
@@ -161,7 +161,7 @@ def links(
         is_first: whether a table of the pair is read whole: then links come with its records.
     """
     calls, mine = links_calls(state, ends, is_same=is_same), pages(ends[0], associations.BATCH)
-    reads_target = state.told_by == "target" or (not state.told_by and calls < mine)
+    reads_target = state.reported_by == "target" or (not state.reported_by and calls < mine)
     learns: Calls = {"labels": up_to(1)} if reads_target and not state.knows_types else {}
     if is_first or state.has_links is None:
         return {**learns, "links": (max(0, calls - 1), calls + 3)}

@@ -169,7 +169,7 @@ class PairState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether links have to be read whatever the schedule says."""
     has_links: bool | None = False
     """Whether the last sweep found links; None where links came since."""
-    told_by: Literal["source", "target", ""] = ""
+    reported_by: Literal["source", "target", ""] = ""
     """The only side from which HubSpot lists these links."""
     knows_types: bool = True
     """Whether it is known what the association types of the target's side mean; else it costs a

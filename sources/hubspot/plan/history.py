@@ -83,7 +83,7 @@ def _pair(kept: KeptPair, now: datetime) -> PairState:
         is_open=kept.open_sweep is not None,
         pending=kept.pending,
         has_links=kept.has_links,
-        told_by=kept.reported_by or "",
+        reported_by=kept.reported_by or "",
         knows_types=bool(kept.types),
         asks_both=kept.other_side_at is None or now - kept.other_side_at >= OTHER_SIDE,
     )

@@ -107,7 +107,7 @@ def changed_links(
 ) -> Iterator[Step]:
     """Read the links of changed records from either end."""
     one = facts.pairs[pair]
-    if one.refusal or state.pairs.get(pair, PairState()).told_by == "target":
+    if one.refusal or state.pairs.get(pair, PairState()).reported_by == "target":
         return
     changed = [_changed_rows(sure.get(end, ())) for end in (one.source, one.target)]
     every = {**facts.others, **facts.tables}

@@ -49,8 +49,8 @@ class Sight:
         """The two counts that disagree, as a sentence; for the same two numbers every other run."""
         facts, state = self.facts, self.state
         if facts.rows is None and None not in {facts.total, state.total}:
-            told = f"HubSpot counts {facts.total:,} {self.table}, and counted {state.total:,}."
-            return told if facts.total != state.total else ""
+            reported = f"HubSpot counts {facts.total:,} {self.table}, and counted {state.total:,}."
+            return reported if facts.total != state.total else ""
         if not self.surplus or facts.total is None or facts.rows is None:
             return ""
         looked_at = state.differed_at if state.differed == (facts.total, facts.rows) else None

@@ -26,6 +26,6 @@ class Options:
     on_expected: Callable[[str, int], None] | None = None
     """Called with a table and how many more rows it is expected to bring, for progress."""
     on_message: Callable[[str], None] | None = None
-    """Told what takes its time, for progress."""
+    """Called with what takes its time, for progress."""
     strip_nul: bool | None = None
     """Whether the destination cannot hold NUL characters in text; None until it is known."""

@@ -35,8 +35,8 @@ def remember(run: Run, source: SourceState, table: str, error: HubSpotError) -> 
     """Keep an error for the next runs, if it says that there is no such table to read."""
     if isinstance(error, ScopeMissingError | RequestRejectedError) and is_absent(error):
         scopes = error.scopes if isinstance(error, ScopeMissingError) else ()
-        told = (error.name, error.message, error.remedy, error.status, scopes, _digest(run))
-        source.remember(_name(table), msgspec.to_builtins(Refusal(*told)), now=run.now())
+        reported = (error.name, error.message, error.remedy, error.status, scopes, _digest(run))
+        source.remember(_name(table), msgspec.to_builtins(Refusal(*reported)), now=run.now())
 
 
 def remembered(run: Run, source: SourceState, table: str) -> HubSpotError | None:

@@ -41,8 +41,8 @@ class Damage(NamedTuple):
     """The object table whose state it is."""
 
     def __str__(self) -> str:
-        told = self.remedy or "It is read again."
-        return f"The state in the warehouse is damaged at {self.part}: {self.reason}. {told}"
+        reported = self.remedy or "It is read again."
+        return f"The state in the warehouse is damaged at {self.part}: {self.reason}. {reported}"
 
 
 def reset_of(tables: Iterable[str]) -> str:

@@ -32,8 +32,8 @@ def read_changes(table: Table, probe: Probe) -> Items:
 def finish_changes(table: Table, total: int | None, *, is_explained: bool) -> None:
     """Set the watermark: the begin of the search for changes.
 
-    Where search told another number than the table holds by now, it is that of the run before: a
-    record that search lacked may be back, and nothing else tells of an edit from before it went.
+    Where search counted another number than the table holds by now, it is that of the previous run:
+    a record that search lacked may be back, and nothing else reports an edit from before it went.
 
     Args:
         table: the table.

@@ -120,14 +120,16 @@ class Links:
     ) -> Generator[None, None, set[str]]:
         """Name the sources whose links to some targets differ from the warehouse's, or may."""
         if pair.source == pair.target:  # the types of both directions stand in the same table
-            told, held = (
+            reported, held = (
                 Counter(link[:2] for link in links)
                 for links in (theirs, self._held(pair, ids, key="to_id"))
             )
-            return {ends[0] for ends in told.keys() | held.keys() if told[ends] != held[ends]}
+            return {
+                ends[0] for ends in reported.keys() | held.keys() if reported[ends] != held[ends]
+            }
         yield from self._learn(pair, theirs, ids)
-        told_, unclear = self._translated(pair, theirs)
-        return unclear | differing(told_, self._held(pair, ids, key="to_id")).keys()
+        links, unclear = self._translated(pair, theirs)
+        return unclear | differing(links, self._held(pair, ids, key="to_id")).keys()
 
     def _links_to(self, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:
         """Read the links of targets, turned round."""
@@ -271,9 +273,9 @@ class Links:
         """Keep all links of the sources whose links to these targets the warehouse lacks."""
         theirs = turned_round(chain(*answers))
         yield from self._learn(pair, theirs, ids)
-        told, unclear = self._translated(pair, theirs)
+        reported, unclear = self._translated(pair, theirs)
         yield from self.hand_on_links(pair, sorted(unclear), "source")
-        changed = differing(told, self._held(pair, ids, key="to_id"))
+        changed = differing(reported, self._held(pair, ids, key="to_id"))
         for from_id in self._done.get(pair.table, set()) & changed.keys():
             del changed[from_id]
         turned = self._turned.setdefault(pair.table, {})
@@ -375,7 +377,7 @@ class Links:
             self._run.pairs.stale_labels.add(pair.table)
 
     def _unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
-        """Wait for a call; a pair that is refused, or told oddly, is an outcome of its own."""
+        """Wait for a call; a pair that is refused, or answered oddly, is an outcome of its own."""
         try:
             return (yield from wait(call))
         except HubSpotError as error:

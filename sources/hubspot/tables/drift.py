@@ -75,8 +75,8 @@ def compare_facts(
         then, fact = before.get(column), now.get(column)
         if fact is None:
             if then is not None and then.property not in alive:
-                told = SchemaChange(table, then.property, "archived", column, then.type)
-                changes.append(told)
+                reported = SchemaChange(table, then.property, "archived", column, then.type)
+                changes.append(reported)
         elif then is None:
             kind: Change = "returned" if column in had else "added"
             earlier = older.get(fact.property)

@@ -191,8 +191,8 @@ class Verification:
         except RequestRejectedError:  # an object type without an archive
             pass
         try:
-            told = yield from self._merged(kind, schema)
-            suspects |= {id_ for id_, into in told.items() if merged.get(id_) != into}
+            reported = yield from self._merged(kind, schema)
+            suspects |= {id_ for id_, into in reported.items() if merged.get(id_) != into}
         except RequestRejectedError:  # no search by this property
             pass
         return both

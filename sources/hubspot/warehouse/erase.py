@@ -87,8 +87,14 @@ def open_datasets(pipeline: Pipeline, *, rehearsing: bool = False) -> Iterator[l
         for staging in (False, True):
             with client.with_staging_dataset() if staging else nullcontext():
                 if client.has_dataset():
-                    there = {name: told for name, told in job.get_storage_tables(tables) if told}
-                    columns = {name: {*map(str.casefold, told)} for name, told in there.items()}
+                    there = {
+                        name: reported
+                        for name, reported in job.get_storage_tables(tables)
+                        if reported
+                    }
+                    columns = {
+                        name: {*map(str.casefold, reported)} for name, reported in there.items()
+                    }
                     names = {name: client.make_qualified_table_name(name) for name in there}
                     found.append(Dataset(client.dataset_name, client, columns, names, rehearsing))
         yield found

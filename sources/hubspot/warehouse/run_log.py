@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import dlt
 import pyarrow as pa
@@ -57,6 +57,35 @@ COLUMNS: dict[str, pa.Schema] = {
         ]
     ),
 }
+
+
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    at: datetime
+    status: str
+    exit_code: int | None
+    error: str | None = None
+
+
+def row_of(
+    run_id: str, command: str, started_at: datetime, run: Run | None, ending: Ending | None = None
+) -> dict[str, Any]:
+    """Return the row of `_hs_runs` as it is now; of a run that has ended where it is said how."""
+    meter = run.client.meter if run else None
+    return {
+        "run_id": run_id,
+        "portal_id": run.account.portal_id if run else None,
+        "command": command,
+        "started_at": started_at,
+        "ended_at": ending.at if ending else None,
+        "status": ending.status if ending else "running",
+        "exit_code": ending.exit_code if ending else None,
+        "calls": meter.calls if meter else 0,
+        "retries": meter.retries if meter else 0,
+        "rate_limited": meter.rate_limited if meter else 0,
+        "error": ending.error if ending else None,
+    }
 
 
 def are_there(pipeline: Pipeline) -> bool:

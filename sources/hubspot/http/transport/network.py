@@ -188,8 +188,8 @@ def _by_proxy(reason: str, call: str, proxy: Proxy) -> CallFailedError | None:
 
 def _reason(error: Exception) -> str:
     """Return what an error of the HTTP library says, and its cause unless it says that."""
-    told = ""
+    reported = ""
     for part in map(str, error.args):
-        if part not in told:
-            told += f": {part}" if told else part.rstrip(".")
-    return told or type(error).__name__
+        if part not in reported:
+            reported += f": {part}" if reported else part.rstrip(".")
+    return reported or type(error).__name__

@@ -141,7 +141,7 @@ def _wait_for(table: Table, export_id: str) -> str:
     run, client = table.run, table.client
     path = client.path("exports", "export", "async", "tasks", export_id, "status")
     limit = run.config.export_wait_minutes * 60
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     pause = _FIRST_WAIT_SECONDS
     while True:
         try:
@@ -157,8 +157,8 @@ def _wait_for(table: Table, export_id: str) -> str:
         waited = time.monotonic() - began
         if waited >= limit:
             raise ExportUnusableError(f"it was not ready after {limit / 60:g} minutes")
-        if run.options.on_message and time.monotonic() - told >= min(_TELL_SECONDS, waited):
-            told = time.monotonic()
+        if run.options.on_message and time.monotonic() - reported >= min(_TELL_SECONDS, waited):
+            reported = time.monotonic()
             run.options.on_message(
                 f"{table.name}: waiting for HubSpot's export, {waited:.0f} s so far"
             )
@@ -183,11 +183,11 @@ def _count(table: Table, export_id: str, file: ExportFile, total: int) -> None:
     client = table.client
     path = client.path("exports", "export", export_id)
     try:
-        told = client.get(path, decode=tolerant(Detail)).record_count
+        reported = client.get(path, decode=tolerant(Detail)).record_count
     except (RequestRejectedError, ContractError):  # it may be known by its task only
-        told = None
-    if told is not None and told != file.count:
-        raise BadFileError(f"it holds {file.count:,} of {told:,} records")
+        reported = None
+    if reported is not None and reported != file.count:
+        raise BadFileError(f"it holds {file.count:,} of {reported:,} records")
     if abs(file.count - total) > _may_differ(total):
         raise ExportUnusableError(f"it holds {file.count:,} records, and the table {total:,}")
 

@@ -38,7 +38,7 @@ def sweep_archived(
     Args:
         table: whose records.
         last_id: the highest id known; with it several ranges of ids are listed at once.
-        expected: about how many there are, where no sweep has told yet.
+        expected: about how many there are, where no sweep has counted them yet.
         spare: how many records may be read twice for that, beside a share of the archived ones.
     """
     run, known = table.run, table.state.archive
