@@ -173,10 +173,11 @@ def test_gzip_is_unpacked(body, expected):
     ids=["broken", "unknown"],
 )
 def test_broken_packing_is_tried_again(head, body, words):
-    """What cannot be unpacked is no answer: it is asked for again, then told."""
+    """What cannot be unpacked is no answer: it is asked for again, then reported."""
 
     def answer(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(OK + head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        length = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        connection.sendall(OK + head + length + body)
 
     with serving(answer) as port:
         client = client_of(port, max_attempts=3)
