@@ -63,7 +63,23 @@ class Evidence(NamedTuple):
 
 def signs(subject: Subject, now: datetime) -> Iterator[Evidence]:
     """Yield what speaks for a sweep, the most telling sign first."""
-    surely = now + CLOCK_SLACK  # also where the last sweep began within this second
+    yield from _certain(subject, now + CLOCK_SLACK)
+    if subject.columns_at:
+        yield Evidence(subject.columns_at, f"Columns came that {subject.what} may have values of.")
+    if subject.is_cheap:
+        yield from _likely(subject, now + CLOCK_SLACK)
+    if not subject.is_cheap or subject.is_scheduled:
+        since = now - timedelta(hours=subject.hours)
+        yield Evidence(since, f"{_capital(subject.what)} are read every {every(subject.hours)}.")
+
+
+def _certain(subject: Subject, surely: datetime) -> Iterator[Evidence]:
+    """Yield the signs that any sweep follows at once.
+
+    Args:
+        subject: what it reads.
+        surely: an instant after the last sweep, also where that began within this second.
+    """
     if subject.forced:
         yield Evidence(surely, subject.forced)
     if subject.swept_at is None:
@@ -72,20 +88,19 @@ def signs(subject: Subject, now: datetime) -> Iterator[Evidence]:
         yield Evidence(surely, f"The setting asks for {subject.what} in every run.")
     if subject.differs:
         yield Evidence(surely, subject.differs)
-    if subject.columns_at:
-        yield Evidence(subject.columns_at, f"Columns came that {subject.what} may have values of.")
-    if subject.is_cheap and subject.newest_at:
+
+
+def _likely(subject: Subject, surely: datetime) -> Iterator[Evidence]:
+    """Yield the signs that only a cheap sweep follows."""
+    if subject.newest_at:
         at = subject.newest_at + CLOCK_SLACK
         changed = f"A record of {subject.newest_in} changed at {_text(subject.newest_at)}"
         yield Evidence(at, f"{changed}, after the last sweep of {subject.what}.")
-    if subject.is_cheap and subject.in_every_run:
+    if subject.in_every_run:
         reason = f"HubSpot reports no change of {subject.what}; a single call reads all."
         yield Evidence(surely, reason, is_optional=True)
-    if subject.is_cheap and subject.previous_at:
+    if subject.previous_at:
         yield Evidence(subject.previous_at, f"The previous run did not read {subject.what}.")
-    if not subject.is_cheap or subject.is_scheduled:
-        since = now - timedelta(hours=subject.hours)
-        yield Evidence(since, f"{_capital(subject.what)} are read every {every(subject.hours)}.")
 
 
 def evidence(subject: Subject, now: datetime, *, share: int) -> Evidence | None:

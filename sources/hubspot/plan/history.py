@@ -62,19 +62,24 @@ def _table(
         is_resumed=kept.backfill is not None and kept.backfill.run_id != run_id,
         differed=None if portal is None or rows is None else (portal, rows),
         differed_at=datetime.fromtimestamp(at[0] / 1000, UTC) if at else None,
-        sweeps={
-            "archive": Sweep(
-                swept_at=kept.archive.swept_at,
-                calls=kept.archive.calls if kept.archive.swept_at else None,
-                is_open=bool(kept.archive.open_sweep) or ("archive", name) in planned,
-            ),
-            "calculated": Sweep(
-                swept_at=kept.calculated.swept_at,
-                is_open=bool(kept.calculated.open_sweep) or ("calculated", name) in planned,
-            ),
-            "recount": Sweep(swept_at=kept.recounted_at),
-        },
+        sweeps=_sweeps(name, kept, planned),
     )
+
+
+def _sweeps(name: str, kept: KeptTable, planned: Collection[tuple[str, str]]) -> dict[str, Sweep]:
+    """Return the last sweep of each kind; one that this run has begun is open."""
+    return {
+        "archive": Sweep(
+            swept_at=kept.archive.swept_at,
+            calls=kept.archive.calls if kept.archive.swept_at else None,
+            is_open=bool(kept.archive.open_sweep) or ("archive", name) in planned,
+        ),
+        "calculated": Sweep(
+            swept_at=kept.calculated.swept_at,
+            is_open=bool(kept.calculated.open_sweep) or ("calculated", name) in planned,
+        ),
+        "recount": Sweep(swept_at=kept.recounted_at),
+    }
 
 
 def _pair(kept: KeptPair, now: datetime) -> PairState:

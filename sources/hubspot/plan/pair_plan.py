@@ -1,6 +1,6 @@
 """What is done to one pair of linked tables: links of changed records, and sweeps of all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from . import cost
 from .evidence import Subject
@@ -36,17 +36,27 @@ def pair_sweeps(
         known = state.pairs.get(pair, PairState())
         if _is_refused(sights, one) and not known.has_links:
             continue  # a pair that has links is asked for, so that HubSpot says why it goes stale
-        forced = _why_links(facts, state, pair, sure)
+        steps = _steps_of(one, sure)
+        forced = _why_links(facts, state, pair, steps)
         subject = _pair_subject(facts, state, sights, pair, ends, forced)
-        steps = [step for end in (one.source, one.target) for step in sure.get(end, ())]
         calls = cost.links(
             known,
             ends,
             is_same=one.source == one.target,
             read=sum(step.rows[0] for step in steps if step.rows),
-            is_first=pair not in state.pairs or any(step.kind in WHOLE for step in steps),
+            is_first=pair not in state.pairs or _is_read_whole(steps),
         )
         yield Wish("links", pair, subject, calls, is_free=bool(forced))
+
+
+def _steps_of(pair: PairFacts, sure: Mapping[str, tuple[Step, ...]]) -> list[Step]:
+    """Return the steps of a pair's two ends."""
+    return [step for end in (pair.source, pair.target) for step in sure.get(end, ())]
+
+
+def _is_read_whole(steps: Sequence[Step]) -> bool:
+    """Whether a table is listed by any of its steps."""
+    return any(step.kind in WHOLE for step in steps)
 
 
 def _is_refused(sights: Mapping[str, Sight], pair: PairFacts) -> bool:
@@ -86,9 +96,9 @@ def _pair_subject(
     )
 
 
-def _why_links(facts: Facts, state: State, pair: str, sure: Mapping[str, tuple[Step, ...]]) -> str:
+def _why_links(facts: Facts, state: State, pair: str, steps: Sequence[Step]) -> str:
     """Say why all links of a pair have to be read now, whatever the day's share; empty else."""
-    one, known = facts.pairs[pair], state.pairs.get(pair)
+    known = state.pairs.get(pair)
     if facts.options.sweep_links:
         return "All links were asked for."
     if known is None:
@@ -97,7 +107,7 @@ def _why_links(facts: Facts, state: State, pair: str, sure: Mapping[str, tuple[S
         return "An earlier load began it; it goes on."
     if known.pending:
         return "An earlier load left links to read."
-    if any(step.kind in WHOLE for end in (one.source, one.target) for step in sure.get(end, ())):
+    if _is_read_whole(steps):
         return "A table of the pair is read whole in this run."
     return ""
 

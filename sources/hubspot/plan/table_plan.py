@@ -172,14 +172,8 @@ def _backfill(sight: Sight, facts: Facts, asked: cost.Calls) -> Step:
     """Read a table whole, by listing it or by an export."""
     one, state, table = sight.facts, sight.state, sight.table
     done = state.backfill or 0
-    calls = join(asked, cost.listing(one, done=done))
+    calls = join(join(asked, cost.listing(one, done=done)), _after_listing(sight))
     is_first = state.watermark is None or sight.options.full_refresh
-    if (
-        one.searchable and state.backfill is not None
-    ):  # numbers that differ in the end are asked for once more
-        calls = join(calls, {"searches": up_to(1)})
-    if one.rows or state.backfill is not None:  # rows that the listing may not bring
-        calls = join(calls, {"records": up_to(3 * cost.reads(exactly(one.rows or 0))[1])})
     rows = None if one.total is None else exactly(max(0, one.total - done))
     reason = _why_whole(sight)
     if is_first and not done and would_export(one, facts, facts.options.backfill):
@@ -189,6 +183,17 @@ def _backfill(sight: Sight, facts: Facts, asked: cost.Calls) -> Step:
         return Step(kind="export", table=table, reason=reason, calls=exported, rows=rows)
     kind: Kind = "backfill" if is_first else "listing"
     return Step(kind=kind, table=table, reason=reason, calls=calls, rows=rows)
+
+
+def _after_listing(sight: Sight) -> cost.Calls:
+    """Return what a listing may take besides its pages, once they are read."""
+    one, goes_on = sight.facts, sight.state.backfill is not None
+    calls: cost.Calls = {}
+    if one.searchable and goes_on:  # numbers that differ in the end are asked for once more
+        calls = join(calls, {"searches": up_to(1)})
+    if one.rows or goes_on:  # rows that the listing may not bring
+        calls = join(calls, {"records": up_to(3 * cost.reads(exactly(one.rows or 0))[1])})
+    return calls
 
 
 def _why_whole(sight: Sight) -> str:
