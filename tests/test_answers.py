@@ -21,7 +21,7 @@ from sources.hubspot.errors import ContractError, UnavailableError
 from sources.hubspot.http.responses import Answer, failure, undecodable
 from sources.hubspot.model import Column, Page, TableSchema, decode_account
 from sources.hubspot.parsing.tolerance import tolerant
-from sources.hubspot.run import portal_types
+from sources.hubspot.run.portal import portal_types
 from sources.hubspot.steps.exports import fetch
 from sources.hubspot.tables import reference_tables
 from sources.hubspot.tables.decoding import RecordDecoder

@@ -26,8 +26,8 @@ from sources.hubspot.errors import (
 )
 from sources.hubspot.http.client import Client
 from sources.hubspot.model import ObjectType, decode_account
-from sources.hubspot.run.portal_types import PortalTypes
-from sources.hubspot.run.refused import summary
+from sources.hubspot.run.portal.portal_types import PortalTypes
+from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
 

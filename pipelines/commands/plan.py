@@ -29,9 +29,9 @@ from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
 from sources.hubspot.plan.steps import Family, Plan, Step, add, calls_of
 from sources.hubspot.plan.table_plan import would_export
-from sources.hubspot.run.portal_types import guard_portal
-from sources.hubspot.run.refusals import remembered
-from sources.hubspot.run.refused import summary
+from sources.hubspot.run.portal.portal_types import guard_portal
+from sources.hubspot.run.portal.refusals import remembered
+from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import put, source_state

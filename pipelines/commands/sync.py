@@ -25,7 +25,7 @@ from sources.hubspot.catalog.endpoints import REFERENCE
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.model import SchemaChange
 from sources.hubspot.run.loaded import Loaded, kept, run_status
-from sources.hubspot.run.refused import refusals_of, summary
+from sources.hubspot.run.portal.refused import refusals_of, summary
 from sources.hubspot.sync import Wishes, configure, load_all
 from sources.hubspot.warehouse.run_log import prune
 

@@ -29,8 +29,8 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.model import LIVE, ObjectType
 from sources.hubspot.run.loaded import Loaded
-from sources.hubspot.run.portal_types import PortalTypes, guard_portal
-from sources.hubspot.run.schemas import stored_schema
+from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
+from sources.hubspot.run.portal.schemas import stored_schema
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
 from sources.hubspot.steps.links import is_one_way

@@ -29,7 +29,7 @@ from pipelines.runtime.quicker_dlt import quickened
 from pipelines.runtime.workdir import working_folder
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.http.client import Client
-from sources.hubspot.run.portal_types import PortalTypes, read_portal_types
+from sources.hubspot.run.portal.portal_types import PortalTypes, read_portal_types
 from sources.hubspot.state.damage import AS_BEFORE, SOURCE, Damage, refuse
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import mended_state, put

@@ -19,9 +19,14 @@ from .config import HubSpotConfig, configured_pairs, resolve_config
 from .errors import UnknownTypeError
 from .http.client import Client
 from .model import ObjectType
-from .run.portal_types import PortalTypes, guard_portal, known_portal_types, read_portal_types
+from .run.portal.portal_types import (
+    PortalTypes,
+    guard_portal,
+    known_portal_types,
+    read_portal_types,
+)
+from .run.portal.schemas import Schemas
 from .run.run import Items, Run
-from .run.schemas import Schemas
 from .state.damage import SOURCE, refuse
 from .state.source import SourceState
 from .steps.backfill import appends

@@ -16,7 +16,7 @@ from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS, REFERENCE
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
-from .run.refusals import remembered
+from .run.portal.refusals import remembered
 from .run.resources import make_resource
 from .run.run import Items, Run
 from .run.waiting import wait_until

@@ -12,9 +12,7 @@ from typing import Any, TypeVar
 
 from ..api import search
 from ..config import HubSpotConfig
-from ..errors import (
-    HubSpotError,
-)
+from ..errors import HubSpotError
 from ..http.client import Client
 from ..model import LIVE, Account, Copy, ObjectType, SchemaChange, TableOutcome, decode_account
 from ..state.damage import Damage
@@ -26,7 +24,7 @@ from .lanes import Lane, Lanes
 from .load import Load
 from .options import Options
 from .outcomes import Outcomes
-from .portal_types import PortalTypes
+from .portal.portal_types import PortalTypes
 
 T = TypeVar("T")
 Items = Generator[Any, None, None]

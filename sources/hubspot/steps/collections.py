@@ -21,9 +21,9 @@ from ..errors import ContractError, HubSpotError, is_absent, told_in_part
 from ..http.client import Client
 from ..model import REJECTS, Account, ObjectType, Page, TableOutcome
 from ..parsing.tolerance import tolerant
-from ..run.portal_types import link_tables
+from ..run.portal.portal_types import link_tables
+from ..run.portal.schemas import Schemas
 from ..run.run import Items, Run
-from ..run.schemas import Schemas
 from ..run.waiting import wait, wait_until
 from ..state.source import SourceState
 from ..tables.reference_tables import (

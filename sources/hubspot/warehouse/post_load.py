@@ -13,7 +13,7 @@ from dlt.pipeline.pipeline import Pipeline
 from ..api.batch_read import batches
 from ..errors import ContractError
 from ..model import LIVE, REJECTS
-from ..run.portal_types import link_tables
+from ..run.portal.portal_types import link_tables
 from ..run.run import Run
 from ..state.source import RELABELLED, SourceState
 from ..state.store import source_state

@@ -11,9 +11,15 @@ from datetime import timedelta
 
 import msgspec
 
-from ..errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError, is_absent
-from ..state.source import SourceState
-from .run import Run
+from ...errors import (
+    HubSpotError,
+    NotFoundError,
+    RequestRejectedError,
+    ScopeMissingError,
+    is_absent,
+)
+from ...state.source import SourceState
+from ..run import Run
 
 MAX_AGE = timedelta(hours=1)
 KINDS = {kind.name: kind for kind in (ScopeMissingError, NotFoundError, RequestRejectedError)}

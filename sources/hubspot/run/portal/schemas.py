@@ -9,17 +9,17 @@ from functools import partial
 import dlt
 import msgspec
 
-from ..api import search
-from ..api.batch_read import batches
-from ..errors import ContractError, HubSpotError
-from ..model import Column, ObjectType, TableSchema
-from ..state.source import SourceState
-from ..state.table import TableState
-from ..tables.drift import Facts, compare_facts, describe, facts_of
-from ..tables.properties import Definition, pack, read_definitions, to_schema, unpack
+from ...api import search
+from ...api.batch_read import batches
+from ...errors import ContractError, HubSpotError
+from ...model import Column, ObjectType, TableSchema
+from ...state.source import SourceState
+from ...state.table import TableState
+from ...tables.drift import Facts, compare_facts, describe, facts_of
+from ...tables.properties import Definition, pack, read_definitions, to_schema, unpack
+from ..run import Run
+from ..waiting import wait
 from . import refusals
-from .run import Run
-from .waiting import wait
 
 MAX_AGE = timedelta(hours=12)
 

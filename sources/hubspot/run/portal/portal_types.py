@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from ..catalog.object_types import STANDARD, CustomSchema, read_custom_schemas, select_types
-from ..catalog.pairs import select_pairs
-from ..errors import (
+from ...catalog.object_types import STANDARD, CustomSchema, read_custom_schemas, select_types
+from ...catalog.pairs import select_pairs
+from ...errors import (
     ConfigError,
     ContractError,
     HubSpotError,
@@ -21,9 +21,9 @@ from ..errors import (
     ends_run,
     is_absent,
 )
-from ..http.client import Client
-from ..model import Account, Copy, ObjectType
-from ..state.source import SourceState
+from ...http.client import Client
+from ...model import Account, Copy, ObjectType
+from ...state.source import SourceState
 
 CUSTOM = "custom_"
 """How the tables of a portal's own types begin."""

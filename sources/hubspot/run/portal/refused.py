@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from ..errors import HubSpotError, ScopeMissingError
-from ..model import TableOutcome
+from ...errors import HubSpotError, ScopeMissingError
+from ...model import TableOutcome
 
 
 def refusals_of(outcomes: Iterable[TableOutcome]) -> dict[str, HubSpotError]:

@@ -1,0 +1,1 @@
+"""What a portal has and the token may read of it: object types, refusals, table schemas."""
