@@ -14,7 +14,7 @@ from conftest import Warehouse
 from truth import differences, link_differences
 
 from pipelines.runtime.workdir import working_folder
-from sources.hubspot.run.walking import _key
+from sources.hubspot.run.pace.walking import _key
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 

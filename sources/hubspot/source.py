@@ -16,10 +16,10 @@ from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS, REFERENCE
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
+from .run.pace.waiting import wait_until
 from .run.portal.refusals import remembered
 from .run.resources import make_resource
 from .run.run import Items, Run
-from .run.waiting import wait_until
 from .steps import collections
 from .steps import objects as spine
 from .steps.sweeps.links import sweep_links

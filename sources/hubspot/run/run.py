@@ -18,12 +18,12 @@ from ..model import LIVE, Account, Copy, ObjectType, SchemaChange, TableOutcome,
 from ..state.damage import Damage
 from ..state.source import SourceState
 from ..state.store import Store
-from .budget import LoadBudget
 from .findings import PairFindings, TableFindings
-from .lanes import Lane, Lanes
 from .load import Load
 from .options import Options
 from .outcomes import Outcomes
+from .pace.budget import LoadBudget
+from .pace.lanes import Lane, Lanes
 from .portal.portal_types import PortalTypes
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from ..listing.prefetch import MOST, Read, Start, read_ahead
 from ..listing.ranges import SPARE, Division, Listing, shards_of, to_kept, to_ranges
 from ..listing.shards import ask_division
 from ..model import Page
-from ..run.lanes import Lane
+from ..run.pace.lanes import Lane
+from ..run.pace.waiting import wait
 from ..run.run import Items, Run
-from ..run.waiting import wait
 from ..state.table import Backfill, TableState
 from ..tables.decoding import Record, size_of
 from .by_id import read_left

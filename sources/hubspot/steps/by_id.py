@@ -6,8 +6,8 @@ from itertools import islice
 
 from ..api.batch_read import Found, batches, read_batch
 from ..errors import HubSpotError, RequestRejectedError
+from ..run.pace.waiting import wait
 from ..run.run import Items
-from ..run.waiting import wait
 from .table import BLOCK, Table, emit, note_loaded
 
 MOST_NAMED = 5  # refused records that a block of ids names, so that the report stays readable

@@ -10,8 +10,8 @@ from typing import Any
 from ..api import search
 from ..api.search import Hit
 from ..model import Page
+from ..run.pace.walking import next_hits
 from ..run.run import Items
-from ..run.walking import next_hits
 from ..state.table import Changes
 from .by_id import read_ids
 from .probe import Probe, unloaded

@@ -21,10 +21,10 @@ from ..errors import ContractError, HubSpotError, is_absent, told_in_part
 from ..http.client import Client
 from ..model import REJECTS, Account, ObjectType, Page, TableOutcome
 from ..parsing.tolerance import tolerant
+from ..run.pace.waiting import wait, wait_until
 from ..run.portal.portal_types import link_tables
 from ..run.portal.schemas import Schemas
 from ..run.run import Items, Run
-from ..run.waiting import wait, wait_until
 from ..state.source import SourceState
 from ..tables.reference_tables import (
     EMPTY_MARK,

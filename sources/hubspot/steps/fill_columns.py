@@ -11,8 +11,8 @@ from typing import Any
 from ..api import search
 from ..errors import RequestRejectedError
 from ..model import LIVE
+from ..run.pace.walking import next_hits
 from ..run.run import Items
-from ..run.walking import next_hits
 from ..state.table import PendingColumns
 from .by_id import read_ids
 from .table import BLOCK, Table

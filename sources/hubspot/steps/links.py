@@ -27,9 +27,9 @@ from ..api.link_types import cheaper_side, differing, learn, translated, turned_
 from ..api.search import instant_ms, to_ms
 from ..errors import ContractError, HubSpotError, NotFoundError, ScopeMissingError, is_absent
 from ..model import ObjectType, TableOutcome
+from ..run.pace.waiting import wait
 from ..run.portal.refusals import recall, remember
 from ..run.run import Items, Run
-from ..run.waiting import wait
 from ..state.source import SourceState
 from ..tables.decoding import Record
 

@@ -18,9 +18,9 @@ from ..plan.facts import Facts, Ledger, Options, PairFacts, ReferenceFacts, Tabl
 from ..plan.history import Moment, history
 from ..plan.policy import plan
 from ..plan.steps import Family, Plan
+from ..run.pace.waiting import together
 from ..run.portal.schemas import Schemas
 from ..run.run import Run
-from ..run.waiting import together
 from ..state.source import Ledger as KeptLedger
 from ..state.source import SourceState
 from ..tables.decoding import RecordDecoder

@@ -14,8 +14,8 @@ from ..errors import ContractError, HubSpotError, NotFoundError, RequestRejected
 from ..http.clock import BEHIND
 from ..model import ObjectType, Page
 from ..plan.facts import Fill, TableFacts
+from ..run.pace.waiting import wait
 from ..run.run import Run
-from ..run.waiting import wait
 from ..state.table import Changes, PendingColumns, TableState
 from .exports.export import pages_of
 from .table import Table

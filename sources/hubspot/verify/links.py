@@ -7,8 +7,8 @@ from functools import partial
 from ..api.associations import BATCH, COLUMNS, Link, Pair, read_links
 from ..api.batch_read import batches
 from ..model import LIVE, Copy
+from ..run.pace.waiting import wait_all
 from ..run.run import Run
-from ..run.waiting import wait_all
 from .records import Check, Verification
 
 AT_ONCE = 8 * BATCH  # ids whose links are asked for at the same time

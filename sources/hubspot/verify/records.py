@@ -20,9 +20,9 @@ from ..errors import HubSpotError, RequestRejectedError
 from ..http.client import Client
 from ..model import LIVE, Copy, ObjectType, TableSchema
 from ..parsing.tolerance import tolerant
+from ..run.pace.waiting import wait, wait_all
+from ..run.pace.walking import next_hits
 from ..run.run import Run
-from ..run.waiting import wait, wait_all
-from ..run.walking import next_hits
 from ..steps.sweeps.recount import list_ids
 from ..tables.comparing import compare, sub_schema
 from ..tables.decoding import Record, RecordDecoder

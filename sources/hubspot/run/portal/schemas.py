@@ -17,8 +17,8 @@ from ...state.source import SourceState
 from ...state.table import TableState
 from ...tables.drift import Facts, compare_facts, describe, facts_of
 from ...tables.properties import Definition, pack, read_definitions, to_schema, unpack
+from ..pace.waiting import wait
 from ..run import Run
-from ..waiting import wait
 from . import refusals
 
 MAX_AGE = timedelta(hours=12)

@@ -24,8 +24,8 @@ from ...errors import (
     ScopeMissingError,
 )
 from ...plan.table_plan import is_export_chosen
+from ...run.pace.waiting import wait
 from ...run.run import Run
-from ...run.waiting import wait
 from ...state.source import SourceState
 from ...state.table import Backfill, Export
 from ..table import Table, emit, links_of_backfill, note_loaded

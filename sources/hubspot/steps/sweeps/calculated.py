@@ -11,8 +11,8 @@ from typing import Any
 from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...listing.ranges import WORTH, Listing, to_kept, to_ranges
 from ...model import Copy
+from ...run.pace.waiting import wait
 from ...run.run import Items
-from ...run.waiting import wait
 from ...state.table import OpenSweep
 from ...tables.comparing import compare, sub_schema
 from ...tables.decoding import Record, RecordDecoder

@@ -14,8 +14,8 @@ from ...errors import HubSpotError
 from ...http.clock import BEHIND
 from ...model import LIVE, Copy
 from ...plan.history import OTHER_SIDE
+from ...run.pace.waiting import together
 from ...run.run import Items, Run
-from ...run.waiting import together
 from ...state.source import LinkSweep, PairState, SourceState
 from ..links import AT_ONCE, Links, is_one_way
 

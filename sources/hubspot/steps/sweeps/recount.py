@@ -26,8 +26,8 @@ from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...errors import RequestRejectedError
 from ...listing.ranges import Listing, Range
 from ...model import LIVE, Copy, ObjectType, TableSchema
+from ...run.pace.waiting import wait, wait_all
 from ...run.run import Run
-from ...run.waiting import wait, wait_all
 from ...tables.decoding import Record, RecordDecoder
 from ..by_id import read_ids
 from ..table import BLOCK, Table

@@ -4,10 +4,10 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ..api.search import Hit, is_whole, modified_ms
-from ..errors import ContractError
-from ..model import ObjectType, Page
-from .run import Run
+from ...api.search import Hit, is_whole, modified_ms
+from ...errors import ContractError
+from ...model import ObjectType, Page
+from ..run import Run
 from .waiting import wait
 
 EMPTY_PAGES = 50  # in a row, before it is no accident
