@@ -27,7 +27,7 @@ from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.table import Backfill
 from sources.hubspot.steps.exports.export import PER_DAY, exports_left, read_export
 from sources.hubspot.steps.exports.fetch import ExportUnusableError, Opened, fetch, start
-from sources.hubspot.steps.links import Links
+from sources.hubspot.steps.links.links import Links
 from sources.hubspot.steps.table import Table
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.properties import read_definitions, to_schema

@@ -33,7 +33,7 @@ from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
 from sources.hubspot.run.portal.schemas import stored_schema
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
-from sources.hubspot.steps.links import is_one_way
+from sources.hubspot.steps.links.links import is_one_way
 from sources.hubspot.verify.links import check_links, differing_links
 from sources.hubspot.verify.records import Check, Verification, read_usage
 from sources.hubspot.warehouse.end_of_load import end_of_load

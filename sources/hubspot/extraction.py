@@ -31,7 +31,7 @@ from .state.damage import SOURCE, refuse
 from .state.source import SourceState
 from .steps.backfill import appends
 from .steps.collections import are_types_due
-from .steps.links import Links
+from .steps.links.links import Links
 from .steps.planning import Planning
 
 _KEEPS_NUL = "duckdb"  # all of its kin do; other databases refuse a whole load for one NUL

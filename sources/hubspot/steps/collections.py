@@ -37,7 +37,7 @@ from ..tables.reference_tables import (
     to_batch,
     to_text,
 )
-from .links import Links
+from .links.links import Links
 
 LABELS_MAX_AGE = timedelta(hours=12)
 MAX_AGE = timedelta(minutes=55)

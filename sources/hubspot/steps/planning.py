@@ -25,7 +25,7 @@ from ..state.source import Ledger as KeptLedger
 from ..state.source import SourceState
 from ..tables.decoding import RecordDecoder
 from .exports.export import exports_left
-from .links import Links
+from .links.links import Links
 from .probe import Probe, ask_newest, probe_changes, probe_whole
 from .table import Table
 

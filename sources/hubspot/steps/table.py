@@ -15,7 +15,7 @@ from ..state.table import Backfill, TableState
 from ..tables.casts import to_timestamp
 from ..tables.decoding import NO_PROPERTIES, Record, RecordDecoder
 from ..tables.records import instants_ms, to_batch, tombstones
-from .links import Links
+from .links.links import Links
 
 BLOCK = 1000  # records that become one Arrow table
 ReadLinks = Callable[[ObjectType, Sequence[str]], Items]

@@ -17,7 +17,7 @@ from ...plan.history import OTHER_SIDE
 from ...run.pace.waiting import together
 from ...run.run import Items, Run
 from ...state.source import LinkSweep, PairState, SourceState
-from ..links import AT_ONCE, Links, is_one_way
+from ..links.links import AT_ONCE, Links, is_one_way
 
 TOGETHER = 8  # pairs that are swept at the same time
 FEWEST = 50  # ids whose links are read at once, however few rows a load may have

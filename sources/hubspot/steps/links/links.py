@@ -21,17 +21,17 @@ from typing import Any, NamedTuple, TypeVar
 
 import dlt
 
-from ..api.associations import BATCH, COLUMNS, Link, Pair, Side, read_links, to_arrow
-from ..api.batch_read import batches
-from ..api.link_types import cheaper_side, differing, learn, translated, turned_round
-from ..api.search import instant_ms, to_ms
-from ..errors import ContractError, HubSpotError, NotFoundError, ScopeMissingError, is_absent
-from ..model import ObjectType, TableOutcome
-from ..run.pace.waiting import wait
-from ..run.portal.refusals import recall, remember
-from ..run.run import Items, Run
-from ..state.source import SourceState
-from ..tables.decoding import Record
+from ...api.associations import BATCH, COLUMNS, Link, Pair, Side, read_links, to_arrow
+from ...api.batch_read import batches
+from ...api.link_types import cheaper_side, differing, learn, translated, turned_round
+from ...api.search import instant_ms, to_ms
+from ...errors import ContractError, HubSpotError, NotFoundError, ScopeMissingError, is_absent
+from ...model import ObjectType, TableOutcome
+from ...run.pace.waiting import wait
+from ...run.portal.refusals import recall, remember
+from ...run.run import Items, Run
+from ...state.source import SourceState
+from ...tables.decoding import Record
 
 T = TypeVar("T")
 

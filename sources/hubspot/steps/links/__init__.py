@@ -1,0 +1,1 @@
+"""Links of records: read from the cheaper end, compared, handed on."""
