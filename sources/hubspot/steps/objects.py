@@ -19,11 +19,11 @@ from ..tables.records import arrow_schema
 from .backfill import backfill, finish_backfill, sweep_after_backfill
 from .by_id import read_left
 from .changes import explains, finish_changes, read_changes
-from .fill_columns import fill_columns
 from .planning import Opening, Planning
 from .probe import Probe
 from .sweeps.archive import sweep_archived
 from .sweeps.calculated import sweep_calculated
+from .sweeps.fill_columns import fill_columns
 from .sweeps.recount import recount
 from .table import Table
 

@@ -8,14 +8,14 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any
 
-from ..api import search
-from ..errors import RequestRejectedError
-from ..model import LIVE
-from ..run.pace.walking import next_hits
-from ..run.run import Items
-from ..state.table import PendingColumns
-from .by_id import read_ids
-from .table import BLOCK, Table
+from ...api import search
+from ...errors import RequestRejectedError
+from ...model import LIVE
+from ...run.pace.walking import next_hits
+from ...run.run import Items
+from ...state.table import PendingColumns
+from ..by_id import read_ids
+from ..table import BLOCK, Table
 
 
 def fill_columns(table: Table) -> Items:
