@@ -16,7 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 from pipelines.cli.output.progress import RunCollector
 from pipelines.cli.output.pulse import COMPARING, Source
 from pipelines.cli.output.report import RunReport
-from pipelines.commands.verifications import Result, tell, verification_rows
+from pipelines.cli.output.verifications import Result, tell, verification_rows
 from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.session import opened
 from pipelines.runtime.stored import dataset_of, portal_types
