@@ -158,7 +158,7 @@ def test_command_line_goes_on_where_a_task_ended(
     """All state is in the destination: after a task, a sync from elsewhere finds no change."""
     dag.sync_table("contacts")
     outcome = warehouse.sync("contacts").tables["contacts"]
-    assert (outcome.way_in, outcome.rows) == ("increment", 0)
+    assert (outcome.mode, outcome.rows) == ("increment", 0)
 
 
 @pytest.mark.parametrize("order", [("contacts", "companies"), ("companies", "contacts")])

@@ -282,7 +282,7 @@ def test_increment_that_changed_nearly_all_lists(portal: Portal, warehouse: Ware
     portal.reset(SeedSpec(contacts=500, properties=12, companies=0, deals=0, tickets=0))
     warehouse.sync("contacts")
     ids = list(portal.records("contacts"))
-    for share, way_in in ((0.5, "increment"), (0.8, "listing")):
+    for share, mode in ((0.5, "increment"), (0.8, "listing")):
         changed = ids[: int(len(ids) * share)]
         for id_ in changed:
             portal.update("contacts", id_, {"city": f"At {share}"})
@@ -290,12 +290,12 @@ def test_increment_that_changed_nearly_all_lists(portal: Portal, warehouse: Ware
         portal.clock.advance(7_200_000)
         portal.journal.clear()
         report = warehouse.sync("contacts")
-        assert report.tables["contacts"].way_in == way_in
+        assert report.tables["contacts"].mode == mode
         reads = portal.journal.count(method="POST", path_contains=f"{LIST}/batch/read")
-        assert reads == (len(changed) // 100 + 1 if way_in == "increment" else 0)
+        assert reads == (len(changed) // 100 + 1 if mode == "increment" else 0)
         assert differences(portal, warehouse, CONTACTS) == []
     portal.journal.clear()
-    assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"
+    assert warehouse.sync("contacts").tables["contacts"].mode == "increment"
     assert portal.journal.count(path_contains="/crm/objects/") == 1
 
 

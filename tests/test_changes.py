@@ -140,7 +140,7 @@ def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse
     gone = next(iter(portal.records("contacts")))
     portal.purge("contacts", gone)
     report = warehouse.sync("contacts", full_refresh=True)
-    assert report.tables["contacts"].way_in == "backfill"
+    assert report.tables["contacts"].mode == "backfill"
     row = warehouse.table("contacts")[gone]
     assert (row["_hs_deletion"], row["_hs_deleted_at"] is None) == ("purged", False)
     assert differences(portal, warehouse, CONTACTS) == []

@@ -31,7 +31,7 @@ PROGRAM = "from pipelines.cli.app import main; main()"
 OBJECTS = "contacts,companies"
 SECRET = "pat-na1-11112222-3333-4444-5555-666677778888"  # noqa: S105 - no portal's
 TOTALS = {"rows", "tombstones", "calls", "retries", "rate_limited", "seconds"}
-TABLE_MEMBERS = TOTALS | {"rows_read", "way_in", "status", "watermark", "error", "messages"}
+TABLE_MEMBERS = TOTALS | {"rows_read", "mode", "status", "watermark", "error", "messages"}
 
 
 @dataclass
@@ -115,7 +115,7 @@ def test_sync_json_is_one_object(first: First) -> None:
     assert set(report["totals"]) == TOTALS
     contacts = report["tables"]["contacts"]
     assert set(contacts) == TABLE_MEMBERS
-    assert (contacts["way_in"], contacts["status"], contacts["rows"]) == (
+    assert (contacts["mode"], contacts["status"], contacts["rows"]) == (
         "backfill",
         "ok",
         first.live,

@@ -69,7 +69,7 @@ def test_switches_of_dlt_change_no_sync(
     portal.archive("contacts", next(iter(portal.records("contacts"))))
     report = warehouse.sync("contacts")
     assert (report.exit_code, report.dataset) == (0, "hubspot")
-    assert report.tables["contacts"].way_in == "increment"
+    assert report.tables["contacts"].mode == "increment"
     assert schemas(warehouse) == before | {"hubspot_staging"}
     assert warehouse.rows("DESCRIBE contacts") == columns
     assert any(row["_hs_deleted_at"] for row in warehouse.table("contacts").values())
@@ -109,7 +109,7 @@ def test_naming_convention_stays(
     portal.reset(SeedSpec(contacts=5))
     monkeypatch.setenv("SOURCES__HUBSPOT__SCHEMA__NAMING", "sql_ci_v1")
     assert warehouse.sync("contacts").exit_code == 0
-    assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"
+    assert warehouse.sync("contacts").tables["contacts"].mode == "increment"
     monkeypatch.delenv("SOURCES__HUBSPOT__SCHEMA__NAMING")
     for command in (lambda: warehouse.sync("contacts"), show):
         with pytest.raises(

@@ -128,7 +128,7 @@ def test_equal_to_a_listing(
     portal.settings.export_rows_per_file = 150
     tables = (*BOTH, "custom_truck")
     report = export(warehouse, *tables)
-    assert [report.tables[name].way_in for name in tables] == ["export"] * 3
+    assert [report.tables[name].mode for name in tables] == ["export"] * 3
     assert (report.warnings, listed(portal)) == ([], 0)
     assert differences(portal, warehouse, BOTH) == []
     assert link_differences(portal, warehouse, PAIRS) == []
@@ -157,7 +157,7 @@ def test_changes_while_it_is_prepared(portal: Portal, warehouse: Warehouse) -> N
 
     portal.mutations.add(method="POST", path="/export/async", nth=1, operations=forget)
     portal.mutations.add(method="GET", path=STATUS, nth=1, operations=change)
-    assert export(warehouse).tables["contacts"].way_in == "export"
+    assert export(warehouse).tables["contacts"].mode == "export"
     warehouse.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []
 
@@ -183,7 +183,7 @@ def test_run_that_ends_in_the_middle(portal: Portal, warehouse: Warehouse) -> No
     small = stopped(portal, warehouse)
     portal.faults.add(path=STATUS, times=1, status=503, body="")
     assert small.sync("contacts").tables["contacts"].exit_code == 6
-    assert small.sync("contacts").tables["contacts"].way_in == "export"
+    assert small.sync("contacts").tables["contacts"].mode == "export"
     assert (portal.journal.count(kind="exports.start"), listed(portal)) == (1, 0)
     assert differences(portal, warehouse, CONTACTS) == []
 
@@ -193,7 +193,7 @@ def test_export_that_is_gone(portal: Portal, warehouse: Warehouse) -> None:
     small = stopped(portal, warehouse)
     portal.exports.by_id.clear()
     report = small.sync("contacts")
-    assert (report.exit_code, report.tables["contacts"].way_in) == (0, "backfill")
+    assert (report.exit_code, report.tables["contacts"].mode) == (0, "backfill")
     said = "Listed, not exported: HubSpot does not know the export any more."
     assert report.warnings == [f"contacts: {said}"]
     assert (said,) in warehouse.rows("SELECT error FROM _hs_run_tables")
@@ -465,7 +465,7 @@ def test_only_https_is_followed(address: str, tmp_path: Path) -> None:
 
 
 def test_unknown_way_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """A way that does not exist is a wrong option, with the ways that do."""
+    """A mode that does not exist is a wrong option, with the modes that do."""
     with pytest.raises(SystemExit) as caught:
         main(["sync", "--backfill", "imports"])
     assert caught.value.code == 2

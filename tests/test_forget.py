@@ -140,7 +140,7 @@ def test_nothing_is_left(portal: Portal, warehouse: Warehouse) -> None:
     assert len(warehouse.table("contacts")) == others - 3
     portal.gdpr_delete("contacts", survivor)
     report = warehouse.sync(*TABLES)
-    assert (report.exit_code, report.tables["contacts"].way_in) == (0, "increment")
+    assert (report.exit_code, report.tables["contacts"].mode) == (0, "increment")
     assert len(warehouse.table("contacts")) == others - 3
     assert mentions(connect, survivor, EMAIL) == set()
 

@@ -92,7 +92,7 @@ def test_damaged_state_is_refused_with_the_way_out(
         warehouse.sync("contacts")
     report = warehouse.sync("contacts", full_refresh=True)
     assert report.exit_code == 0
-    assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"
+    assert warehouse.sync("contacts").tables["contacts"].mode == "increment"
 
 
 def test_unreadable_state_is_refused(portal: Portal, warehouse: Warehouse) -> None:

@@ -20,7 +20,7 @@ def test_one_contact(portal: Portal, warehouse: Warehouse) -> None:  # noqa: PLR
     # created, found, typed, loaded
     report = warehouse.sync("contacts", "companies")
     assert report.exit_code == 0
-    assert report.tables["contacts"].way_in == "backfill"
+    assert report.tables["contacts"].mode == "backfill"
     row = warehouse.table("contacts")[ada]
     assert row["firstname"] == "Ada"
     assert row["score"] == 17.5
@@ -32,7 +32,7 @@ def test_one_contact(portal: Portal, warehouse: Warehouse) -> None:  # noqa: PLR
     portal.clock.advance(60_000)
     portal.update("contacts", ada, {"firstname": "Augusta Ada", "score": "a lot"})
     report = warehouse.sync("contacts", "companies")
-    assert report.tables["contacts"].way_in == "increment"
+    assert report.tables["contacts"].mode == "increment"
     row = warehouse.table("contacts")[ada]
     assert (row["firstname"], row["score"]) == ("Augusta Ada", None)
     rejected = "SELECT table_name, id, property, raw_value, reason FROM _hs_rejected_values"

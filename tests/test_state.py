@@ -86,7 +86,7 @@ def test_old_states_go(
         portal.create("contacts", {})
     versions = [one for (one,) in warehouse.rows("SELECT version FROM _dlt_pipeline_state")]
     assert len(versions) == 2
-    assert warehouse.sync("contacts").tables["contacts"].way_in == "increment"
+    assert warehouse.sync("contacts").tables["contacts"].mode == "increment"
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
     assert warehouse.rows("SELECT min(version) FROM _dlt_pipeline_state") == [(max(versions),)]
 
@@ -172,7 +172,7 @@ def test_rewind_reads_changes_again(synced: Portal, warehouse: Warehouse) -> Non
     assert section(report, "rewound") == [{"table": "contacts", "before": watermark, "after": to}]
     report = warehouse.sync(*TABLES)
     contacts = report.tables["contacts"]
-    assert (contacts.way_in, contacts.rows) == ("increment", len(ids))
+    assert (contacts.mode, contacts.rows) == ("increment", len(ids))
     assert right(synced, warehouse)
     assert rows(warehouse.sync(*TABLES)) == 0
 
@@ -194,8 +194,8 @@ def test_reset_reads_a_table_whole(synced: Portal, warehouse: Warehouse) -> None
     assert section(show(), "tables")[1]["open_work"] == "backfill"
 
     report = warehouse.sync(*TABLES)
-    ways = {name: report.tables[name].way_in for name in TABLES}
-    assert ways == {"contacts": "backfill", "companies": "increment", "custom_vehicle": "backfill"}
+    modes = {name: report.tables[name].mode for name in TABLES}
+    assert modes == {"contacts": "backfill", "companies": "increment", "custom_vehicle": "backfill"}
     assert right(synced, warehouse)
     assert warehouse.table("contacts")[ids[0]]["_hs_deletion"] == "purged"
     assert rows(warehouse.sync(*TABLES)) == 0

@@ -28,7 +28,7 @@ def database(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             " calls BIGINT, retries BIGINT, rate_limited BIGINT, error TEXT)"
         )
         connection.execute(
-            "CREATE TABLE _hs_run_tables (run_id TEXT, table_name TEXT, way_in TEXT, status TEXT,"
+            "CREATE TABLE _hs_run_tables (run_id TEXT, table_name TEXT, mode TEXT, status TEXT,"
             " rows BIGINT, tombstones BIGINT, calls BIGINT, rate_limited BIGINT,"
             " watermark_before TIMESTAMPTZ, watermark_after TIMESTAMPTZ, error TEXT)"
         )

@@ -62,7 +62,10 @@ def begin(server: EmulatorServer, sample: Mapping[str, Any]) -> None:
 def test_a_dataset_of_version_0_goes_on(
     name: str, server: EmulatorServer, warehouse: Warehouse
 ) -> None:
-    """Tables that were loaded are not listed again, one that was half listed only to its end."""
+    """Tables that were loaded are not listed again, one that was half listed only to its end.
+
+    Modes that were noted as `way_in` are read as `mode`.
+    """
     sample, portal = SAMPLES[name], server.portal
     begin(server, sample)
     warehouse.path.write_bytes(lzma.decompress((FOLDER / f"{name}.duckdb.xz").read_bytes()))
@@ -71,15 +74,21 @@ def test_a_dataset_of_version_0_goes_on(
     tables = {table: table.removeprefix("custom_") for table in sample["tables"]}
     assert shown == {table: before.table(table).watermark for table in shown}
     assert {*tables} <= {*shown}
+    modes = "SELECT run_id, table_name, {} FROM _hs_run_tables"
+    noted = {*warehouse.rows(modes.format("way_in"))}
     report = warehouse.sync(*tables, **options)
     assert (report.exit_code, report.error) == (0, None)
+    shown_now = {*warehouse.rows(modes.format("mode"))}
+    assert noted
+    assert noted < shown_now
+    assert all(mode for *_, mode in shown_now)
     for table in tables:
         known, outcome = before.table(table), report.tables[table]
         if known.backfill:
             left = (known.backfill.total or 0) - known.backfill.rows
             assert outcome.rows <= left + BETWEEN_CHECKPOINTS
         else:
-            assert outcome.way_in == "increment"
+            assert outcome.mode == "increment"
     portal.clock.advance(DAY_MS + 1)
     assert warehouse.sync(*tables, **options).exit_code == 0
     found = differences(portal, warehouse, tables)

@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 Kind = Literal["text", "double", "integer", "bool", "date", "timestamp"]
 """Of columns; no property is an integer, for HubSpot's numbers may have decimals."""
-WayIn = Literal["backfill", "export", "increment", "listing", "repair", "whole", "none"]
+SyncMode = Literal["backfill", "export", "increment", "listing", "repair", "whole", "none"]
 Status = Literal["ok", "skipped", "failed", "interrupted"]
 
 
@@ -152,7 +152,7 @@ class TableOutcome:
     """What one run did to one table; a row of `_hs_run_tables`."""
 
     table_name: str
-    way_in: WayIn = "none"
+    mode: SyncMode = "none"
     status: Status = "ok"
     rows: int = 0
     tombstones: int = 0

@@ -98,7 +98,7 @@ def _table_row(outcome: TableOutcome) -> Sequence[str]:
     watermark = outcome.watermark_after
     return (
         outcome.table_name,
-        outcome.way_in,
+        outcome.mode,
         f"{outcome.rows:,}",
         f"{outcome.tombstones:,}",
         f"{outcome.calls:,}",

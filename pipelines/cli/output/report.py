@@ -158,7 +158,7 @@ def to_json(report: RunReport) -> dict[str, Any]:
 
 
 def _table(outcome: TableOutcome) -> dict[str, Any]:
-    names = ("way_in", "status", "rows", "tombstones", "rows_read", "calls", "retries")
+    names = ("mode", "status", "rows", "tombstones", "rows_read", "calls", "retries")
     return {name: getattr(outcome, name) for name in names} | {
         "rate_limited": outcome.rate_limited,
         "seconds": round(outcome.seconds, 3),

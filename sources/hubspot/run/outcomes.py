@@ -41,7 +41,7 @@ class Outcomes:
         since = outcome.fresh_at if is_absent(error) else None
         stale = f" Stale since {since:%Y-%m-%d %H:%M} UTC." if since else ""
         outcome.note(f"{part}: {error}{stale}" if part else f"{error}{stale}")
-        unknown = unknown or outcome.way_in == "none"
+        unknown = unknown or outcome.mode == "none"
         absent = (unknown and is_absent(error)) or isinstance(
             error, ScopeMissingError | NotFoundError
         )

@@ -145,7 +145,7 @@ def are_types_due(run: Run, state: SourceState, names: Collection[str]) -> bool:
 def account(run: Run, details: Account) -> Items:
     """The portal itself: one row."""
     with run.outcome("account") as outcome:
-        outcome.way_in = "whole"
+        outcome.mode = "whole"
         if details.portal_id is not None:
             run.state.portal_id = details.portal_id
         yield from _hand_on(run, "account", [{**details.given, PATH: "$"}])
@@ -156,7 +156,7 @@ def owners(run: Run) -> Items:
     if not is_due(run, run.state, "owners", "owners"):
         return
     with run.outcome("owners") as outcome:
-        outcome.way_in = "whole"
+        outcome.mode = "whole"
         call = run.submit(partial(_read_owners, run.client_for("owners")))
         rows = yield from _wait(run, outcome, "owners", call)
         if not isinstance(rows, HubSpotError):
@@ -202,7 +202,7 @@ def pipelines(run: Run, object_types: Sequence[ObjectType]) -> Items:
     if not (due or run.portal_types.gone):
         return
     with run.outcome("pipelines") as outcome:
-        outcome.way_in = "whole"
+        outcome.mode = "whole"
         client = run.client_for("pipelines")
         calls = {
             kind.table: run.submit(
@@ -253,7 +253,7 @@ def _part(run: Run, outcome: TableOutcome, part: str) -> Iterator[None]:
 def properties(run: Run, schemas: Schemas) -> Items:
     """Property definitions, their options and their columns, of the types that were refreshed."""
     with run.outcome("properties") as outcome:
-        outcome.way_in = "whole"
+        outcome.mode = "whole"
         for table, definitions in schemas.read.items():
             for name, rows in definition_rows(table, definitions).items():
                 yield from _hand_on(run, name, rows, table)
@@ -297,7 +297,7 @@ def association_labels(run: Run, links: Links) -> Items:
             path = client.path("labels", pair.source.path, pair.target.path)
             calls[pair] = run.submit(partial(client.get, path, decode=_decode_page), lane="links")
     with run.outcome("association_labels") as outcome:
-        outcome.way_in = "whole" if calls else outcome.way_in
+        outcome.mode = "whole" if calls else outcome.mode
         for pair, call in calls.items():
             ends_of = {
                 "pair": pair.table,
@@ -338,7 +338,7 @@ def object_types(run: Run) -> Items:
         return
     state = run.state
     with run.outcome("object_types") as outcome:
-        outcome.way_in = "whole"
+        outcome.mode = "whole"
         if known.error:
             _note_unlisted(run, outcome, state, known.error)
         else:

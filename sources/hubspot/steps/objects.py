@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import HubSpotError
-from ..model import ObjectType, WayIn
+from ..model import ObjectType, SyncMode
 from ..plan.facts import TableFacts
 from ..plan.steps import Kind, Plan, Step
 from ..plan.table_plan import WHOLE
@@ -27,7 +27,7 @@ from .sweeps.fill_columns import fill_columns
 from .sweeps.recount import recount
 from .table import Table
 
-WAYS: dict[Kind, WayIn] = {
+MODES: dict[Kind, SyncMode] = {
     "backfill": "backfill",
     "export": "backfill",
     "listing": "listing",
@@ -92,8 +92,8 @@ def _perform(plan: Plan, opening: Opening) -> Items:
     if probe.error:
         raise probe.error
     steps = plan.of(name)
-    ways = [WAYS[step.kind] for step in steps if step.kind in WAYS]
-    opening.outcome.way_in = ways[0] if ways else opening.outcome.way_in
+    modes = [MODES[step.kind] for step in steps if step.kind in MODES]
+    opening.outcome.mode = modes[0] if modes else opening.outcome.mode
     work = Work(opening, probe, (yield from opening.table()), steps)
     for step in steps:
         yield from STEPS[step.kind](work)

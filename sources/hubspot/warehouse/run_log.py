@@ -44,7 +44,7 @@ COLUMNS: dict[str, pa.Schema] = {
         [
             pa.field("run_id", pa.string(), nullable=False),
             pa.field("table_name", pa.string(), nullable=False),
-            pa.field("way_in", pa.string()),
+            pa.field("mode", pa.string()),
             pa.field("status", pa.string()),
             pa.field("rows", pa.int64()),
             pa.field("tombstones", pa.int64()),
@@ -57,6 +57,9 @@ COLUMNS: dict[str, pa.Schema] = {
         ]
     ),
 }
+
+FORMER_MODE = "way_in"
+"""Name of the column `mode` in datasets of earlier versions."""
 
 
 class Ending(NamedTuple):
@@ -101,7 +104,10 @@ def are_there(pipeline: Pipeline) -> bool:
 
 
 def make_tables(pipeline: Pipeline) -> bool:
-    """Make the dataset, the tables and the columns that are not there; False without SQL."""
+    """Make the dataset, the tables and the columns that are not there; False without SQL.
+
+    Rows of earlier versions keep their mode.
+    """
     job = pipeline.destination_client()
     if not isinstance(job, SqlJobClientBase):
         return False
@@ -114,7 +120,21 @@ def make_tables(pipeline: Pipeline) -> bool:
             client.initialize_storage()
         # as dlt does before each load, but for the version of a schema that it does not know
         client._execute_schema_update_sql(COLUMNS, store_schema=False)  # noqa: SLF001
+        _take_over_modes(client)
     return True
+
+
+def _take_over_modes(client: SqlJobClientBase) -> None:
+    """Copy the modes that an earlier version wrote into a column of another name."""
+    ((_, held),) = client.get_storage_tables([RUN_TABLES])
+    sql = client.sql_client
+    for former in [name for name in held if name.lower() == FORMER_MODE]:
+        table, mode, old = (
+            sql.make_qualified_table_name(RUN_TABLES),
+            sql.escape_column_name("mode"),
+            sql.escape_column_name(former, casefold=False),
+        )
+        sql.execute_sql(f"UPDATE {table} SET {mode} = {old} WHERE {mode} IS NULL")  # noqa: S608
 
 
 def mark_killed(client: SqlClientBase[Any]) -> None:

@@ -80,7 +80,7 @@ def read_export(table: Table, work: Backfill) -> Generator[Any, None, bool | Non
             return False
     if work.export is None:
         return None
-    table.outcome.way_in = "export"
+    table.outcome.mode = "export"
     try:
         return (yield from _hand_on(table, work, work.export))
     except ExportUnusableError as error:
@@ -154,7 +154,7 @@ def _give_up(table: Table, work: Backfill, loaded: int, reason: str) -> bool | N
     """Have the table listed from its beginning: by the next load where it holds rows already."""
     table.run.tables.downloads.pop(table.name, None)
     _say_why(table, reason)
-    table.outcome.way_in = "backfill"
+    table.outcome.mode = "backfill"
     work.export, work.ranges, work.rows = None, None, 0
     if loaded:
         work.has_older_rows = table.state.has_older_rows = True

@@ -333,8 +333,8 @@ class Links:
         held = dlt.current.source_schema().tables.get(pair.table, {}).get("columns")
         rows = to_arrow(links, mark_empty=replace and bool(held) and not self._run.load.fresh)
         outcome = self._run.outcomes.of(pair.table)
-        if outcome.way_in != "backfill":  # tombstones of a backfill only take links away
-            outcome.way_in = "increment" if replace else "backfill"
+        if outcome.mode != "backfill":  # tombstones of a backfill only take links away
+            outcome.mode = "increment" if replace else "backfill"
         brought = sum(map(len, links.values()))
         outcome.rows += brought
         if brought:
