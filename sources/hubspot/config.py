@@ -1,8 +1,9 @@
 """The settings of one run, resolved by dlt and checked once, before anything is sent."""
 
 import re
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from dlt.common.configuration import configspec
@@ -20,15 +21,46 @@ from .errors import ConfigError
 WHERE = "SOURCES__HUBSPOT__ACCESS_TOKEN, or [sources.hubspot] access_token in .dlt/secrets.toml"
 """Where the access token is looked for."""
 SECTIONS = ("sources",)  # and the one of `HubSpotConfig`
-_LEAST = {
-    "search_per_second": 1,
-    "associations_per_10_seconds": 1,
-    "calls_in_flight": 1,
-    "load_rows": 1,
-    "max_attempts": 1,
-    "lookback_minutes": 0,
-    "sweep_at_once_calls": 0,
-    "run_log_days": 0,
+BACKFILLS = ("list", "export", "auto")
+
+
+class _Rule(NamedTuple):
+    """What a number among the settings has to be."""
+
+    expected: str
+    holds: Callable[[Any], bool]
+
+
+_SHARE = _Rule("a number above 0 and at most 1", lambda value: _is_number(value) and 0 < value <= 1)
+_POSITIVE = _Rule("a number above 0", lambda value: _is_number(value) and 0 < value < inf)
+_INTERVAL = _Rule(
+    "a number of 0 (every run) or more", lambda value: _is_number(value) and 0 <= value < inf
+)
+_PATIENCE = _Rule("a number of 0 or more", _INTERVAL.holds)
+_COUNT = _Rule("a whole number of at least 1", lambda value: isinstance(value, int) and value >= 1)
+_COUNT_OR_NONE = _Rule(
+    "a whole number of at least 0", lambda value: isinstance(value, int) and value >= 0
+)
+_RULES: Mapping[str, _Rule] = {
+    "budget_share": _SHARE,
+    "sweep_share": _SHARE,
+    "purge_share": _SHARE,
+    "search_per_second": _COUNT,
+    "associations_per_10_seconds": _COUNT,
+    "calls_in_flight": _COUNT,
+    "load_rows": _COUNT,
+    "max_attempts": _COUNT,
+    "lookback_minutes": _COUNT_OR_NONE,
+    "sweep_at_once_calls": _COUNT_OR_NONE,
+    "run_log_days": _COUNT_OR_NONE,
+    "load_minutes": _POSITIVE,
+    "timeout_seconds": _POSITIVE,
+    "export_wait_minutes": _POSITIVE,
+    "max_body_mb": _POSITIVE,
+    "max_export_gb": _POSITIVE,
+    "sweep_hours": _INTERVAL,
+    "links_hours": _INTERVAL,
+    "patience_seconds": _PATIENCE,
 }
 _MOST = {
     "lookback_minutes": 5_256_000,  # ten years
@@ -37,19 +69,6 @@ _MOST = {
     "patience_seconds": 31_536_000,
 }
 """The longest times that make sense; instants much further away cannot be computed."""
-BACKFILLS = ("list", "export", "auto")
-_POSITIVE = (
-    "load_minutes",
-    "timeout_seconds",
-    "export_wait_minutes",
-    "max_body_mb",
-    "max_export_gb",
-)
-_NUMBERS = dict.fromkeys(_POSITIVE, "a number above 0") | dict.fromkeys(
-    ("sweep_hours", "links_hours"), "a number of 0 (every run) or more"
-)
-_NUMBERS["patience_seconds"] = "a number of 0 or more"
-_SHARES = ("budget_share", "sweep_share", "purge_share")
 _VERSION = re.compile(r"(20\d\d-(?:03|09))(?:-beta)?")
 _FIRST_VERSION = "2026-03"
 
@@ -177,16 +196,9 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
 
 
 def _check_numbers(config: HubSpotConfig) -> None:
-    for name in _SHARES:
-        if not _is_number(config[name]) or not 0 < config[name] <= 1:
-            raise _out_of_range(name, "a number above 0 and at most 1")
-    for name, least in _LEAST.items():
-        if not isinstance(config[name], int) or config[name] < least:
-            raise _out_of_range(name, f"a whole number of at least {least}")
-    for name, expected in _NUMBERS.items():
-        value = config[name]
-        if not _is_number(value) or not 0 <= value < inf or (not value and name in _POSITIVE):
-            raise _out_of_range(name, expected)
+    for name, rule in _RULES.items():
+        if not rule.holds(config[name]):
+            raise _out_of_range(name, rule.expected)
     for name, most in _MOST.items():
         if config[name] > most:
             raise _out_of_range(name, f"at most {most}")

@@ -139,32 +139,28 @@ class Extraction:
             run.damages = run.damages or damages
             refuse([one for one in run.damages if one.part == SOURCE])
         guard_portal(run.account, state.portal_id)
-        normalize = dlt.current.source_schema().naming.normalize_identifier
         if not run.loads:
-            named = (*request.objects, *request.only)
-            asks = run.copy is None or are_types_due(run, state, named)
-            run.portal_types = (
-                read_portal_types(run.client, state, normalize, run.copy)
-                if asks
-                else known_portal_types(state)
-            )
-        known = run.portal_types
-        all_pairs = self._choose(known, run.config.pairs)
+            run.portal_types = _types_of(run, (*request.objects, *request.only))
+        all_pairs = self._choose(run.portal_types, run.config.pairs)
         _check_state(run, [kind.table for kind in self.kinds], whole=not request.objects)
         run.pairs.ends = {pair.table: (pair.source.table, pair.target.table) for pair in all_pairs}
         run.wish(hard_delete=request.hard_delete, chosen=bool(request.objects))
-        run.begin_load([kind.table for kind in known.types])
+        run.begin_load([kind.table for kind in run.portal_types.types])
         run.load.fresh = self.is_fresh = _is_fresh(run, state, self.kinds)
         schemas, links = Schemas(run, self.kinds), Links(run, self.pairs)
-        opened = Opened(run, schemas, links, Planning(run, schemas, links))
         if run.first_load:
             run.to_clean_up, run.before_ended = {*state.pending_cleanup}, state.last_run_ended_at
             _refuse_gone(run, request)
-            opened.links.recall_refusals()
+            links.recall_refusals()
+        self._choose_loads(run)
+        return Opened(run, schemas, links, Planning(run, schemas, links))
+
+    def _choose_loads(self, run: Run) -> None:
+        """Choose the tables that this load brings, and those whose rows are added as they are."""
         wanted = [kind.table for kind in self.kinds if run.load.wants(kind.table)]
         run.load.loading = wanted
-        run.load.appending |= {table for table in wanted if appends(run, state.table(table), table)}
-        return opened
+        kept = {table: run.state.table(table) for table in wanted}
+        run.load.appending |= {table for table in wanted if appends(run, kept[table], table)}
 
     def _choose(self, known: PortalTypes, changes: Sequence[str] | None) -> list[Pair]:
         """Choose object types and pairs; return also the pairs that others read."""
@@ -241,6 +237,19 @@ class Opened:
 
 Read = Callable[[Opened], Items]
 """Makes the rows of a resource."""
+
+
+def _types_of(run: Run, named: Sequence[str]) -> PortalTypes:
+    """Return the portal's object types; HubSpot is asked where they may have changed.
+
+    Args:
+        run: the run.
+        named: tables that the user names.
+    """
+    if run.copy is not None and not are_types_due(run, run.state, named):
+        return known_portal_types(run.state)
+    normalize = dlt.current.source_schema().naming.normalize_identifier
+    return read_portal_types(run.client, run.state, normalize, run.copy)
 
 
 def _refuse_gone(run: Run, request: Request) -> None:

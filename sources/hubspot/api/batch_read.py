@@ -4,7 +4,7 @@ Source: HubSpot CRM batch read (100 ids a call; 207 lists what was not found; th
 that was merged away answers with its survivor; the order of results is not promised).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -66,14 +66,19 @@ def read_batch(
         answered = {record.id: record for record in page.results}
         merged = {old: r.id for r in answered.values() for old in decoder.merged_ids(r)}
         found.records += answered.values()
-        found.merged |= {id_: merged[id_] for id_ in part if id_ in merged.keys() - answered}
-        missing = [id_ for id_ in part if id_ not in answered and id_ not in merged]
+        found.merged |= {id_: merged[id_] for id_ in _without(part, answered) if id_ in merged}
+        missing = _without(part, answered, merged)
         found.refused |= _refused(page, missing)
-        missing = [id_ for id_ in missing if id_ not in found.refused]
+        missing = _without(missing, found.refused)
         if missing and not answered.keys() <= {*part}:  # a survivor that does not name them
             found.merged |= _survivors(call, missing)
-        found.missing += [id_ for id_ in missing if id_ not in found.merged]
+        found.missing += _without(missing, found.merged)
     return found
+
+
+def _without(ids: Iterable[str], *known: Container[str]) -> list[str]:
+    """Return the ids that nothing is known of yet."""
+    return [id_ for id_ in ids if not any(id_ in part for part in known)]
 
 
 def _refused(page: Page[Record], missing: Sequence[str]) -> dict[str, str]:

@@ -42,22 +42,32 @@ def learn(own: Iterable[Link], other: Iterable[Link]) -> dict[int, int]:
     >>> learn(own, other)
     {2: 1, 280: 279}
     """
-    by_ends = [_by_ends(links) for links in (own, other)]
-    looks = [{link[2]: link[3:] for link in links} for links in (own, other)]
-    alike: defaultdict[frozenset[Ends], list[int]] = defaultdict(list)
-    for type_id, ends in by_ends[0].items():
-        alike[ends].append(type_id)
+    ends_of = _by_ends(other)
+    own_types, other_types = _sharing(_by_ends(own)), _sharing(ends_of)
+    own_looks, other_looks = _looks(own), _looks(other)
     found = {}
-    for type_id, ends in by_ends[1].items():
-        mates = alike.get(ends, [])
-        rivals = [one for one, theirs in by_ends[1].items() if theirs == ends]
-        if len(rivals) > 1 or len(mates) > 1:
-            look = looks[1][type_id]
-            mates = [one for one in mates if looks[0][one] == look]
-            rivals = [one for one in rivals if looks[1][one] == look]
+    for type_id, ends in ends_of.items():
+        mates, rivals = own_types.get(ends, []), other_types[ends]
+        if max(len(mates), len(rivals)) > 1:
+            look = other_looks[type_id]
+            mates = [one for one in mates if own_looks[one] == look]
+            rivals = [one for one in rivals if other_looks[one] == look]
         if len(mates) == len(rivals) == 1:
             found[type_id] = mates[0]
     return found
+
+
+def _sharing(ends_of: Mapping[int, frozenset[Ends]]) -> Mapping[frozenset[Ends], list[int]]:
+    """Return the types that exactly the same links have."""
+    types: defaultdict[frozenset[Ends], list[int]] = defaultdict(list)
+    for type_id, ends in ends_of.items():
+        types[ends].append(type_id)
+    return types
+
+
+def _looks(links: Iterable[Link]) -> dict[int, tuple[str | None, str | None]]:
+    """Return the category and label of each type."""
+    return {type_id: (category, label) for _, _, type_id, category, label in links}
 
 
 def _by_ends(links: Iterable[Link]) -> dict[int, frozenset[Ends]]:

@@ -5,6 +5,7 @@ is here once, in the direction in which it is read.
 """
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement
 
 from ..errors import ConfigError
 from ..model import ObjectType
@@ -105,7 +106,7 @@ def _defaults(catalog: Sequence[ObjectType]) -> list[Ends]:
         if source in types and target in types
     ]
     pairs += [(types[table], kind) for table in CUSTOM if table in types for kind in custom]
-    return pairs + [(a, b) for i, a in enumerate(custom) for b in custom[i:]]
+    return pairs + list(combinations_with_replacement(custom, 2))
 
 
 def _ends(catalog: Sequence[ObjectType], text: str) -> Ends:

@@ -137,12 +137,19 @@ class _Body(dict[str, Any]):
         """The scopes that are missing, by either wording of HubSpot's."""
         errors = self.get("errors")
         entries = [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
-        contexts = [c for c in (e.get("context") for e in entries) if isinstance(c, dict)]
-        named = [c.get("requiredGranularScopes") or c.get("requiredScopes") for c in contexts]
-        listed = [str(s) for scopes in named if isinstance(scopes, list) for s in scopes]
+        listed = [scope for entry in entries for scope in _listed_scopes(entry)]
         texts = [self.text("message"), *(str(e.get("message")) for e in entries)]
         reported = [s for text in texts for s in _SCOPE.findall(text)]
         return tuple(dict.fromkeys(listed + reported))
+
+
+def _listed_scopes(entry: Mapping[str, Any]) -> list[str]:
+    """Return the scopes that one entry of an error's `errors` lists."""
+    context = entry.get("context")
+    if not isinstance(context, dict):
+        return []
+    scopes = context.get("requiredGranularScopes") or context.get("requiredScopes")
+    return [str(one) for one in scopes] if isinstance(scopes, list) else []
 
 
 def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFailedError | None:
@@ -160,17 +167,12 @@ def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFai
     if answer.ok:
         return None
     body = _Body.of(answer)
-    if answer.status == _MALFORMED_TOKEN or not (
-        answer.status in _TRANSIENT or answer.status >= 500  # noqa: PLR2004 - server errors
-    ):
-        redirect = answer.status < 400  # noqa: PLR2004 - which the token must not follow
-        if redirect or not (body.is_hubspots or answer.status in _WITHOUT_BODY):
+    if not _is_transient(answer.status):
+        if _is_foreign(answer, body):
             return _foreign(answer, call)
         raise _final(answer, body, call)
-    if answer.status == _TOO_MANY and _is_about_exports(body, call):
-        raise _error(RateLimitedError, answer, body, call, "It is not sent again.")
-    if answer.status == _TOO_MANY and "DAILY" in body.text("policyName").upper():
-        raise _error(DailyQuotaError, answer, body, call, f"{RESET}; run again then.")
+    if spent := _spent(answer, body, call):
+        raise spent
     wait = _retry_after(answer, body)
     if wait is not None and wait > LONGEST_WAIT_SECONDS:
         raise _error(UnavailableError, answer, body, call, _come_back(wait))
@@ -181,6 +183,29 @@ def failure(answer: Answer, call: str, *, attempt: int, search: bool) -> CallFai
     error = _error(UnavailableError, answer, body, call, "Run again later; nothing is lost.")
     wait = wait or _least_wait(answer.status, attempt)
     return CallFailedError(error, wait_seconds=wait, outage=answer.status != _LOCKED)
+
+
+def _is_transient(status: int) -> bool:
+    """Whether the same call may succeed later."""
+    is_server_error = status >= 500 and status != _MALFORMED_TOKEN  # noqa: PLR2004
+    return is_server_error or status in _TRANSIENT
+
+
+def _is_foreign(answer: Answer, body: _Body) -> bool:
+    """Whether HubSpot did not write a response; the token must not follow a redirect."""
+    redirect = answer.status < 400  # noqa: PLR2004
+    return redirect or not (body.is_hubspots or answer.status in _WITHOUT_BODY)
+
+
+def _spent(answer: Answer, body: _Body, call: str) -> ResponseError | None:
+    """Return the error of a 429 that no wait within a run ends; None for any other response."""
+    if answer.status != _TOO_MANY:
+        return None
+    if _is_about_exports(body, call):
+        return _error(RateLimitedError, answer, body, call, "It is not sent again.")
+    if "DAILY" in body.text("policyName").upper():
+        return _error(DailyQuotaError, answer, body, call, f"{RESET}; run again then.")
+    return None
 
 
 def _is_about_exports(body: _Body, call: str) -> bool:

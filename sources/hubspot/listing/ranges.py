@@ -5,6 +5,7 @@ finished only when it has itself read up to that record or to the end of the lis
 that start at an arbitrary id, which HubSpot does not document, can cost calls but never a record.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
@@ -208,33 +209,40 @@ class Listing:
             self._follow(range_, page.after)
             return page.results
         ids = _ascending_ids(page, at_least=range_.floor)
-        if ids and page.after is not None and not _is_id(page.after, at_least=ids[-1]):
-            raise NotKeysetError
-        if not _started(range_):
-            first = next((id_ for id_ in ids if id_ >= range_.start), None)
-            if (first is not None or page.after is None) and self._settle(range_, first):
-                return []
-        inside = [
-            record
-            for record, id_ in zip(page.results, ids, strict=True)
-            if id_ > range_.position and (range_.end is None or id_ < range_.end)
-        ]
-        beyond = next((i for i in ids if range_.end is not None and i >= range_.end), None)
+        if not _started(range_) and self._is_passed(range_, ids, page.after):
+            return []
+        end = len(ids) if range_.end is None else bisect_left(ids, range_.end)
+        inside = page.results[bisect_right(ids, range_.position) : end]
         self.spare -= len(ids) - len(inside)
         if inside:
             range_.position = int(inside[-1].id)
-        if beyond is not None and not range_.settled:
-            range_.beyond = beyond
-            range_.position = max(range_.position, range_.start)
-        elif beyond is not None:
+        if end < len(ids):
+            self._reach_end(range_, ids[end])
+            return inside
+        if ids:
+            range_.stride = max(1.0, (ids[-1] - ids[0]) / len(ids))
+        range_.floor = range_.position
+        self._follow(range_, page.after)
+        return inside
+
+    def _is_passed(self, right: Range, ids: Sequence[int], after: str | None) -> bool:
+        """Settle the border to the left neighbour, if a page shows where this range begins.
+
+        Returns whether the range holds nothing and is done.
+        """
+        at = bisect_left(ids, right.start)
+        if at < len(ids):
+            return self._settle(right, ids[at])
+        return after is None and self._settle(right, None)
+
+    def _reach_end(self, range_: Range, beyond: int) -> None:
+        """End a range at its border; one that nobody settled yet waits for its neighbour."""
+        if range_.settled:
             self.spare += WASTE  # what was expected of this border is spent
             self.ranges.remove(range_)
         else:
-            if ids:
-                range_.stride = max(1.0, (ids[-1] - ids[0]) / len(ids))
-            range_.floor = range_.position
-            self._follow(range_, page.after)
-        return inside
+            range_.beyond = beyond
+            range_.position = max(range_.position, range_.start)
 
     def _settle(self, right: Range, first: int | None) -> bool:
         """End the left neighbour at the first record that the right one was given.
@@ -249,11 +257,17 @@ class Listing:
             return empty
         left.empty_from = left.empty_from or right.start
         left.end, left.settled = (right.end, right.settled) if empty else (first, True)
-        if left.beyond is not None and (left.end is None or left.beyond < left.end):
-            left.beyond = None  # something lies in between: read on, from the same cursor
-        elif left.beyond is not None and left.settled:
-            self.ranges.remove(left)
+        self._resume(left)
         return empty
+
+    def _resume(self, left: Range) -> None:
+        """Let a range that waited at its border go on to where the border is now, or end there."""
+        if left.beyond is None:
+            return
+        if left.end is None or left.beyond < left.end:
+            left.beyond = None  # something lies in between: read on, from the same cursor
+        elif left.settled:
+            self.ranges.remove(left)
 
     def _follow(self, range_: Range, after: str | None) -> None:
         known = after in self._followed
@@ -291,11 +305,13 @@ def _is_id(cursor: str, *, at_least: int) -> bool:
 
 
 def _ascending_ids(page: Page[Record], *, at_least: int) -> list[int]:
-    """Read the ids of a page as numbers, or refuse a page that is not in their order."""
+    """Read the ids of a page as numbers, or refuse a page or cursor that is not in their order."""
     try:
         ids = [int(record.id) for record in page.results]
     except ValueError as error:
         raise NotKeysetError from error
     if any(a > b for a, b in pairwise(ids)) or (ids and ids[0] < at_least):
+        raise NotKeysetError
+    if ids and page.after is not None and not _is_id(page.after, at_least=ids[-1]):
         raise NotKeysetError
     return ids

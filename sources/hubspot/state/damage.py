@@ -68,22 +68,26 @@ def mend(kept: object) -> tuple[SourceState, list[Damage]]:
 
 def _mend_member(state: dict[str, Any], name: str, shape: Any) -> list[Damage]:  # noqa: ANN401
     """Take what is damaged out of a member of the state."""
-    value, reason = state[name], _reason(state[name], shape)
-    if not isinstance(value, dict) or name in _PRECIOUS | _WHOLE or get_origin(shape) is not dict:
-        del state[name]
-        if name == "pending_cleanup":
-            state[name] = _all_tables(state)
-        needs_remedy = name in _PRECIOUS or name == "resources"
-        return [Damage(name, reason, AS_BEFORE if needs_remedy else "")]
-    entry_shape = get_args(shape)[1]
+    is_whole = name in _PRECIOUS | _WHOLE or get_origin(shape) is not dict
+    if isinstance(state[name], dict) and not is_whole:
+        return _mend_entries(state[name], name, get_args(shape)[1])
+    reason = _reason(state.pop(name), shape)
+    if name == "pending_cleanup":
+        state[name] = _all_tables(state)
+    needs_remedy = name in _PRECIOUS or name == "resources"
+    return [Damage(name, reason, AS_BEFORE if needs_remedy else "")]
+
+
+def _mend_entries(entries: dict[str, Any], name: str, shape: Any) -> list[Damage]:  # noqa: ANN401
+    """Take the damaged entries out of a member of the state, such as one table's."""
+    reasons = {key: reason for key, entry in entries.items() if (reason := _reason(entry, shape))}
     damages = []
-    for key in [key for key, entry in value.items() if not _fits(entry, entry_shape)]:
+    for key, reason in reasons.items():
         table = key if name == "resources" else ""
-        remedy = reset_of([table]) if table else ""
-        damages.append(Damage(f"{name}.{key}", _reason(value[key], entry_shape), remedy, table))
-        del value[key]
+        damages.append(Damage(f"{name}.{key}", reason, reset_of([table]) if table else "", table))
+        del entries[key]
         if name in _INSTEAD:
-            value[key] = _INSTEAD[name]()
+            entries[key] = _INSTEAD[name]()
     return damages
 
 

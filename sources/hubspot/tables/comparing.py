@@ -42,17 +42,18 @@ def compare(
     held = [row for row in found if (row[1] is not None) is archived]
     ours = {row[0]: [_plain(value) for value in row[2:]] for row in held}
     differing = {
-        id_: [
-            name
-            for name, one, other in zip(columns, values, ours[id_], strict=True)
-            if one != other
-        ]
+        id_: _unequal(columns, values, ours[id_])
         for id_, values in theirs.items()
         if id_ in ours and values != ours[id_]
     }
     for id_, name in _rejected_differently(copy, schema, batch.rejects, list(ours)):
         differing.setdefault(id_, []).append(name)
     return differing, [id_ for id_ in theirs if id_ not in ours]
+
+
+def _unequal(columns: Sequence[str], one: Sequence[Any], other: Sequence[Any]) -> list[str]:
+    """Name the columns in which two rows differ."""
+    return [name for name, a, b in zip(columns, one, other, strict=True) if a != b]
 
 
 def _rejected_differently(

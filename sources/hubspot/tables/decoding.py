@@ -164,12 +164,11 @@ class RecordDecoder:
             record["id"] = replaced(str(id_))
         for name in ("createdAt", "updatedAt", "archivedAt"):
             record[name] = replaced(as_text(record.get(name)) or "")
+        record[_MENDED] = _mend_archived(record) | self._mend_properties(record)
+
+    def _mend_properties(self, record: dict[str, Any]) -> dict[str, Misfit]:
+        """Make the properties of a record text; return what no cast sees."""
         mended: dict[str, Misfit] = {}
-        archived = record.get("archived")
-        if archived is not None and not isinstance(archived, bool):
-            text = as_text(archived) or ""
-            record["archived"], reason = to_bool(text)
-            mended |= {"archived": (escaped(text), reason)} if reason else {}
         properties = record.get("properties")
         if not isinstance(properties, dict):
             mended[NO_PROPERTIES] = (escaped(to_json(properties)), "not_an_object")
@@ -179,7 +178,17 @@ class RecordDecoder:
         texts |= {name: replaced(text) for name, text in broken.items()}
         record["properties"] = {self._members[name]: text for name, text in texts.items()}
         mended |= {name: (escaped(text), "invalid_unicode") for name, text in broken.items()}
-        record[_MENDED] = mended
+        return mended
+
+
+def _mend_archived(record: dict[str, Any]) -> dict[str, Misfit]:
+    """Make whether a record is archived a boolean; return what it was where it is none."""
+    archived = record.get("archived")
+    if archived is None or isinstance(archived, bool):
+        return {}
+    text = as_text(archived) or ""
+    record["archived"], reason = to_bool(text)
+    return {"archived": (escaped(text), reason)} if reason else {}
 
 
 class _Shape:

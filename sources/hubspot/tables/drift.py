@@ -73,19 +73,24 @@ def compare_facts(
     changes: list[SchemaChange] = []
     for column in sorted({*before, *now}):
         then, fact = before.get(column), now.get(column)
-        if fact is None:
-            if then is not None and then.property not in alive:
-                reported = SchemaChange(table, then.property, "archived", column, then.type)
-                changes.append(reported)
-        elif then is None:
-            kind: Change = "returned" if column in had else "added"
-            earlier = older.get(fact.property)
-            was = earlier.type if earlier else None
-            kind = "type" if earlier else kind
-            changes.append(SchemaChange(table, fact.property, kind, column, was, fact.type))
-        else:
+        if then and fact:
             changes += _differences(table, column, then, fact)
+        elif fact:
+            earlier = older.get(fact.property)
+            changes.append(_arrival(table, column, fact, earlier, was_known=column in had))
+        elif then and then.property not in alive:
+            changes.append(SchemaChange(table, then.property, "archived", column, then.type))
     return changes
+
+
+def _arrival(
+    table: str, column: str, fact: Fact, earlier: Fact | None, *, was_known: bool
+) -> SchemaChange:
+    """Return why a column has come: its property changed its type, returned, or is new."""
+    if earlier:
+        return SchemaChange(table, fact.property, "type", column, earlier.type, fact.type)
+    kind: Change = "returned" if was_known else "added"
+    return SchemaChange(table, fact.property, kind, column, None, fact.type)
 
 
 def _differences(table: str, column: str, then: Fact, now: Fact) -> Iterator[SchemaChange]:

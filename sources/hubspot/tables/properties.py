@@ -140,18 +140,24 @@ def to_schema(
         normalize: dlt's naming, with the destination's limit of length.
     """
     current = {row.name: row for row in definitions if not row.archived}
-    given = {(column.property, column.kind): column for column in known}
-    latest = {column.property: column for column in known}
-    columns = {
-        name: given.get((name, kind_of(row))) if row.type else latest.get(name)
-        for name, row in current.items()
-    }
-    fresh = [row for name, row in current.items() if columns[name] is None]
+    columns = _kept_columns(current, known)
+    fresh = [row for name, row in current.items() if name not in columns]
     taken = {column.name.casefold() for column in known}
     for row, name in _give_names(fresh, taken, normalize):
         label = row.label or ""
         columns[row.name] = Column(row.name, name, kind_of(row), row.type or "string", label)
-    return TableSchema(table, tuple(column for _, column in sorted(columns.items()) if column))
+    return TableSchema(table, tuple(column for _, column in sorted(columns.items())))
+
+
+def _kept_columns(current: Mapping[str, Definition], known: Sequence[Column]) -> dict[str, Column]:
+    """Return the columns that properties had before, by property; of a new type it has none."""
+    given = {(column.property, column.kind): column for column in known}
+    latest = {column.property: column for column in known}
+    kept = {
+        name: given.get((name, kind_of(row))) if row.type else latest.get(name)
+        for name, row in current.items()
+    }
+    return {name: column for name, column in kept.items() if column is not None}
 
 
 def _give_names(

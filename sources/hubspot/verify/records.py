@@ -176,10 +176,7 @@ class Verification:
         Suspects are those that only one does, or that are not merged alike; and where every value
         is compared, those with a difference.
         """
-        columns, dead = ("id", "_hs_deletion", "_hs_merged_into"), "_hs_deleted_at IS NOT NULL"
-        rows = [row for part in self.copy.values(kind.table, columns, dead) for row in part]
-        merged = {id_: into for id_, deletion, into in rows if deletion == "merged"}
-        archived = {id_ for id_, deletion, _ in rows if deletion == "archived"}
+        merged, archived = self._tombstones(kind.table)
         both: set[str] = set()
         whole, kept = self.sample < 0, _kept(schema)
         look = partial(self._look, kept, suspects, check) if whole else None
@@ -196,6 +193,13 @@ class Verification:
         except RequestRejectedError:  # no search by this property
             pass
         return both
+
+    def _tombstones(self, table: str) -> tuple[dict[str, str], set[str]]:
+        """Return which ids the warehouse takes for merged, into which, and which for archived."""
+        columns, dead = ("id", "_hs_deletion", "_hs_merged_into"), "_hs_deleted_at IS NOT NULL"
+        rows = [row for part in self.copy.values(table, columns, dead) for row in part]
+        merged = {id_: into for id_, deletion, into in rows if deletion == "merged"}
+        return merged, {id_ for id_, deletion, _ in rows if deletion == "archived"}
 
     def _compare(
         self,
@@ -246,23 +250,21 @@ class Verification:
 
     def _fates(self, ids: Sequence[str], live: Found, gone: Found) -> dict[str, Fate]:
         """Return what became of each id; nothing of what changed after `as_of`."""
-        merged = live.merged | gone.merged
-        alive = {record.id: record for record in live.records}
-        dead = {record.id: record for record in gone.records}
+        never = [id_ for id_ in ids if not id_.isdecimal()]  # no such id is HubSpot's
+        fates: dict[str, Fate] = dict.fromkeys((*gone.missing, *never), ("purged", None))
+        fates |= {record.id: ("archived", None) for record in gone.records}
+        fates |= {old: ("merged", into) for old, into in (live.merged | gone.merged).items()}
+        fates |= {record.id: ("live", None) for record in live.records}
+        changed = self._changed([*gone.records, *live.records])
+        return {
+            id_: fates[id_] for id_ in ids if id_ in fates and (fates[id_][1] or id_) not in changed
+        }
+
+    def _changed(self, records: Iterable[Record]) -> set[str]:
+        """Return the ids of the records that changed at or after `as_of`."""
+        latest = {record.id: _changed_ms(record) for record in records}
         since = to_ms(self.as_of)
-        fates: dict[str, Fate] = {}
-        for id_ in ids:
-            into = None if id_ in alive else merged.get(id_)
-            record = alive.get(into or id_) or dead.get(into or id_)
-            if record is not None and _changed_ms(record) >= since:
-                continue
-            if into:
-                fates[id_] = ("merged", into)
-            elif id_ in alive or id_ in dead:
-                fates[id_] = ("live" if id_ in alive else "archived", None)
-            elif id_ in gone.missing or not id_.isdecimal():
-                fates[id_] = ("purged", None)
-        return fates
+        return {id_ for id_, changed_ms in latest.items() if changed_ms >= since}
 
     def _verdict(self, fate: Fate, rows: Sequence[Fate], differing: Iterable[str]) -> str | None:
         """Return the kind of difference between a record's fate and its rows; None where equal."""

@@ -5,6 +5,7 @@ the tables in the state (`SourceState.pending_cleanup`), and the next run does i
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from dlt.destinations.sql_client import SqlClientBase
@@ -100,23 +101,29 @@ def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     )
     if not gone:
         return
+    links = {table: link_tables(table, objects) for table in gone}
     with WarehouseCopy(pipeline) as copy, pipeline.sql_client() as client:
-        links = {table: link_tables(table, objects) for table in gone}
         left = copy.counts([*gone, *(one for pairs in links.values() for one in pairs)], "1 = 1")
         live = copy.counts(gone, LIVE)
         for table in gone:
-            name = client.make_qualified_table_name(table)
-            if hard_delete and left[table]:
-                client.execute_sql(f"DELETE FROM {name}")  # noqa: S608
-            elif left[table]:
-                client.execute_sql(
-                    f"UPDATE {name} SET _hs_deleted_at = coalesce(_hs_deleted_at, %s),"  # noqa: S608
-                    f" _hs_deletion = 'purged' WHERE {LIVE} OR _hs_deletion = 'archived'",
-                    run.now(),
-                )
+            if left[table]:
+                _purge_all(client, table, run.now(), hard_delete=hard_delete)
             for pair in sorted(one for one in links[table] if left[one]):
                 client.execute_sql(f"DELETE FROM {client.make_qualified_table_name(pair)}")  # noqa: S608
             run.outcomes.of(table).tombstones += live[table]
+
+
+def _purge_all(client: Client, table: str, now: datetime, *, hard_delete: bool) -> None:
+    """Delete all rows of a table, or give a tombstone to those that are live or archived."""
+    name = client.make_qualified_table_name(table)
+    if hard_delete:
+        client.execute_sql(f"DELETE FROM {name}")  # noqa: S608
+        return
+    client.execute_sql(
+        f"UPDATE {name} SET _hs_deleted_at = coalesce(_hs_deleted_at, %s),"  # noqa: S608
+        f" _hs_deletion = 'purged' WHERE {LIVE} OR _hs_deletion = 'archived'",
+        now,
+    )
 
 
 def _mark_purged(
