@@ -1,7 +1,7 @@
 """The ASGI application: match, refuse, inject faults, hand over, answer, write down."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..clock import iso
 from ..faults.journal import Request
-from ..faults.rules import Fault, rewritten
+from ..faults.rules import Fault, Mutation, rewritten
 from ..handlers import errors
 from ..handlers.call import Call, Reply, Route
 from ..handlers.errors import ApiError
@@ -59,19 +59,21 @@ class Emulator:
             await asyncio.sleep(wait_ms / 1000)
         exchange = Exchange(self.portal, method, path, query_text, raw)
         with self.portal.lock:
-            for one in mutations:
-                if one.when == "before":
-                    perform(self.portal, one.operations)
+            self._mutate(mutations, "before")
             response = exchange.run(self._matcher, request.headers.get("authorization"), fault)
-            for one in mutations:
-                if one.when == "after":
-                    perform(self.portal, one.operations)
+            self._mutate(mutations, "after")
         if fault and (fault.disconnect or fault.reset):
             await _send_half(response, send)  # the server then closes the connection
             if fault.reset:
                 await reset(scope, receive)
         else:
             await response(scope, receive, send)
+
+    def _mutate(self, mutations: Iterable[Mutation], when: str) -> None:
+        """Change the portal as asked for, before or after a response is made."""
+        for one in mutations:
+            if one.when == when:
+                perform(self.portal, one.operations)
 
 
 class Exchange:

@@ -19,8 +19,13 @@ LIFE_MS = 300_000
 MOST_ASSOCIATED = 4
 SCOPE = "crm.export"
 SEARCH = {"filters", "filterGroups", "query", "sorts"}
-TYPES, FORMATS, INTERNAL = ("VIEW", "LIST"), ("CSV", "XLS", "XLSX"), {"NAMES", "VALUES"}
+INTERNAL = {"NAMES", "VALUES"}
 LANGUAGES = ("DE", "EN", "EN_GB", "ES", "FI", "FR", "IT", "JA", "NL", "PL", "PT", "PT_BR", "SV")
+CHOICES = {
+    "exportType": ("VIEW", "LIST"),
+    "language": LANGUAGES,
+    "format": ("CSV", "XLS", "XLSX"),
+}
 FLAGS = (
     "includeLabeledAssociations", "includePrimaryDisplayPropertyForAssociatedObjects",
     "overrideAssociatedObjectsPerDefinitionPerRowLimit",
@@ -57,11 +62,7 @@ def _check(call: Call) -> None:
     missing = [name for name in DATED_MEMBERS if name not in body] if call.dated else []
     if missing:
         raise invalid(f"Invalid input JSON: missing required members {missing}")
-    for name, known in (("exportType", TYPES), ("language", LANGUAGES), ("format", FORMATS)):
-        if text(body, name).upper() not in known:
-            raise invalid(f"Invalid input JSON: {name} {body[name]!r} is none of {known}")
-    if body["format"].upper() != "CSV":
-        raise invalid("This portal exports CSV only")
+    _check_choices(body)
     if not text(body, "exportName").strip():
         raise invalid("exportName must not be empty")
     internal = text_list(body["exportInternalValuesOptions"], "exportInternalValuesOptions")
@@ -71,6 +72,15 @@ def _check(call: Call) -> None:
     if wrong:
         raise invalid(f"Invalid input JSON: {wrong} must be booleans")
     _check_kind(body)
+
+
+def _check_choices(body: dict[str, Any]) -> None:
+    """Refuse values that are not among those that HubSpot documents, or offers here."""
+    for name, known in CHOICES.items():
+        if text(body, name).upper() not in known:
+            raise invalid(f"Invalid input JSON: {name} {body[name]!r} is none of {known}")
+    if body["format"].upper() != "CSV":
+        raise invalid("This portal exports CSV only")
 
 
 def _check_kind(body: dict[str, Any]) -> None:
@@ -119,12 +129,7 @@ def _associated(call: Call) -> Sequence[str]:
 
 def _ids(call: Call, table: RecordTable) -> Sequence[int]:
     """Return the ids that the export's search finds; without one, all live records."""
-    request = call.body.get("publicCrmSearchRequest") or {}
-    if not isinstance(request, dict) or set(request) - SEARCH:
-        raise invalid("Invalid input JSON: publicCrmSearchRequest")
-    for name in ("filters", "filterGroups", "sorts"):
-        if not isinstance(request.get(name) or [], list):
-            raise invalid(f"Invalid input JSON: {name} must be a list")
+    request = _search_request(call.body)
     filters = [_renamed(one) for one in objects_of(request.get("filters") or [], "filters")]
     groups = parse_groups({"filterGroups": request.get("filterGroups") or [], "filters": filters})
     query = str(request.get("query") or "")
@@ -132,6 +137,17 @@ def _ids(call: Call, table: RecordTable) -> Sequence[int]:
         return table.ids()[:]
     table.index.refresh(call.portal.clock.age_ms() - call.portal.settings.search_lag_ms)
     return [one for one in search.matches(call, table, groups, query) if table.has(one)]
+
+
+def _search_request(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the search of an export, refusing what is none; empty where there is none."""
+    request = body.get("publicCrmSearchRequest") or {}
+    if not isinstance(request, dict) or set(request) - SEARCH:
+        raise invalid("Invalid input JSON: publicCrmSearchRequest")
+    for name in ("filters", "filterGroups", "sorts"):
+        if not isinstance(request.get(name) or [], list):
+            raise invalid(f"Invalid input JSON: {name} must be a list")
+    return request
 
 
 def _renamed(condition: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,14 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 LISTS, PRESENCE = ("IN", "NOT_IN"), ("HAS_PROPERTY", "NOT_HAS_PROPERTY")
 TOKENS = ("CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN")
 OPERATORS = (*COMPARISONS, "BETWEEN", *LISTS, *PRESENCE, *TOKENS)
+NEEDED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(OPERATORS, ("value",)),
+    **dict.fromkeys(LISTS, ("values",)),
+    **dict.fromkeys(PRESENCE, ()),
+    "BETWEEN": ("value", "highValue"),
+}
+"""The members of a filter that its operator compares with."""
+NAMED = {"value": "a value", "values": "values", "highValue": "a highValue"}
 NOT_FILTERABLE = ("hs_body_preview_html", "hs_email_html", "hs_body_preview")
 MAX_GROUPS, MAX_FILTERS, MAX_TOTAL = 5, 6, 18
 MEMBERS = {"propertyName", "operator", "value", "values", "highValue"}
@@ -73,16 +81,16 @@ def parse_filter(row: dict[str, Any]) -> Filter:
         raise invalid(f"Invalid filter: propertyName {name!r}, operator {operator!r}")
     if name in NOT_FILTERABLE:
         raise invalid(f"{name} cannot be filtered on")
-    values = row.get("values")
-    if operator in LISTS and not (isinstance(values, list) and values):
-        raise invalid(f"{operator} on {name} needs values")
-    needs_value = operator not in (*LISTS, *PRESENCE)
-    if needs_value and row.get("value") is None:
-        raise invalid(f"{operator} on {name} needs a value")
-    if operator == "BETWEEN" and row.get("highValue") is None:
-        raise invalid(f"BETWEEN on {name} needs a highValue")
-    texts = tuple(str(one) for one in values or ())
+    for member in NEEDED[operator]:
+        if not _is_given(row.get(member), as_list=member == "values"):
+            raise invalid(f"{operator} on {name} needs {NAMED[member]}")
+    texts = tuple(str(one) for one in row.get("values") or ())
     return Filter(name, operator, str(row.get("value", "")), str(row.get("highValue", "")), texts)
+
+
+def _is_given(value: object, *, as_list: bool) -> bool:
+    """Whether a filter has something to compare with."""
+    return isinstance(value, list) and bool(value) if as_list else value is not None
 
 
 def to_number(text: str) -> Number | None:

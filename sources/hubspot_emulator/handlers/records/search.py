@@ -2,6 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from .hits import MAX_RESULTS, Hits, Ids, holds, page_of, sort_of
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_QUERY = 10, 200, 3_000
 FAR_MS = 1 << 60
+ID = "hs_object_id"
 
 
 def search(call: Call) -> Reply:
@@ -76,24 +78,33 @@ def _mentions(table: RecordTable, record: Record, words: list[str]) -> bool:
 
 def _group(call: Call, table: RecordTable, group: list[Filter]) -> Ids:
     """Return the ids that meet every filter, those on dates and ids answered by the index."""
-    spans = {table.type.modified: (0, FAR_MS), "hs_object_id": (0, FAR_MS)}
-    picked: set[int] | None = None
+    tests = [_linked(call, table, one) or compile_filter(table, one) for one in group]
+    spans = {table.type.modified: (0, FAR_MS), ID: (0, FAR_MS)}
     rest: list[Predicate] = []
-    for one in group:
-        test = _linked(call, table, one) or compile_filter(table, one)
-        span = _span(one)
-        if span and one.name in spans:
+    for one, test in zip(group, tests, strict=True):
+        span = _span(one) if one.name in spans else None
+        if span:
             low, high = spans[one.name]
             spans[one.name] = max(low, span[0]), min(high, span[1])
-        elif one.name == "hs_object_id" and one.operator == "IN":
-            known = {n for text in one.values if isinstance(n := to_number(text), int)}
-            picked = known if picked is None else picked & known
-        else:
+        elif not _lists_ids(one):
             rest.append(test)
-    ids = _ranged(table, spans[table.type.modified], spans["hs_object_id"])
-    if picked is not None:
-        ids = [one for one in sorted(picked) if holds(ids, one)]
+    ids = _listed(_ranged(table, spans[table.type.modified], spans[ID]), group)
     return _keep(table, ids, rest) if rest else ids
+
+
+def _lists_ids(one: Filter) -> bool:
+    """Whether a filter names the ids of the records."""
+    return one.name == ID and one.operator == "IN"
+
+
+def _listed(ids: Ids, group: list[Filter]) -> Ids:
+    """Return those of some ids that every filter names that names ids."""
+    lists = [_whole_numbers(one.values) for one in group if _lists_ids(one)]
+    return [one for one in sorted(set.intersection(*lists)) if holds(ids, one)] if lists else ids
+
+
+def _whole_numbers(texts: Sequence[str]) -> set[int]:
+    return {number for text in texts if isinstance(number := to_number(text), int)}
 
 
 def _ranged(table: RecordTable, modified: tuple[int, int], ids: tuple[int, int]) -> Ids:
@@ -105,7 +116,7 @@ def _ranged(table: RecordTable, modified: tuple[int, int], ids: tuple[int, int])
 
 def _span(one: Filter) -> tuple[int, int] | None:
     """Return the range of whole numbers that a comparison allows, None if it is no range."""
-    read = to_number if one.name == "hs_object_id" else to_instant
+    read = to_number if one.name == ID else to_instant
     if one.operator not in ("LT", "LTE", "GT", "GTE", "EQ", "BETWEEN"):
         return None
     value = read(one.value)
@@ -121,10 +132,10 @@ def _span(one: Filter) -> tuple[int, int] | None:
 
 def _starts(table: RecordTable, groups: list[list[Filter]]) -> tuple[int, int]:
     """Return the instant of change and the id at which the filters begin, 0 where they do not."""
-    starts = {table.type.modified: 0, "hs_object_id": 0}
+    starts = {table.type.modified: 0, ID: 0}
     for one in (one for group in groups for one in group if one.name in starts):
         starts[one.name] = max(starts[one.name], (_span(one) or (0, 0))[0])
-    return starts[table.type.modified], starts["hs_object_id"]
+    return starts[table.type.modified], starts[ID]
 
 
 def _linked(call: Call, table: RecordTable, one: Filter) -> Predicate | None:

@@ -1,5 +1,6 @@
 """Writing records: create, update, upsert, archive, merge, gdpr-delete, one or in batches."""
 
+from collections.abc import Callable
 from typing import Any
 
 from ...portal.records.table import RecordTable
@@ -12,8 +13,18 @@ from .filters import to_instant, to_number
 from .objects import resolve
 
 BATCH_LIMIT, MAX_MERGES, LONGEST_TEXT = 100, 250, 65_536
-_BOOLEANS = ("true", "false")
 Values = dict[str, str]
+_DATE: tuple[str, Callable[[str], bool]] = (
+    "INVALID_DATE",
+    lambda value: to_instant(value) is not None,
+)
+_TYPED: dict[str, tuple[str, Callable[[str], bool]]] = {
+    "number": ("INVALID_INTEGER", lambda value: to_number(value) is not None),
+    "bool": ("INVALID_BOOLEAN", lambda value: value.lower() in {"true", "false"}),
+    "date": _DATE,
+    "datetime": _DATE,
+}
+"""By type of a property, what a text is that is no such value, and whether it is one."""
 
 
 def _writable(call: Call, letters: str = "CW") -> RecordTable:
@@ -52,21 +63,23 @@ def _problem(table: RecordTable, name: str, value: str) -> dict[str, Any] | None
 
 
 def _wrong(definition: dict[str, Any], value: str) -> str | None:
-    kind = definition["type"]
+    """Return the code of what is wrong with a value of a property; None where nothing is."""
     if len(value) > LONGEST_TEXT:
         return "INVALID_LENGTH"
-    if kind == "number" and to_number(value) is None:
-        return "INVALID_INTEGER"
-    if kind == "bool" and value.lower() not in _BOOLEANS:
-        return "INVALID_BOOLEAN"
-    if kind in ("date", "datetime") and to_instant(value) is None:
-        return "INVALID_DATE"
+    if definition["type"] == "enumeration":
+        return None if _is_option(definition, value) else "INVALID_OPTION"
+    if definition["type"] not in _TYPED:
+        return None
+    code, is_right = _TYPED[definition["type"]]
+    return None if is_right(value) else code
+
+
+def _is_option(definition: dict[str, Any], value: str) -> bool:
+    """Whether a value is an option of an enumeration; any text is where it has none."""
     options = {option["value"] for option in definition["options"]}
-    if kind == "enumeration" and options:
-        multiple = definition["fieldType"] == "checkbox"
-        parts = [p for p in value.split(";") if p] if multiple else [value]
-        return None if options.issuperset(parts) else "INVALID_OPTION"
-    return None
+    multiple = definition["fieldType"] == "checkbox"
+    parts = [p for p in value.split(";") if p] if multiple else [value]
+    return not options or options.issuperset(parts)
 
 
 def _error(code: str, name: str, message: str) -> dict[str, Any]:
