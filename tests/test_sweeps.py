@@ -121,9 +121,11 @@ def test_what_changed_beside_records_of_another_table(portal: Portal, warehouse:
     portal.mutations.add(path=f"{LINKS}deals/deals/batch/read", nth=1, operations=change)
     objects = ("contacts", "companies", "deals")
     warehouse.sync(*objects)
+    portal.clock.advance(2_000)  # HubSpot's clock is known to the second
     warehouse.sync(*objects)
     ends = {"companies_to_deals": ("companies", "deals")}
     assert link_differences(portal, warehouse, ends) == []
+    portal.clock.advance(2_000)
     warehouse.sync(*objects)
     assert differences(portal, warehouse, {table: table for table in objects}) == []
 
@@ -143,6 +145,7 @@ def test_columns_that_tombstones_lack(
     portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
     portal.create_property("contacts", text | {"name": "tint"})
     portal.set_calculated("contacts", dead[1], {"tint": "red"})
+    portal.clock.advance(2_000)  # HubSpot's clock is known to the second
     careful.sync("contacts", refresh_schema=True)
     filled = "SELECT id, size_number, tint FROM contacts WHERE tint = 'red' OR size_number = 12"
     assert {*warehouse.rows(filled)} == {(dead[0], 12, None), (dead[1], None, "red")}
