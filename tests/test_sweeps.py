@@ -99,7 +99,6 @@ def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
     warehouse.sync("contacts")
     portal.archive("contacts", portal.create("contacts", {}))
     for _ in range(2):
-        portal.clock.advance(2_000)  # HubSpot's clock is known to the second
         warehouse.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []
 
@@ -121,11 +120,9 @@ def test_what_changed_beside_records_of_another_table(portal: Portal, warehouse:
     portal.mutations.add(path=f"{LINKS}deals/deals/batch/read", nth=1, operations=change)
     objects = ("contacts", "companies", "deals")
     warehouse.sync(*objects)
-    portal.clock.advance(2_000)  # HubSpot's clock is known to the second
     warehouse.sync(*objects)
     ends = {"companies_to_deals": ("companies", "deals")}
     assert link_differences(portal, warehouse, ends) == []
-    portal.clock.advance(2_000)
     warehouse.sync(*objects)
     assert differences(portal, warehouse, {table: table for table in objects}) == []
 
@@ -145,7 +142,6 @@ def test_columns_that_tombstones_lack(
     portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
     portal.create_property("contacts", text | {"name": "tint"})
     portal.set_calculated("contacts", dead[1], {"tint": "red"})
-    portal.clock.advance(2_000)  # HubSpot's clock is known to the second
     careful.sync("contacts", refresh_schema=True)
     filled = "SELECT id, size_number, tint FROM contacts WHERE tint = 'red' OR size_number = 12"
     assert {*warehouse.rows(filled)} == {(dead[0], 12, None), (dead[1], None, "red")}
@@ -259,7 +255,6 @@ def test_what_an_idle_run_sweeps(portal: Portal, warehouse: Warehouse) -> None:
     for contact in contacts[:4]:
         portal.associate("contacts", contact, "companies", firm)
         portal.journal.clear()
-        portal.clock.advance(2_000)  # HubSpot's clock is known to the second
         warehouse.sync("contacts", "companies")
         assert link_differences(portal, warehouse, PAIRS) == []
         assert portal.journal.count(path_contains="/search") == 2
@@ -276,7 +271,6 @@ def test_small_pairs_of_a_poor_portal(portal: Portal, warehouse: Warehouse) -> N
     swept = []
     for _ in range(4):
         portal.journal.clear()
-        portal.clock.advance(2_000)
         poor.sync("contacts", "companies")
         swept.append(portal.journal.count(path_contains=LINKS) > 0)
     assert swept == [False, True, False, True]
