@@ -1,5 +1,6 @@
 """How many calls a run makes: of a first load, an increment and an idle run, kind by kind."""
 
+import random
 from collections import Counter
 from math import ceil
 
@@ -76,3 +77,26 @@ def test_links_from_the_smaller_side_stay_true(portal: Portal, warehouse: Wareho
     assert link_differences(portal, warehouse, pairs) == []
     labels = warehouse.rows("SELECT label FROM contacts_to_companies WHERE type_id = ?", paired)
     assert labels == [("Bought from",)]
+
+
+def test_an_increment_of_300(portal: Portal, warehouse: Warehouse) -> None:
+    """300 changed contacts cost twelve calls where no sweep is due, whatever order they are in."""
+    spec = SeedSpec(contacts=1_300, companies=90, deals=70, properties=8, handful=False)
+    warehouse.load(portal, spec, *OBJECTS)
+    portal.clock.advance(20 * 60_000)
+    changed = list(portal.records("contacts"))[:300]
+    random.Random(7).shuffle(changed)
+    for id_ in changed:
+        portal.update("contacts", id_, {"jobtitle": "CTO"})
+        portal.clock.advance(1)
+    portal.clock.advance(60_000)
+    portal.journal.clear()
+    quiet = warehouse.with_settings(sweep_at_once_calls=0)
+    assert quiet.sync(*OBJECTS).tables["contacts"].rows == 300
+    assert made(portal) == {
+        "account.details": 1,
+        "properties.list": 1,
+        "objects.search": len(OBJECTS) + 1,
+        "objects.batch_read": 3,
+        "associations.batch_read": 3,
+    }

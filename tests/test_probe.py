@@ -1,5 +1,6 @@
 """The newest records say whether anything changed; only a search vouches for having all of it."""
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -27,9 +28,12 @@ def loaded(portal: Portal, warehouse: Warehouse) -> Portal:
     return portal
 
 
-def change(portal: Portal, count: int, city: str = "Here") -> None:
+def change(portal: Portal, count: int, city: str = "Here", *, shuffled: bool = False) -> None:
     """Change the first contacts there are, an instant apart, a minute ago."""
-    for id_ in list(portal.records("contacts"))[:count]:
+    ids = list(portal.records("contacts"))[:count]
+    if shuffled:
+        random.Random(7).shuffle(ids)
+    for id_ in ids:
         portal.update("contacts", id_, {"city": city})
         portal.clock.advance(1)
     portal.clock.advance(60_000)
@@ -54,9 +58,9 @@ def searches(portal: Portal) -> int:
 def test_old_rows_at_the_end_of_the_newest_hide_no_change(
     loaded: Portal, warehouse: Warehouse
 ) -> None:
-    """Two old records among the 100 newest do not say that all 500 changes were seen."""
+    """Two old records among the 200 newest do not say that all 500 changes were seen."""
     change(loaded, 500)
-    loaded.faults.add(path=SEARCH, nth=1, rewrite=aged(98))
+    loaded.faults.add(path=SEARCH, nth=1, rewrite=aged(198))
     loaded.journal.clear()
     warehouse.sync("contacts")
     assert differences(loaded, warehouse, CONTACTS) == []
@@ -107,12 +111,39 @@ def test_search_that_names_fewer_than_it_counts_is_not_at_its_end(
     def emptied(answer: dict[str, Any]) -> dict[str, Any]:
         return {"total": answer["total"], "results": []}
 
-    change(loaded, 150)
+    change(loaded, 450)
     loaded.faults.add(path=SEARCH, nth=[2, 3], rewrite=cut)
     loaded.faults.add(path=SEARCH, nth=2, rewrite=emptied)  # of those that the first leaves
     report = warehouse.sync("contacts")
-    assert report.tables["contacts"].rows == 100
+    assert report.tables["contacts"].rows == 99  # one is on both pages
     assert "names fewer changed records" in (report.tables["contacts"].error or "")
     loaded.faults.clear()
-    assert warehouse.sync("contacts").tables["contacts"].rows == 50
+    assert warehouse.sync("contacts").tables["contacts"].rows == 351
+    assert differences(loaded, warehouse, CONTACTS) == []
+
+
+def test_oldest_and_newest_changes_that_are_all_of_them_need_no_more_searches(
+    loaded: Portal, warehouse: Warehouse
+) -> None:
+    """Up to 400 changes are named by two searches, whatever the order of their ids."""
+    change(loaded, 390, shuffled=True)
+    loaded.journal.clear()
+    assert warehouse.sync("contacts").tables["contacts"].rows == 390
+    assert searches(loaded) == 2
+    assert differences(loaded, warehouse, CONTACTS) == []
+
+
+@pytest.mark.parametrize("lost", [slice(0, 10), slice(40, 50)], ids=["first", "between"])
+def test_a_change_missing_from_the_oldest_is_searched(
+    loaded: Portal, warehouse: Warehouse, lost: slice
+) -> None:
+    """Where the search behind the oldest changes counts too few, it begins before them again."""
+
+    def rewrite(answer: dict[str, Any]) -> dict[str, Any]:
+        del answer["results"][lost]
+        return answer
+
+    change(loaded, 500, shuffled=True)
+    loaded.faults.add(path=SEARCH, nth=2, rewrite=rewrite)
+    assert warehouse.sync("contacts").tables["contacts"].rows == 500
     assert differences(loaded, warehouse, CONTACTS) == []

@@ -23,7 +23,7 @@ from ..parsing.tolerance import NAME, tolerant
 BY_ID = ("hs_object_id", "ASCENDING")
 GROUPS = 5  # of filters in one search, HubSpot's maximum
 PAGE = 200  # rows per search call, HubSpot's maximum
-PEEK = 100  # newest rows that the probe of a table asks for
+PEEK = 200  # newest rows that the probe of a table asks for, HubSpot's maximum, too
 
 
 class Hit(msgspec.Struct):
@@ -125,6 +125,22 @@ def extent(client: Client, object_type: ObjectType) -> tuple[int | None, int | N
     page = _search(client, object_type, [], sort=("hs_object_id", "DESCENDING"), limit=1)
     last = page.results[0].id if page.results else ""
     return _total(page), int(last) if last.isdecimal() else None
+
+
+def oldest(client: Client, object_type: ObjectType, since: datetime) -> Page[Hit]:
+    """Search those that changed first of the records changed at or after `since`; count them all.
+
+    Args:
+        client: of the portal.
+        object_type: theirs.
+        since: aware UTC, millisecond resolution, inclusive.
+
+    Returns:
+        At most 200 hits, the oldest change first, as far as HubSpot keeps them in order.
+    """
+    filters = [_filter(object_type.last_modified, "GTE", str(to_ms(since)))]
+    sort = (object_type.last_modified, "ASCENDING")
+    return _search(client, object_type, [filters], sort=sort, limit=PAGE)
 
 
 def changed_after(

@@ -52,9 +52,8 @@ def changed(facts: TableFacts) -> tuple[Calls, Bounds]:
     searches = 0
     rows = exactly(facts.changed)
     if facts.matching is not None:
-        searches = max(0, pages(facts.matching, search.PAGE) - 1)  # the probe has the first page
-        if searches:
-            rows = max(facts.changed, facts.matching - facts.known), facts.matching
+        searches = max(1, pages(facts.to_search, search.PAGE))
+        rows = max(facts.changed, facts.matching - facts.known), facts.matching
     return {"searches": exactly(searches), "records": reads(rows)}, rows
 
 
@@ -62,9 +61,8 @@ def is_listing_cheaper(facts: TableFacts) -> bool:
     """Whether listing all records takes fewer calls than searching and reading the changed ones."""
     if facts.matching is None or facts.total is None:
         return False
-    apart = pages(facts.matching, search.PAGE) + pages(
-        facts.matching - facts.known, batch_read.BATCH
-    )
+    read = pages(facts.matching - facts.known, batch_read.BATCH)
+    apart = pages(facts.to_search, search.PAGE) + read
     return apart > pages(facts.total)
 
 

@@ -63,7 +63,9 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names_all: bool = True
     """Whether the probe surely names all records that changed."""
     matching: int | None = None
-    """Records that a search since the lookback window finds; None where none was needed."""
+    """Records that a search since the lookback window finds; None where the probe names all."""
+    to_search: int = 0
+    """Of these, the ones among which the others are searched, 200 a call."""
     known: int = 0
     """Of these, about how many are loaded as they are."""
     pages: int | None = None

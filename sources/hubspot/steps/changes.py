@@ -5,11 +5,11 @@ load goes on behind it.
 """
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 from ..api import search
 from ..api.search import Hit
-from ..model import Page
 from ..run.pace.walking import next_hits
 from ..run.run import Items
 from ..state.table import Changes
@@ -68,34 +68,34 @@ def explains(table: Table, total: int | None) -> bool:
 def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, None, bool]:
     """Read all that changed; tell whether the end was reached.
 
-    The newest records alone do not vouch for the end unless they are all there are. Where they
-    bring nothing new, the search is left to a later run, which begins where the last one did.
+    The probe names the first and the last changes. Where HubSpot counts more, the others are
+    searched by id. Where the newest records bring nothing new, the search is left to a later run,
+    which begins where the last one did.
     """
-    peek = probe.peek
-    if work.after_id == "0" and peek is not None and probe.facts.names_all:
+    if work.after_id == "0" and probe.facts.names_all:
         yield from read_ids(table, probe.ids)
-        work.complete = peek.complete
+        work.complete = probe.search.is_complete
         return True
-
-    def ask(after_id: str, cursor: str | None = None) -> Page[Hit]:
-        if probe.page is not None and after_id == "0" and cursor is None:
-            page, probe.page = probe.page, None
-            return page
-        kind = table.object_type
-        return search.changed_after(table.client, kind, work.since, after_id, cursor)
-
-    hits: list[Hit] = []
-    after_id, floor_ms = work.after_id, search.to_ms(work.since)
+    after_id, since, hits, left = work.after_id, work.since, list[Hit](), 0
+    if after_id == "0" and probe.search.since:
+        hits, since, left = [*probe.search.oldest], probe.search.since, probe.search.left
+    is_begun = False
     while True:
+        ask = partial(search.changed_after, table.client, table.object_type, since)
+        floor_ms = search.to_ms(since)
         step = yield from next_hits(table.run, table.object_type, ask, after_id, floor_ms=floor_ms)
-        known = len(table.state.recent) if after_id == "0" else 0
-        if not hits:
-            table.run.expect(table.name, (step.total or 0) - known)
+        if (step.total or 0) < left:  # those that changed before are not all among the oldest
+            since, left = work.since, 0
+            continue
+        if not is_begun:
+            known = len(table.state.recent) if after_id == "0" else 0
+            table.run.expect(table.name, (step.total or 0) + len(hits) - known)
+        left, is_begun = 0, True
         hits += step.rows
         after_id = step.after_id
         if step.last or len(hits) >= BLOCK:
             yield from read_ids(table, unloaded(table, hits))
-            work.after_id, hits = after_id, []
+            work.after_id, work.since, hits, is_begun = after_id, since, [], False
             work.complete = step.last and step.whole
             if step.last and not step.whole:
                 table.outcome.note(

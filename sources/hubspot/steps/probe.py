@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import pairwise
 
 from ..api import search
 from ..api.search import Hit, Peek
@@ -26,6 +27,24 @@ UNSEARCHED = timedelta(days=1)
 """How long the newest records may say that nothing changed before a search has to confirm it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What the first calls of a search for changes found."""
+
+    hits: Sequence[Hit] = ()
+    """Records that changed, as far as they are named; some of them twice."""
+    is_complete: bool = False
+    """Whether these are surely all."""
+    oldest: Sequence[Hit] = ()
+    """Those of them that changed first."""
+    since: datetime | None = None
+    """From when on the others changed; aware UTC."""
+    matching: int | None = None
+    """How many changed, as HubSpot counts."""
+    left: int = 0
+    """How many of them a search from then on finds."""
+
+
 @dataclass
 class Probe:
     """What HubSpot said of one table."""
@@ -33,12 +52,10 @@ class Probe:
     facts: TableFacts
     error: HubSpotError | None = None
     """Why the table cannot be read."""
-    peek: Peek | None = None
-    """The newest records, where changes are searched."""
-    page: Page[Hit] | None = None
-    """The first page of the search for changes, where the newest records do not name all."""
     ids: list[str] = field(default_factory=list)
     """Records that changed and are not loaded as they are, as far as they are named."""
+    search: Search = field(default_factory=Search)
+    """What else there is to search."""
 
 
 def probe_whole(table: Table) -> Generator[None, None, Probe]:
@@ -68,15 +85,14 @@ def probe_changes(table: Table, peek: Peek, *, is_counted: bool) -> Generator[No
     """
     run, state = table.run, table.state
     work = state.changes or Changes(run.now(), run.now())
-    page, ids, known = None, list[str](), 0
-    names_all = work.searched or peek.complete or seems_idle(table, peek)
-    if names_all and not work.searched:
-        ids = unloaded(table, peek.changed)
-    elif not names_all and work.after_id == "0":
-        ask = partial(search.changed_after, table.client, table.object_type, work.since, "0")
+    is_idle = seems_idle(table, peek)
+    found = Search(peek.changed, is_complete=peek.complete)
+    if not (work.searched or peek.complete or is_idle) and work.after_id == "0":
+        ask = partial(search.oldest, table.client, table.object_type, work.since)
         page = yield from wait(run.submit(ask, lane="search"))
-        ids, known = unloaded(table, page.results), len(state.recent)
-    seen = page.results if page else []
+        found = _search(table.object_type, page, peek.changed, work.since)
+    names_all = work.searched or is_idle or found.is_complete
+    ids = [] if work.searched or work.after_id != "0" else unloaded(table, found.hits)
     fills = yield from _fills(table, is_counted=is_counted)
     facts = TableFacts(
         total=peek.total,
@@ -84,20 +100,42 @@ def probe_changes(table: Table, peek: Peek, *, is_counted: bool) -> Generator[No
         newest_at=_newest(table, peek.changed),
         changed=len(ids),
         created=len(ids) - held_live(table, ids),
-        changed_while_listed=_changed_while_listed(table, [*peek.changed, *seen]),
+        changed_while_listed=_changed_while_listed(table, found.hits),
         names_all=names_all,
-        matching=_matching(page),
-        known=known,
+        matching=None if names_all else found.matching,
+        to_search=0 if names_all else found.left,
+        known=0 if names_all else len(state.recent),
         calculated=bool(table.schema.calculated),
         fills=fills,
     )
-    return Probe(facts, peek=peek, page=page, ids=ids)
+    return Probe(facts, ids=ids, search=found)
 
 
-def _matching(page: Page[Hit] | None) -> int | None:
+def _search(kind: ObjectType, page: Page[Hit], newest: Sequence[Hit], since: datetime) -> Search:
+    """Tell from the first and the last changes what is left to search.
+
+    All changes are known where these are as many as HubSpot counts. Where the first ones are in
+    order, others changed no earlier than the last of them.
+    """
+    floor = search.to_ms(since)
+    hits = {hit.id: search.modified_ms(hit, kind) for hit in (*newest, *page.results)}
+    named = sum(at >= floor for at in hits.values())
+    order = [search.modified_ms(hit, kind) for hit in page.results]
+    is_in_order = bool(order) and floor <= order[0] and all(a <= b for a, b in pairwise(order))
+    earlier = sum(at < order[-1] for at in order) if is_in_order else 0
+    total = _matching(page)
+    return Search(
+        hits=[*page.results, *newest],
+        is_complete=search.is_whole(page) or (page.total is not None and named >= page.total),
+        oldest=page.results,
+        since=search.from_ms(order[-1]) if is_in_order else since,
+        matching=total,
+        left=max(0, (total or 0) - earlier),
+    )
+
+
+def _matching(page: Page[Hit]) -> int | None:
     """Return how many records a search finds; None where its first page does not tell."""
-    if page is None:
-        return None
     if not page.results:
         return 0 if page.after is None else None
     return len(page.results) if page.total is None else page.total
