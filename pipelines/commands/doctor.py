@@ -148,30 +148,40 @@ def _scopes(client: Client, objects: Sequence[str], state: SourceState) -> Itera
     """Ask each object type for one record: its response shows whether a sync may read it."""
     known = portal_types(client, state)
     chosen = known.select(objects)
-    with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
-        answers = list(pool.map(partial(_probe, client), chosen))
-    refused = {kind.table: e for kind, e in zip(chosen, answers, strict=True) if e}
-    readable = len(chosen) - len(refused)
-    yield Finding(
-        "scopes",
-        "ok" if readable else "failed",
-        f"{readable} of {len(chosen)} object types can be read, {len(known.custom)} of this "
-        "portal's own",
-        "" if readable else "Grant the token a scope such as crm.objects.contacts.read.",
-        0 if readable else ScopeMissingError.exit_code,
-    )
+    refused = _refusals(client, chosen)
+    yield _readable(len(chosen) - len(refused), len(chosen), len(known.custom))
     failing = {table: e for table, e in refused.items() if objects or state.table(table).was_read}
-    for table, error in failing.items():
-        since = state.table(table).watermark
-        stale = f"; stale since {since:%Y-%m-%d %H:%M} UTC" if since else ""
-        text = f"{table} cannot be read{stale}: {error.message}"
-        yield Finding("scopes", "failed", text, error.remedy, error.exit_code)
+    yield from (_unreadable(table, error, state) for table, error in failing.items())
     yield from _custom_types(known, objects)
     left = {table: e for table, e in refused.items() if table not in failing}
     if known.error and is_absent(known.error) and not known.custom:
         left["custom objects"] = known.error
     for line in summary(left):
         yield Finding("scopes", "warning", line)
+
+
+def _refusals(client: Client, chosen: Sequence[ObjectType]) -> dict[str, HubSpotError]:
+    """Return why tables cannot be read, by table; all are asked at the same time."""
+    with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
+        answers = list(pool.map(partial(_probe, client), chosen))
+    return {kind.table: error for kind, error in zip(chosen, answers, strict=True) if error}
+
+
+def _readable(readable: int, chosen: int, custom: int) -> Finding:
+    """Tell how many of the chosen object types can be read, and how many the portal has made."""
+    text = f"{readable} of {chosen} object types can be read, {custom} of this portal's own"
+    if readable:
+        return Finding("scopes", "ok", text)
+    remedy = "Grant the token a scope such as crm.objects.contacts.read."
+    return Finding("scopes", "failed", text, remedy, ScopeMissingError.exit_code)
+
+
+def _unreadable(table: str, error: HubSpotError, state: SourceState) -> Finding:
+    """Tell why a table cannot be read, and since when it is stale."""
+    since = state.table(table).watermark
+    stale = f"; stale since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+    text = f"{table} cannot be read{stale}: {error.message}"
+    return Finding("scopes", "failed", text, error.remedy, error.exit_code)
 
 
 def _custom_types(known: PortalTypes, objects: Sequence[str]) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
 from sources.hubspot.plan.steps import Family, Plan, Step, add, calls_of
 from sources.hubspot.plan.table_plan import would_export
-from sources.hubspot.run.portal.portal_types import guard_portal
+from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
 from sources.hubspot.run.portal.refusals import remembered
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
@@ -305,20 +305,23 @@ def _tell_refused(report: RunReport, run: Run, foretold: Foretold, objects: Sequ
         foretold: what a sync would do.
         objects: tables that the user names.
     """
-    known, refused, read = run.portal_types, {**foretold.errors}, foretold.read
-    failing = {t: error for t, error in refused.items() if objects or t in read}
-    failing |= {table: known.refusal(table) for table in known.gone_of(objects).values()}
-    if known.error and known.custom:
-        failing["custom objects"] = known.error
-    elif known.error:
-        refused["custom objects"] = known.error
+    known = run.portal_types
+    own = {"custom objects": known.error} if known.error else {}
+    refused = {**foretold.errors, **own}
+    failing = {t: e for t, e in foretold.errors.items() if objects or t in foretold.read}
+    failing |= _gone(known, objects) | (own if known.custom else {})
     report.warnings += [f"{table}: {error}" for table, error in failing.items()]
     report.warnings += summary({t: e for t, e in refused.items() if t not in failing})
-    new = (known.gone.keys() & {*read}) - {*foretold.gone, *failing}
+    new = (known.gone.keys() & {*foretold.read}) - {*foretold.gone, *failing}
     report.warnings += [f"{table}: {known.explain(table)}" for table in sorted(new)]
     if failing:
         report.status = "partial"
         report.exit_code = min(error.exit_code for error in failing.values())
+
+
+def _gone(known: PortalTypes, objects: Sequence[str]) -> dict[str, HubSpotError]:
+    """Return the errors of named tables whose object type HubSpot no longer has."""
+    return {table: known.refusal(table) for table in known.gone_of(objects).values()}
 
 
 def _backfills(foretold: Foretold) -> list[Section]:

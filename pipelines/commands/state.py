@@ -56,26 +56,23 @@ def show(
         report.portal_id = known.portal_id
         damaged = {one.table for one in mended_state(pipeline)[1]}
     tables = _table_rows(known, damaged)
+    unfinished = [row for row in tables if row[-3] or row[-1]]
     links = [
         (name, pair.swept_at, pair.pending or None) for name, pair in sorted(known.pairs.items())
     ]
-    caches = _caches(known, report.started_at)
-    open_ = [row for row in tables if row[-3] or row[-1]]
-    marks = [row[1] for row in tables if row[1]]
-    summary = (
-        *(report.portal_id, len(tables), min(marks, default=None), len(open_), len(links)),
-        *(sum(bool(row[2]) for row in links), known.ledger.day or None, known.ledger.calls or None),
-    )
     title = "Tables" if everything else "Unfinished tables, which the next sync continues"
     report.sections = [
-        Section("portal", SUMMARY_COLUMNS, [summary], title="State; --all shows the rest"),
+        Section(
+            *("portal", SUMMARY_COLUMNS, [_summary(known, tables, len(unfinished))]),
+            title="State; --all shows the rest",
+        ),
         Section(
             "tables",
             TABLE_COLUMNS,
             tables,
             title=title,
-            brief=None if everything else open_,
-            shown=everything or bool(open_),
+            brief=None if everything else unfinished,
+            shown=everything or bool(unfinished),
             droppable=LESS_THAN_TABLES,
         ),
         Section(
@@ -85,7 +82,7 @@ def show(
             droppable=("pending", "swept_at"),
         ),
         Section(
-            *("caches", CACHE_COLUMNS, caches),
+            *("caches", CACHE_COLUMNS, _caches(known, report.started_at)),
             title="Caches",
             shown=everything,
             droppable=("read_at",),
@@ -213,23 +210,27 @@ def choose(
     remedy = f"Known are: {', '.join(sorted(known))}."
     if not given:
         raise ConfigError(f"No table is named with {what}.", remedy=remedy)
-    aliases = {table.removeprefix("custom_").casefold(): table for table in known}
-    aliases |= {
-        kind.type_id: kind.table for kind in STANDARD if kind.type_id and kind.table in known
-    }
-    aliases |= {table.casefold(): table for table in known}
-    tables, strangers = find(given, aliases)
+    tables, strangers = find(given, _aliases(known))
+    if also and strangers and set(strangers) <= {*also}:
+        raise ConfigError(
+            f"{', '.join(strangers)}: links have no watermark.",
+            remedy="hubspot-elt state reset has them read again.",
+        )
     if strangers:
-        if also and set(strangers) <= {*also}:
-            raise ConfigError(
-                f"{', '.join(strangers)}: links have no watermark.",
-                remedy="hubspot-elt state reset has them read again.",
-            )
         raise ConfigError(
             f"Unknown table: {', '.join(strangers)}.",
             remedy=did_you_mean(strangers, known) + remedy,
         )
     return tables
+
+
+def _aliases(known: Sequence[str]) -> dict[str, str]:
+    """Return tables by all that a person may call them: name, bare name and type id."""
+    return {
+        **{table.removeprefix("custom_").casefold(): table for table in known},
+        **{kind.type_id: kind.table for kind in STANDARD if kind.type_id and kind.table in known},
+        **{table.casefold(): table for table in known},
+    }
 
 
 def to_instant(text: str) -> datetime:
@@ -284,6 +285,22 @@ def _watermark(known: SourceState, table: str, to: datetime) -> datetime:
             remedy="Write an earlier instant as --to.",
         )
     return watermark
+
+
+def _summary(known: SourceState, tables: Sequence[Sequence[Any]], unfinished: int) -> Sequence[Any]:
+    """Return the row that sums up a state.
+
+    Args:
+        known: the state.
+        tables: its rows by table.
+        unfinished: tables that the next sync goes on with.
+    """
+    pairs = known.pairs.values()
+    return (
+        *(known.portal_id, len(tables), min((row[1] for row in tables if row[1]), default=None)),
+        *(unfinished, len(pairs), sum(bool(pair.pending) for pair in pairs)),
+        *(known.ledger.day or None, known.ledger.calls or None),
+    )
 
 
 def _table_rows(known: SourceState, damaged: Collection[str]) -> list[Sequence[Any]]:

@@ -195,14 +195,15 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
             remedy="Run hubspot-elt sync first, or correct --objects and --dataset.",
         )
     pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
-    read = {pair.table: pair for pair in pairs if pair.table in state.pairs}
-    full = {
-        name: pair
-        for name, pair in read.items()
-        if {pair.source.table, pair.target.table} <= kinds.keys()
-        and all(state.table(end.table).total != 0 for end in (pair.source, pair.target))
-    }
+    read = [pair for pair in pairs if pair.table in state.pairs]
+    full = {pair.table: pair for pair in read if _has_both_ends(pair, kinds, state)}
     return Scope(kinds, full, state)
+
+
+def _has_both_ends(pair: Pair, kinds: Mapping[str, ObjectType], state: SourceState) -> bool:
+    """Whether both tables of a pair are compared and have records."""
+    ends = {pair.source.table, pair.target.table}
+    return ends <= kinds.keys() and all(state.table(end).total != 0 for end in ends)
 
 
 def _checks(judge: Verification, scope: Scope) -> Checks:

@@ -36,26 +36,30 @@ def too_old(
             whatever failed last: links and reference tables are read when there is a reason to.
     """
     known = {row["table_name"]: row for row in tables}
-    expected = [
-        name
-        for name, row in known.items()
-        if row["status"] in _UNDONE or (row["loaded_at"] and row["fresh_at"])
-    ]
+    expected = [name for name, row in known.items() if _is_expected(row)]
     if not objects and not expected:
         return ["every table (never loaded)"]
     found = []
     for asked in objects or expected:
         name = next((n for n in (asked.lower(), f"custom_{asked.lower()}") if n in known), asked)
-        row = known.get(name, {"status": None, "loaded_at": None})
-        loaded_at = row["loaded_at"]
-        age = now - loaded_at.astimezone(UTC) if loaded_at else None
-        if age is None:
-            found.append(f"{name} (never loaded)")
-        elif row["status"] in _UNDONE:
-            found.append(f"{name} ({row['status']}, last loaded {to_age(age)})")
-        elif age > max_age:
-            found.append(f"{name} (loaded {to_age(age)})")
+        if reason := _why_old(known.get(name), now, max_age):
+            found.append(f"{name} ({reason})")
     return found
+
+
+def _is_expected(row: Mapping[str, Any]) -> bool:
+    """Whether a table is judged without being named."""
+    return row["status"] in _UNDONE or bool(row["loaded_at"] and row["fresh_at"])
+
+
+def _why_old(row: Mapping[str, Any] | None, now: datetime, max_age: timedelta) -> str:
+    """Say since when a table was not loaded, or what became of it; empty where it is fresh."""
+    if row is None or not row["loaded_at"]:
+        return "never loaded"
+    age = now - row["loaded_at"].astimezone(UTC)
+    if row["status"] in _UNDONE:
+        return f"{row['status']}, last loaded {to_age(age)}"
+    return f"loaded {to_age(age)}" if age > max_age else ""
 
 
 def stale(tables: Sequence[str]) -> StaleError:

@@ -38,6 +38,22 @@ class Screen:
     """Whether every column is shown, however long the lines become."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where the cells of a table go."""
+
+    kept: Sequence[int]
+    """The columns that stand side by side."""
+    widths: Sequence[int]
+    """Of these columns."""
+    right: Sequence[bool]
+    """Whether each of them is aligned to the right."""
+    last: int | None
+    """The width in which the last column wraps; None where it does not."""
+    below: Sequence[int]
+    """The columns of sentences under each row."""
+
+
 def screen_of(stream: TextIO, *, wide: bool = False) -> Screen:
     """Return the screen behind a stream; a file or a pipe is as wide as COLUMNS says, or 80."""
     console = Console(file=stream)
@@ -55,28 +71,17 @@ def table_lines(section: Section, screen: Screen) -> Iterator[Line]:
     per column.
     """
     rows = section.rows if section.brief is None else section.brief
-    cells = [[to_cell(value, section) for value in row] for row in rows]
-    kept = _kept(section, rows, cells, screen)
     names = [to_cell(name) for name in section.columns]
-    table = [[names[i] for i in kept], *([row[i] for i in kept] for row in cells)]
-    exact = screen.wide or section.verbatim
-    widths = _widths(table, None if exact else screen.width)
-    if section.verbatim and screen.is_terminal and not screen.wide and _sum(widths) > screen.width:
+    cells = [[to_cell(value, section) for value in row] for row in rows]
+    grid = _grid(section, screen, rows, [names, *cells])
+    if section.verbatim and _is_too_wide(grid.widths, screen):
         yield from _record_lines(names, cells, screen)
         return
-    right = [_is_numeric([row[i] for row in rows]) for i in kept]
-    below = [] if screen.wide else [section.columns.index(name) for name in section.below]
-    last = None if exact or len(kept) == 1 else _room(widths, screen)
-    yield _aligned(table[0], widths, right), "bold"
-    for row, line in zip(cells, table[1:], strict=True):
-        first, *others = line
-        if cell_len(first) > widths[0]:
-            yield first, ""
-            first = ""
-        if first or any(others):
-            yield from _row_lines([first, *others], widths, right, last)
-        for text in (row[i] for i in below):
-            yield from ((f"{_GAP}{part}", "") for part in wrapped(text, screen.width - len(_GAP)))
+    yield _aligned([names[i] for i in grid.kept], grid), "bold"
+    for row in cells:
+        yield from _row_lines([row[i] for i in grid.kept], grid)
+        for i in grid.below:
+            yield from _sentence(row[i], screen)
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -123,26 +128,50 @@ def _ruler() -> Console:
     return Console(width=NARROWEST[0])
 
 
+def _grid(
+    section: Section, screen: Screen, rows: Sequence[Sequence[Any]], table: Sequence[Sequence[str]]
+) -> _Grid:
+    """Lay a table out.
+
+    Args:
+        section: the table.
+        screen: where it is shown.
+        rows: the values that are shown.
+        table: the names of all columns, and the cells of every row.
+    """
+    exact = screen.wide or section.verbatim
+    kept = [*range(len(section.columns))] if exact else _kept(section, rows, table, screen)
+    widths = _widths(_columns(table, kept), None if exact else screen.width)
+    return _Grid(
+        kept,
+        widths,
+        right=[_is_numeric([row[i] for row in rows]) for i in kept],
+        last=None if exact or len(kept) == 1 else _room(widths, screen),
+        below=[] if screen.wide else [section.columns.index(name) for name in section.below],
+    )
+
+
 def _kept(
-    section: Section, rows: Sequence[Sequence[Any]], cells: list[list[str]], screen: Screen
+    section: Section,
+    rows: Sequence[Sequence[Any]],
+    table: Sequence[Sequence[str]],
+    screen: Screen,
 ) -> list[int]:
-    """Choose the columns that are shown side by side."""
+    """Choose the columns that are shown side by side: those that say something, and fit."""
     names = section.columns
-    kept = [*range(len(names))]
-    if screen.wide or section.verbatim:
-        return kept
-    kept = [
-        i
-        for i in kept
-        if names[i] not in section.below
-        and (i == 0 or not rows or any(_says_something(row[i]) for row in rows))
-    ]
+    kept = [i for i, name in enumerate(names) if name not in section.below]
+    if rows:
+        kept = [i for i in kept if i == 0 or any(_says_something(row[i]) for row in rows)]
     for name in section.droppable:
-        table = [[names[i] for i in kept], *([row[i] for i in kept] for row in cells)]
-        if _sum(_widths(table, screen.width)) <= screen.width:
+        if _sum(_widths(_columns(table, kept), screen.width)) <= screen.width:
             break
         kept = [i for i in kept if names[i] != name]
     return kept
+
+
+def _columns(table: Sequence[Sequence[str]], kept: Sequence[int]) -> list[list[str]]:
+    """Return some columns of a table."""
+    return [[row[i] for i in kept] for row in table]
 
 
 def _says_something(value: object) -> bool:
@@ -161,26 +190,44 @@ def _sum(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _room(widths: list[int], screen: Screen) -> int | None:
+def _is_too_wide(widths: Sequence[int], screen: Screen) -> bool:
+    """Whether lines would wrap on a terminal where nobody asked for that."""
+    return screen.is_terminal and not screen.wide and _sum(widths) > screen.width
+
+
+def _room(widths: Sequence[int], screen: Screen) -> int | None:
     """Return the columns in which the last cells wrap; None where they need not, or cannot."""
     left = screen.width - _sum(widths) + widths[-1]
     return left if _LEAST <= left < widths[-1] else None
 
 
-def _row_lines(
-    cells: list[str], widths: list[int], right: list[bool], last: int | None
-) -> Iterator[Line]:
-    """Yield a row; where its last cell wraps, the lines after the first hold only that cell."""
-    parts = [cells[-1]] if last is None else wrapped(cells[-1], last) or [""]
-    yield _aligned([*cells[:-1], parts[0]], widths, right), ""
-    indent = " " * (_sum(widths) - widths[-1])
+def _row_lines(cells: Sequence[str], grid: _Grid) -> Iterator[Line]:
+    """Yield a row; a name that is too long has a line of its own.
+
+    Where its last cell wraps, the lines after the first hold only that cell.
+    """
+    first, *others = cells
+    if cell_len(first) > grid.widths[0]:
+        yield first, ""
+        first = ""
+    if not first and not any(others):
+        return
+    *front, end = first, *others
+    parts = [end] if grid.last is None else wrapped(end, grid.last) or [""]
+    yield _aligned([*front, parts[0]], grid), ""
+    indent = " " * (_sum(grid.widths) - grid.widths[-1])
     yield from ((indent + part, "") for part in parts[1:])
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+def _sentence(text: str, screen: Screen) -> Iterator[Line]:
+    """Yield a sentence that stands under its row."""
+    yield from ((f"{_GAP}{part}", "") for part in wrapped(text, screen.width - len(_GAP)))
+
+
+def _aligned(cells: Sequence[str], grid: _Grid) -> str:
     padded = (
         " " * (width - cell_len(cell)) + cell if at_right else set_cell_size(cell, width)
-        for cell, width, at_right in zip(cells, widths, right, strict=True)
+        for cell, width, at_right in zip(cells, grid.widths, grid.right, strict=True)
     )
     return _GAP.join(padded).rstrip()
 

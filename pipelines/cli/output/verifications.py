@@ -85,38 +85,8 @@ def tell(
     report: RunReport, results: Sequence[Result], expected: int, calls: int, *, repaired: bool
 ) -> None:
     """Add the comparison to a report; whatever differs, after a repair still, is its error."""
-    rows, brief = [], []
-    for result in results:
-        check = result.check
-        numbers = [len(check.found[kind]) for kind in KINDS]
-        row = (
-            *(
-                result.table,
-                result.verdict,
-                check.portal,
-                check.counted,
-                check.used,
-                check.warehouse,
-            ),
-            *(*numbers, check.compared, len(check.ids) - len(result.left), result.calls),
-        )
-        rows.append((*row, {kind: ids for kind, ids in check.found.items() if ids}))
-        if check.portal or check.warehouse or result.verdict != "equal":
-            brief.append(
-                (*row, " ".join(sorted(check.ids, key=lambda one: (len(one), one))[:SHOWN_IDS]))
-            )
     title = f"Portal and warehouse, compared with {calls:,} calls (about {expected:,} expected)"
-    report.sections.append(
-        Section(
-            "verification",
-            COLUMNS,
-            rows,
-            title,
-            brief,
-            droppable=LESS_THAN_RESULTS,
-            below=("ids",),
-        )
-    )
+    report.sections.append(_section(results, title))
     report.warnings += [f"{r.table}: {r.error}" for r in results if r.error]
     for result in results:
         if result.check.columns:
@@ -126,6 +96,43 @@ def tell(
         report.fail(failed[0])
     elif left := [result for result in results if result.left]:
         report.fail(_difference(left, repaired=repaired))
+
+
+def _section(results: Sequence[Result], title: str) -> Section:
+    return Section(
+        "verification",
+        COLUMNS,
+        [(*_numbers(one), _ids_by_kind(one)) for one in results],
+        title,
+        [(*_numbers(one), _first_ids(one)) for one in results if _says_something(one)],
+        droppable=LESS_THAN_RESULTS,
+        below=("ids",),
+    )
+
+
+def _numbers(result: Result) -> Sequence[Any]:
+    """Return the row of a table in the report, but for its last column."""
+    check = result.check
+    return (
+        *(result.table, result.verdict, check.portal, check.counted, check.used, check.warehouse),
+        *(len(check.found[kind]) for kind in KINDS),
+        *(check.compared, len(check.ids) - len(result.left), result.calls),
+    )
+
+
+def _ids_by_kind(result: Result) -> dict[str, list[str]]:
+    """Return the ids that differ by kind of difference, for programs."""
+    return {kind: ids for kind, ids in result.check.found.items() if ids}
+
+
+def _first_ids(result: Result) -> str:
+    """Return the first ids that differ, for people."""
+    return " ".join(sorted(result.check.ids, key=lambda one: (len(one), one))[:SHOWN_IDS])
+
+
+def _says_something(result: Result) -> bool:
+    """Whether people are shown a table: one that is empty on both sides is just equal."""
+    return bool(result.check.portal or result.check.warehouse) or result.verdict != "equal"
 
 
 def _difference(left: Sequence[Result], *, repaired: bool) -> VerificationError:
