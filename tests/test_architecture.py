@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from radon.complexity import cc_visit
+from radon.visitors import Function
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("pipelines", "destinations", "sources/hubspot", "sources/hubspot_emulator")
@@ -18,6 +20,12 @@ MAY_IMPORT = {
 }
 """Our packages that each package may import by their full names; itself it imports relatively."""
 MOST_LINES = {"module": 450, "function": 45}  # purpose cuts modules; this only catches the worst
+MOST_PATHS = 12
+"""Ways through one function: its cyclomatic complexity, as radon counts it."""
+UNTANGLED = [
+    path for path in MODULES if not {"run", "steps"} & {*path.relative_to(ROOT).parts[2:-1]}
+]
+"""Modules whose functions keep to it."""
 NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 
 
@@ -67,6 +75,15 @@ def test_modules_say_their_purpose_and_stay_small(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
             assert (node.end_lineno or 0) - (first or 0) <= MOST_LINES["function"], node.name
+
+
+@pytest.mark.parametrize("path", UNTANGLED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_have_few_ways_through_them(path: Path) -> None:
+    """A function, with what is nested in it, has a cyclomatic complexity of at most 12."""
+    blocks = cc_visit(path.read_text(encoding="utf-8"))
+    functions = [block for block in blocks if isinstance(block, Function)]
+    tangled = {one.fullname: one.complexity for one in functions if one.complexity > MOST_PATHS}
+    assert tangled == {}
 
 
 def test_http_happens_in_one_place() -> None:
