@@ -14,9 +14,9 @@ import pytest
 from conftest import Warehouse
 from truth import differences, link_differences
 
-from sources.hubspot.api import associations, search
+from sources.hubspot.api import associations, custom_schemas, search
 from sources.hubspot.api.search import modified_ms
-from sources.hubspot.catalog import object_types
+from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ContractError, UnavailableError
 from sources.hubspot.http.responses import Answer, failure, undecodable
 from sources.hubspot.model import Column, Page, TableSchema, decode_account
@@ -35,7 +35,7 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 AT = "2026-11-30T00:00:00.000Z"
 MISSING = object()
 WRONG = (None, "", "odd", 7, 1.5, True, [], ["odd"], {}, {"odd": 1}, MISSING)
-CONTACTS = object_types.STANDARD[0]
+CONTACTS = STANDARD[0]
 SCHEMA = TableSchema("contacts", (Column("email", "email", "text", "string"),))
 
 
@@ -71,7 +71,7 @@ def read_definitions(body: bytes) -> object:
 def read_schemas(body: bytes) -> object:
     """Make catalog rows of custom schemas."""
     odd: list[ContractError] = []
-    found = object_types.to_schemas(tolerant(Page[dict[str, Any]])(body), odd)
+    found = custom_schemas.to_schemas(tolerant(Page[dict[str, Any]])(body), odd)
     return portal_types.name_tables(found, {}, str.lower), odd
 
 

@@ -17,7 +17,7 @@ from pipelines.commands.plan import plan
 from pipelines.commands.status import status
 from pipelines.commands.sync import SyncOptions
 from pipelines.commands.verify import VerifyOptions, verify
-from sources.hubspot.catalog.object_types import CustomSchema
+from sources.hubspot.api.custom_schemas import CustomSchema
 from sources.hubspot.errors import ConfigError, UnavailableError
 from sources.hubspot.run.portal.portal_types import name_tables
 from sources.hubspot_emulator.portal.seed import SeedSpec

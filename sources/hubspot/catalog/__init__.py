@@ -1,1 +1,1 @@
-"""HubSpot's object types and pairs as data, and their names."""
+"""Object types, pairs and endpoints as data, and their names."""

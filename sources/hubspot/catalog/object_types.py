@@ -1,19 +1,13 @@
-"""Object types as data: HubSpot's standard ones, and the portal's custom ones.
+"""HubSpot's standard object types as data, and how a user names them.
 
 Source: HubSpot's CRM object reference (type ids, last-modified properties, searchability).
 Deal splits and marketing events are not here: they have APIs of their own.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
 
-import msgspec
-from msgspec import Meta
-
-from ..errors import ContractError, UnknownTypeError
-from ..http.client import Client
-from ..model import ObjectType, Page
-from ..parsing.tolerance import NAME, fit, tolerant
+from ..errors import UnknownTypeError
+from ..model import ObjectType
 from .names import did_you_mean, find
 
 STANDARD: tuple[ObjectType, ...] = (
@@ -52,52 +46,6 @@ STANDARD: tuple[ObjectType, ...] = (
     ObjectType("partner_services", "partner_services", None),
     ObjectType("contracts", "contracts", None, searchable=False),
 )
-
-
-class CustomSchema(msgspec.Struct):
-    """The part of a custom object's schema that the catalog needs."""
-
-    objectTypeId: Annotated[str, Meta(pattern="^[0-9]+-[0-9]+$")]  # noqa: N815 - HubSpot's own name
-    name: Annotated[str, NAME]
-    fullyQualifiedName: str | None = None  # noqa: N815 - HubSpot's own name
-    labels: dict[str, Any] | None = None
-    createdAt: str | None = None  # noqa: N815 - HubSpot's own name
-    updatedAt: str | None = None  # noqa: N815 - HubSpot's own name
-    archived: bool | None = None
-
-
-_decode_schemas = tolerant(Page[dict[str, Any]])
-
-
-def read_custom_schemas(client: Client, odd: list[ContractError]) -> list[CustomSchema]:
-    """Read the schemas of the portal's custom objects.
-
-    Args:
-        client: of the portal.
-        odd: takes an error for each schema without a usable type id or name; those are left out.
-
-    Args:
-        client: of the portal.
-        odd: takes an error for each schema without a usable type id or name; those are left out.
-
-    Raises:
-        HubSpotError: HubSpot does not list them; NotFoundError where it has no such feature.
-    """
-    answer = client.get(client.path("schemas"), {"archived": "false"}, decode=_decode_schemas)
-    return to_schemas(answer, odd)
-
-
-def to_schemas(page: Page[dict[str, Any]], odd: list[ContractError]) -> list[CustomSchema]:
-    """Return the schemas of custom objects on a page; `odd` takes the errors of unusable ones."""
-    found = []
-    for index, row in enumerate(page.results):
-        try:
-            found.append(fit(row, CustomSchema, f"$.results[{index}]"))
-        except msgspec.ValidationError as error:
-            message = f"A custom object's schema is not as documented: {error}."
-            remedy = "Its table is left as it is. If it happens again, report this message."
-            odd.append(ContractError(message, remedy=remedy))
-    return [schema for schema in found if schema.objectTypeId.startswith("2-")]
 
 
 def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> list[ObjectType]:

@@ -16,7 +16,8 @@ import msgspec
 from dlt.extract.hints import make_hints
 
 from ..api.associations import Pair
-from ..catalog.object_types import STANDARD, CustomSchema
+from ..api.custom_schemas import CustomSchema
+from ..catalog.object_types import STANDARD
 from ..errors import ContractError, HubSpotError, is_absent, told_in_part
 from ..http.client import Client
 from ..model import REJECTS, Account, ObjectType, Page, TableOutcome

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from ...catalog.object_types import STANDARD, CustomSchema, read_custom_schemas, select_types
+from ...api.custom_schemas import CustomSchema, read_custom_schemas
+from ...catalog.object_types import STANDARD, select_types
 from ...catalog.pairs import select_pairs
 from ...errors import (
     ConfigError,
