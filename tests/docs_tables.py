@@ -24,7 +24,7 @@ from destinations.catalog import KNOWN, OUR_EXTRAS
 from pipelines.cli.app import app
 from pipelines.cli.exit_codes import EXIT_CODES
 from sources.hubspot import errors
-from sources.hubspot.catalog.endpoints import REFERENCE
+from sources.hubspot.catalog.endpoints import ENDPOINTS
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.pairs import DEFINED
 from sources.hubspot.config import HubSpotConfig
@@ -164,11 +164,16 @@ def pairs() -> Iterator[Row]:
 
 
 def reference_tables() -> Iterator[Row]:
-    """Yield a row per reference table: its key, its columns."""
-    yield "table", "key", "columns"
-    for table, one in REFERENCE.items():
-        others = [name for name in one.columns if name not in one.key]
-        yield f"`{table}`", listed(one.key), listed(others)
+    """Yield a row per reference table: its key, its columns, where it is read, the scopes."""
+    yield "table", "key", "columns", "read from", "scope of the token, any of"
+    slots = {"": "", "object type": "{type}", "pair": "{from}/{to}"}
+    for endpoint in ENDPOINTS.values():
+        path, slot = endpoint.api.dated, slots[endpoint.per]
+        named = path.replace("{segments}", slot) if "{segments}" in path else f"{path}/{slot}"
+        path = f"`{named.rstrip('/')}`"
+        for table, one in endpoint.tables.items():
+            others = [name for name in one.columns if name not in one.key]
+            yield f"`{table}`", listed(one.key), listed(others), path, listed(endpoint.scopes)
 
 
 def own_tables() -> Iterator[Row]:

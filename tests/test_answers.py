@@ -88,7 +88,7 @@ def read_reference(table: str) -> Callable[[bytes], object]:
         ]
         found = [reference_tables.to_batch(table, rows, seen_at=NOW)]
         if table == "pipelines":
-            stages = reference_tables.stage_rows("deals", rows)
+            stages = reference_tables.rows_by_table(table, rows, "deals")["pipeline_stages"]
             found.append(reference_tables.to_batch("pipeline_stages", stages, seen_at=NOW))
         return found
 

@@ -10,8 +10,8 @@ from conftest import CORE, Warehouse
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.plan import minutes, plan
 from pipelines.commands.sync import SyncOptions
+from sources.hubspot.catalog.apis import Budget
 from sources.hubspot.errors import AuthError, ConfigError
-from sources.hubspot.http.limits import Budget
 from sources.hubspot.plan.steps import WHY_BOUNDS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal

@@ -16,27 +16,11 @@ from pipelines.cli.output.report import RunReport
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.errors import DailyQuotaError
+from sources.hubspot.http.paths import api_of
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token
 
-KINDS = {
-    "account.details": "reference",
-    "schemas.list": "reference",
-    "owners.list": "reference",
-    "pipelines.list": "reference",
-    "properties.list": "definitions",
-    "objects.search": "searches",
-    "objects.list": "records",
-    "objects.batch_read": "records",
-    "associations.batch_read": "links",
-    "associations.labels": "labels",
-    "downloads.file": "exports",
-    "exports.start": "exports",
-    "exports.detail": "exports",
-    "exports.status": "exports",
-    "exports.count": "exports",
-}
 TWO = ("contacts", "companies")
 MINUTE, HOUR = 60_000, 3_600_000
 Ends = tuple[int, int]
@@ -56,7 +40,8 @@ def foretold(report: RunReport) -> dict[str, Ends]:
 
 def made(portal: Portal) -> Counter[str]:
     """Return the calls that the portal answered since its journal was cleared, by kind."""
-    return Counter(KINDS[call.kind] for call in portal.journal)
+    apis = [api_of(call.path) for call in portal.journal]
+    return Counter(api.family if api else "exports" for api in apis)  # their files have no API
 
 
 Change = Callable[[Portal], Any]

@@ -139,7 +139,7 @@ def _portal(
 
 
 def _token(client: Client, report: RunReport) -> Iterator[Finding]:
-    account = client.get(client.path("account-info", "details"), decode=decode_account)
+    account = client.get(client.path("account"), decode=decode_account)
     report.portal_id = account.portal_id
     yield Finding("token", "ok", f"portal {account.portal_id}, {account.account_type or 'account'}")
 

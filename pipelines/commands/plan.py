@@ -21,27 +21,21 @@ from pipelines.commands.sync import SyncOptions
 from pipelines.runtime.repair import foresee
 from pipelines.runtime.stored import dataset_of, exists, stored_pipeline
 from sources.hubspot import HubSpotConfig, Run, open_run
+from sources.hubspot.catalog.apis import Budget
+from sources.hubspot.catalog.endpoints import APIS
 from sources.hubspot.errors import HubSpotError, is_absent
 from sources.hubspot.extraction import Extraction, Opened, Request
-from sources.hubspot.http.limits import Budget
-from sources.hubspot.model import ObjectType
 from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
-from sources.hubspot.plan.steps import Family, Plan, Step, add, calls_of
+from sources.hubspot.plan.steps import Plan, Step, add, calls_of
 from sources.hubspot.plan.table_plan import would_export
 from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
-from sources.hubspot.run.portal.refusals import remembered
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import put, source_state
-from sources.hubspot.steps.collections import (
-    LABELS_MAX_AGE,
-    are_pipelines_due,
-    are_types_due,
-    count_owner_calls,
-    is_due,
-)
+from sources.hubspot.steps.reference.definitions import LABELS_MAX_AGE
+from sources.hubspot.steps.reference.endpoints import reference_calls
 from sources.hubspot.sync import configure
 from sources.hubspot.warehouse.view import WarehouseCopy
 
@@ -52,15 +46,7 @@ BLANK = ("", "")
 """What people are not shown: families and why calls are open."""
 BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "way")
 TOTALS = ("tables", "rows", "calls", "minutes", "calls_left_today")
-BUDGETS: dict[Family, Budget] = {
-    "reference": "interval",
-    "definitions": "interval",
-    "searches": "search",
-    "records": "interval",
-    "links": "associations",
-    "labels": "associations",
-    "exports": "interval",
-}
+BUDGETS = {api.family: api.budget for api in APIS.values()}
 """What each kind of call counts against."""
 
 
@@ -131,7 +117,7 @@ def _foretell(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         planning.counts_fills = True
         kinds = extraction.wanted
         planning.reference = lambda: ReferenceFacts(
-            _reference_calls(run, options.objects, kinds), tuple(_stale_labels(opened))
+            reference_calls(run, options.objects, kinds), tuple(_stale_labels(opened))
         )
         made = finished(planning.made(kinds))
         facts = planning.facts([kind.table for kind in kinds])
@@ -171,25 +157,6 @@ def finished(work: Generator[Any, None, T]) -> T:
             result: T = ended.value
             return result
         time.sleep(0.002)
-
-
-def _reference_calls(
-    run: Run, objects: Sequence[str], kinds: Sequence[ObjectType]
-) -> dict[str, int]:
-    """Count the calls for the tables that are read whole, as far as they are due."""
-    state = run.state
-    owned = [
-        one
-        for one in kinds
-        if are_pipelines_due(run, state, one) and not remembered(run, state, one.table)
-    ]
-    is_owned = is_due(run, state, "owners", "owners")
-    return {
-        "account": 1,
-        "object_types": int(are_types_due(run, state, objects)),
-        "owners": count_owner_calls(run.client) if is_owned else 0,
-        "pipelines": len(owned),
-    }
 
 
 def _stale_labels(opened: Opened) -> Iterator[str]:

@@ -34,7 +34,7 @@ from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS, Column
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import mended_state
-from sources.hubspot.steps.collections import NEVER_READ
+from sources.hubspot.steps.reference.loading import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
 from sources.hubspot.warehouse.view import WarehouseCopy

@@ -30,9 +30,9 @@ from .run.run import Items, Run
 from .state.damage import SOURCE, refuse
 from .state.source import SourceState
 from .steps.backfill import appends
-from .steps.collections import are_types_due
 from .steps.links.links import Links
 from .steps.planning import Planning
+from .steps.reference.portal import are_types_due
 
 _KEEPS_NUL = "duckdb"  # all of its kin do; other databases refuse a whole load for one NUL
 VERSIONS = "_dlt_version"  # holds a row before any table of a dataset does

@@ -13,15 +13,15 @@ from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource, DltSource
 
 from .api.associations import Pair
-from .catalog.endpoints import ENDPOINTS, REFERENCE
+from .catalog.endpoints import ENDPOINTS, Endpoint
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
 from .run.pace.waiting import wait_until
-from .run.portal.refusals import remembered
 from .run.resources import make_resource
 from .run.run import Items, Run
-from .steps import collections
 from .steps import objects as spine
+from .steps.reference import definitions, portal
+from .steps.reference.endpoints import endpoint_rows
 from .steps.sweeps.links import sweep_links
 from .tables.empty_tables import if_missing
 from .tables.reference_tables import arrow_schema
@@ -72,46 +72,39 @@ def hubspot(
     request = Request(names_of(objects), names_of(only), hard_delete, settings)
     extraction = Extraction(request, run)
     extraction.prepare()
-    if extraction.is_first:
-        for name, read in FIRST.items():
-            yield _whole(extraction, name, read)
+    first = {name: one for name, one in ENDPOINTS.items() if not one.per}
+    for name, endpoint in first.items() if extraction.is_first else ():
+        yield _whole(extraction, name, endpoint)
     for kind in extraction.wanted:
         yield _records(extraction, kind)
     yield _sweep(extraction)
-    for name, read in AFTER_TABLES.items():
-        yield _whole(extraction, name, read)
+    for name, endpoint in ENDPOINTS.items():
+        if endpoint.per:
+            yield _whole(extraction, name, endpoint)
 
 
-def _pipelines(opened: Opened) -> Items:
-    """Read the pipelines of the types that HubSpot has not refused lately."""
-    run = opened.run
-    kinds = opened.schemas.object_types
-    wanted = [kind for kind in kinds if not remembered(run, run.state, kind.table)]
-    return _after_tables(run, "pipelines", collections.pipelines(run, wanted))
-
-
-def _properties(opened: Opened) -> Items:
-    rows = collections.properties(opened.run, opened.schemas)
-    return _after_tables(opened.run, "properties", rows, last_load=False)
-
-
-def _labels(opened: Opened) -> Items:
-    rows = collections.association_labels(opened.run, opened.links)
-    return _after_tables(opened.run, "association_labels", rows)
-
-
-FIRST: dict[str, Read] = {
-    "account": lambda opened: collections.account(opened.run, opened.run.account),
-    "object_types": lambda opened: collections.object_types(opened.run),
-    "owners": lambda opened: collections.owners(opened.run),
+READERS: dict[str, Read] = {
+    "account": lambda opened: portal.account(opened.run, opened.run.account),
+    "object_types": lambda opened: portal.object_types(opened.run),
+    "properties": lambda opened: definitions.properties(opened.run, opened.schemas),
+    "association_labels": lambda opened: definitions.association_labels(opened.run, opened.links),
 }
-"""Resources of reference tables that the first load of a run brings."""
-AFTER_TABLES: dict[str, Read] = {
-    "pipelines": _pipelines,
-    "properties": _properties,
-    "association_labels": _labels,
-}
-"""Resources of reference tables that wait for the object tables."""
+"""Readers of the endpoints that take more than a row of the catalog."""
+
+
+def _reader(name: str, endpoint: Endpoint) -> Read:
+    """Return what reads an endpoint; where it is asked per object type, after the object tables."""
+
+    def read(opened: Opened) -> Items:
+        if endpoint.has_own_reader:
+            rows = READERS[name](opened)
+        else:
+            rows = endpoint_rows(opened.run, name, opened.schemas.object_types)
+        if not endpoint.per:
+            return rows
+        return _after_tables(opened.run, name, rows, last_load=not endpoint.in_every_load)
+
+    return read
 
 
 def _records(extraction: Extraction, kind: ObjectType) -> DltResource:
@@ -173,12 +166,13 @@ def _with_rejects(resource: DltResource, extraction: Extraction) -> DltResource:
     )
 
 
-def _whole(extraction: Extraction, name: str, read: Read) -> DltResource:
+def _whole(extraction: Extraction, name: str, endpoint: Endpoint) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
+    read = _reader(name, endpoint)
     resource = _resource(extraction, name, partial(_with_tables, name, read))
     _with_rejects(resource, extraction)
-    for table in ENDPOINTS[name].tables:
-        key, scope = REFERENCE[table].key, REFERENCE[table].scope
+    for table, one in endpoint.tables.items():
+        key, scope = one.key, one.scope
         resource.apply_hints(
             table_name=table,
             primary_key=None if scope else key,

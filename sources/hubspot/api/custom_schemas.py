@@ -36,7 +36,7 @@ def read_custom_schemas(client: Client, odd: list[ContractError]) -> list[Custom
     Raises:
         HubSpotError: HubSpot does not list them; NotFoundError where it has no such feature.
     """
-    answer = client.get(client.path("schemas"), {"archived": "false"}, decode=_decode_schemas)
+    answer = client.get(client.path("object_types"), {"archived": "false"}, decode=_decode_schemas)
     return to_schemas(answer, odd)
 
 

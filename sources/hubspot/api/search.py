@@ -221,5 +221,5 @@ def _search(
     }
     if cursor is not None:
         body["after"] = cursor
-    path = client.path("objects", object_type.path, "search")
+    path = client.path("search", object_type.path)
     return client.post(path, body, decode=decode_hits)

@@ -15,11 +15,12 @@ from urllib.parse import quote, urlencode
 import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
+from ..catalog.apis import Budget
 from ..config import HubSpotConfig, check_config
 from ..errors import DailyQuotaError, HubSpotError, ResponseError, UnavailableError
 from .auth.bearer import BearerAuth
 from .clock import PortalClock
-from .limits import Budget, Limits
+from .limits import Limits
 from .meter import Meter
 from .paths import budget_of, path_of
 from .patience import LONGEST_WAIT_SECONDS, Health, Patience
@@ -97,7 +98,7 @@ class Client:
         return client
 
     def path(self, api: str, *segments: str) -> str:
-        """Return the path of an API in the version of the settings; see `paths.PATHS`."""
+        """Return the path of an API of the catalog, in the version of the settings."""
         return path_of(self.config.api_version, api, segments)
 
     def get(

@@ -28,11 +28,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, inf
-from typing import Any, Literal
+from typing import Any
 
+from ..catalog.apis import Budget
 from ..errors import DailyQuotaError, UnavailableError
-
-Budget = Literal["interval", "search", "associations"]
 
 RESET = "The count starts again at midnight in the portal's time zone"
 _REACHED = 0.925  # share that is reached even if every response is slow

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from math import ceil
 
 from ..api import associations, batch_read, record_pages, search
+from ..catalog.apis import Family
 from ..listing.ranges import SPARE, WASTE, WORTH
 from .facts import PairState, TableFacts, TableState
-from .steps import Bounds, Family, add, exactly, up_to
+from .steps import Bounds, add, exactly, up_to
 
 Calls = Mapping[Family, Bounds]
 EXPORT_CALLS = 8

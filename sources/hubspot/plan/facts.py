@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from .steps import Family
+from ..catalog.apis import Family
 
 Way = Literal["list", "export", "auto"]
 """How a table is read whole."""
@@ -93,10 +93,10 @@ class PairFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReferenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Calls of the tables that are read whole in every run."""
+    """Calls of the reference tables that are due."""
 
     calls: Mapping[str, int] = {}
-    """By table: `account`, `object_types`, `owners`, `pipelines`."""
+    """By endpoint of the catalog."""
     stale_labels: tuple[str, ...] = ()
     """Pairs whose association labels were read more than 12 hours ago, or never."""
 

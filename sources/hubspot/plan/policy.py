@@ -7,11 +7,12 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from ..catalog.endpoints import ENDPOINTS
 from . import cost
 from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
 from .pair_plan import changed_links, ends_of, pair_sweeps
-from .steps import Kind, Plan, Step, exactly
+from .steps import Plan, Step, exactly
 from .table_plan import SWEEPS, Sight, Wish, table_steps, table_sweeps
 
 
@@ -84,13 +85,12 @@ def _urgency(wish: Wish) -> tuple[bool, bool, float]:
 
 
 def _reference(facts: Facts) -> Iterator[Step]:
-    """Read the small tables that are read whole in every run."""
-    kinds: tuple[Kind, ...] = ("account", "object_types", "owners", "pipelines")
-    for kind in kinds:
-        if calls := facts.reference.calls.get(kind, 0):
-            reason = "Read whole in every run, loaded where it differs."
-            found: cost.Calls = {"reference": exactly(calls)}
-            yield Step(kind=kind, table=kind, reason=reason, calls=found, rows=None)
+    """Read the endpoints of reference tables that are due."""
+    for name, calls in facts.reference.calls.items():
+        if calls:
+            reason = "Read whole, loaded where it differs."
+            found: cost.Calls = {ENDPOINTS[name].api.family: exactly(calls)}
+            yield Step(kind="reference", table=name, reason=reason, calls=found, rows=None)
 
 
 def _labels(

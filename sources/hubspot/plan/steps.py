@@ -5,15 +5,12 @@ from typing import Literal
 
 import msgspec
 
+from ..catalog.apis import Family
+
 Bounds = tuple[int, int]
 """The least and the most; equal where the number is known."""
-Family = Literal["reference", "definitions", "searches", "records", "links", "labels", "exports"]
-"""Kinds of endpoints that calls are counted by."""
 Kind = Literal[
-    "account",
-    "object_types",
-    "owners",
-    "pipelines",
+    "reference",
     "skip",
     "definitions",
     "repair",

@@ -125,7 +125,7 @@ class Run:
         Raises:
             HubSpotError: the portal does not answer or refuses the token.
         """
-        path = self.client.path("account-info", "details")
+        path = self.client.path("account")
         return self.client.get(path, decode=decode_account)
 
     @property

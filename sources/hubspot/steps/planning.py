@@ -12,12 +12,13 @@ from msgspec import structs
 
 from ..api.associations import Pair
 from ..api.search import modified_ms, to_ms
+from ..catalog.apis import Family
 from ..errors import HubSpotError
 from ..model import ObjectType, TableOutcome, TableSchema
 from ..plan.facts import Facts, Ledger, Options, PairFacts, ReferenceFacts, TableFacts, Way
 from ..plan.history import Moment, history
 from ..plan.policy import plan
-from ..plan.steps import Family, Plan
+from ..plan.steps import Plan
 from ..run.pace.waiting import together
 from ..run.portal.schemas import Schemas
 from ..run.run import Run

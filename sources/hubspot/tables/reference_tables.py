@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from ..catalog.endpoints import REFERENCE
+from ..catalog.endpoints import ENDPOINTS, REFERENCE
 from ..errors import ContractError
 from ..model import Kind
 from ..parsing.lenient_json import SURROGATE, Number, escaped, replaced, to_json
@@ -42,8 +42,11 @@ def no_rows(table: str, scope: str) -> pa.Table:
     return rows.append_column(EMPTY_MARK, pa.array([True]))
 
 
-LISTS: dict[str, str] = {"pipelines": "stages", "properties": "options"}
-"""Members whose objects are the rows of another table."""
+LISTS: dict[str, list[str]] = {
+    name: [table.member for table in endpoint.tables.values() if table.member]
+    for name, endpoint in ENDPOINTS.items()
+}
+"""Members of a table's rows whose objects are the rows of other tables."""
 
 PATH = "$"
 """A row's own member for its place in HubSpot's response; HubSpot has none of this name."""
@@ -59,13 +62,27 @@ def rows_at(rows: object, path: str) -> list[dict[str, Any]]:
     ]
 
 
-def stage_rows(object_type: str, pipelines: Sequence[Row]) -> list[Row]:
-    """List the stages of the pipelines of an object type."""
-    return [
-        {**stage, "object_type": object_type, "pipeline_id": row.get("id")}
-        for row in pipelines
-        for stage in rows_at(row.get("stages"), f"{row[PATH]}.stages")
-    ]
+def rows_by_table(name: str, found: Sequence[Row], scope: str = "") -> dict[str, list[Row]]:
+    """Return the rows of each table of an endpoint.
+
+    Args:
+        name: of the endpoint.
+        found: its objects, with their places.
+        scope: the object type that it was asked for; empty where it is the portal.
+    """
+    rows: dict[str, list[Row]] = {}
+    for table, one in ENDPOINTS[name].tables.items():
+        own = {one.scope: scope} if one.scope else {}
+        if not one.member:
+            rows[table] = [{**row, **own} for row in found]
+            continue
+        parent = one.parent or {}
+        rows[table] = [
+            {**item, **own, **{column: row.get(member) for column, member in parent.items()}}
+            for row in found
+            for item in rows_at(row.get(one.member), f"{row[PATH]}.{one.member}")
+        ]
+    return rows
 
 
 def definition_rows(object_type: str, definitions: Sequence[Definition]) -> dict[str, list[Row]]:
@@ -102,8 +119,8 @@ def to_batch(
         if name in REFERENCE[table].key and arrays[-1].null_count:
             index = arrays[-1].is_null().index(True).as_py()
             raise _no_key(table, rows[index], name)
-    if table in LISTS:
-        columns.check_lists(LISTS[table], rows)
+    for member in LISTS.get(table, ()):
+        columns.check_lists(member, rows)
     content = pa.Table.from_arrays(arrays, schema=arrow_schema(table))
     return Batch(content, to_rejects(table, columns.found, seen_at))
 
