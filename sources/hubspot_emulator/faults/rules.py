@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 Operation = dict[str, Any]
 """One change by the name of the portal's method: `{"op": "update", "args": [...]}`."""
@@ -95,43 +95,30 @@ class Mutation(Rule):
     operations: list[Operation] | Callable[[Any], object] = field(default_factory=list)
 
 
-class Faults:
-    """The faults of one portal, in the order they were added."""
+R = TypeVar("R", bound=Rule)
 
-    def __init__(self) -> None:
-        self.rules: list[Fault] = []
 
-    def add(self, **members: object) -> Fault:
-        """Add a fault; the members are those of `Fault` and `Rule`."""
-        rule = Fault(**cast("dict[str, Any]", members))
+class Rules(Generic[R]):
+    """The rules of one kind of one portal, in the order they were added."""
+
+    def __init__(self, kind: type[R]) -> None:
+        self.rules: list[R] = []
+        self._kind = kind
+
+    def add(self, **members: object) -> R:
+        """Add a rule; the members are those of its kind and of `Rule`."""
+        rule = self._kind(**cast("dict[str, Any]", members))
         self.rules.append(rule)
         return rule
 
     def clear(self) -> None:
-        """Remove every fault."""
+        """Remove every rule."""
         self.rules.clear()
 
-    def meet(self, method: str, path: str) -> Fault | None:
-        """Return the first fault that applies to a call."""
+    def first(self, method: str, path: str) -> R | None:
+        """Return the first rule that applies to a call; those after it do not count the call."""
         return next((rule for rule in self.rules if rule.meets(method, path)), None)
 
-
-class Mutations:
-    """The scripted changes of one portal."""
-
-    def __init__(self) -> None:
-        self.rules: list[Mutation] = []
-
-    def add(self, **members: object) -> Mutation:
-        """Add a scripted change; the members are those of `Mutation` and `Rule`."""
-        rule = Mutation(**cast("dict[str, Any]", members))
-        self.rules.append(rule)
-        return rule
-
-    def clear(self) -> None:
-        """Remove every scripted change."""
-        self.rules.clear()
-
-    def meet(self, method: str, path: str) -> list[Mutation]:
-        """Return every scripted change that applies to a call."""
+    def all(self, method: str, path: str) -> list[R]:
+        """Return every rule that applies to a call."""
         return [rule for rule in self.rules if rule.meets(method, path)]

@@ -130,13 +130,19 @@ def create(call: Call) -> Reply:
     return Reply(table.definitions[name], 201)
 
 
+def _present(table: RecordTable, name: str) -> Definition:
+    """Return a definition that can be changed, or refuse: there is none, or it is archived."""
+    one = table.definitions.get(name)
+    if one is None or one["archived"]:
+        raise not_found(f"Property {name} does not exist")
+    return one
+
+
 def update(call: Call) -> Reply:
     """Change a definition, its type in place too; options are replaced whole."""
     table = table_of(call, writing=True)
     name = call.params["name"]
-    one = table.definitions.get(name)
-    if one is None or one["archived"]:
-        raise not_found(f"Property {name} does not exist")
+    one = _present(table, name)
     if one["modificationMetadata"]["readOnlyDefinition"]:
         raise invalid(f"Property {name} is defined by HubSpot and cannot be changed")
     body = check_members(call.body)
@@ -149,9 +155,7 @@ def archive(call: Call) -> Reply:
     """Archive a definition."""
     table = table_of(call, writing=True)
     name = call.params["name"]
-    one = table.definitions.get(name)
-    if one is None or one["archived"]:
-        raise not_found(f"Property {name} does not exist")
+    one = _present(table, name)
     if not one["modificationMetadata"]["archivable"]:
         raise invalid(f"Property {name} is defined by HubSpot and cannot be archived")
     call.portal.archive_property(table.type.type_id, name)

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from ..clock import Clock, iso, to_ms
 from ..faults.journal import Journal
 from ..faults.limits import Meter
-from ..faults.rules import Faults, Mutations
+from ..faults.rules import Fault, Mutation, Rules
 from ..settings import Settings, to_token
 from . import changes, truth
 from .catalog import reference_data
@@ -62,8 +62,8 @@ class Portal:
         self.account = reference_data.account(self.id)
         self.clock = Clock()
         self.meter = Meter(self.clock, self.account["utcOffsetMilliseconds"])
-        self.faults = Faults()
-        self.mutations = Mutations()
+        self.faults = Rules(Fault)
+        self.mutations = Rules(Mutation)
         self.journal = Journal()
         self.pages_given: Counter[str] = Counter()
         self.exports = Tasks()
