@@ -256,7 +256,7 @@ def test_run_that_dies_before_it_looks_why_a_number_differs(
     )
     with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config) as (pipeline, run):
         run.wish(report_errors=True)
-        with WarehouseCopy(pipeline) as run.copy:
+        with WarehouseCopy(pipeline) as copy, run.seeing(copy):
             pipeline.run(hubspot(["contacts"], run=run))  # its first load, and no more
     warehouse.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []

@@ -127,7 +127,8 @@ def test_a_run_is_made_without_a_call(server: EmulatorServer, portal: Portal) ->
     config = resolve_config(base_url=server.url, access_token=server.token)
     run = Run(config, Client(config))
     assert len(portal.journal) == 0
-    assert run.account.portal_id == run.account.portal_id == portal.account["portalId"]
+    assert run.portal.account is run.portal.account
+    assert run.portal.account.portal_id == portal.account["portalId"]
     assert len(portal.journal) == 1
     run.close()
 

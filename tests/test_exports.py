@@ -1,6 +1,6 @@
 """Backfills by HubSpot's exports: equal to listings, and never an incomplete table."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -77,6 +77,11 @@ def ids_of(table: Table, opened: Opened) -> list[str]:
     found = [r.id for rows in opened.rows for r in opened.to_records(table, rows)]
     opened.close()
     return found
+
+
+def no_links(_ids: Sequence[str]) -> Iterator[Any]:
+    """Read no links."""
+    yield from ()
 
 
 def result_of(steps: Generator[Any, None, bool | None]) -> bool | None:
@@ -169,9 +174,9 @@ def stopped(portal: Portal, warehouse: Warehouse) -> Warehouse:
     exporting = replace(small.config, backfill="export")
     with opened(RunLog("sync"), NULL_COLLECTOR, exporting) as (pipeline, run):
         run.wish(report_errors=True)
-        run.budget.rows = exporting.load_rows
+        run.wish(load_rows=exporting.load_rows)
         for _ in range(2):  # its first loads, and no more
-            with WarehouseCopy(pipeline) as run.copy:
+            with WarehouseCopy(pipeline) as copy, run.seeing(copy):
                 pipeline.run(hubspot(["contacts"], run=run))
     assert warehouse.rows("SELECT count(*) FROM contacts") == [(1_000,)]
     portal.archive("contacts", next(iter(portal.records("contacts"))))
@@ -378,7 +383,7 @@ def test_start_that_is_refused(
     obstacle(portal, table)
     work = Backfill(table.run.now(), total=150)
     for _ in range(2):
-        assert result_of(read_export(table, work)) is None
+        assert result_of(read_export(table, work, no_links)) is None
     assert reason in (table.outcome.error or "")
     assert len(table.source.exports_started_at) == (30 if obstacle is all_used else 0)
     assert portal.journal.count(path_contains="/exports/") == asked
@@ -386,7 +391,7 @@ def test_start_that_is_refused(
 
 def test_one_page_is_listed(portal: Portal, table: Table) -> None:
     """A table that one call brings costs none of the day's exports, and nothing is said."""
-    assert result_of(read_export(table, Backfill(table.run.now(), total=100))) is None
+    assert result_of(read_export(table, Backfill(table.run.now(), total=100), no_links)) is None
     assert (table.outcome.error, portal.journal.count(path_contains="/exports/")) == (None, 0)
 
 
@@ -413,9 +418,10 @@ def test_plan_compares_the_ways(portal: Portal, warehouse: Warehouse) -> None:
 @pytest.mark.parametrize(("total", "started"), [(90_000, 0), (100_000, 1)])
 def test_auto_follows(portal: Portal, table: Table, total: int, started: int) -> None:
     """With `auto` a sync takes an export where the plan says so; its first load only starts it."""
-    table.run.config = replace(table.run.config, backfill="auto")
-    table.run.budget.rows = 1_000
-    finished = result_of(read_export(table, Backfill(table.run.now(), total=total)))
+    table.run.configure(backfill="auto")
+    table.run.wish(load_rows=1_000)
+    table.run.begin_load(["contacts"])
+    finished = result_of(read_export(table, Backfill(table.run.now(), total=total), no_links))
     assert finished is (False if started else None)
     assert portal.journal.count(path_contains="/exports/") == started
 

@@ -16,6 +16,7 @@ from conftest import WIDE, Warehouse
 from truth import differences, link_differences
 
 from sources.hubspot import hubspot, open_run
+from sources.hubspot.run.load import Load
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -185,3 +186,19 @@ def test_no_call_is_ever_refused_for_its_rate(portal: Portal, warehouse: Warehou
     report = strict.sync("contacts", "companies", "deals")
     assert (report.exit_code, report.rate_limited) == (0, 0)
     assert portal.journal.count(status=429) == 0
+
+
+def test_end_of_a_load_does_not_depend_on_what_begins_first() -> None:
+    """Whoever waits for resources waits from before the first begins until the last has ended."""
+    load = Load()
+    load.begin(["contacts", "deals"], appending=set(), fresh=False)
+    assert load.is_reading
+    assert load.open_tables == {"contacts", "deals"}
+    load.open_with(["contacts", "deals", "links"])
+    load.end("contacts")
+    assert load.open_tables == {"deals"}
+    load.end("deals")
+    assert (load.open_tables, load.is_reading) == (set(), True)
+    load.open_with(["contacts"])  # the last resource says it once more
+    load.end("links")
+    assert not load.is_reading

@@ -10,6 +10,8 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
 from pipelines.cli.output.report import RunReport
+from pipelines.commands.plan import plan
+from pipelines.commands.sync import SyncOptions
 from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -196,6 +198,8 @@ def test_changes_since_the_sync_are_stale_until_repaired(portal: Portal, synced:
     assert differences(portal, synced, OBJECTS) == []
     assert synced.table("contacts")[ids[2]]["_hs_deletion"] == "purged"
     assert synced.table("contacts")[ids[3]]["_hs_merged_into"] == survivor
+    steps = plan(SyncOptions(objects=OBJECTS), config=synced.config).sections[0].rows
+    assert not any("did not come to its end" in str(step) for step in steps)  # the last sync did
 
 
 def test_changes_during_verification_are_no_differences(portal: Portal, synced: Warehouse) -> None:

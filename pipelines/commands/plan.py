@@ -80,13 +80,13 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
         state, report.dataset = source_state(pipeline), dataset_of(pipeline)
         run = open_run(config)
         try:
-            guard_portal(run.account, state.portal_id)
+            guard_portal(run.portal.account, state.portal_id)
             configure(run, options)
             run.wish(report_errors=True)
             with explained(options.destination):
                 damage, report.warnings = foresee(pipeline, state, run.now())
             view = WarehouseCopy if exists(pipeline) else _Nothing
-            with view(pipeline, damage) as run.copy:
+            with view(pipeline, damage) as copy, run.seeing(copy):
                 foretold = _foretell(pipeline, run, options, state)
         finally:
             run.close()
@@ -94,7 +94,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     _tell(report, foretold.plan, limits)
     _tell_refused(report, run, foretold, options.objects)
     report.sections += _backfills(foretold)
-    report.portal_id, report.calls = run.account.portal_id, run.client.meter.calls
+    report.portal_id, report.calls = run.portal.account.portal_id, run.client.meter.calls
     return report
 
 
@@ -272,7 +272,7 @@ def _tell_refused(report: RunReport, run: Run, foretold: Foretold, objects: Sequ
         foretold: what a sync would do.
         objects: tables that the user names.
     """
-    known = run.portal_types
+    known = run.portal.types
     own = {"custom objects": known.error} if known.error else {}
     refused = {**foretold.errors, **own}
     failing = {t: e for t, e in foretold.errors.items() if objects or t in foretold.read}

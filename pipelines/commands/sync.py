@@ -101,12 +101,13 @@ def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
 def watched(run: Run) -> Source:
     """Return what a display asks to tell what a run is doing."""
 
-    def pending() -> set[str]:
-        return run.load.open_tables | {
-            name for name in run.load.loading if name not in run.outcomes.by_table
-        }
+    def tables() -> set[str]:
+        return run.load.open_tables
 
-    return Source(pending, lambda: {*run.load.open_tails}, run.client.limits.use)
+    def others() -> set[str]:
+        return run.load.open_resources - run.load.open_tables
+
+    return Source(tables, others, run.client.limits.use)
 
 
 def _load_all(
@@ -116,7 +117,7 @@ def _load_all(
     try:
         load_all(pipeline, run, options, loaded, log.begin)
     except (Exception, KeyboardInterrupt) as error:
-        if run.loads == 0:
+        if run.load.number == 0:
             raise  # nothing was begun
         return error
     return None
@@ -127,9 +128,9 @@ def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None
     report.status, report.exit_code = run_status(run)
     if ending:
         report.fail(ending)
-    report.portal_id = run.account.portal_id
-    if run.schema_changes:
-        report.sections.append(schema_changes(run.schema_changes))
+    report.portal_id = run.portal.account.portal_id
+    if run.tables.schema_changes:
+        report.sections.append(schema_changes(run.tables.schema_changes))
     outcomes = run.outcomes.by_table.values()
     report.warnings = [
         f"{outcome.table_name}: {message}"
@@ -137,7 +138,7 @@ def _conclude(report: RunReport, run: Run, ending: BaseException | None) -> None
         for message in outcome.messages
         if outcome.status != "skipped"
     ]
-    report.warnings += [*run.mended, *summary(refusals_of(outcomes))]
+    report.warnings += [*run.store.mended, *summary(refusals_of(outcomes))]
 
 
 def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | None) -> None:

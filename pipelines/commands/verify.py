@@ -102,7 +102,7 @@ def verify(
         log.begin()
         compare(report, options, pipeline, run, collector, as_of=run.now())
         meter = run.client.meter
-        report.portal_id, report.calls = run.account.portal_id, meter.calls
+        report.portal_id, report.calls = run.portal.account.portal_id, meter.calls
         report.retries, report.rate_limited = meter.retries, meter.rate_limited
         log.end(report, Loaded.all_of(run).settle(run, "interrupted"))
     return report
@@ -128,17 +128,17 @@ def compare(
         as_of: what changed in the portal at or after this instant is no difference.
     """
     with WarehouseCopy(pipeline) as copy:
-        known = run.portal_types = portal_types(run.client, source_state(pipeline), copy)
+        known = run.portal.know(portal_types(run.client, source_state(pipeline), copy))
         ended = _ended(known, options, copy)
     scope = _scope(options, pipeline, run)
     expected, before = scope.cost(options.sample), run.client.meter.calls
     if isinstance(collector, RunCollector):
         tables = len(scope.kinds) + len(scope.pairs)
         collector.tell(f"Comparing {tables} tables takes about {expected:,} calls.")
-    run.wish(report_errors=True, repairing=True)
-    guard_portal(run.account, scope.state.portal_id)
-    with WarehouseCopy(pipeline) as run.copy:
-        judge = Verification(run, run.copy, as_of, options.sample, not scope.state.hard_delete)
+    run.wish(report_errors=True)
+    guard_portal(run.portal.account, scope.state.portal_id)
+    with WarehouseCopy(pipeline) as copy, run.seeing(copy):
+        judge = Verification(run, copy, as_of, options.sample, not scope.state.hard_delete)
         usage = read_usage(run.client)
         checks = _checks(judge, scope)
         if isinstance(collector, RunCollector):
@@ -184,7 +184,7 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
         ConfigError: none of them was ever loaded.
     """
     state = source_state(pipeline)
-    known = run.portal_types
+    known = run.portal.types
     chosen = known.select(options.objects)
     kinds = {kind.table: kind for kind in chosen if state.table(kind.table).watermark is not None}
     if not kinds and not chosen and known.gone_of(options.objects):
@@ -241,7 +241,7 @@ def _gather(run: Run, waiting: Checks) -> dict[str, Result]:
         waiting: the checks by table; each leaves when it is done.
     """
     results = {name: Result(name) for name in waiting}
-    before = {name: run.client_for(name).meter.calls for name in waiting}
+    before = {name: run.portal.client_for(name).meter.calls for name in waiting}
     while waiting:
         for name in list(waiting):
             result = results[name]
@@ -253,7 +253,7 @@ def _gather(run: Run, waiting: Checks) -> dict[str, Result]:
                 result.left = ended.value.ids
             except HubSpotError as error:
                 result.error = error
-            result.calls = run.client_for(name).meter.calls - before[name]
+            result.calls = run.portal.client_for(name).meter.calls - before[name]
             del waiting[name]
         time.sleep(0.002)
     return results
@@ -261,13 +261,11 @@ def _gather(run: Run, waiting: Checks) -> dict[str, Result]:
 
 def _repair(pipeline: Pipeline, run: Run, scope: Scope, results: Mapping[str, Result]) -> None:
     """Read again exactly what differs, as an ordinary load."""
-    for name, result in results.items():
-        if result.left and name in scope.pairs:
-            run.pairs.late[name] = set(result.left)
-            run.pairs.relabelled.add(name)  # labels are set for all links of a pair at once
-        elif result.left:
-            run.tables.repairs[name] = list(result.left)
-    run.load.unfinished = {*run.tables.repairs}
+    left = {name: result.left for name, result in results.items() if result.left}
+    run.repair(
+        {name: list(ids) for name, ids in left.items() if name not in scope.pairs},
+        {name: set(ids) for name, ids in left.items() if name in scope.pairs},
+    )
     pipeline.run(_source(run, scope))
     clean_up(pipeline, run, hard_delete=scope.state.hard_delete)
 
@@ -289,7 +287,7 @@ def _record(
             outcome = run.outcomes.of(result.table)
             outcome.status, outcome.exit_code = "failed", VerificationError.exit_code
             outcome.note(f"{len(result.left):,} differ between portal and warehouse.")
-    run.load.unfinished = set()
+    run.repair({}, {})
     source = _source(run, scope)
     source.resources.add(end_of_load(run))
     source.resources.add(verification_rows(run, list(results.values()), as_of))

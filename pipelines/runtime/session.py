@@ -61,7 +61,7 @@ def opened(
                     with explained(log.destination):
                         held.enter_context(kept_open(pipeline))
                     lost = _restore(pipeline, log.destination)
-                    run.damages = mend_stored(pipeline)
+                    run.store.note_damages(mend_stored(pipeline))
                     check_naming(pipeline)
                     with explained(log.destination):
                         if not mends:

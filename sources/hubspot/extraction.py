@@ -7,12 +7,14 @@ read more than once: each extraction begins with a run, and the state, of its ow
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dlt
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ContextDefaultCannotBeCreated
 from dlt.common.destination.capabilities import DestinationCapabilitiesContext
+from dlt.extract import DltResource
 
 from .api.associations import Pair
 from .config import HubSpotConfig, configured_pairs, resolve_config
@@ -26,6 +28,7 @@ from .run.portal.portal_types import (
     read_portal_types,
 )
 from .run.portal.schemas import Schemas
+from .run.resources import make_resource
 from .run.run import Items, Run
 from .state.damage import SOURCE, refuse
 from .state.source import SourceState
@@ -52,7 +55,7 @@ def open_run(config: HubSpotConfig | None = None, **settings: Any) -> Run:  # no
     resolved = config or resolve_config(**settings)
     run = Run(resolved, Client(resolved))
     try:
-        run.account  # noqa: B018 - asked before anything else, for the token may be refused
+        run.portal.account  # noqa: B018 - asked before anything else, for the token may be refused
     except BaseException:
         run.close()
         raise
@@ -100,7 +103,7 @@ class Extraction:
         """Whether it brings the first rows of the dataset, so that none replaces another."""
         self._given = run
         self._opened: Opened | None = None
-        self._waits_for: set[str] = set()
+        self._names: set[str] = set()
         self._selected: set[str] = set()
 
     def prepare(self) -> None:
@@ -134,33 +137,33 @@ class Extraction:
         return self._opened
 
     def _open(self, run: Run) -> "Opened":
-        damages, state, request = run.store.look(), run.state, self.request
-        if not run.loads:
-            run.damages = run.damages or damages
-            refuse([one for one in run.damages if one.part == SOURCE])
-        guard_portal(run.account, state.portal_id)
-        if not run.loads:
-            run.portal_types = _types_of(run, (*request.objects, *request.only))
-        all_pairs = self._choose(run.portal_types, run.config.pairs)
+        run.store.look()
+        state, request = run.state, self.request
+        refuse([one for one in run.store.damages if one.part == SOURCE])
+        guard_portal(run.portal.account, state.portal_id)
+        if not run.load.number:
+            run.portal.know(_types_of(run, (*request.objects, *request.only)))
+        all_pairs = self._choose(run.portal.types, run.config.pairs)
         _check_state(run, [kind.table for kind in self.kinds], whole=not request.objects)
-        run.pairs.ends = {pair.table: (pair.source.table, pair.target.table) for pair in all_pairs}
+        run.pairs.know({pair.table: (pair.source.table, pair.target.table) for pair in all_pairs})
         run.wish(hard_delete=request.hard_delete, chosen=bool(request.objects))
-        run.begin_load([kind.table for kind in run.portal_types.types])
-        run.load.fresh = self.is_fresh = _is_fresh(run, state, self.kinds)
-        schemas, links = Schemas(run, self.kinds), Links(run, self.pairs)
-        if run.first_load:
-            run.to_clean_up, run.before_ended = {*state.pending_cleanup}, state.last_run_ended_at
+        self._begin_load(run)
+        schemas = Schemas(run.portal, run.options, run.tables, self.kinds)
+        links = Links(run, self.pairs)
+        if run.load.is_first:
             _refuse_gone(run, request)
-            links.recall_refusals()
-        self._choose_loads(run)
+            links.calls.recall_refusals(self.pairs)
         return Opened(run, schemas, links, Planning(run, schemas, links))
 
-    def _choose_loads(self, run: Run) -> None:
+    def _begin_load(self, run: Run) -> None:
         """Choose the tables that this load brings, and those whose rows are added as they are."""
-        wanted = [kind.table for kind in self.kinds if run.load.wants(kind.table)]
-        run.load.loading = wanted
-        kept = {table: run.state.table(table) for table in wanted}
-        run.load.appending |= {table for table in wanted if appends(run, kept[table], table)}
+        load = run.begin_load([kind.table for kind in run.portal.types.types])
+        wanted = {
+            kind.table: run.state.table(kind.table) for kind in self.kinds if load.wants(kind.table)
+        }
+        appending = {table for table, state in wanted.items() if appends(run, state, table)}
+        load.begin(wanted, appending=appending, fresh=_is_fresh(run, run.state, self.kinds))
+        self.is_fresh = load.fresh
 
     def _choose(self, known: PortalTypes, changes: Sequence[str] | None) -> list[Pair]:
         """Choose object types and pairs; return also the pairs that others read."""
@@ -173,7 +176,7 @@ class Extraction:
     @property
     def is_first(self) -> bool:
         """Whether it is the first extraction of its run, which brings reference tables."""
-        return self._opened is None or self._opened.run.first_load
+        return self._opened is None or self._opened.run.load.is_first
 
     @property
     def wanted(self) -> list[ObjectType]:
@@ -191,7 +194,12 @@ class Extraction:
         """Whether rows of a type are added as they are, for the table holds none of their ids."""
         return self._opened is not None and kind.table in self._opened.run.load.appending
 
-    def rows(self, name: str, read: "Read") -> Generator[Any, None, None]:
+    def resource(self, name: str, read: "Read") -> DltResource:
+        """Make a resource of this extraction; the load waits for it where dlt reads it."""
+        self._names.add(name)
+        return make_resource(name, partial(self._rows, name, read))
+
+    def _rows(self, name: str, read: "Read") -> Generator[Any, None, None]:
         """Hand on the rows of one resource; a run of the extraction's own ends with the last one.
 
         It ends at once where a resource fails or is given up, for dlt then reads none to its end.
@@ -201,28 +209,30 @@ class Extraction:
             read: makes its Arrow tables.
         """
         opened = self.begin()
-        finished = False
+        load, finished = opened.run.load, False
         try:
             with opened.run.store.opened():
                 self._note_pipeline(opened.run)
                 yield from read(opened)
             finished = True
         finally:
-            self._waits_for.discard(name)
-            if self._given is None and not (finished and self._waits_for):
-                self._opened, self._waits_for = None, set()
+            load.end(name)
+            if self._given is None and not (finished and load.open_resources):
+                self._opened = None
                 opened.run.close()
 
     def _note_pipeline(self, run: Run) -> None:
         """Learn from dlt where the rows go, and which resources it reads."""
         run.state.hard_delete = run.options.hard_delete
+        if not run.options.repairing:
+            run.state.last_run_ended_at = None  # until the end of its last load
         if run.options.strip_nul is None:
             caps = Container().get(DestinationCapabilitiesContext)
             run.wish(strip_nul=caps is not None and caps.sqlglot_dialect != _KEEPS_NUL)
-        if not self._waits_for:
+        if not run.load.open_resources:
             with suppress(ContextDefaultCannotBeCreated):  # rows are read without a source
-                self._waits_for = set(dlt.current.source().resources.selected)
-                self._selected = self._waits_for.copy()
+                self._selected = self._names & dlt.current.source().resources.selected.keys()
+                run.load.open_with(self._selected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +269,10 @@ def _refuse_gone(run: Run, request: Request) -> None:
         NotFoundError: where the run does not report errors per table.
     """
     for names, named in ((request.objects, True), (request.only, False)):
-        for table in run.portal_types.gone_of(names).values():
+        for table in run.portal.types.gone_of(names).values():
             outcome = run.outcomes.of(table)
             outcome.named |= named
-            error = run.portal_types.refusal(table)
+            error = run.portal.types.refusal(table)
             run.outcomes.fail(outcome, error)
             if not run.options.report_errors:
                 raise error
@@ -275,18 +285,13 @@ def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
         ConfigError: with the remedy.
     """
     begun = {*tables, "resources"} if whole else {*tables}
-    mended = [
-        one
-        for one in run.damages
-        if not one.remedy or (run.options.full_refresh and (one.table or one.part) in begun)
-    ]
-    refuse([one for one in run.damages if one not in mended])
-    run.mended = [str(one._replace(remedy="")) for one in mended]
+    whole_again = begun if run.options.full_refresh else set()
+    run.store.accept_damages(lambda one: not one.remedy or (one.table or one.part) in whole_again)
 
 
 def _is_fresh(run: Run, state: SourceState, loaded: Sequence[ObjectType]) -> bool:
     """Tell whether a load brings the first rows of a dataset, each of them once."""
-    merges = run.options.full_refresh or run.options.hard_delete or not run.first_load
+    merges = run.options.full_refresh or run.options.hard_delete or not run.load.is_first
     if run.copy is None or merges or state.portal_id is not None:
         return False
     return not any(run.copy.size(table) for table in (VERSIONS, *(kind.table for kind in loaded)))

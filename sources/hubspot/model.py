@@ -171,6 +171,8 @@ class TableOutcome:
     exit_code: int = 0
     named: bool = False
     """Whether the user named the table: then a refusal is an error."""
+    is_refused_at_once: bool = False
+    """Whether the first question about it was refused: then a 400 says that there is none."""
     was_read: bool = False
     """Whether anything of it was ever read: then a refusal is an error, too."""
     fresh_at: datetime | None = None

@@ -17,7 +17,6 @@ from .catalog.endpoints import ENDPOINTS, Endpoint
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
 from .run.pace.waiting import wait_until
-from .run.resources import make_resource
 from .run.run import Items, Run
 from .steps import objects as spine
 from .steps.reference import definitions, portal
@@ -84,7 +83,7 @@ def hubspot(
 
 
 READERS: dict[str, Read] = {
-    "account": lambda opened: portal.account(opened.run, opened.run.account),
+    "account": lambda opened: portal.account(opened.run, opened.run.portal.account),
     "object_types": lambda opened: portal.object_types(opened.run),
     "properties": lambda opened: definitions.properties(opened.run, opened.schemas),
     "association_labels": lambda opened: definitions.association_labels(opened.run, opened.links),
@@ -102,7 +101,7 @@ def _reader(name: str, endpoint: Endpoint) -> Read:
             rows = endpoint_rows(opened.run, name, opened.schemas.object_types)
         if not endpoint.per:
             return rows
-        return _after_tables(opened.run, name, rows, last_load=not endpoint.in_every_load)
+        return _after_tables(opened.run, rows, last_load=not endpoint.in_every_load)
 
     return read
 
@@ -113,7 +112,7 @@ def _records(extraction: Extraction, kind: ObjectType) -> DltResource:
     def read(opened: Opened) -> Items:
         return spine.object_rows(opened.planning, kind, extraction.probed)
 
-    resource = _resource(extraction, kind.table, read)
+    resource = extraction.resource(kind.table, read)
     # variants first: they begin as copies of what the resource itself has
     pairs = [pair for pair in extraction.pairs if kind in {pair.source, pair.target}]
     _with_links(resource, extraction, pairs)
@@ -131,15 +130,11 @@ def _records(extraction: Extraction, kind: ObjectType) -> DltResource:
     )
 
 
-def _resource(extraction: Extraction, name: str, read: Read) -> DltResource:
-    return make_resource(name, partial(extraction.rows, name, read))
-
-
 def _sweep(extraction: Extraction) -> DltResource:
     def read(opened: Opened) -> Items:
-        return _after_tables(opened.run, "links", sweep_links(opened.run, opened.links))
+        return _after_tables(opened.run, sweep_links(opened.run, opened.links))
 
-    return _with_links(_resource(extraction, "links", read), extraction, extraction.pairs)
+    return _with_links(extraction.resource("links", read), extraction, extraction.pairs)
 
 
 def _with_links(
@@ -169,7 +164,7 @@ def _with_rejects(resource: DltResource, extraction: Extraction) -> DltResource:
 def _whole(extraction: Extraction, name: str, endpoint: Endpoint) -> DltResource:
     """Make the resource of reference tables, replaced whole or by object type."""
     read = _reader(name, endpoint)
-    resource = _resource(extraction, name, partial(_with_tables, name, read))
+    resource = extraction.resource(name, partial(_with_tables, name, read))
     _with_rejects(resource, extraction)
     for table, one in endpoint.tables.items():
         key, scope = one.key, one.scope
@@ -185,7 +180,7 @@ def _whole(extraction: Extraction, name: str, endpoint: Endpoint) -> DltResource
 
 def _with_tables(name: str, read: Read, opened: Opened) -> Items:
     """Hand on rows, and make those of a resource's tables that the dataset lacks."""
-    yield from _tail(opened.run, name, read(opened))
+    yield from read(opened)
     for table in ENDPOINTS[name].tables:
         yield from if_missing(table, arrow_schema(table))
 
@@ -197,21 +192,8 @@ def _merging(extraction: Extraction, **columns: Any) -> dict[str, Any]:  # noqa:
     return {"write_disposition": MERGE, "columns": columns}
 
 
-def _after_tables(run: Run, name: str, rows: Items, *, last_load: bool = True) -> Items:
+def _after_tables(run: Run, rows: Items, *, last_load: bool = True) -> Items:
     """Read a resource when all object tables are done: of the last load, or of each."""
-    run.load.open_tails.add(name)
-    try:
-        yield from wait_until(lambda: not run.load.open_tables)
-        if not last_load or not (run.outcomes.stopped or run.load.unfinished):
-            yield from rows
-    finally:
-        run.load.open_tails.discard(name)
-
-
-def _tail(run: Run, name: str, rows: Items) -> Items:
-    """Read a resource that the end of the load has to wait for."""
-    run.load.open_tails.add(name)
-    try:
+    yield from wait_until(lambda: not run.load.open_tables)
+    if not last_load or not (run.outcomes.stopped or run.load.unfinished):
         yield from rows
-    finally:
-        run.load.open_tails.discard(name)

@@ -10,14 +10,14 @@ complete load ended, whatever ended it, on whatever machine.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from dlt.pipeline.pipeline import Pipeline
 
-from .config import HubSpotConfig, check_config, resolve_config
+from .config import HubSpotConfig, resolve_config
 from .errors import ConfigError, HubSpotError, PartialSyncError
 from .extraction import names_of, open_run
 from .model import LIVE, TableOutcome
@@ -28,7 +28,7 @@ from .state.damage import NAME
 from .warehouse import run_log
 from .warehouse.end_of_load import end_of_load
 from .warehouse.post_load import clean_up
-from .warehouse.view import WarehouseCopy
+from .warehouse.view import WarehouseCopy, held_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +122,9 @@ def configure(run: Run, wishes: Wishes) -> None:
     run.wish(full_refresh=wishes.full_refresh)
     run.wish(refresh_schema=wishes.refresh_schema or wishes.full_refresh)
     run.wish(sweep_links=wishes.links)
-    run.budget.rows = run.config.load_rows
-    run.budget.seconds = run.config.load_minutes * 60
+    run.wish(load_rows=run.config.load_rows, load_seconds=run.config.load_minutes * 60)
     if wishes.backfill:
-        run.config = check_config(replace(run.config, backfill=wishes.backfill))
+        run.configure(backfill=wishes.backfill)
 
 
 def load_all(
@@ -151,7 +150,7 @@ def load_all(
     while True:
         done = len(pipeline.list_completed_load_packages())
         try:
-            with WarehouseCopy(pipeline) as run.copy:
+            with WarehouseCopy(pipeline) as copy, run.seeing(copy):
                 source = hubspot(
                     wishes.objects or None,
                     only=wishes.only or None,
@@ -162,18 +161,16 @@ def load_all(
                     before_load()
                 source.resources.add(end_of_load(run))
                 pipeline.run(source)
-                loaded.note(run)
-                # while the view is open: DuckDB rewrites its file when the last connection closes
-                clean_up(pipeline, run, hard_delete=wishes.hard_delete)
-                if not run.outcomes.stopped and not run.load.unfinished:
-                    _look_for_gaps(run, pipeline, compared)
-            run.load.unfinished |= run.tables.gaps.keys()
+            loaded.note(run)
+            clean_up(pipeline, run, hard_delete=wishes.hard_delete)
+            if not run.outcomes.stopped and not run.load.unfinished:
+                _look_for_gaps(run, pipeline, compared)
             loaded.note(run)
         except BaseException:
             if len(pipeline.list_completed_load_packages()) > done:
                 loaded.note(run)
             raise
-        if run.outcomes.stopped or not run.load.unfinished:
+        if run.outcomes.stopped or not run.left:
             return
 
 
@@ -236,7 +233,8 @@ def _recorded(pipeline: Pipeline, run: Run) -> Iterator[Loaded]:
             row = run_log.row_of(run.run_id, "sync", started_at, run)
             run_log.insert(client, run_log.RUNS, [row])
     try:
-        yield loaded
+        with held_open(pipeline) if writes else nullcontext():
+            yield loaded
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         status, code = ("interrupted", 130) if interrupted else ("failed", 1)

@@ -6,6 +6,10 @@ from datetime import datetime, timedelta
 
 BEHIND = timedelta(seconds=1)
 """How far HubSpot's clock may be ahead of what is known of it."""
+MARGIN = 2 * BEHIND
+"""How long before a reading a change may bear the reading's instant: both name whole seconds."""
+STAMPED_BEFORE = MARGIN + timedelta(seconds=1)
+"""How long a change may bear its instant before it is seen; whole seconds are within it."""
 
 
 class PortalClock:

@@ -1,20 +1,24 @@
 """What a run knows of its tables and pairs, from its first load to its last."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from ..listing.prefetch import Calls
+from ..model import SchemaChange
 
 
 @dataclass(slots=True)
 class TableFindings:
     """What a run knows of its object tables, by their names."""
 
-    restarted: set[str] = field(default_factory=set)
-    """Tables that this run has begun to read whole."""
+    to_clean_up: set[str] = field(default_factory=set)
+    """Tables that an earlier run may not have cleaned up after its last load."""
+    schema_changes: list[SchemaChange] = field(default_factory=list)
+    """What became of properties since they were last read."""
     definitions: dict[str, Future[Any]] = field(default_factory=dict)
     """Property definitions by table, as this run asked for them."""
     refreshed: set[str] = field(default_factory=set)
@@ -31,8 +35,6 @@ class TableFindings:
     """Live and stored records by table that the previous run looked into, and found nothing."""
     probes: dict[str, Any] = field(default_factory=dict)
     """What HubSpot said of each table before it was read; see `steps.probe`."""
-    reasons: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Why each step was taken, by table and kind."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
     """Ids by table that a load only has to read again."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)
@@ -51,6 +53,30 @@ class TableFindings:
     """When reference tables, or the rows of which keys begin with a text, were read again."""
     sweeps_begun: set[tuple[str, str]] = field(default_factory=set)
     """Kinds and tables of the steps that this run has planned."""
+    _restarted: set[str] = field(default_factory=set)
+
+    def restart(self, table: str, *, wished: bool) -> bool:
+        """Begin to read a table whole, where that is wished, and return True; once a run."""
+        if not wished or table in self._restarted:
+            return False
+        self._restarted.add(table)
+        return True
+
+    def take_vanished(self) -> dict[str, set[str]]:
+        """Hand over the ids that are to be marked as purged; none is handed over twice."""
+        taken, self.vanished = self.vanished, {}
+        return taken
+
+    def take_to_clean_up(self) -> set[str]:
+        """Hand over the tables that an earlier run may have left, once."""
+        taken, self.to_clean_up = self.to_clean_up, set()
+        return taken
+
+    def close(self) -> None:
+        """Remove the files of exports, once no call is in flight."""
+        for download in self.downloads.values():
+            if not download.cancelled() and download.exception() is None:
+                download.result().close()
 
 
 @dataclass(slots=True)
@@ -64,6 +90,8 @@ class PairFindings:
     linked: set[str] = field(default_factory=set)
     """Link tables that this run brought rows of, and what an earlier one may not have cleaned up:
     tables whose links to records that are not there go at the end of the run."""
+    brought: Counter[str] = field(default_factory=Counter)
+    """How many links of each table this run brought."""
     stale_labels: set[str] = field(default_factory=set)
     """Link tables whose links bear other labels than their association types did."""
     relabelled: set[str] = field(default_factory=set)
@@ -72,7 +100,21 @@ class PairFindings:
     """Link tables whose turn to be swept came in this run."""
     due: set[str] = field(default_factory=set)
     """Link tables that are to be swept in this run."""
-    ends: dict[str, tuple[str, str]] = field(default_factory=dict)
+    ends: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Link tables, and the object tables at their ends."""
     sides: dict[str, Literal["source", "target"]] = field(default_factory=dict)
     """The end of each pair that all of its links are read from."""
+
+    def know(self, ends: Mapping[str, tuple[str, str]]) -> None:
+        """Keep which link tables there are, and the object tables at their ends."""
+        self.ends = ends
+
+    def take_linked(self) -> set[str]:
+        """Hand over the link tables whose links to missing records go, once."""
+        taken, self.linked = self.linked, set()
+        return taken
+
+    def take_relabelled(self) -> set[str]:
+        """Hand over the link tables whose labels are to be set, once."""
+        taken, self.relabelled = self.relabelled, set()
+        return taken

@@ -29,9 +29,9 @@ class Loaded:
         """Take over what a load brought; the state that vouches for it is in the warehouse."""
         self.outcomes = {
             name: replace(outcome, messages=[*outcome.messages])
-            for name, outcome in run.collect().items()
+            for name, outcome in _collect(run).items()
         }
-        self.pending = {*run.load.unfinished}
+        self.pending = run.left
 
     def settle(
         self, run: Run, cut_off: Status, *, exit_code: int = 0, message: str = ""
@@ -45,7 +45,7 @@ class Loaded:
             message: why.
         """
         settled = {}
-        for name, read in run.collect().items():
+        for name, read in _collect(run).items():
             outcome = _as_loaded(read, self.outcomes.get(name))
             if outcome.status == "ok" and self._is_cut_off(name, read):
                 outcome.status, outcome.exit_code = cut_off, exit_code
@@ -57,6 +57,10 @@ class Loaded:
     def _is_cut_off(self, name: str, read: TableOutcome) -> bool:
         loaded = self.outcomes.get(name)
         return loaded is None or name in self.pending or _brought(loaded) != _brought(read)
+
+
+def _collect(run: Run) -> dict[str, TableOutcome]:
+    return run.outcomes.collect(run.portal.meter_of)
 
 
 def _as_loaded(read: TableOutcome, loaded: TableOutcome | None) -> TableOutcome:

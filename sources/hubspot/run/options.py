@@ -1,13 +1,16 @@
 """What is wished of a run."""
 
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is wished of a run; set before its first load."""
 
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Its name in the run log."""
     report_errors: bool = False
     """Whether an error of one table is an outcome, and the rest goes on; else it is raised."""
     chosen: bool = False
@@ -20,7 +23,11 @@ class Options:
     sweep_links: bool = False
     """Whether all links are read again, whatever the schedule says."""
     repairing: bool = False
-    """Whether loads only read again what `repairs` and `late_links` name."""
+    """Whether loads only read again what `Run.repair` names."""
+    load_rows: float = float("inf")
+    """Rows that one load may bring, so that memory stays bounded."""
+    load_seconds: float = float("inf")
+    """Time that one load may take, so that what a kill costs stays bounded."""
     folder: str | None = None
     """Where downloads lie while they are read; the machine's place for such where None."""
     on_expected: Callable[[str, int], None] | None = None

@@ -4,7 +4,7 @@ Everything is JSON inside dlt's own state, so it is stored with the data it vouc
 same load, and any machine with the same destination goes on where the last load ended.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -26,16 +26,33 @@ class Store:
         """Hold an empty state until dlt has one."""
         self.state = SourceState()
         self._kept: Any = None
+        self.damages: Sequence[Damage] = ()
+        """What of the state was damaged as this run found it."""
+        self.mended: Sequence[str] = ()
+        """What of the state was damaged and is read again."""
 
-    def look(self) -> list[Damage]:
-        """Take a copy of the state that dlt holds now, before any resource reads; tell its damage.
+    def note_damages(self, damages: Sequence[Damage]) -> None:
+        """Keep what was damaged before somebody mended it; the first to say so is right."""
+        self.damages = self.damages or damages
+
+    def look(self) -> None:
+        """Take a copy of the state that dlt holds now, before any resource reads; note its damage.
 
         Raises:
             ConfigError: it is of a newer version.
         """
         self._kept = None
         self.state, damages = to_state(dlt.current.source_state())
-        return damages
+        self.note_damages(damages)
+
+    def accept_damages(self, is_read_again: Callable[[Damage], bool]) -> None:
+        """Refuse a damaged state, but for what is read again.
+
+        Raises:
+            ConfigError: with the remedy.
+        """
+        refuse([one for one in self.damages if not is_read_again(one)])
+        self.mended = [str(one._replace(remedy="")) for one in self.damages]
 
     @contextmanager
     def opened(self) -> Iterator[SourceState]:

@@ -1,6 +1,6 @@
 """All live records of a table, by listing, load after load; a sweep of the archive follows."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -20,8 +20,9 @@ from ..state.table import Backfill, TableState
 from ..tables.decoding import Record, size_of
 from .by_id import read_left
 from .exports.export import read_export
+from .links.listed import ReadLinks, with_listed_links
 from .sweeps.archive import sweep_archived
-from .table import BLOCK, Table, emit, links_of_backfill, note_loaded
+from .table import BLOCK, Table, emit, note_loaded
 
 T = TypeVar("T")
 Asked = Future[Division] | None  # None where nothing is to be divided
@@ -74,11 +75,12 @@ def _read_all(table: Table, work: Backfill) -> Items:
     run = table.run
     run.expect(table.name, (work.total or 0) - work.rows)
     division = _ask_division(table, work) if run.config.backfill == "list" else None
-    finished = yield from _with_links(table, read_export(table, work))
+    finished = yield from _with_links(table, work, partial(read_export, table, work))
     while finished is None:
         try:
             division = division or _ask_division(table, work)
-            finished = yield from _with_links(table, _list(table, work, division))
+            rows = partial(_list, table, work, division)
+            finished = yield from _with_links(table, work, rows)
         except NotKeysetError:
             _take_next_way(table, work)
     if not finished:
@@ -96,15 +98,13 @@ def _take_next_way(table: Table, work: Backfill) -> None:
     work.spare = DOUBLED * (work.total or 0)
 
 
-def _with_links(table: Table, rows: Generator[Any, None, T]) -> Generator[Any, None, T]:
-    """Hand on rows, then the links of theirs that are still on their way, whatever ends them."""
-    try:
-        result = yield from rows
-    except HubSpotError:
-        yield from table.links.flush(table.object_type)
-        raise
-    yield from table.links.flush(table.object_type)
-    return result
+def _with_links(
+    table: Table, work: Backfill, rows: Callable[[ReadLinks], Generator[Any, None, T]]
+) -> Generator[Any, None, T]:
+    """Hand on rows that a backfill lists, with the links of their records."""
+    replace = work.has_older_rows or table.name in table.run.tables.resumed
+    links, kind = table.links, table.object_type
+    return (yield from with_listed_links(table.run, links, kind, rows, replace=replace))
 
 
 def _may_hold_rows(table: Table) -> bool:
@@ -112,7 +112,7 @@ def _may_hold_rows(table: Table) -> bool:
     return (
         table.state.has_older_rows
         or table.state.watermark is not None
-        or bool(table.run.live_count(table.name))
+        or bool(table.run.load.live_count(table.name))
     )
 
 
@@ -157,7 +157,7 @@ def _extent(
     if not table.object_type.searchable:
         return None, None
     try:
-        return (yield from wait(table.run.extent(table.object_type, again=again)))
+        return (yield from wait(table.run.portal.extent(table.object_type, again=again)))
     except RequestRejectedError:
         return None, None
 
@@ -172,43 +172,61 @@ def _ask_division(table: Table, work: Backfill) -> Asked:
     return run.submit(partial(ask, shards=shards, spare=work.spare), lane="search")
 
 
-def _list(table: Table, work: Backfill, division: Asked) -> Generator[Any, None, bool]:
+def _list(
+    table: Table, work: Backfill, division: Asked, read_links: ReadLinks
+) -> Generator[Any, None, bool]:
     """List until the load is full or the listing ends; tell whether it ended."""
     run = table.run
     lane: Lane = "search" if work.paging == "search" else "interval"
     read, start = _reader(table, work), partial(run.submit, lane=lane)
     listing = _open(table, work, read, start)
     listing.division = division if work.paging == PAGINGS[0] else None
-    pages = listing.pages()
-    size = LISTED if run.budget.rows > LISTED else BLOCK
+    most = LISTED if run.load.budget.rows > LISTED else BLOCK
+    for block in _blocks(listing.pages(), most):
+        if block is None:
+            yield None
+            continue
+        yield from _hand_on(table, listing, block, work, read_links)
+        if run.load.budget.spent():
+            listing.drain()
+    if listing.ranges and not run.outcomes.stopped:
+        _read_ahead(table, listing, read, start)
+    return not listing.ranges
+
+
+def _blocks(
+    pages: Iterator[Sequence[Record] | None], most: int
+) -> Iterator[Sequence[Record] | None]:
+    """Yield the records of pages in blocks, the last of which may be empty; None while waiting.
+
+    Raises:
+        HubSpotError: what ended the pages, once the records that arrived before are yielded.
+    """
     block: list[Record] = []
     held = 0
-    ending: HubSpotError | None = None
-    while ending is None:
-        try:
-            records = next(pages)
-        except StopIteration:
-            break
-        except HubSpotError as error:  # what arrived before is handed on, then it is raised
-            ending = error
-            continue
-        block.extend(records or ())
-        held += size_of(records or ())
-        if len(block) >= size or held >= LISTED_BYTES:
-            yield from _hand_on(table, listing, block, work)
-            held = 0
-            if run.budget.spent():
-                listing.drain()
-        elif records is None:
-            yield None
-    yield from _hand_on(table, listing, block, work)
-    if ending is not None:
-        raise ending
-    if listing.ranges and not run.outcomes.stopped and run.client.limits.is_reached("interval"):
-        most = MOST - sum(len(calls) for _, calls in run.tables.ahead.values())
+    try:
+        for records in pages:
+            if records is None:
+                yield None
+                continue
+            block.extend(records)
+            held += size_of(records)
+            if len(block) >= most or held >= LISTED_BYTES:
+                yield block
+                block, held = [], 0
+    except HubSpotError:
+        yield block
+        raise
+    yield block
+
+
+def _read_ahead(table: Table, listing: Listing, read: Read, start: Start) -> None:
+    """Ask for pages that the next load begins with, where nothing else uses the calls."""
+    ahead = table.run.tables.ahead
+    if table.run.client.limits.is_reached("interval"):
+        most = MOST - sum(len(calls) for _, calls in ahead.values())
         calls = read_ahead(read, start, listing.ranges, most=most)
-        run.tables.ahead[table.name] = table.decoder.properties, calls
-    return not listing.ranges
+        ahead[table.name] = table.decoder.properties, calls
 
 
 def _open(table: Table, work: Backfill, read: Read, start: Start) -> Listing:
@@ -242,12 +260,17 @@ def _reader(table: Table, work: Backfill) -> Read:
     return read
 
 
-def _hand_on(table: Table, listing: Listing, block: list[Record], work: Backfill) -> Items:
-    """Empty a block of listed records into the load, then take a checkpoint."""
+def _hand_on(
+    table: Table,
+    listing: Listing,
+    block: Sequence[Record],
+    work: Backfill,
+    read_links: ReadLinks,
+) -> Items:
+    """Hand on a block of listed records, then take a checkpoint."""
     table.run.load.listed_now.add(table.name)
-    yield from emit(table, block, read_links=links_of_backfill(table, work))
+    yield from emit(table, block, read_links=read_links)
     note_loaded(table, block, read_at=listing.read_at or table.run.now())
     listing.read_at = None
     work.ranges, work.spare = to_kept(listing.ranges), listing.spare
     work.rows += len(block)
-    block.clear()

@@ -55,7 +55,7 @@ def finish_changes(table: Table, total: int | None, *, is_explained: bool) -> No
 
 def explains(table: Table, total: int | None) -> bool:
     """Whether what this load brings explains how many records live now."""
-    run, live = table.run, table.run.live_count(table.name)
+    run, live = table.run, table.run.load.live_count(table.name)
     if run.copy is None or live is None or total is None:
         return False
     ids = list(table.read_now)
@@ -83,7 +83,9 @@ def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, N
     while True:
         ask = partial(search.changed_after, table.client, table.object_type, since)
         floor_ms = search.to_ms(since)
-        step = yield from next_hits(table.run, table.object_type, ask, after_id, floor_ms=floor_ms)
+        step = yield from next_hits(
+            table.run.portal.lanes, table.object_type, ask, after_id, floor_ms=floor_ms
+        )
         if (step.total or 0) < left:  # those that changed before are not all among the oldest
             since, left = work.since, 0
             continue
@@ -102,5 +104,5 @@ def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, N
                     f"HubSpot's search for {table.name} names fewer changed records than it counts;"
                     " the next run searches for the others."
                 )
-            if step.last or table.run.budget.spent():
+            if step.last or table.run.load.budget.spent():
                 return step.last

@@ -55,8 +55,6 @@ def object_rows(planning: Planning, object_type: ObjectType, kinds: Sequence[Obj
     run, table = opening.run, object_type.table
     if run.outcomes.stopped:
         return
-    run.load.open_tables.add(table)
-    run.state.last_run_ended_at = None  # until the sweep of links ends, after all tables
     with run.outcome(table) as outcome:
         state = run.state.table(table)
         try:
@@ -65,7 +63,7 @@ def object_rows(planning: Planning, object_type: ObjectType, kinds: Sequence[Obj
             if is_missing(table):  # it has no records, or this load brings the first
                 yield arrow_schema((yield from opening.schema())).empty_table()
         except HubSpotError:
-            outcome.was_read |= state.was_read or bool(run.live_count(table))
+            outcome.was_read |= state.was_read or bool(run.load.live_count(table))
             raise
         finally:
             outcome.watermark_after = state.watermark
@@ -90,6 +88,7 @@ def _perform(plan: Plan, opening: Opening) -> Items:
     run, name = opening.run, opening.object_type.table
     probe: Probe = run.tables.probes.get(name) or Probe(TableFacts())
     if probe.error:
+        opening.outcome.is_refused_at_once = True
         raise probe.error
     steps = plan.of(name)
     modes = [MODES[step.kind] for step in steps if step.kind in MODES]
@@ -133,7 +132,7 @@ def _repair(work: Work) -> Items:
 
 def _fill(work: Work) -> Items:
     yield from fill_columns(work.table)
-    if work.table.state.has_older_rows or work.opening.run.budget.spent():
+    if work.table.state.has_older_rows or work.opening.run.load.budget.spent():
         work.table.leave_unfinished()
 
 

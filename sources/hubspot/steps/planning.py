@@ -120,11 +120,11 @@ class Planning:
         begun = state.completed_run[0] if state.completed_run else None
         if begun and state.count_mismatch[2:] >= [to_ms(begun)]:
             run.tables.mismatches.setdefault(table, state.count_mismatch[:2])  # of the previous run
-        if run.restart(table):
+        if run.tables.restart(table, wished=run.options.full_refresh):
             state.start_over()
         if table in run.tables.probes or table in run.tables.gaps or table in run.tables.repairs:
             return
-        meter = run.client_for(table).meter
+        meter = run.portal.client_for(table).meter
         before = meter.calls
         try:
             probe = yield from self._asked(self.opening(kind))
@@ -163,8 +163,8 @@ class Planning:
             run.state.ledger = KeptLedger(_today(run), ledger.used + made.paid)
         run.tables.sweeps_begun |= {(step.kind, step.table) for step in made.steps}
         for step in made.steps:
-            run.tables.reasons.setdefault(step.table, {})[step.kind] = step.reason
-        if run.first_load:
+            run.outcomes.explain(step.table, step.kind, step.reason)
+        if run.load.is_first:
             run.pairs.due = {step.table for step in made.steps if step.kind == "links"}
         return made
 
@@ -174,7 +174,7 @@ class Planning:
         found: dict[str, TableFacts] = {}
         for table in tables:
             found[table] = self._table_facts(table)
-        pairs = self._links.pairs if run.first_load else []
+        pairs = self._links.pairs if run.load.is_first else []
         for pair in pairs:
             for end in (pair.source.table, pair.target.table):
                 found.setdefault(end, _unasked(run, end))
@@ -191,7 +191,7 @@ class Planning:
     def _table_facts(self, table: str) -> TableFacts:
         run = self._run
         if table in run.tables.gaps:
-            total, rows = run.tables.totals.get(table) or 0, run.live_count(table) or 0
+            total, rows = run.tables.totals.get(table) or 0, run.load.live_count(table) or 0
             return TableFacts(total=total, rows=rows, differed=(total, rows))
         if table in run.tables.repairs:
             return TableFacts(repairs=len(run.tables.repairs[table]))

@@ -12,7 +12,7 @@ from itertools import pairwise
 from ..api import search
 from ..api.search import Hit, Peek
 from ..errors import ContractError, HubSpotError, NotFoundError, RequestRejectedError
-from ..http.clock import BEHIND
+from ..http.clock import BEHIND, STAMPED_BEFORE
 from ..model import ObjectType, Page
 from ..plan.facts import Fill, TableFacts
 from ..run.pace.waiting import wait
@@ -21,8 +21,6 @@ from ..state.table import Changes, PendingColumns, TableState
 from .exports.export import pages_of
 from .table import Table
 
-STAMPED_BEFORE = timedelta(seconds=3)
-"""How long a change may bear its instant before it is seen; whole seconds are within it."""
 UNSEARCHED = timedelta(days=1)
 """How long the newest records may say that nothing changed before a search has to confirm it."""
 
@@ -63,12 +61,12 @@ def probe_whole(table: Table) -> Generator[None, None, Probe]:
     kind, total = table.object_type, None
     if kind.searchable:
         try:
-            total, _ = yield from wait(table.run.extent(kind))
+            total, _ = yield from wait(table.run.portal.extent(kind))
         except RequestRejectedError:  # it is listed without knowing how many there are
             total = None
     facts = TableFacts(
         total=total,
-        rows=table.run.live_count(table.name),
+        rows=table.run.load.live_count(table.name),
         searchable=kind.searchable,
         pages=pages_of(total, table.decoder.properties) if total is not None else None,
     )
@@ -96,7 +94,7 @@ def probe_changes(table: Table, peek: Peek, *, is_counted: bool) -> Generator[No
     fills = yield from _fills(table, is_counted=is_counted)
     facts = TableFacts(
         total=peek.total,
-        rows=run.live_count(table.name),
+        rows=run.load.live_count(table.name),
         newest_at=_newest(table, peek.changed),
         changed=len(ids),
         created=len(ids) - held_live(table, ids),
@@ -166,7 +164,9 @@ def _fills(table: Table, *, is_counted: bool) -> Generator[None, None, tuple[Fil
             continue
         names, count = tuple(pending.properties), 0
         if is_counted:
-            client = table.run.client_for(f"{table.name}: columns")  # no call of the sync's probe
+            client = table.run.portal.client_for(
+                f"{table.name}: columns"
+            )  # no call of the sync's probe
             ask = partial(search.having_after, client, table.object_type, names, "0")
             count = (yield from wait(table.run.submit(ask, lane="search"))).total or 0
         is_new = pending.after_id == "0" and not pending.searched_in
@@ -184,7 +184,7 @@ def ask_newest(run: Run, object_type: ObjectType, state: TableState) -> Generato
     """Ask once what changed since the last search and how many records live."""
     since, last_run = _floor(run, state, state.searched_at), _floor(run, state, state.watermark)
     state.changes = state.changes or Changes(run.now(), since)
-    client = run.client_for(object_type.table)
+    client = run.portal.client_for(object_type.table)
     call = partial(search.newest, client, object_type, since, last_run=last_run)
     try:
         peek = yield from wait(run.submit(call, lane="search"))
@@ -193,7 +193,7 @@ def ask_newest(run: Run, object_type: ObjectType, state: TableState) -> Generato
     except RequestRejectedError:  # no search without a filter: walk the changes, count nothing
         peek = Peek(None, [], complete=False)
     run.tables.totals[object_type.table] = peek.total
-    live = run.live_count(object_type.table)
+    live = run.load.live_count(object_type.table)
     if live and peek.complete and peek.total is None and not peek.rows:
         raise ContractError(
             f"HubSpot's search for {object_type.table} names neither records nor their number.",

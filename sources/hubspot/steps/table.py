@@ -1,26 +1,27 @@
 """One object table at work: what it works with, and the one way from records to rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 
 import dlt
 
 from ..http.client import Client
+from ..http.clock import MARGIN
 from ..model import REJECTS, ObjectType, TableOutcome, TableSchema
 from ..run.run import Items, Run
 from ..state.source import SourceState
-from ..state.table import Backfill, TableState
+from ..state.table import TableState
 from ..tables.casts import to_timestamp
 from ..tables.decoding import NO_PROPERTIES, Record, RecordDecoder
 from ..tables.records import instants_ms, to_batch, tombstones
 from .links.links import Links
+from .links.listed import ReadLinks
 
 BLOCK = 1000  # records that become one Arrow table
-ReadLinks = Callable[[ObjectType, Sequence[str]], Items]
+Merges = Mapping[str, tuple[str, datetime | None]]
+"""Ids that were merged away: their survivor, and when."""
 MERGED = 2.5  # rows that are added for the memory that merging one takes
-MARGIN = timedelta(seconds=2)  # HubSpot's clock is known to the second
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Table:
     @property
     def client(self) -> Client:
         """The client whose meter counts this table's calls."""
-        return self.run.client_for(self.name)
+        return self.run.portal.client_for(self.name)
 
     @property
     def changed(self) -> bool:
@@ -82,69 +83,82 @@ def emit(
     if not records:
         return
     run, synced_at = table.run, table.run.now()
-    if odd := [r.id for r in records if r.mended and NO_PROPERTIES in r.mended]:
-        table.state.add_pending_ids(odd)  # the next run reads them by id
-    archived = dict.fromkeys([record.id for record in records if record.archived], True)
+    archived = [record.id for record in records if record.archived]
     live = [record.id for record in records if not record.archived]
-    table.read_now.update(dict.fromkeys(live, False) | archived)
-    batch = to_batch(
-        records, table.schema, synced_at=synced_at, strip_nul=bool(run.options.strip_nul)
-    )
-    yield batch.rows
-    if batch.rejects.num_rows:
-        yield dlt.mark.with_table_name(batch.rejects, REJECTS)
+    table.read_now.update(dict.fromkeys(live, False))
+    table.read_now.update(dict.fromkeys(archived, True))
+    yield from _rows(table, records, synced_at)
     gone = _new_merges(table, records, merged or {})
-    if gone:
-        later = synced_at + timedelta(milliseconds=1)  # than the row of a record read before
-        yield tombstones(
-            {old: survivor for old, (survivor, _) in gone.items()},
-            table.schema,
-            synced_at=later,
-            deleted_at={old: at for old, (_, at) in gone.items() if at},
-        )
-        run.load.merged.add(table.name)
+    yield from _merged_away(table, gone, synced_at)
     dead = [*archived, *gone]
     if dead:
         run.load.dead.add(table.name)
-    yield from (read_links or table.links.read)(table.object_type, live)
+    yield from read_links(live) if read_links else table.links.read(table.object_type, live)
     yield from table.links.drop(table.object_type, dead)
     table.read_now.update(dict.fromkeys(gone, True))
+    table.outcome.was_read = True
     table.outcome.rows += len(live)
     table.outcome.tombstones += len(dead)
-    run.budget.take(len(records) * (1 if table.appends else MERGED))
+    run.load.budget.take(len(records) * (1 if table.appends else MERGED))
 
 
-def links_of_backfill(table: Table, work: Backfill) -> ReadLinks:
-    """Return what reads the links of listed records; `links.flush` has to end it."""
-    replace = work.has_older_rows or table.name in table.run.tables.resumed
-    return partial(table.links.listed, replace=replace)
+def _rows(table: Table, records: Sequence[Record], synced_at: datetime) -> Items:
+    """Yield the rows of records and their rejected values."""
+    if odd := [r.id for r in records if r.mended and NO_PROPERTIES in r.mended]:
+        table.state.add_pending_ids(odd)  # the next run reads them by id
+    strip_nul = bool(table.run.options.strip_nul)
+    batch = to_batch(records, table.schema, synced_at=synced_at, strip_nul=strip_nul)
+    yield batch.rows
+    if batch.rejects.num_rows:
+        yield dlt.mark.with_table_name(batch.rejects, REJECTS)
 
 
-def _new_merges(
-    table: Table, records: Sequence[Record], merged: Mapping[str, str]
-) -> dict[str, tuple[str, datetime | None]]:
+def _merged_away(table: Table, gone: Merges, synced_at: datetime) -> Items:
+    """Yield the tombstones of ids that were merged away."""
+    if not gone:
+        return
+    yield tombstones(
+        {old: survivor for old, (survivor, _) in gone.items()},
+        table.schema,
+        synced_at=synced_at + timedelta(milliseconds=1),  # later than a record read before
+        deleted_at={old: at for old, (_, at) in gone.items() if at},
+    )
+    table.run.load.merged.add(table.name)
+
+
+def _new_merges(table: Table, records: Sequence[Record], merged: Mapping[str, str]) -> Merges:
     """Tell of ids merged away their survivor and when, but for those the table knows already.
 
     HubSpot does not tell when: it is the survivor's last change when the merge was first seen.
     """
-    merging = [record for record in records if record.merged]
-    survivors = {old: record for record in merging for old in table.decoder.merged_ids(record)}
-    if merged:
-        by_id = {record.id: record for record in records}
-        survivors |= {old: by_id[new] for old, new in merged.items() if new in by_id}
-    known: dict[str, tuple[str | None, datetime | None]] = {}
-    if survivors and table.run.copy:
-        columns = ("id", "_hs_merged_into", "_hs_deleted_at", "_hs_deletion")
-        known = {
-            row[0]: (row[1], row[2])
-            for row in table.run.copy.rows(table.name, columns, list(survivors))
-            if row[3] == "merged"
-        }
+    survivors = _survivors(table, records, merged)
+    known = _known_merges(table, list(survivors))
     return {
         old: (record.id, known[old][1] if old in known else _changed_at(record))
         for old, record in survivors.items()
         if old not in known or known[old][0] != record.id
     }
+
+
+def _survivors(
+    table: Table, records: Sequence[Record], merged: Mapping[str, str]
+) -> dict[str, Record]:
+    """Return the record that each id was merged into, by what the records say or answered to."""
+    merging = [record for record in records if record.merged]
+    survivors = {old: record for record in merging for old in table.decoder.merged_ids(record)}
+    if merged:
+        by_id = {record.id: record for record in records}
+        survivors |= {old: by_id[new] for old, new in merged.items() if new in by_id}
+    return survivors
+
+
+def _known_merges(table: Table, ids: Sequence[str]) -> Merges:
+    """Return survivor and date of those ids that the table knows as merged away."""
+    if not ids or table.run.copy is None:
+        return {}
+    columns = ("id", "_hs_merged_into", "_hs_deleted_at", "_hs_deletion")
+    held = table.run.copy.rows(table.name, columns, ids)
+    return {id_: (survivor, at) for id_, survivor, at, deletion in held if deletion == "merged"}
 
 
 def _changed_at(record: Record) -> datetime | None:

@@ -87,7 +87,9 @@ def _links(
     run: Run, pair: Pair, ids: Iterable[str], *, one_way: bool
 ) -> Generator[None, None, set[Link]]:
     """Read the links of ids; those read from the target's side are turned round."""
-    read = partial(read_links, run.client_for(pair.table), pair.reversed if one_way else pair)
+    read = partial(
+        read_links, run.portal.client_for(pair.table), pair.reversed if one_way else pair
+    )
     found: set[Link] = set()
     numbers = sorted(id_ for id_ in {*ids} if id_.isdecimal())  # no other id is HubSpot's
     for block in batches(numbers, AT_ONCE):

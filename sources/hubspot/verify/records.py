@@ -86,7 +86,7 @@ class Verification:
             listed = yield from list_ids(self.run, kind)
         check.portal = len(listed)
         if kind.searchable:
-            check.counted, _ = yield from wait(self.run.extent(kind))
+            check.counted, _ = yield from wait(self.run.portal.extent(kind))
         both = listed.keys() & held.keys()
         suspects |= listed.keys() ^ held.keys()
         suspects |= {id_ for id_ in both if instant_ms(listed[id_]) != held[id_]}
@@ -219,10 +219,10 @@ class Verification:
         named = [column for column in schema.columns if column.property == MERGED]
         if not named or not kind.searchable:
             return {}
-        client, survivors, after_id, last = self.run.client_for(kind.table), [], "0", False
+        client, survivors, after_id, last = self.run.portal.client_for(kind.table), [], "0", False
         ask = partial(search.having_after, client, kind, (MERGED,))
         while not last:
-            hits = yield from next_hits(self.run, kind, ask, after_id)
+            hits = yield from next_hits(self.run.portal.lanes, kind, ask, after_id)
             survivors += [hit.id for hit in hits.rows]
             after_id, last = hits.after_id, hits.last
         found = yield from self._read(kind, sub_schema(schema, named), survivors)
@@ -232,7 +232,7 @@ class Verification:
     def _read(
         self, kind: ObjectType, schema: TableSchema, ids: Sequence[str], *, archived: bool = False
     ) -> Generator[None, None, Found]:
-        read = partial(read_batch, self.run.client_for(kind.table), kind, archived=archived)
+        read = partial(read_batch, self.run.portal.client_for(kind.table), kind, archived=archived)
         decoder = RecordDecoder(schema)
         calls = [self.run.submit(partial(read, ids=p, decoder=decoder)) for p in batches(ids)]
         whole = Found()

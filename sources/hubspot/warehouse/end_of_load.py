@@ -5,7 +5,9 @@ from typing import Any
 
 from dlt.extract import DltResource
 
+from ..http.clock import BEHIND
 from ..model import REJECTS
+from ..run.pace.waiting import wait_until
 from ..run.resources import make_resource
 from ..run.run import Run
 from ..state.source import RELABELLED
@@ -34,17 +36,18 @@ def end_of_load(run: Run) -> DltResource:
 
 
 def _end_of_load(run: Run) -> Generator[Any, None, None]:
-    yield None  # the other resources begin first
-    while run.load.open_tables or run.load.open_tails:
-        yield None
+    yield from wait_until(lambda: not run.load.is_reading)
     with run.store.opened() as state:
+        has_ended = not (run.load.unfinished or run.outcomes.stopped)
+        if not run.options.repairing:
+            state.last_run_ended_at = run.now() + BEHIND if has_ended else None
         tables = (
             run.load.appending
             | run.tables.changed
             | run.load.dead
             | run.load.merged
             | run.pairs.linked
-            | run.to_clean_up
+            | run.tables.to_clean_up
         )
         relabelled = {f"{RELABELLED}{pair}" for pair in run.pairs.relabelled}
         state.pending_cleanup = sorted(tables | relabelled)

@@ -34,9 +34,8 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
 
     A table that lost more rows than is likely is not touched: it has failed.
     """
-    _keep_newest(pipeline, run.load.appending | run.to_clean_up)
-    vanished, run.tables.vanished = run.tables.vanished, {}
-    for table, ids in vanished.items():
+    _keep_newest(pipeline, run.load.appending | run.tables.to_clean_up)
+    for table, ids in run.tables.take_vanished().items():
         try:
             _mark_purged(pipeline, run, table, sorted(ids), hard_delete=hard_delete)
         except ContractError as error:
@@ -44,9 +43,9 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             outcome.status, outcome.exit_code = "failed", error.exit_code
             outcome.note(str(error))
     _end_tables(pipeline, run, hard_delete=hard_delete)
-    left, run.to_clean_up = run.to_clean_up, set()
+    left = run.tables.take_to_clean_up()
     run.pairs.linked |= left
-    relabelled, run.pairs.relabelled = run.pairs.relabelled | _relabelled(left), set()
+    relabelled = run.pairs.take_relabelled() | _relabelled(left)
     with pipeline.sql_client() as client:
         columns = pipeline.default_schema.tables
         tables = {*columns}
@@ -96,9 +95,8 @@ def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     """Make the rows of types that HubSpot no longer has tombstones, and empty their link tables."""
     tables = pipeline.default_schema.tables
     objects = [name for name, table in tables.items() if "_hs_deleted_at" in table["columns"]]
-    gone = sorted(
-        (run.load.dead | run.to_clean_up) & source_state(pipeline).deleted_types.keys() & {*objects}
-    )
+    ended = source_state(pipeline).deleted_types.keys() & {*objects}
+    gone = sorted((run.load.dead | run.tables.to_clean_up) & ended)
     if not gone:
         return
     links = {table: link_tables(table, objects) for table in gone}
@@ -213,7 +211,7 @@ def _drop_strays(
     Such were created while the run was at work. Should they come, their links come with them;
     should they be purged before, nobody would ask for their links again.
     """
-    linked, run.pairs.linked = run.pairs.linked, set()
+    linked = run.pairs.take_linked()
     for pair, ends in pairs.items():
         if linked.isdisjoint({pair, *ends}):
             continue

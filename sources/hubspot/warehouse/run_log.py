@@ -78,7 +78,7 @@ def row_of(
     meter = run.client.meter if run else None
     return {
         "run_id": run_id,
-        "portal_id": run.account.portal_id if run else None,
+        "portal_id": run.portal.account.portal_id if run else None,
         "command": command,
         "started_at": started_at,
         "ended_at": ending.at if ending else None,

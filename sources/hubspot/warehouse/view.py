@@ -1,7 +1,7 @@
 """The tables of a dataset as the source reads them between two loads: counts, ids, rows."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, Self
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
@@ -24,6 +24,20 @@ class Missing(Protocol):
 FETCHED = 8_000  # values that are held at a time
 LIMITING = {"duckdb", "postgres"}  # dialects that know LIMIT, of those that are tested
 ASKED = 500  # keys that one statement names
+
+
+@contextmanager
+def held_open(pipeline: Pipeline) -> Iterator[None]:
+    """Hold a DuckDB file open from load to load: it is rewritten when its last connection closes.
+
+    Nothing is held of other destinations.
+    """
+    with ExitStack() as held:
+        client = pipeline.sql_client()
+        if client.capabilities.sqlglot_dialect == "duckdb":
+            client.open_connection()
+            held.callback(client.close_connection)
+        yield
 
 
 class WarehouseCopy:

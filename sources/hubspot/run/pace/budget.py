@@ -18,11 +18,6 @@ class LoadBudget:
         """Whether another load follows where this one ends too early."""
         return self.rows != float("inf")
 
-    def restart(self) -> None:
-        """Begin the next load."""
-        self._rows = 0
-        self._began = time.monotonic()
-
     def take(self, rows: float) -> None:
         """Count rows that go into this load."""
         self._rows += rows

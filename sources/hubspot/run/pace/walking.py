@@ -7,7 +7,7 @@ from functools import partial
 from ...api.search import Hit, is_whole, modified_ms
 from ...errors import ContractError
 from ...model import ObjectType, Page
-from ..run import Run
+from .lanes import Lanes
 from .waiting import wait
 
 EMPTY_PAGES = 50  # in a row, before it is no accident
@@ -29,7 +29,7 @@ class Hits:
 
 
 def next_hits(
-    run: Run,
+    lanes: Lanes,
     object_type: ObjectType,
     search: Callable[[str, str | None], Page[Hit]],
     after_id: str,
@@ -43,7 +43,7 @@ def next_hits(
     fewer records than it counts is not the last, as long as it names any.
 
     Args:
-        run: the run.
+        lanes: where its calls wait.
         object_type: the type searched.
         search: asks for the page after an id, at a cursor.
         after_id: where the last step ended.
@@ -54,11 +54,9 @@ def next_hits(
     """
     cursor: str | None = None
     for _ in range(EMPTY_PAGES):
-        page = yield from wait(run.submit(partial(search, after_id, cursor), lane="search"))
-        rows = [hit for hit in page.results if hit.id.isdecimal() and int(hit.id) > int(after_id)]
-        keys = [
-            int(hit.id) for hit in rows if (modified_ms(hit, object_type) or floor_ms) >= floor_ms
-        ]
+        page = yield from wait(lanes.submit(partial(search, after_id, cursor), lane="search"))
+        rows = _behind(page, int(after_id))
+        keys = _inside(rows, object_type, floor_ms)
         if keys or page.after is None:
             whole = is_whole(page)
             last = page.after is None and (whole or not keys)
@@ -69,6 +67,16 @@ def next_hits(
         " and returns nothing.",
         remedy="Run the sync again; if it happens again, report it.",
     )
+
+
+def _behind(page: Page[Hit], after_id: int) -> list[Hit]:
+    """Return the hits behind an id."""
+    return [hit for hit in page.results if hit.id.isdecimal() and int(hit.id) > after_id]
+
+
+def _inside(hits: Sequence[Hit], object_type: ObjectType, floor_ms: int) -> list[int]:
+    """Return the ids of hits that are not known to lie outside the filter."""
+    return [int(hit.id) for hit in hits if (modified_ms(hit, object_type) or floor_ms) >= floor_ms]
 
 
 def _key(ids: Sequence[int]) -> int | None:

@@ -142,47 +142,52 @@ def read_portal_types(
     if odd:  # one of them may be any type that is not listed, so none is gone
         return replace(_unlisted(state, tables, odd[0]), schemas=tuple(listed))
     alive = {one.objectTypeId: tables[one.objectTypeId] for one in listed}
-    named = {*tables.values()}
-    gone: dict[str, str | None] = {
-        t: None for t in (*_loaded(state), *state.deleted_types) if t not in named
-    }
-    gone |= {table: type_id for type_id, table in tables.items() if type_id not in alive}
     return PortalTypes(
         types=(*STANDARD, *_types(alive)),
         schemas=tuple(listed),
         tables=tables,
-        gone=gone,
+        gone=_gone(state, tables, alive),
     )
+
+
+def _gone(
+    state: SourceState, tables: Mapping[str, str], alive: Mapping[str, str]
+) -> dict[str, str | None]:
+    """Return the tables whose type HubSpot does not list, with its type id where that is known."""
+    named = {*tables.values()}
+    unnamed = [table for table in (*_loaded(state), *state.deleted_types) if table not in named]
+    gone: dict[str, str | None] = dict.fromkeys(unnamed)
+    return gone | {table: type_id for type_id, table in tables.items() if type_id not in alive}
 
 
 def known_portal_types(state: SourceState) -> PortalTypes:
     """Return the portal's object types as HubSpot listed them last."""
-    known, gone = state.custom_tables or {}, state.deleted_types
-    alive = {type_id: table for type_id, table in known.items() if table not in gone}
-    ids = {table: type_id for type_id, table in known.items()}
-    return PortalTypes(
-        types=(*STANDARD, *_types(alive)),
-        tables=known,
-        gone={table: ids.get(table) for table in gone},
-        is_asked=False,
-    )
+    return _as_known(state, state.custom_tables or {}, is_asked=False)
 
 
 def _unlisted(state: SourceState, known: Mapping[str, str], error: HubSpotError) -> PortalTypes:
     """Go on with what is known, as HubSpot does not list the custom types."""
+    named = {*known.values(), *state.deleted_types}
+    unknown = tuple(table for table in _loaded(state) if table not in named)
+    types = _as_known(state, known)
+    is_used = bool(types.custom or unknown)
+    if isinstance(error, NotFoundError) and is_absent(error) and not is_used:
+        return types  # the portal does not have the feature
+    return replace(types, unknown=unknown, error=error)
+
+
+def _as_known(
+    state: SourceState, known: Mapping[str, str], *, is_asked: bool = True
+) -> PortalTypes:
+    """Return the object types as the state, and the tables of custom types, have them."""
     gone = state.deleted_types
     alive = {type_id: table for type_id, table in known.items() if table not in gone}
     ids = {table: type_id for type_id, table in known.items()}
-    unknown = [
-        table for table in _loaded(state) if table not in ids and table not in state.deleted_types
-    ]
-    is_feature_missing = is_absent(error) and not (alive or unknown)
     return PortalTypes(
         types=(*STANDARD, *_types(alive)),
         tables=known,
         gone={table: ids.get(table) for table in gone},
-        unknown=tuple(unknown),
-        error=None if is_feature_missing and isinstance(error, NotFoundError) else error,
+        is_asked=is_asked,
     )
 
 

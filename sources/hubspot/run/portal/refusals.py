@@ -19,7 +19,8 @@ from ...errors import (
     is_absent,
 )
 from ...state.source import SourceState
-from ..run import Run
+from ..options import Options
+from .portal import Portal
 
 MAX_AGE = timedelta(hours=1)
 KINDS = {kind.name: kind for kind in (ScopeMissingError, NotFoundError, RequestRejectedError)}
@@ -37,31 +38,36 @@ class Refusal(msgspec.Struct):
     """A digest, which distinguishes tokens without keeping them."""
 
 
-def remember(run: Run, source: SourceState, table: str, error: HubSpotError) -> None:
+def remember(portal: Portal, source: SourceState, table: str, error: HubSpotError) -> None:
     """Keep an error for the next runs, if it says that there is no such table to read."""
     if isinstance(error, ScopeMissingError | RequestRejectedError) and is_absent(error):
         scopes = error.scopes if isinstance(error, ScopeMissingError) else ()
-        reported = (error.name, error.message, error.remedy, error.status, scopes, _digest(run))
-        source.remember(_name(table), msgspec.to_builtins(Refusal(*reported)), now=run.now())
+        reported = (error.name, error.message, error.remedy, error.status, scopes, _digest(portal))
+        kept = msgspec.to_builtins(Refusal(*reported))
+        source.remember(_name(table), kept, now=portal.now())
 
 
-def remembered(run: Run, source: SourceState, table: str) -> HubSpotError | None:
+def remembered(
+    portal: Portal, options: Options, source: SourceState, table: str
+) -> HubSpotError | None:
     """Return the error that this token met within the hour, None where HubSpot is to be asked."""
-    return (
-        None if run.options.chosen or source.table(table).was_read else recall(run, source, table)
-    )
+    if options.chosen or source.table(table).was_read:
+        return None
+    return recall(portal, options, source, table)
 
 
-def recall(run: Run, source: SourceState, table: str) -> HubSpotError | None:
+def recall(
+    portal: Portal, options: Options, source: SourceState, table: str
+) -> HubSpotError | None:
     """Return the same, also where the user named the tables that this run reads."""
-    if run.options.refresh_schema:
+    if options.refresh_schema:
         return None
     try:
-        kept = source.cached(_name(table), now=run.now(), max_age=MAX_AGE)
+        kept = source.cached(_name(table), now=portal.now(), max_age=MAX_AGE)
         refusal = msgspec.convert(kept, Refusal)
     except msgspec.ValidationError:  # there is none, or of another form
         return None
-    if refusal.token != _digest(run) or refusal.kind not in KINDS:
+    if refusal.token != _digest(portal) or refusal.kind not in KINDS:
         return None
     remedy = f"{refusal.remedy} HubSpot is asked again within the hour, or by --refresh-schema."
     error = KINDS[refusal.kind](refusal.message, remedy=remedy.strip(), status=refusal.status)
@@ -72,5 +78,5 @@ def _name(table: str) -> str:
     return f"refused:{table}"
 
 
-def _digest(run: Run) -> str:
-    return hashlib.sha256(str(run.config.access_token).encode()).hexdigest()[:12]
+def _digest(portal: Portal) -> str:
+    return hashlib.sha256(str(portal.client.config.access_token).encode()).hexdigest()[:12]

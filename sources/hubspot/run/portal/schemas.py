@@ -17,9 +17,11 @@ from ...state.source import SourceState
 from ...state.table import TableState
 from ...tables.drift import Facts, compare_facts, describe, facts_of
 from ...tables.properties import Definition, pack, read_definitions, to_schema, unpack
+from ..findings import TableFindings
+from ..options import Options
 from ..pace.waiting import wait
-from ..run import Run
 from . import refusals
+from .portal import Portal
 
 MAX_AGE = timedelta(hours=12)
 
@@ -27,11 +29,24 @@ MAX_AGE = timedelta(hours=12)
 class Schemas:
     """Schemas by table; definitions that this run had to read stay for the reference tables."""
 
-    def __init__(self, run: Run, object_types: Sequence[ObjectType]) -> None:
-        """Remember what may be asked for; nothing is called yet."""
-        self._run = run
+    def __init__(
+        self,
+        portal: Portal,
+        options: Options,
+        tables: TableFindings,
+        object_types: Sequence[ObjectType],
+    ) -> None:
+        """Remember what may be asked for; nothing is called yet.
+
+        Args:
+            portal: whose definitions are read.
+            options: of the run.
+            tables: where the run keeps what it has read of them.
+            object_types: of the tables.
+        """
+        self._portal, self._options, self._tables = portal, options, tables
         self.object_types = object_types
-        self._calls: dict[str, Future[list[Definition]]] = run.tables.definitions
+        self._calls: dict[str, Future[list[Definition]]] = tables.definitions
         self.read: dict[str, list[Definition]] = {}
         self.columns: dict[str, list[Column]] = {}
         self.since: dict[str, dict[str, datetime]] = {}
@@ -54,14 +69,19 @@ class Schemas:
         """
         table = object_type.table
         known = unpack(source.columns.get(table, []))
-        facts = (
-            None
-            if again and table not in self._run.tables.refreshed
-            else self._cached(table, source)
-        )
+        is_stale = again and table not in self._tables.refreshed
+        facts = None if is_stale else self._cached(table, source)
         if facts is not None:
             return _schema(table, known, facts)
-        if error := refusals.remembered(self._run, source, table):
+        definitions = yield from self._definitions(object_type, source, known)
+        return self._renew(object_type, source, definitions, known)
+
+    def _definitions(
+        self, object_type: ObjectType, source: SourceState, known: Sequence[Column]
+    ) -> Generator[None, None, list[Definition]]:
+        """Read the property definitions of a type, once a run."""
+        table = object_type.table
+        if error := refusals.remembered(self._portal, self._options, source, table):
             raise error
         self._prefetch(source)
         if table not in self._calls:
@@ -70,28 +90,39 @@ class Schemas:
             definitions = yield from wait(self._calls[table])
         except HubSpotError as error:
             if not known:  # a table that was loaded goes stale: it is asked for by every run
-                refusals.remember(self._run, source, table, error)
+                refusals.remember(self._portal, source, table, error)
             raise
         if known and not definitions:  # HubSpot's own properties never go
             raise ContractError(
                 f"HubSpot names no property of {table}, which had {len(known)}.",
                 remedy="Run the sync again; nothing is lost. If it happens again, report it.",
             )
+        return definitions
+
+    def _renew(
+        self,
+        object_type: ObjectType,
+        source: SourceState,
+        definitions: list[Definition],
+        known: Sequence[Column],
+    ) -> TableSchema:
+        """Make the schema anew of definitions, and note what became of the properties."""
+        table, now = object_type.table, self._portal.now()
         schema = to_schema(table, definitions, known, _normalize())
-        new = [column for column in schema.columns if column not in known]
-        source.columns[table] = pack([*known, *new])
+        columns = [*known, *(column for column in schema.columns if column not in known)]
+        source.columns[table] = pack(columns)
         before = facts_of(source.last(_cache_name(table)))
         facts = describe(schema.columns, definitions)
-        source.remember(_cache_name(table), msgspec.to_builtins(facts), now=self._run.now())
-        self._run.schema_changes += compare_facts(table, before, facts, known)
+        source.remember(_cache_name(table), msgspec.to_builtins(facts), now=now)
+        self._tables.schema_changes += compare_facts(table, before, facts, known)
         if before is not None:
-            self._owe(object_type, source.table(table), before, facts, known)
-        self.read[table], self.columns[table] = definitions, _current([*known, *new], facts)
-        self._run.tables.refreshed.add(table)
-        self.since[table] = source.note_columns(table, [*known, *new], at=self._run.now())
-        return _schema(table, [*known, *new], facts)
+            self._add_pending(object_type, source.table(table), before, facts, known)
+        self.read[table], self.columns[table] = definitions, _current(columns, facts)
+        self._tables.refreshed.add(table)
+        self.since[table] = source.note_columns(table, columns, at=now)
+        return _schema(table, columns, facts)
 
-    def _owe(
+    def _add_pending(
         self,
         object_type: ObjectType,
         state: TableState,
@@ -103,32 +134,39 @@ class Schemas:
         old = {column.name for column in known}
         came = [(name, fact.property) for name, fact in facts.items() if name not in before]
         if came:
-            state.archive.columns_added_at = self._run.now()
+            state.archive.columns_added_at = self._portal.now()
         if not object_type.searchable:
             return  # each run lists it whole
         for part in batches(came, search.GROUPS):
             returned = [column for column, _ in part if column in old and column not in before]
-            state.add_pending_columns(dict(part), at=self._run.now(), returned=returned)
+            state.add_pending_columns(dict(part), at=self._portal.now(), returned=returned)
 
     def _cached(self, table: str, source: SourceState) -> Facts | None:
-        renews = self._run.options.refresh_schema and table not in self._run.tables.refreshed
+        renews = self._options.refresh_schema and table not in self._tables.refreshed
         if renews:
             return None
-        value = source.cached(_cache_name(table), now=self._run.now(), max_age=MAX_AGE)
+        value = source.cached(_cache_name(table), now=self._portal.now(), max_age=MAX_AGE)
         return facts_of(value)
 
     def _prefetch(self, source: SourceState) -> None:
         """Start reading the definitions of every type whose cache is too old, once."""
         for object_type in self.object_types:
             table = object_type.table
-            if table in self._calls or refusals.remembered(self._run, source, table):
+            if table in self._calls or refusals.remembered(
+                self._portal, self._options, source, table
+            ):
                 continue
             if self._cached(table, source) is None:
                 self._calls[table] = self._submit(object_type)
 
     def _submit(self, object_type: ObjectType) -> Future[list[Definition]]:
-        client, sensitive = self._run.client_for("properties"), self._run.config.sensitive
-        return self._run.submit(partial(read_definitions, client, object_type, sensitive=sensitive))
+        client, sensitive = (
+            self._portal.client_for("properties"),
+            self._portal.client.config.sensitive,
+        )
+        return self._portal.submit(
+            partial(read_definitions, client, object_type, sensitive=sensitive)
+        )
 
 
 def _cache_name(table: str) -> str:

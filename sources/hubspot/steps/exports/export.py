@@ -28,7 +28,8 @@ from ...run.pace.waiting import wait
 from ...run.run import Run
 from ...state.source import SourceState
 from ...state.table import Backfill, Export
-from ..table import Table, emit, links_of_backfill, note_loaded
+from ..links.listed import ReadLinks
+from ..table import Table, emit, note_loaded
 from .fetch import ExportUnusableError, Opened, fetch, start
 
 PER_DAY = 30  # exports in 24 hours, whoever starts them
@@ -58,7 +59,9 @@ def _of_the_last_day(run: Run, source: SourceState) -> list[datetime]:
     return [at for at in source.exports_started_at if at > since]
 
 
-def read_export(table: Table, work: Backfill) -> Generator[Any, None, bool | None]:
+def read_export(
+    table: Table, work: Backfill, read_links: ReadLinks
+) -> Generator[Any, None, bool | None]:
     """Hand on the records of an export, load after load.
 
     The first load only starts it, so that its id is in the state before anybody waits.
@@ -66,6 +69,7 @@ def read_export(table: Table, work: Backfill) -> Generator[Any, None, bool | Non
     Args:
         table: theirs.
         work: the open backfill in the state.
+        read_links: hands on the links of its records.
 
     Returns:
         Whether it is all handed on; None where the table is to be listed.
@@ -76,13 +80,13 @@ def read_export(table: Table, work: Backfill) -> Generator[Any, None, bool | Non
     if not work.export_decided:
         chosen = work.ranges is None and _chooses(table, work)
         work.export, work.export_decided = (yield from _start(table)) if chosen else None, True
-        if work.export is not None and table.run.budget.bounded:
+        if work.export is not None and table.run.load.budget.bounded:
             return False
     if work.export is None:
         return None
     table.outcome.mode = "export"
     try:
-        return (yield from _hand_on(table, work, work.export))
+        return (yield from _hand_on(table, work, work.export, read_links))
     except ExportUnusableError as error:
         return _give_up(table, work, work.export.rows, str(error))
 
@@ -116,7 +120,9 @@ def _start(table: Table) -> Generator[None, None, Export | None]:
     return Export(str(answer.id))
 
 
-def _hand_on(table: Table, work: Backfill, export: Export) -> Generator[Any, None, bool]:
+def _hand_on(
+    table: Table, work: Backfill, export: Export, read_links: ReadLinks
+) -> Generator[Any, None, bool]:
     """Hand on rows until the load is full or the file ends; tell whether it ended."""
     run = table.run
     opened = yield from _wait_for(table, work, export)
@@ -125,11 +131,11 @@ def _hand_on(table: Table, work: Backfill, export: Export) -> Generator[Any, Non
     run.load.listed_now.add(table.name)
     while rows := next(opened.rows, None):
         records = opened.to_records(table, rows)
-        yield from emit(table, records, read_links=links_of_backfill(table, work))
+        yield from emit(table, records, read_links=read_links)
         note_loaded(table, records, read_at=work.started_at)  # it may be as old as that
         export.rows += len(rows)
         work.rows = export.rows
-        if run.budget.spent():
+        if run.load.budget.spent():
             return False
     run.tables.downloads.pop(table.name).result().close()
     return True
@@ -143,7 +149,7 @@ def _wait_for(table: Table, work: Backfill, export: Export) -> Generator[None, N
         run.tables.downloads[table.name] = run.submit(call, lane="exports")
     future = run.tables.downloads[table.name]
     while not future.done():
-        if run.budget.spent():
+        if run.load.budget.spent():
             return None
         yield None
     opened: Opened = future.result()

@@ -42,7 +42,7 @@ def properties(run: Run, schemas: Schemas) -> Items:
                 for column in schemas.columns[table]
             ]
             yield from hand_on(run, "_hs_columns", columns, table)
-        for table in run.portal_types.gone:  # the columns of its rows stay
+        for table in run.portal.types.gone:  # the columns of its rows stay
             yield from hand_on(run, "properties", [], table)
             yield from hand_on(run, "property_options", [], table)
 
@@ -52,11 +52,11 @@ def association_labels(run: Run, links: Links) -> Items:
 
     They are read every 12 hours, and where a link that was read bears another label.
     """
-    yield from wait_until(lambda: "links" not in run.load.open_tails)
+    yield from wait_until(lambda: "links" not in run.load.open_resources)
     if run.load.unfinished:  # sweeps of links go on in another load
         return
     state = run.state
-    client = run.client_for("association_labels")
+    client = run.portal.client_for("association_labels")
     calls: dict[Pair, Future[Page[dict[str, Any]]]] = {}
     for pair in links.pairs:
         fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
@@ -96,7 +96,7 @@ def association_labels(run: Run, links: Links) -> Items:
 
 def _drop_labels(run: Run, state: SourceState) -> Iterator[Any]:
     """Take away the labels of pairs that lost an object type."""
-    known = run.portal_types
+    known = run.portal.types
     tables = [kind.table for kind in known.types] + [*known.gone]
     for table in known.gone:
         for pair in sorted(link_tables(table, tables)):

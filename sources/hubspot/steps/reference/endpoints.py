@@ -31,12 +31,12 @@ def endpoint_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
     """
     endpoint = ENDPOINTS[name]
     due = _due(run, name, kinds)
-    gone = run.portal_types.gone if endpoint.per else ()
+    gone = run.portal.types.gone if endpoint.per else ()
     if not (due or gone):
         return
     with run.outcome(name) as outcome:
         outcome.mode = "whole"
-        client = run.client_for(name)
+        client = run.portal.client_for(name)
         calls = {_scope(part): run.submit(partial(_read, client, name, part)) for part in due}
         for scope, call in calls.items():
             rows = yield from waited(run, outcome, _key(name, scope), call, scope)
@@ -84,7 +84,11 @@ def _due(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
         key, digests = _key(name, kind.table), [_key(one, kind.table) for one in endpoint.tables]
         was_read = state.reference_read_at.get(key) is not None
         is_used = has_records(run, state, kind.table) or was_read
-        wanted = endpoint.applies(kind) and is_used and not remembered(run, state, kind.table)
+        wanted = (
+            endpoint.applies(kind)
+            and is_used
+            and not remembered(run.portal, run.options, state, kind.table)
+        )
         if wanted and is_due(run, state, key, *digests):
             due.append(kind)
     return due

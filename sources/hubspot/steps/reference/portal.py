@@ -45,7 +45,7 @@ def account(run: Run, details: Account) -> Items:
 
 def object_types(run: Run) -> Items:
     """Object types of the portal, with the names and labels of its own; what became of others."""
-    known = run.portal_types
+    known = run.portal.types
     if not known.is_asked:
         return
     state = run.state
@@ -86,7 +86,7 @@ def _note_unlisted(
     Raises:
         HubSpotError: the error, where the run does not report errors per table.
     """
-    known, part = run.portal_types, "custom objects"
+    known, part = run.portal.types, "custom objects"
     if not known.custom and is_absent(error):
         outcome.refusals[part] = error
         return
@@ -107,7 +107,7 @@ def _note_unlisted(
 
 def _note_gone(run: Run, state: SourceState) -> None:
     """Forget the tables whose type is gone since the last run; the clean-up ends their rows."""
-    known = run.portal_types
+    known = run.portal.types
     for table in state.deleted_types.keys() - known.gone.keys():
         del state.deleted_types[table]
         for name, endpoint in ENDPOINTS.items():

@@ -4,8 +4,7 @@ HubSpot has no feed of deletions. Archived records appear only in `archived=true
 know no filter and no order but the id's.
 """
 
-from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,6 @@ from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...api.search import instant_ms, to_ms
 from ...errors import RequestRejectedError
 from ...listing.ranges import SPARE, Listing, to_kept, to_ranges
-from ...model import Page
 from ...run.run import Items
 from ...state.table import PENDING_LIMIT, ArchiveSweep, OpenSweep
 from ...tables.decoding import Record
@@ -94,38 +92,38 @@ def _list(
 ) -> Generator[Any, None, bool]:
     """List on from the state's ranges; tell whether the end was reached."""
     run = table.run
-    is_news = _news(table, table.state.archive)
-
-    def submit(after: str | None) -> Future[Page[Record]]:
-        call = partial(
-            list_page, table.client, table.object_type, table.decoder, after, archived=True
-        )
-        return run.submit(call)
-
+    ask = partial(list_page, table.client, table.object_type, table.decoder, archived=True)
     listing = Listing(
-        submit,
+        lambda after: run.submit(partial(ask, after)),
         to_ranges(work.ranges or None),
         in_flight=run.config.calls_in_flight,
         last_id=last_id,
         expected=int(expected) - len(seen),
         spare=spare,
     )
+    is_news = _news(table, table.state.archive)
     block: list[Record] = []
     for records in listing.pages():
-        listing.spare += SPARE * len(records or ())
-        seen.update(record.id for record in records or ())
-        if listing.expected <= 0:  # how many are to come nobody tells: as many as have come
-            listing.expected = len(seen)
-        block += [record for record in records or () if is_news(record)]
         if records is None:
             yield None
-        elif len(block) >= BLOCK:
+            continue
+        _count(listing, records, seen)
+        block += [record for record in records if is_news(record)]
+        if len(block) >= BLOCK:
             yield from _hand_on(table, block)
-            if run.budget.spent():
+            if run.load.budget.spent():
                 listing.drain()
     yield from _hand_on(table, block)
     work.ranges = to_kept(listing.ranges)
     return not listing.ranges
+
+
+def _count(listing: Listing, records: Sequence[Record], seen: set[str]) -> None:
+    """Note the archived records that have come; so many more may be read twice, and are to come."""
+    listing.spare += SPARE * len(records)
+    seen.update(record.id for record in records)
+    if listing.expected <= 0:  # how many are to come nobody tells: as many as have come
+        listing.expected = len(seen)
 
 
 def _news(table: Table, known: ArchiveSweep) -> Callable[[Record], bool]:

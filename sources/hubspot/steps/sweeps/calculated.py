@@ -32,7 +32,7 @@ def sweep_calculated(table: Table) -> Items:
     if work is None:
         work = OpenSweep(run.now())
         if (table.state.total or 0) > WORTH * PAGE:  # else one call after the other will do
-            _, work.last_id = yield from wait(run.extent(table.object_type))
+            _, work.last_id = yield from wait(run.portal.extent(table.object_type))
         known.open_sweep = work
     try:
         finished = yield from _list(table, run.copy, work)
@@ -70,7 +70,7 @@ def _list(table: Table, copy: Copy, work: OpenSweep) -> Generator[Any, None, boo
         block += [record for record in records or () if record.id not in table.read_now]
         if len(block) >= BLOCK:
             yield from check()
-            if run.budget.spent():
+            if run.load.budget.spent():
                 listing.drain()
         elif records is None:
             yield None

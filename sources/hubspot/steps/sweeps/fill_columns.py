@@ -25,7 +25,7 @@ def fill_columns(table: Table) -> Items:
     too. Where HubSpot refuses to search by a property, the whole table is read again instead.
     """
     for pending in list(table.state.pending_columns):
-        if table.run.budget.spent():
+        if table.run.load.budget.spent():
             break
         if _is_later(table, pending):
             continue
@@ -55,7 +55,7 @@ def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
     ids: list[str] = []
     after_id = pending.after_id
     while True:
-        hits = yield from next_hits(table.run, table.object_type, ask, after_id)
+        hits = yield from next_hits(table.run.portal.lanes, table.object_type, ask, after_id)
         ids += [hit.id for hit in hits.rows]
         after_id = hits.after_id
         if hits.last or len(ids) >= BLOCK:
@@ -63,11 +63,11 @@ def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
             pending.after_id, ids = after_id, []
         if hits.last:
             break
-        if table.run.budget.spent():
+        if table.run.load.budget.spent():
             return False
     if pending.search_again_at:
         return True
-    pending.searched_in = f"{table.run.run_id} {table.run.loads}" if pending.returned else ""
+    pending.searched_in = f"{table.run.run_id} {table.run.load.number}" if pending.returned else ""
     if not pending.searched_in:
         _look_again(table, pending)
     return False
@@ -93,7 +93,7 @@ def _clear(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
     """Read again the rows that still have a value and were not found; once those are loaded."""
     run = table.run
     if run.copy is not None:
-        if pending.searched_in == f"{run.run_id} {run.loads}":
+        if pending.searched_in == f"{run.run_id} {run.load.number}":
             return False
         for column in pending.returned:
             where = f"{LIVE} AND _hs_synced_at < %s"

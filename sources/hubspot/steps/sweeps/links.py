@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from ...api.associations import BATCH, Pair, Side
 from ...api.batch_read import batches
 from ...errors import HubSpotError
-from ...http.clock import BEHIND
 from ...model import LIVE, Copy
 from ...plan.history import OTHER_SIDE
 from ...run.pace.waiting import together
@@ -31,37 +30,42 @@ def sweep_links(run: Run, links: Links) -> Items:
     """
     source = run.state
     for pair in links.pairs:
-        late = sorted(run.pairs.late.pop(pair.table, ()))
-        if late and run.copy and is_one_way(source, pair):
-            yield from _read_side(run, links, pair, run.copy, _begin(run, PairState(), "target"))
-        else:
-            yield from links.hand_on_links(pair, late, "source")
+        yield from _read_late(run, links, pair)
     if run.copy is None or run.options.repairing:
         return
     for pair in links.pairs:
         if pair.table not in source.pairs:
             source.pair(pair.table).pending = True
     turns = [
-        _take_turn(run, links, pair, source, run.copy)
+        _take_turn(run, links, pair, run.copy)
         for pair in sorted(links.pairs, key=lambda pair: _urgency(source.pair(pair.table)))
         if pair.table not in run.pairs.refused | run.pairs.swept and _has_ends(source, pair)
     ]
     yield from together(turns, most=TOGETHER)
-    source.last_run_ended_at = run.now() + BEHIND
 
 
-def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Copy) -> Items:
+def _read_late(run: Run, links: Links, pair: Pair) -> Items:
+    """Read the links again that an earlier load had read before they changed."""
+    late = sorted(run.pairs.late.pop(pair.table, ()))
+    if late and run.copy and is_one_way(run.state, pair):
+        yield from _read_side(run, links, pair, run.copy, _begin(run, PairState(), "target"))
+    else:
+        yield from links.hand_on_links(pair, late, "source")
+
+
+def _take_turn(run: Run, links: Links, pair: Pair, copy: Copy) -> Items:
     """Do what is due for a pair now."""
-    known = source.pair(pair.table)
-    side = yield from links.side_of(pair)
+    known = run.state.pair(pair.table)
+    side = yield from links.calls.side_of(pair)
     end = pair.end(side).table
-    if run.options.sweep_links and run.first_load:
+    if run.options.sweep_links and run.load.is_first:
         known.open_sweep = None  # all links are to be read in this run
-    came = end in run.tables.backfilled and not _is_told_elsewhere(run, links, pair, known, side)
-    forced = run.options.sweep_links or known.pending or known.open_sweep is not None
-    forced = forced or (not came and not run.tables.backfilled.keys().isdisjoint(_ends(pair)))
-    are_back = run.first_load and run.live_count(end) == 0
-    if forced and (are_back or end in run.load.listed_now):
+    came = end in run.tables.backfilled
+    if came and _is_reported_by_targets_alone(run, links, pair, side):
+        links.turn_to(pair, "target")
+        came = False
+    forced = _is_forced(run, pair, came=came)
+    if forced and _lacks_ids(run, end):
         run.load.unfinished.add(pair.table)  # another load, when the warehouse knows the ids
         return
     run.pairs.swept.add(pair.table)
@@ -72,22 +76,36 @@ def _take_turn(run: Run, links: Links, pair: Pair, source: SourceState, copy: Co
         yield from _sweep(run, links, pair, copy, side)
 
 
-def _ends(pair: Pair) -> set[str]:
-    return {pair.source.table, pair.target.table}
-
-
-def _is_told_elsewhere(run: Run, links: Links, pair: Pair, known: PairState, side: Side) -> bool:
+def _is_reported_by_targets_alone(run: Run, links: Links, pair: Pair, side: Side) -> bool:
     """Whether targets listed links in a backfill of which their sources know nothing."""
-    if side == "source" or known.reported_by or run.outcomes.of(pair.table).rows:
+    if side == "source" or run.state.pair(pair.table).reported_by:
         return False
-    if not links.reported[pair.table]:
-        return False
-    links.turn_to(pair, "target")
-    return True
+    return bool(links.reported[pair.table]) and not run.pairs.brought[pair.table]
+
+
+def _is_forced(run: Run, pair: Pair, *, came: bool) -> bool:
+    """Whether all links of a pair are read now, whatever the plan says.
+
+    Args:
+        run: the run.
+        pair: theirs.
+        came: whether a backfill of this run has brought them.
+    """
+    known = run.state.pair(pair.table)
+    if run.options.sweep_links or known.pending or known.open_sweep is not None:
+        return True
+    ends = {pair.source.table, pair.target.table}
+    return not came and not run.tables.backfilled.keys().isdisjoint(ends)
+
+
+def _lacks_ids(run: Run, table: str) -> bool:
+    """Whether the warehouse does not know all ids of a table before the load ends."""
+    is_empty = run.load.is_first and run.load.live_count(table) == 0
+    return is_empty or table in run.load.listed_now
 
 
 @contextmanager
-def _owed_until_read(known: PairState) -> Iterator[None]:
+def _pending_until_read(known: PairState) -> Iterator[None]:
     """Have the next run read all links of a pair where this one cannot."""
     try:
         yield
@@ -114,7 +132,7 @@ def _blocks(
         for block in batches(some, _at_once(run)):
             if pair.table in run.pairs.refused:
                 return
-            if run.budget.full or (done and run.budget.spent()):
+            if run.load.budget.full or (done and run.load.budget.spent()):
                 _leave(run, pair)
                 return
             yield block
@@ -123,7 +141,7 @@ def _blocks(
 
 def _at_once(run: Run) -> int:
     """Return how many ids' links are read between two looks at the bound of the load."""
-    return int(max(FEWEST, min(AT_ONCE, run.budget.rows // TOGETHER)))
+    return int(max(FEWEST, min(AT_ONCE, run.load.budget.rows // TOGETHER)))
 
 
 def _leave(run: Run, pair: Pair) -> None:
@@ -153,7 +171,7 @@ def _note(run: Run, pair: Pair, known: PairState, at: datetime, *, held: int = 0
     """Remember that all links of a pair were read, and whether there are any."""
     known.swept_at = at
     known.listed_side = None
-    known.has_links = bool(held or run.outcomes.of(pair.table).rows)
+    known.has_links = bool(held or run.pairs.brought[pair.table])
 
 
 def _urgency(known: PairState) -> tuple[bool, datetime]:
@@ -172,17 +190,17 @@ def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:
     From one side; from the other one, too, where HubSpot lists them only there.
     """
     known = run.state.pair(pair.table)
-    with run.outcome(pair.table), _owed_until_read(known):
-        outcome = links.outcome(pair)
+    with run.outcome(pair.table), _pending_until_read(known):
+        outcome = links.calls.outcome(pair)
         held = copy.counts([pair.table], "1 = 1")[pair.table]
         work = _begin(run, known, side)
         yield from _read_side(run, links, pair, copy, work, held=held)
         is_open = pair.table in run.load.unfinished or pair.table in run.pairs.refused
-        if not (is_open or held or outcome.rows):
-            told_by = yield from _told_by(run, links, pair, copy, work)
-            if told_by:
-                links.turn_to(pair, told_by)
-                work.side, work.after_id = told_by, ""
+        if not (is_open or held or run.pairs.brought[pair.table]):
+            reported_by = yield from _reported_by(run, links, pair, copy, work)
+            if reported_by:
+                links.turn_to(pair, reported_by)
+                work.side, work.after_id = reported_by, ""
                 yield from _read_side(run, links, pair, copy, work)
         if outcome.status != "failed":
             _finish(run, pair, known, work, held=held)
@@ -210,7 +228,7 @@ def _read_side(
     work.reported += links.reported[pair.table] - before
 
 
-def _told_by(
+def _reported_by(
     run: Run, links: Links, pair: Pair, copy: Copy, work: LinkSweep
 ) -> Generator[None, None, Side | None]:
     """Find out whether only the other side lists links, of a pair of which there seem to be none.
@@ -229,4 +247,4 @@ def _told_by(
     with closing(copy.values(pair.end(other).table, ("id",), LIVE)) as rows:
         first = [id_ for (id_,) in next(rows, [])[:BATCH]]
     known.other_side_at = run.now()
-    return other if (yield from links.lists_any(pair, first, other)) else None
+    return other if (yield from links.calls.lists_any(pair, first, other)) else None

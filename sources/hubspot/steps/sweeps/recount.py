@@ -23,9 +23,10 @@ from typing import Any
 
 from ...api import search
 from ...api.record_pages import PAGE, NotKeysetError, list_page
+from ...api.search import Hit
 from ...errors import RequestRejectedError
 from ...listing.ranges import Listing, Range
-from ...model import LIVE, Copy, ObjectType, TableSchema
+from ...model import LIVE, Copy, ObjectType, Page, TableSchema
 from ...run.pace.waiting import wait, wait_all
 from ...run.run import Run
 from ...tables.decoding import Record, RecordDecoder
@@ -102,32 +103,48 @@ def _count_apart(
         first: ranges to begin with, all with as many rows.
     """
     found: set[int] = set()
-    totals: list[int | None] = []
     bounds = [held[len(held) * part // first] for part in range(1, first)]
     parts: list[Part] = list(zip([0, *bounds], [*bounds, None], strict=True))
     affordable = max(len(held) // PAGE, 1)
+    is_first = True
     while parts:
         affordable -= len(parts)
         if affordable < 0:
             return None
-        count = partial(search.in_range, table.client, table.object_type)
-        calls = [table.run.submit(partial(count, *part), lane="search") for part in parts]
-        pages = yield from wait_all(calls)
+        pages = yield from _count(table, parts)
+        if is_first:  # the first ranges hold all there is
+            table.run.tables.totals[table.name] = _sum([page.total for page in pages])
+            is_first = False
         differing: list[Part] = []
-        if not totals:  # the first ranges hold all there is
-            totals = [page.total for page in pages]
-            known = [total for total in totals if total is not None]
-            table.run.tables.totals[table.name] = sum(known) if known == totals else None
-        for (low, high), page in zip(parts, pages, strict=True):
-            end = len(held) if high is None else bisect_right(held, high)
-            mine = held[bisect_right(held, low) : end]
+        for part, page in zip(parts, pages, strict=True):
+            ours = _within(held, part)
             theirs = {int(hit.id) for hit in page.results if hit.id.isdecimal()}
             if page.after is None:
-                found |= theirs ^ {*mine}
-            elif page.total != len(mine):
-                differing += _halves((low, high), mine, theirs)
+                found |= theirs ^ {*ours}
+            elif page.total != len(ours):
+                differing += _halves(part, ours, theirs)
         parts = differing
     return found
+
+
+def _count(table: Table, parts: Sequence[Part]) -> Generator[None, None, list[Page[Hit]]]:
+    """Count the records in ranges of ids, and name the first ones of each."""
+    count = partial(search.in_range, table.client, table.object_type)
+    calls = [table.run.submit(partial(count, *part), lane="search") for part in parts]
+    return (yield from wait_all(calls))
+
+
+def _sum(totals: Sequence[int | None]) -> int | None:
+    """Add numbers up; None where one is not known."""
+    known = [total for total in totals if total is not None]
+    return sum(known) if len(known) == len(totals) else None
+
+
+def _within(held: Sequence[int], part: Part) -> Sequence[int]:
+    """Return those of the ids, which ascend, that lie in a range."""
+    low, high = part
+    end = len(held) if high is None else bisect_right(held, high)
+    return held[bisect_right(held, low) : end]
 
 
 def _halves(part: Part, mine: Sequence[int], theirs: set[int]) -> list[Part]:
@@ -158,37 +175,59 @@ def list_ids(
     """
     total, last_id = None, None
     if object_type.searchable and not archived:
-        total, last_id = yield from wait(run.extent(object_type))
+        total, last_id = yield from wait(run.portal.extent(object_type))
     ask = partial(
         list_page,
-        run.client_for(object_type.table),
+        run.portal.client_for(object_type.table),
         object_type,
         decoder or RecordDecoder(TableSchema(object_type.table, ())),
         archived=archived,
     )
     found: dict[str, str | None] = {}
-    for sequential in (archived, True):
-        listing = Listing(
-            lambda after: run.submit(partial(ask, after)),
-            [Range()],
-            in_flight=run.config.calls_in_flight,
-            last_id=None if sequential else last_id,
-            expected=total or 0,
-        )
-        block: list[Record] = []
-        try:
-            for records in listing.pages():
-                if records is None:
-                    yield None
-                    continue
-                found |= {record.id: record.updatedAt for record in records}
-                block += records if look else ()
-                if look and len(block) >= BLOCK:
-                    look(block)
-                    block = []
-        except NotKeysetError:
-            continue
+
+    def note(records: Sequence[Record]) -> None:
+        found.update({record.id: record.updatedAt for record in records})
         if look:
-            look(block)
-        break
+            look(records)
+
+    try:
+        yield from _list(run, ask, note, last_id=None if archived else last_id, expected=total or 0)
+    except NotKeysetError:
+        yield from _list(run, ask, note, last_id=None, expected=total or 0)
     return found
+
+
+def _list(
+    run: Run,
+    ask: Callable[[str | None], Page[Record]],
+    note: Callable[[Sequence[Record]], None],
+    *,
+    last_id: int | None,
+    expected: int,
+) -> Generator[None, None, None]:
+    """List all records, in ranges of ids where the highest one is known.
+
+    Args:
+        run: the run.
+        ask: reads the page at a cursor.
+        note: shown the records, about a thousand at a time.
+        last_id: the highest id; pages are followed one by one where None.
+        expected: about how many there are.
+    """
+    listing = Listing(
+        lambda after: run.submit(partial(ask, after)),
+        [Range()],
+        in_flight=run.config.calls_in_flight,
+        last_id=last_id,
+        expected=expected,
+    )
+    block: list[Record] = []
+    for records in listing.pages():
+        if records is None:
+            yield None
+            continue
+        block += records
+        if len(block) >= BLOCK:
+            note(block)
+            block = []
+    note(block)

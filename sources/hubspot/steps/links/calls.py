@@ -1,0 +1,135 @@
+"""Calls for links: from which end of a pair, of which records, and what a refusal means."""
+
+from collections.abc import Collection, Generator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from ...api.associations import BATCH, Link, Pair, Side, read_links
+from ...api.batch_read import batches
+from ...api.link_types import cheaper_side
+from ...errors import ContractError, HubSpotError, NotFoundError, ScopeMissingError, is_absent
+from ...model import ObjectType, TableOutcome
+from ...run.pace.waiting import wait
+from ...run.portal.refusals import recall, remember
+from ...run.run import Run
+
+T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """A call in flight for the links of at most 1,000 records of one end of a pair."""
+
+    pair: Pair
+    side: Side
+    ids: Sequence[str]
+    call: Future[dict[str, Sequence[Link]]]
+
+
+class LinkCalls:
+    """The calls for links of one load; a pair that is refused is asked for no more."""
+
+    def __init__(self, run: Run) -> None:
+        """Remember the run; nothing is called yet."""
+        self._run = run
+
+    def recall_refusals(self, pairs: Sequence[Pair]) -> None:
+        """Ask for no pair that HubSpot refused within the hour; see `refusals`."""
+        run = self._run
+        for pair in pairs:
+            if error := recall(run.portal, run.options, run.state, pair.table):
+                self._run.pairs.refused.add(pair.table)
+                self._run.outcomes.fail(self.outcome(pair), error, unknown=True)
+
+    def is_refused(self, pair: Pair) -> bool:
+        """Whether HubSpot or the token does not have the links of a pair."""
+        return pair.table in self._run.pairs.refused
+
+    def outcome(self, pair: Pair) -> TableOutcome:
+        """Return the outcome of a link table, with what earlier runs have read of it."""
+        outcome = self._run.outcomes.of(pair.table)
+        known = self._run.state.pairs.get(pair.table)
+        if known and known.has_links:
+            outcome.was_read, outcome.fresh_at = True, known.swept_at
+        return outcome
+
+    def side_of(self, pair: Pair) -> Generator[None, None, Side]:
+        """Choose the side that all links of a pair are read from; a run does not change its mind.
+
+        The target's side costs a call more, which names its types from those of the source's side.
+        """
+        if pair.table not in self._run.pairs.sides:
+            known = self._run.state.pair(pair.table)
+            records = yield from self.count(pair.source)
+            others = yield from self.count(pair.target)
+            side = cheaper_side(pair, records, others)
+            chosen = known.listed_side or known.reported_by
+            self._run.pairs.sides[pair.table] = chosen or side
+        return self._run.pairs.sides[pair.table]
+
+    def count(self, kind: ObjectType) -> Generator[None, None, int | None]:
+        """Count the live records of a type that the token may read; None where nobody can tell."""
+        known = self._run.tables.totals.get(kind.table)
+        if known is None:
+            known = self._run.state.table(kind.table).total
+        if known is not None or not kind.searchable:
+            return known
+        try:
+            total, _ = yield from wait(self._run.portal.extent(kind))
+        except (ScopeMissingError, NotFoundError):  # rows of an earlier run may have links
+            return None if self._run.state.table(kind.table).was_read else 0
+        except HubSpotError:  # it cannot be counted, so it may have records
+            return None
+        return total
+
+    def submit(
+        self, pair: Pair, ids: Sequence[str], side: Side, *, but: Collection[str] = ()
+    ) -> list[Asked]:
+        """Start reading the links of records of one end, those of some left out."""
+        if self.is_refused(pair):
+            return []
+        fresh = [id_ for id_ in dict.fromkeys(ids) if id_ not in but]
+        return [
+            Asked(pair, side, part, self._start(pair, part, side)) for part in batches(fresh, BATCH)
+        ]
+
+    def ask(
+        self, pair: Pair, ids: Sequence[str], side: Side
+    ) -> Generator[None, None, dict[str, Sequence[Link]]]:
+        """Read the links of at most 1,000 records of one end; none of a pair that is refused."""
+        return (yield from self.unless_refused(pair, self._start(pair, ids, side))) or {}
+
+    def lists_any(self, pair: Pair, ids: Sequence[str], side: Side) -> Generator[None, None, bool]:
+        """Return whether HubSpot lists any link of these records, at most 1,000 of one end."""
+        return any((yield from self.ask(pair, ids, side)).values())
+
+    def _start(
+        self, pair: Pair, ids: Sequence[str], side: Side
+    ) -> Future[dict[str, Sequence[Link]]]:
+        client, read = (
+            self._run.portal.client_for(pair.table),
+            pair if side == "source" else pair.reversed,
+        )
+        return self._run.submit(partial(read_links, client, read, ids), lane="links")
+
+    def unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
+        """Wait for a call; a pair that is refused, or answered oddly, is an outcome of its own."""
+        try:
+            return (yield from wait(call))
+        except HubSpotError as error:
+            is_odd = isinstance(error, ContractError) and self._run.options.report_errors
+            if not (is_absent(error) or is_odd):
+                raise
+            if not self.is_refused(pair):  # by another call at the same time
+                self._refuse(pair, error)
+            return None
+
+    def _refuse(self, pair: Pair, error: HubSpotError) -> None:
+        """Ask for a pair no more, for the hour where there is none to read."""
+        self._run.pairs.refused.add(pair.table)
+        outcome = self.outcome(pair)
+        self._run.outcomes.fail(outcome, error, unknown=True)
+        if outcome.status == "failed":  # the next run asks again
+            self._run.state.pair(pair.table).read_whole()
+        else:
+            remember(self._run.portal, self._run.state, pair.table, error)
