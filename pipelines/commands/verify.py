@@ -135,7 +135,7 @@ def compare(
     if isinstance(collector, RunCollector):
         tables = len(scope.kinds) + len(scope.pairs)
         collector.tell(f"Comparing {tables} tables takes about {expected:,} calls.")
-    run.wish(report_errors=True)
+    run.wish(report_errors=True, repairing=True)
     guard_portal(run.portal.account, scope.state.portal_id)
     with WarehouseCopy(pipeline) as copy, run.seeing(copy):
         judge = Verification(run, copy, as_of, options.sample, not scope.state.hard_delete)
@@ -262,10 +262,8 @@ def _gather(run: Run, waiting: Checks) -> dict[str, Result]:
 def _repair(pipeline: Pipeline, run: Run, scope: Scope, results: Mapping[str, Result]) -> None:
     """Read again exactly what differs, as an ordinary load."""
     left = {name: result.left for name, result in results.items() if result.left}
-    run.repair(
-        {name: list(ids) for name, ids in left.items() if name not in scope.pairs},
-        {name: set(ids) for name, ids in left.items() if name in scope.pairs},
-    )
+    run.tables.repair({name: list(ids) for name, ids in left.items() if name not in scope.pairs})
+    run.pairs.repair({name: set(ids) for name, ids in left.items() if name in scope.pairs})
     pipeline.run(_source(run, scope))
     clean_up(pipeline, run, hard_delete=scope.state.hard_delete)
 
@@ -287,7 +285,7 @@ def _record(
             outcome = run.outcomes.of(result.table)
             outcome.status, outcome.exit_code = "failed", VerificationError.exit_code
             outcome.note(f"{len(result.left):,} differ between portal and warehouse.")
-    run.repair({}, {})
+    run.tables.repair({})
     source = _source(run, scope)
     source.resources.add(end_of_load(run))
     source.resources.add(verification_rows(run, list(results.values()), as_of))

@@ -62,6 +62,10 @@ class TableFindings:
         self._restarted.add(table)
         return True
 
+    def repair(self, ids: Mapping[str, list[str]]) -> None:
+        """Have the next load of a repair read these records again, by table, and no others."""
+        self.repairs = {**ids}
+
     def take_vanished(self) -> dict[str, set[str]]:
         """Hand over the ids that are to be marked as purged; none is handed over twice."""
         taken, self.vanished = self.vanished, {}
@@ -108,6 +112,11 @@ class PairFindings:
     def know(self, ends: Mapping[str, tuple[str, str]]) -> None:
         """Keep which link tables there are, and the object tables at their ends."""
         self.ends = ends
+
+    def repair(self, ids: Mapping[str, set[str]]) -> None:
+        """Have the next load read the links of these from-ids again, by link table."""
+        self.late |= ids
+        self.relabelled |= ids.keys()  # labels are set for all links of a pair at once
 
     def take_linked(self) -> set[str]:
         """Hand over the link tables whose links to missing records go, once."""

@@ -23,7 +23,7 @@ class Options:
     sweep_links: bool = False
     """Whether all links are read again, whatever the schedule says."""
     repairing: bool = False
-    """Whether loads only read again what `Run.repair` names."""
+    """Whether loads only read again what is to be repaired."""
     load_rows: float = float("inf")
     """Rows that one load may bring, so that memory stays bounded."""
     load_seconds: float = float("inf")
@@ -36,3 +36,8 @@ class Options:
     """Called with what takes its time, for progress."""
     strip_nul: bool | None = None
     """Whether the destination cannot hold NUL characters in text; None until it is known."""
+
+    def expect(self, table: str, rows: int) -> None:
+        """Report how many more rows a table is expected to bring, for progress."""
+        if self.on_expected:
+            self.on_expected(table, max(0, rows))

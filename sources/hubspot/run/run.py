@@ -1,7 +1,7 @@
 """One run over one portal: what all of its loads and tables share."""
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -75,24 +75,8 @@ class Run:
             return {*self.tables.repairs}
         return self.load.unfinished | self.tables.gaps.keys()
 
-    def repair(self, ids: Mapping[str, list[str]], late: Mapping[str, set[str]]) -> None:
-        """Have further loads read again these and nothing else, by their ids.
-
-        Args:
-            ids: of records, by object table.
-            late: of records whose links are read, by link table.
-        """
-        self.wish(repairing=True)
-        self.tables.repairs = {**ids}
-        self.pairs.late |= late
-        self.pairs.relabelled |= late.keys()  # labels are set for all links of a pair at once
-
     def begin_load(self, tables: Collection[str]) -> Load:
-        """Begin the next load: of all tables in the first, of those that are left in the others.
-
-        Args:
-            tables: object tables that the portal may have.
-        """
+        """Begin the next load: of all tables in the first, of those that are left in the others."""
         number = self.load.number + 1
         is_first = number == 1 and not self.options.repairing
         if is_first:
@@ -143,11 +127,6 @@ class Run:
     def say(self, text: str) -> None:
         """Show a message on progress; in the log where nobody displays any."""
         (self.options.on_message or self._log)(text)
-
-    def expect(self, table: str, rows: int) -> None:
-        """Report how many more rows a table is expected to bring, for progress."""
-        if self.options.on_expected:
-            self.options.on_expected(table, max(0, rows))
 
     def close(self) -> None:
         """End the lanes; calls not yet sent are dropped."""

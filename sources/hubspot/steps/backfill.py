@@ -73,7 +73,7 @@ def appends(run: Run, state: TableState, table: str) -> bool:
 def _read_all(table: Table, work: Backfill) -> Items:
     """Read on until the load is full or all is read; where one way fails, take the next."""
     run = table.run
-    run.expect(table.name, (work.total or 0) - work.rows)
+    run.options.expect(table.name, (work.total or 0) - work.rows)
     division = _ask_division(table, work) if run.config.backfill == "list" else None
     finished = yield from _with_links(table, work, partial(read_export, table, work))
     while finished is None:

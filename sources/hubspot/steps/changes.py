@@ -91,7 +91,7 @@ def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, N
             continue
         if not is_begun:
             known = len(table.state.recent) if after_id == "0" else 0
-            table.run.expect(table.name, (step.total or 0) + len(hits) - known)
+            table.run.options.expect(table.name, (step.total or 0) + len(hits) - known)
         left, is_begun = 0, True
         hits += step.rows
         after_id = step.after_id

@@ -123,7 +123,7 @@ def _read_changes(work: Work) -> Items:
 def _repair(work: Work) -> Items:
     run, table = work.opening.run, work.table
     ids = run.tables.repairs.pop(table.name)
-    run.expect(table.name, len(ids))
+    run.options.expect(table.name, len(ids))
     run.tables.ahead.pop(table.name, None)  # older than what is read now
     yield from read_left(table, ids)
     if table.state.backfill:

@@ -146,7 +146,7 @@ class Planning:
         known = state.recent
         news = sum(modified_ms(hit, kind) > known.get(hit.id, -1) for hit in peek.changed)
         if peek.complete or peek.in_order:
-            run.expect(kind.table, news)
+            run.options.expect(kind.table, news)
         table = yield from opening.table(again=bool(news))
         return (yield from probe_changes(table, peek, is_counted=self.counts_fills))
 
