@@ -121,7 +121,8 @@ def _foretell(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         )
         made = finished(planning.made(kinds))
         facts = planning.facts([kind.table for kind in kinds])
-    errors = {table: one.error for table, one in run.tables.probes.items() if one.error}
+    probes = [(kind.table, run.tables.probes[kind.table]) for kind in kinds]  # as they are listed
+    errors = {table: probe.error for table, probe in probes if probe.error}
     for error in errors.values():
         if not is_absent(error):
             raise error
