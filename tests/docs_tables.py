@@ -29,6 +29,7 @@ from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.pairs import DEFINED
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import HubSpotError
+from sources.hubspot.plan import freshness
 from sources.hubspot.state import source as source_state
 from sources.hubspot.state import table as table_state
 from sources.hubspot.tables.records import OWN_COLUMNS, REJECTS
@@ -163,6 +164,12 @@ def pairs() -> Iterator[Row]:
         yield f"`{source}`", ", ".join(f"`{target}`" for target in targets)
 
 
+def change_detection() -> Iterator[Row]:
+    """Yield a row per thing that may change in HubSpot: when a sync sees it."""
+    yield "what changed in HubSpot", "seen by"
+    yield from freshness.rows()
+
+
 def reference_tables() -> Iterator[Row]:
     """Yield a row per reference table: its key, its columns, where it is read, the scopes."""
     yield "table", "key", "columns", "read from", "scope of the token, any of"
@@ -246,6 +253,7 @@ TABLES: Mapping[str, Callable[[], Iterable[Row]]] = {
     "object-types": object_types,
     "pairs": pairs,
     "reference-tables": reference_tables,
+    "change-detection": change_detection,
     "own-tables": own_tables,
     "own-columns": own_columns,
     "state": state,

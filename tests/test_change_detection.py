@@ -1,18 +1,6 @@
-"""The docs say when a change is seen, as the policy has it."""
+"""When a sync sees a change, as the policy has it."""
 
-from pathlib import Path
-
-import sources.hubspot
-from sources.hubspot.plan.freshness import BEGIN, END, rows, table
-
-PAGE = Path(sources.hubspot.__file__).parent / "docs" / "change-detection.md"
-
-
-def test_the_table_in_the_docs_is_the_rule() -> None:
-    """The table between the marks is what the policy generates."""
-    text = PAGE.read_text(encoding="utf-8")
-    begin, end = text.index(BEGIN), text.index(END)
-    assert text[begin : end + len(END)] == table()
+from sources.hubspot.plan.freshness import rows
 
 
 def test_nothing_waits_longer_than_it_has_to() -> None:

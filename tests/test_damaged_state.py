@@ -178,7 +178,7 @@ def test_what_can_be_read_again_is_mended(synced: Portal, warehouse: Warehouse) 
 REFUSED: dict[str, Callable[[State], object]] = {
     "a table": lambda state: state["sources"]["hubspot"]["resources"].update(contacts=7),
     "a table's member": lambda state: state["sources"]["hubspot"]["resources"]["contacts"].update(
-        archive={"calls": "odd"}, completed_run=5
+        sweeps={"archive": {"calls": "odd"}}, completed_run=5
     ),
     "tables": lambda state: state["sources"]["hubspot"].update(resources=["odd"]),
     "columns": lambda state: state["sources"]["hubspot"]["columns"].update(contacts=[["a"]]),

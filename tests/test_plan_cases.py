@@ -12,6 +12,8 @@ import pytest
 from sources.hubspot.plan.facts import Facts, Instant, Ledger, State
 from sources.hubspot.plan.policy import plan
 from sources.hubspot.plan.steps import Plan, Step
+from sources.hubspot.plan.table_plan import SWEEPS
+from sources.hubspot.steps.objects import STEPS
 
 CASES = sorted((Path(__file__).parent / "cases" / "plan").glob("*.json"))
 
@@ -67,3 +69,8 @@ def test_steps_of_a_table_are_found_by_name() -> None:
     assert [step.kind for step in found.of("contacts")] == ["changes", "archive"]
     assert found.step("contacts", "archive") is not None
     assert found.step("contacts", "backfill") is None
+
+
+def test_every_sweep_has_a_function() -> None:
+    """A row of the table of sweeps is executed by the function of the same name."""
+    assert {*SWEEPS} <= {*STEPS}

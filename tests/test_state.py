@@ -102,7 +102,7 @@ def test_show_tells_what_the_state_holds(synced: Portal, warehouse: Warehouse) -
     contacts = tables["contacts"]
     assert contacts["total"] == len(synced.records("contacts"))
     assert datetime.now(UTC) - contacts["watermark"] < timedelta(hours=1)
-    assert contacts["archived_swept_at"]
+    assert contacts["archive_swept_at"]
     assert contacts["open_work"] is None
     links = {row["links"]: row for row in section(report, "links")}
     assert "contacts_to_companies" in links
@@ -134,8 +134,10 @@ def test_show_tells_open_work(synced: Portal, warehouse: Warehouse) -> None:
     open_work = {
         "backfill": {"started_at": at, "has_older_rows": True, "ranges": ranges, "rows": 1500},
         "changes": {"started_at": at, "since": at},
-        "archive": {"open_sweep": {"started_at": at, "ranges": [{"after": "7"}]}},
-        "calculated": {"open_sweep": {"started_at": at}},
+        "sweeps": {
+            "archive": {"open_sweep": {"started_at": at, "ranges": [{"after": "7"}]}},
+            "calculated": {"open_sweep": {"started_at": at}},
+        },
         "pending_columns": [{"properties": ["a", "b"], "columns": ["a"], "added_at": at}],
         "pending_ids": ["7"],
     }
@@ -144,7 +146,7 @@ def test_show_tells_open_work(synced: Portal, warehouse: Warehouse) -> None:
     assert (contacts["table"], contacts["refused"]) == ("contacts", 1)
     assert contacts["open_work"] == (
         "backfill (1,500 rows, 2 ranges left), increment since 2026-11-01 00:00:00, sweep of"
-        " archived records, sweep of calculated values, 2 properties to fill"
+        " archived records, sweep of calculated values of records, 2 properties to fill"
     )
     write_state(warehouse, {"recent": ["1"]}, cache={"labels": "no", "pairs": {"read_at": 7}})
     report = show()

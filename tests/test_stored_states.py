@@ -3,6 +3,7 @@
 import json
 import lzma
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,23 @@ def test_a_state_of_version_0_is_read(name: str) -> None:
     write(state, written)
     assert written["version"] == VERSION
     assert to_state(json.loads(json.dumps(written))) == (state, [])
+
+
+def test_a_state_of_version_1_is_read() -> None:
+    """Its sweeps are kept by kind, and what they left beside them."""
+    at, work = "2026-11-01T00:00:00Z", {"started_at": "2026-11-02T00:00:00Z"}
+    swept = {"swept_at": at, "calls": 3, "columns_added_at": at, "archived_ids": ["7"]}
+    table = {"watermark": at, "archive": swept, "calculated": {"open_sweep": work}}
+    kept = {"version": 1, "resources": {"contacts": {**table, "recounted_at": at}, "deals": {}}}
+    before = json.dumps(kept)
+    state, damages = to_state(kept)
+    found = state.table("contacts")
+    assert (damages, json.dumps(kept)) == ([], before)
+    assert (found.sweep("archive").calls, found.archived_ids) == (3, ["7"])
+    instants = (found.sweep("archive").swept_at, found.sweep("recount").swept_at, found.watermark)
+    assert {*instants, found.columns_added_at} == {datetime(2026, 11, 1, tzinfo=UTC)}
+    assert found.sweep("calculated").open_sweep
+    assert state.table("deals").sweeps == {}
 
 
 @pytest.mark.parametrize("name", ["calculated", "columns", "export", "links", "sweeps"])

@@ -28,7 +28,7 @@ from sources.hubspot.extraction import Extraction, Opened, Request
 from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
 from sources.hubspot.plan.steps import Plan, Step, add, calls_of
-from sources.hubspot.plan.table_plan import would_export
+from sources.hubspot.plan.table_plan import WHY_BOUNDS, would_export
 from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
@@ -227,7 +227,13 @@ def _row(step: Step, limits: Limits) -> Sequence[Any]:
     rows = None if step.rows is None else to_json(step.rows)
     took = to_json(_minutes([step], limits))
     calls = to_json(step.in_all)
-    return (step.table, step.kind, step.reason, rows, calls, took, families, step.open_reason)
+    return (step.table, step.kind, step.reason, rows, calls, took, families, _open_reason(step))
+
+
+def _open_reason(step: Step) -> str:
+    """Say why the calls of a step are not known exactly; nothing where they are."""
+    low, high = step.in_all
+    return "" if low == high else WHY_BOUNDS.get(step.kind, "")
 
 
 def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:

@@ -19,19 +19,21 @@ from pipelines.runtime.workdir import working_folder
 from sources.hubspot.catalog.names import did_you_mean, find
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
+from sources.hubspot.plan.table_plan import SWEEPS
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import mended_state
 from sources.hubspot.state.table import TableState
 
 TABLE_COLUMNS = (
-    *("table", "watermark", "total", "archived_swept_at", "calculated_swept_at"),
+    *("table", "watermark", "total", *(f"{kind}_swept_at" for kind in SWEEPS)),
     *("open_work", "recent", "refused"),
 )
 SUMMARY_COLUMNS = (
     *("portal_id", "tables", "oldest_watermark", "open_tables", "links", "links_pending"),
     *("last_sweeps", "calls"),
 )
-LESS_THAN_TABLES = ("calculated_swept_at", "archived_swept_at", "recent", "total", "refused")
+SWEPT = sorted(TABLE_COLUMNS[3:-3], key=lambda name: name.startswith("archive"))
+LESS_THAN_TABLES = (*SWEPT, "recent", "total", "refused")
 LINK_COLUMNS = ("links", "swept_at", "pending")
 CACHE_COLUMNS = ("cache", "read_at", "age")
 
@@ -307,7 +309,7 @@ def _table_rows(known: SourceState, damaged: Collection[str]) -> list[Sequence[A
     rows: list[Sequence[Any]] = []
     for table in sorted({*known.known_tables}.difference(damaged)):
         state = known.table(table)
-        sweeps = (state.archive.swept_at, state.calculated.swept_at)
+        sweeps = [state.last_sweep(kind).swept_at for kind in SWEEPS]
         counts = (", ".join(_open_work(state)) or None, len(state.recent), len(state.pending_ids))
         rows.append((table, state.watermark, state.total, *sweeps, *counts))
     return rows
@@ -322,10 +324,9 @@ def _open_work(state: TableState) -> Iterator[str]:
         yield "backfill"
     if state.changes:
         yield f"increment since {state.changes.since:%Y-%m-%d %H:%M:%S}"
-    if state.archive.open_sweep:
-        yield "sweep of archived records"
-    if state.calculated.open_sweep:
-        yield "sweep of calculated values"
+    for kind, row in SWEEPS.items():
+        if state.last_sweep(kind).open_sweep:
+            yield f"sweep of {row.what.format(table='records')}"
     if columns := sum(len(pending.properties) for pending in state.pending_columns):
         yield f"{columns} properties to fill"
 

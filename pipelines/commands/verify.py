@@ -73,7 +73,7 @@ class Scope:
         for name in self.kinds:
             table = self.state.table(name)
             total = table.total or 0
-            calls += 2 + -(-total // PAGE) + max(1, table.archive.calls)
+            calls += 2 + -(-total // PAGE) + max(1, table.last_sweep("archive").calls or 0)
             calls += -(-min(max(sample, 0), total) // BATCH)
         for pair in self.pairs.values():
             calls += -(-(self.state.table(pair.source.table).total or 0) // LINKS_BATCH)

@@ -3,14 +3,14 @@
 What a sweep finds is not written down here: the rule for sweeps is asked, run after run.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from .evidence import Subject, every, evidence
 from .facts import Options
-from .table_plan import RECOUNT_HOURS, SWEEPS
+from .table_plan import SWEEPS, SweepKind
 
-BEGIN, END = "<!-- generated: change-detection -->", "<!-- end -->"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _RUN = timedelta(minutes=10)
 """Between two runs, in what is asked of the rule."""
@@ -46,8 +46,19 @@ def _within(passed: timedelta) -> str:
     return {1: "the hour", 24: "the day"}.get(hours) or every(hours)
 
 
-def _table_sweep(kind: str, calls: int, options: Options) -> Subject:
-    row = next(row for name, row in SWEEPS.items() if name == kind)
+def _found_by_sweeps(options: Options) -> Iterator[tuple[str, str]]:
+    """Yield what the sweeps of object tables find, small and large ones."""
+    most = options.sweep_at_once_calls
+    sizes = {f"up to {100 * most:,}": most, f"more than {100 * most:,}": most + 1}
+    for row in SWEEPS.values():
+        found = {
+            row.finds.format(size=size): seen(_table_sweep(row, calls, options))
+            for size, calls in sizes.items()
+        }
+        yield from found.items()
+
+
+def _table_sweep(row: SweepKind, calls: int, options: Options) -> Subject:
     at_once = options.sweep_at_once_calls if row.follows_changes else 0
     return Subject(row.what, calls, at_once, row.hours(options), previous_at=_NOW)
 
@@ -69,18 +80,12 @@ def rows(options: Options | None = None) -> list[tuple[str, str]]:
     """Return what may change in HubSpot, and when it is seen."""
     options = options or Options()
     most = options.sweep_at_once_calls
-    small, large = f"up to {100 * most:,}", f"more than {100 * most:,}"
-    few, many = (_table_sweep("archive", calls, options) for calls in (most, most + 1))
-    values, more_values = (_table_sweep("calculated", calls, options) for calls in (most, most + 1))
-    recount = replace(_table_sweep("recount", 1, options), hours=RECOUNT_HOURS)
     alone, some, large_pair = (_pair_sweep(calls, options) for calls in (1, most, most + 1))
     first = _pair_sweep(1, options, has_links=False)
     return [
         ("a record was created, edited or merged", NEXT),
         ("a record was archived, restored or purged, and the number of records changed", NEXT),
-        (f"as many records restored as archived, {small} archived records", seen(few)),
-        (f"as many records restored as archived, {large} archived records", seen(many)),
-        ("as many records purged as restored, or lost in a first load", seen(recount)),
+        *_found_by_sweeps(options),
         ("a property was created, archived or restored, together with a change of its table", NEXT),
         ("the same without a change of its table", "within 12 hours"),
         ("a link was added or removed, and one of its records changed", NEXT),
@@ -94,16 +99,7 @@ def rows(options: Options | None = None) -> list[tuple[str, str]]:
         ("the first link of a pair, together with a change", seen(first, beside_change=True)),
         ("the first link of a pair alone", seen(first)),
         ("a label of an association was renamed", LABELS),
-        (f"a calculated value alone, {small} records", seen(values)),
-        (f"a calculated value alone, {large} records", seen(more_values)),
         ("owners, pipelines, stages", "within the hour"),
         ("the name or settings of the account", NEXT),
         ("a record or link was changed by hand in the warehouse", "`verify`"),
     ]  # fmt: skip - a row is a line
-
-
-def table() -> str:
-    """Return the rows as Markdown, with the marks around them."""
-    lines = ["| what changed in HubSpot | seen by |", "|---|---|"]
-    lines += [f"| {what} | {when} |" for what, when in rows()]
-    return "\n".join([BEGIN, *lines, END])

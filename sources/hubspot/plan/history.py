@@ -57,7 +57,7 @@ def _table(
         searched=kept.changes is not None and kept.changes.searched,
         holds_rows=kept.has_older_rows,
         pending=len(kept.pending_ids),
-        columns_at=kept.archive.columns_added_at,
+        columns_at=kept.columns_added_at,
         listed_from=loaded[0] if loaded else None,
         is_resumed=kept.backfill is not None and kept.backfill.run_id != run_id,
         differed=None if portal is None or rows is None else (portal, rows),
@@ -69,16 +69,13 @@ def _table(
 def _sweeps(name: str, kept: KeptTable, planned: Collection[tuple[str, str]]) -> dict[str, Sweep]:
     """Return the last sweep of each kind; one that this run has begun is open."""
     return {
-        "archive": Sweep(
-            swept_at=kept.archive.swept_at,
-            calls=kept.archive.calls if kept.archive.swept_at else None,
-            is_open=bool(kept.archive.open_sweep) or ("archive", name) in planned,
-        ),
-        "calculated": Sweep(
-            swept_at=kept.calculated.swept_at,
-            is_open=bool(kept.calculated.open_sweep) or ("calculated", name) in planned,
-        ),
-        "recount": Sweep(swept_at=kept.recounted_at),
+        kind: Sweep(
+            swept_at=one.swept_at,
+            calls=one.calls if one.swept_at else None,
+            is_open=one.open_sweep is not None or (kind, name) in planned,
+        )
+        for kind in {*kept.sweeps, *(kind for kind, table in planned if table == name)}
+        for one in [kept.last_sweep(kind)]
     }
 
 

@@ -1,7 +1,6 @@
 """What a plan consists of: steps in order, each with its reason, its calls and its rows."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import msgspec
 
@@ -9,31 +8,12 @@ from ..catalog.apis import Family
 
 Bounds = tuple[int, int]
 """The least and the most; equal where the number is known."""
-Kind = Literal[
-    "reference",
-    "skip",
-    "definitions",
-    "repair",
-    "pending",
-    "backfill",
-    "export",
-    "changes",
-    "listing",
-    "fill",
-    "archive",
-    "calculated",
-    "recount",
-    "compare",
-    "changed_links",
-    "links",
-    "labels",
-]
-"""What a step does; `steps/` has a function for each."""
-EXPENSIVE: frozenset[Kind] = frozenset({"archive", "calculated", "links", "recount"})
-"""Steps that may draw on the day's share."""
+Kind = str
+"""What a step does: a key of `STEPS` in `steps/objects.py`; of tables without records `reference`,
+`links`, `changed_links` or `labels`. Sweeps of object tables are the rows of `SWEEPS`."""
 
 
-WHY_BOUNDS: dict[Kind, str] = {
+STEP_BOUNDS: dict[Kind, str] = {
     "backfill": "Large tables are listed in several ranges; a few pages come twice.",
     "export": "HubSpot decides how long an export takes and if it is of use.",
     "listing": "Large tables are listed in several ranges; a few pages come twice.",
@@ -41,15 +21,12 @@ WHY_BOUNDS: dict[Kind, str] = {
     "repair": "HubSpot alone knows which of the records are archived or gone.",
     "changes": "HubSpot alone knows which of the records that search counts are loaded.",
     "fill": "Records that have the value already are not read again.",
-    "archive": "HubSpot alone knows how many records are archived.",
-    "recount": "HubSpot alone knows which ranges differ.",
     "compare": "HubSpot alone knows whether the counts still differ then.",
-    "calculated": "Large tables are listed in several ranges; a few pages come twice.",
     "changed_links": "HubSpot alone knows which links changed.",
     "links": "HubSpot alone knows which links changed.",
     "labels": "HubSpot alone knows which pairs have links.",
 }
-"""Why the calls of a step lie within bounds, where they do."""
+"""Why the calls of a step lie within bounds, where they do; of sweeps, `SWEEPS` tells."""
 
 
 def exactly(number: int) -> Bounds:
@@ -84,12 +61,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Records it reads; None where only reading them tells."""
     paid: int = 0
     """Calls that it draws from the day's share for expensive sweeps."""
-
-    @property
-    def open_reason(self) -> str:
-        """Why its calls are not known exactly; empty where they are."""
-        low, high = self.in_all
-        return "" if low == high else WHY_BOUNDS.get(self.kind, "")
 
     @property
     def in_all(self) -> Bounds:

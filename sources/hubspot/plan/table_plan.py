@@ -1,6 +1,6 @@
 """What is done to one object table: how its records are read, and which sweeps may be due.
 
-A new kind of sweep is a row of `SWEEPS` and a function in `steps/`.
+A new kind of sweep is a row of `SWEEPS` and its function in `STEPS` of `steps/objects.py`.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from . import cost
 from .cost import join
 from .evidence import Subject
 from .facts import Facts, Options, Sweep, TableFacts, TableState
-from .steps import Bounds, Kind, Step, exactly, up_to
+from .steps import STEP_BOUNDS, Bounds, Kind, Step, exactly, up_to
 
 MANY_PAGES = 1_000
 """Calls of a listing that make an export worth its waiting."""
@@ -73,10 +73,27 @@ class SweepKind(NamedTuple):
     """Whether a table has anything to sweep."""
     cost: Callable[[Sight], cost.Calls]
     """What one takes, in bounds."""
+    why_bounds: str
+    """Why nobody knows before what one takes, if nobody does."""
+    finds: str
+    """What it alone finds, for the documents; `{size}` is the number of records."""
     follows_counts: bool = False
     """Whether it explains why HubSpot counts other records than the warehouse."""
     follows_changes: bool = True
     """Whether cheap ones follow changes; else all of them follow the schedule."""
+    follows_listing: Callable[[Sight], bool] = lambda _sight: False
+    """Whether it is due with a listing of the table, which brings what other sweeps look for."""
+    forced: Callable[[Sight], str] | None = None
+    """Why it cannot wait, if that is not what other sweeps cannot wait for."""
+
+
+def _why_recounted(sight: Sight) -> str:
+    """Say why missing and surplus rows may cancel each other out; empty if they may not."""
+    if sight.state.is_resumed:
+        return "The listing took more than one run."
+    if sight.state.listed_from and sight.facts.changed_while_listed:
+        return "Records changed during the first load."
+    return ""
 
 
 def _archive_cost(sight: Sight) -> cost.Calls:
@@ -91,7 +108,11 @@ SWEEPS: dict[Kind, SweepKind] = {
         cost.recount_calls,
         lambda sight: bool(sight.facts.total and sight.facts.rows and sight.facts.searchable),
         lambda sight: cost.recount(sight.facts, missing=0, deep=True),
+        "HubSpot alone knows which ranges differ.",
+        "as many records purged as restored, or lost in a first load",
         follows_changes=False,
+        follows_listing=lambda sight: sight.state.is_resumed,
+        forced=_why_recounted,
     ),
     "archive": SweepKind(
         "archived {table}",
@@ -99,7 +120,10 @@ SWEEPS: dict[Kind, SweepKind] = {
         lambda _facts, state: cost.archive_calls(state),
         lambda _sight: True,
         _archive_cost,
+        "HubSpot alone knows how many records are archived.",
+        "as many records restored as archived, {size} archived records",
         follows_counts=True,
+        follows_listing=lambda _sight: True,
     ),
     "calculated": SweepKind(
         "calculated values of {table}",
@@ -107,9 +131,15 @@ SWEEPS: dict[Kind, SweepKind] = {
         cost.calculated_calls,
         lambda sight: sight.facts.calculated and sight.options.sees_warehouse,
         lambda sight: cost.calculated(sight.facts, sight.state),
+        "Large tables are listed in several ranges; a few pages come twice.",
+        "a calculated value alone, {size} records",
     ),
 }
 """Sweeps of object tables, in the order in which they run."""
+
+
+WHY_BOUNDS = STEP_BOUNDS | {kind: row.why_bounds for kind, row in SWEEPS.items()}
+"""Why the calls of a step lie within bounds, where they do."""
 
 
 class Wish(NamedTuple):
@@ -271,17 +301,12 @@ def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[Wish]:
         return
     is_whole = steps[0].kind in WHOLE
     for kind, row in SWEEPS.items():
-        if not row.applies(sight) or (is_whole and not _is_beside_listing(sight, kind)):
+        if not row.applies(sight) or (is_whole and not row.follows_listing(sight)):
             continue
         subject = _subject(sight, kind, row, is_whole=is_whole)
         is_free = is_whole or sight.state.sweeps.get(kind, Sweep()).is_open
-        is_free = is_free or (kind == "recount" and bool(subject.forced))
+        is_free = is_free or (row.forced is not None and bool(subject.forced))
         yield Wish(kind, sight.table, subject, row.cost(sight), is_free)
-
-
-def _is_beside_listing(sight: Sight, kind: Kind) -> bool:
-    """Whether a table that is listed is swept, too; its calculated values come with the records."""
-    return kind == "archive" or (kind == "recount" and sight.state.is_resumed)
 
 
 def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Subject:
@@ -289,16 +314,15 @@ def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Sub
     state, options, table = sight.state, sight.options, sight.table
     known = state.sweeps.get(kind, Sweep())
     forced = ""
-    if known.is_open:
+    if row.forced:
+        forced = row.forced(sight)
+    elif known.is_open:
         forced = "An earlier load began it; it goes on."
     elif is_whole:
         forced = "The listing of live records lacks the archived ones."
     elif sight.was_interrupted and row.follows_changes and sight.options.sees_warehouse:
         forced = "The previous run did not come to its end."
-    swept_at = known.swept_at
-    if kind == "recount":
-        swept_at = swept_at or state.watermark
-        forced = _why_recounted(sight)
+    swept_at = known.swept_at or (None if row.follows_changes else state.watermark)
     at_once = options.sweep_at_once_calls if row.follows_changes else 0
     return Subject(
         what=row.what.format(table=table),
@@ -318,15 +342,6 @@ def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Sub
 def _columns_at(sight: Sight) -> datetime | None:
     """Return when columns last came, which is now where the probe found some."""
     return sight.now if any(one.is_new for one in sight.facts.fills) else sight.state.columns_at
-
-
-def _why_recounted(sight: Sight) -> str:
-    """Say why missing and surplus rows may cancel each other out; empty if they may not."""
-    if sight.state.is_resumed:
-        return "The listing took more than one run."
-    if sight.state.listed_from and sight.facts.changed_while_listed:
-        return "Records changed during the first load."
-    return ""
 
 
 def _recounted(sight: Sight, differed: tuple[int, int]) -> Iterator[Wish]:

@@ -97,6 +97,24 @@ def _renamed_pair(pair: State) -> State:
     return pair
 
 
+def _to_2(state: State) -> State:
+    """From one member for each kind of sweep to a mapping by kind."""
+    return _each(state, "resources", _table_to_2) | {"version": 2}
+
+
+def _table_to_2(table: State) -> State:
+    kinds, moved = ("archive", "calculated"), ("archived_ids", "columns_added_at")
+    rest = {name: one for name, one in table.items() if name not in (*kinds, "recounted_at")}
+    sweeps = {kind: table[kind] for kind in kinds if kind in table}
+    if "recounted_at" in table:
+        sweeps["recount"] = {"swept_at": table["recounted_at"]}
+    swept = sweeps.get("archive")
+    if isinstance(swept, dict):
+        rest |= {name: swept[name] for name in moved if name in swept}
+        sweeps["archive"] = {name: one for name, one in swept.items() if name not in moved}
+    return rest | {"sweeps": sweeps}
+
+
 _SOURCE = {
     "worked_until": "last_run_ended_at",
     "gone": "deleted_types",
@@ -122,7 +140,7 @@ _SWEEP = {"columns_at": "columns_added_at", "seen": "archived_ids"}
 _BACKFILL = {"anew": "has_older_rows", "way": "paging", "swept": "archive_swept"}
 _PAIR = {"owed": "pending", "told_by": "reported_by", "sweep": "open_sweep"}
 _LINK_SWEEP = {"began_at": "started_at", "after": "after_id", "told": "reported"}
-_STEPS: tuple[Callable[[State], State], ...] = (_to_1,)
+_STEPS: tuple[Callable[[State], State], ...] = (_to_1, _to_2)
 """The first leads from version 0 to 1, and so on."""
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from ..model import Column, Kind
 from .table import Instant, Sweep, TableState
 
-VERSION = 1
+VERSION = 2
 """Of the state's shape; a change that older states do not fit needs a migration."""
 RELABELLED = "labels:"
 """Before the name of a link table in `pending_cleanup`: its links get new labels."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 Instant = Annotated[datetime, Meta(tz=True)]
 Digits = Annotated[str, Meta(pattern="^[0-9]+$")]
@@ -107,22 +107,11 @@ class Sweep(Struct, omit_defaults=True):
     """When the last completed sweep began."""
 
 
-class ArchiveSweep(Sweep, omit_defaults=True):
-    """The sweep of archived records."""
+class TableSweep(Sweep, omit_defaults=True):
+    """What is kept of a kind of sweep over an object table."""
 
-    calls: int = 0
-    """Calls that the last sweep took."""
-    columns_added_at: Instant | None = None
-    """When columns were last added, which tombstones of an older sweep lack."""
-    archived_ids: list[str] = []
-    """Ids that were archived at the last sweep, where the table keeps no tombstones."""
-    open_sweep: OpenSweep | None = None
-    """The sweep that is under way."""
-
-
-class CalculatedSweep(Sweep, omit_defaults=True):
-    """The sweep of calculated values."""
-
+    calls: int | None = None
+    """Calls that the last one took; None where they follow from the size of the table."""
     open_sweep: OpenSweep | None = None
     """The sweep that is under way."""
 
@@ -169,18 +158,26 @@ class TableState(Struct, omit_defaults=True):
     """Live records of the portal and of the table that differed, and when they did (epoch ms)."""
     recount_pending: bool = False
     """Whether it is not known yet if records changed during the first load."""
-    recounted_at: Instant | None = None
-    """When all ranges of ids were last counted, or listed."""
-    archive: ArchiveSweep = field(default_factory=ArchiveSweep)
-    """The sweep of archived records."""
-    calculated: CalculatedSweep = field(default_factory=CalculatedSweep)
-    """The sweep of calculated values."""
+    sweeps: dict[str, TableSweep] = {}
+    """By kind: `archive`, `calculated`, `recount` (all ranges of ids counted, or listed)."""
+    archived_ids: list[str] = []
+    """Ids that were archived at the last sweep, where the table keeps no tombstones."""
+    columns_added_at: Instant | None = None
+    """When columns were last added, which tombstones of an older sweep lack."""
     pending_columns: list[PendingColumns] = []
     """Columns that are to be filled for old records."""
     backfill: Backfill | None = None
     """The listing that is under way."""
     changes: Changes | None = None
     """The incremental sync that is under way."""
+
+    def sweep(self, kind: str) -> TableSweep:
+        """Return what is kept of a kind of sweep, from now on; a new one where nothing is."""
+        return self.sweeps.setdefault(kind, TableSweep())
+
+    def last_sweep(self, kind: str) -> TableSweep:
+        """Return what is kept of a kind of sweep, to read it."""
+        return self.sweeps.get(kind, TableSweep())
 
     @property
     def was_loaded(self) -> bool:
@@ -265,8 +262,8 @@ class TableState(Struct, omit_defaults=True):
     def forget(self, ids: Iterable[str]) -> bool:
         """Take ids out of everything that is remembered of records; whether there was any."""
         gone = {*ids}
-        known = {*self.recent, *self.pending_ids, *self.archive.archived_ids}
+        known = {*self.recent, *self.pending_ids, *self.archived_ids}
         self.recent = {id_: at for id_, at in self.recent.items() if id_ not in gone}
         self.pending_ids = [id_ for id_ in self.pending_ids if id_ not in gone]
-        self.archive.archived_ids = [id_ for id_ in self.archive.archived_ids if id_ not in gone]
+        self.archived_ids = [id_ for id_ in self.archived_ids if id_ not in gone]
         return not gone.isdisjoint(known)

@@ -137,8 +137,8 @@ def finish_backfill(table: Table) -> Items:
         run.tables.totals[table.name] = total
     if not work.export:  # what an export may have left out, search still finds
         state.listed_at = started_at
-    state.calculated.swept_at = started_at
-    state.recount_pending, state.recounted_at = True, started_at
+    state.sweep("calculated").swept_at = started_at
+    state.recount_pending, state.sweep("recount").swept_at = True, started_at
     if work.has_older_rows:
         run.tables.gaps[table.name] = started_at
     state.finish(started_at, run.now(), total=max(work.rows, work.total or 0))

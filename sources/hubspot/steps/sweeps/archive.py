@@ -13,7 +13,7 @@ from ...api.search import instant_ms, to_ms
 from ...errors import RequestRejectedError
 from ...listing.ranges import SPARE, Listing, to_kept, to_ranges
 from ...run.run import Items
-from ...state.table import PENDING_LIMIT, ArchiveSweep, OpenSweep
+from ...state.table import PENDING_LIMIT, OpenSweep, TableState
 from ...tables.decoding import Record
 from ..by_id import read_ids
 from ..table import BLOCK, Table, emit
@@ -39,8 +39,8 @@ def sweep_archived(
         expected: about how many there are, where no sweep has counted them yet.
         spare: how many records may be read twice for that, beside a share of the archived ones.
     """
-    run, known = table.run, table.state.archive
-    expected = known.calls * PAGE or expected
+    run, known = table.run, table.state.sweep("archive")
+    expected = (known.calls or 0) * PAGE or expected
     work = known.open_sweep = known.open_sweep or OpenSweep(run.now())
     if table.name not in run.tables.archived_seen:  # a sweep that another run began starts again
         work.ranges = None
@@ -63,22 +63,22 @@ def sweep_archived(
     known.open_sweep = None
     known.calls = -(-len(seen) // PAGE)
     del run.tables.archived_seen[table.name]
-    yield from _read_missing(table, seen, known)
+    yield from _read_missing(table, seen)
     if run.options.hard_delete:  # no tombstone tells the next sweep
-        known.archived_ids = sorted(seen)[-PENDING_LIMIT:]
+        table.state.archived_ids = sorted(seen)[-PENDING_LIMIT:]
     known.swept_at = work.started_at
 
 
-def _read_missing(table: Table, seen: set[str], known: ArchiveSweep) -> Items:
+def _read_missing(table: Table, seen: set[str]) -> Items:
     """Read what was archived before and is not listed any more: restored, or purged."""
-    before = {*_dead(table, "archived"), *known.archived_ids}
+    before = {*_dead(table, "archived"), *table.state.archived_ids}
     yield from read_ids(table, sorted(before - seen))
-    known.archived_ids = []
+    table.state.archived_ids = []
 
 
-def _came_since(known: ArchiveSweep) -> bool:
+def _came_since(state: TableState) -> bool:
     """Tell whether columns came to the table since the last whole sweep of it began."""
-    came, swept = known.columns_added_at, known.swept_at
+    came, swept = state.columns_added_at, state.last_sweep("archive").swept_at
     return came is not None and swept is not None and came >= swept
 
 
@@ -101,7 +101,7 @@ def _list(
         expected=int(expected) - len(seen),
         spare=spare,
     )
-    is_news = _news(table, table.state.archive)
+    is_news = _news(table)
     block: list[Record] = []
     for records in listing.pages():
         if records is None:
@@ -126,14 +126,14 @@ def _count(listing: Listing, records: Sequence[Record], seen: set[str]) -> None:
         listing.expected = len(seen)
 
 
-def _news(table: Table, known: ArchiveSweep) -> Callable[[Record], bool]:
+def _news(table: Table) -> Callable[[Record], bool]:
     """Make the test whether an archived record is new to the warehouse, or its values may be.
 
     Where the warehouse keeps no tombstones, it is the date that tells.
     """
-    run, floor = table.run, known.swept_at
+    run, floor = table.run, table.state.last_sweep("archive").swept_at
     archived, merged = _archived(table), set(_dead(table, "merged"))
-    if not table.appends and archived and (floor is None or _came_since(known)):
+    if not table.appends and archived and (floor is None or _came_since(table.state)):
         archived.clear()  # a table read again, or columns that its tombstones lack
 
     def is_news(record: Record) -> bool:

@@ -25,7 +25,7 @@ def sweep_calculated(table: Table) -> Items:
 
     A load that is full ends the sweep; the next one goes on with it.
     """
-    run, known = table.run, table.state.calculated
+    run, known = table.run, table.state.sweep("calculated")
     if run.copy is None or not table.schema.calculated:
         return
     work = known.open_sweep

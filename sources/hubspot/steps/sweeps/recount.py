@@ -65,7 +65,7 @@ def recount(
     suspects = yield from _suspects(table, held, deep=deep)
     yield from read_ids(table, suspects)
     if deep:
-        state.recount_pending, state.recounted_at = False, began
+        state.recount_pending, state.sweep("recount").swept_at = False, began
     counts = [table.run.tables.totals.get(table.name) or 0, len(held)]
     if counts[0] != counts[1] and not table.run.tables.vanished.get(table.name):
         state.count_mismatch = [*counts, search.to_ms(began)]  # search has not caught up
