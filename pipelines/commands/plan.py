@@ -114,10 +114,11 @@ def _foretell(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         extraction = Extraction(request, run)
         opened = extraction.begin()
         planning = opened.planning
-        planning.counts_fills = True
         kinds = extraction.wanted
-        planning.reference = lambda: ReferenceFacts(
-            reference_calls(run, options.objects, kinds), tuple(_stale_labels(opened))
+        planning.foretell(
+            lambda: ReferenceFacts(
+                reference_calls(run, options.objects, kinds), tuple(_stale_labels(opened))
+            )
         )
         made = finished(planning.made(kinds))
         facts = planning.facts([kind.table for kind in kinds])

@@ -1,7 +1,7 @@
 """What a run knows of its tables and pairs, from its first load to its last."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -66,6 +66,10 @@ class TableFindings:
         """Have the next load of a repair read these records again, by table, and no others."""
         self.repairs = {**ids}
 
+    def begin_sweeps(self, planned: Iterable[tuple[str, str]]) -> None:
+        """Keep that these kinds of steps were planned for these tables: they go on till the end."""
+        self.sweeps_begun.update(planned)
+
     def take_vanished(self) -> dict[str, set[str]]:
         """Hand over the ids that are to be marked as purged; none is handed over twice."""
         taken, self.vanished = self.vanished, {}
@@ -117,6 +121,10 @@ class PairFindings:
         """Have the next load read the links of these from-ids again, by link table."""
         self.late |= ids
         self.relabelled |= ids.keys()  # labels are set for all links of a pair at once
+
+    def plan_sweeps(self, tables: Iterable[str]) -> None:
+        """Have these link tables swept in this run, and no others that can wait."""
+        self.due = {*tables}
 
     def take_linked(self) -> set[str]:
         """Hand over the link tables whose links to missing records go, once."""

@@ -80,10 +80,16 @@ class Planning:
         self._plan: Plan | None = None
         self._failed: BaseException | None = None
         self._begun = False
-        self.counts_fills = False
-        """Whether nothing is read afterwards, so that what a new column costs is counted now."""
-        self.reference: Callable[[], ReferenceFacts] = ReferenceFacts
-        """Counts the calls of the reference tables, once all tables are probed."""
+        self._is_foretold = False
+        self._reference: Callable[[], ReferenceFacts] = ReferenceFacts
+
+    def foretell(self, reference: Callable[[], ReferenceFacts]) -> None:
+        """Know that nothing is read afterwards: what reading would show is counted instead.
+
+        Args:
+            reference: counts the calls of the reference tables, once all tables are probed.
+        """
+        self._is_foretold, self._reference = True, reference
 
     def opening(self, kind: ObjectType) -> Opening:
         """Return what it takes to open a table."""
@@ -148,7 +154,7 @@ class Planning:
         if peek.complete or peek.in_order:
             run.options.expect(kind.table, news)
         table = yield from opening.table(again=bool(news))
-        return (yield from probe_changes(table, peek, is_counted=self.counts_fills))
+        return (yield from probe_changes(table, peek, is_counted=self._is_foretold))
 
     def _make(self, tables: Sequence[str]) -> Plan:
         """Decide, and draw what expensive sweeps take from the day's share."""
@@ -161,11 +167,11 @@ class Planning:
         made = plan(facts, past, ledger, run.now())
         if made.paid:
             run.state.ledger = KeptLedger(_today(run), ledger.used + made.paid)
-        run.tables.sweeps_begun |= {(step.kind, step.table) for step in made.steps}
+        run.tables.begin_sweeps((step.kind, step.table) for step in made.steps)
         for step in made.steps:
             run.outcomes.explain(step.table, step.kind, step.reason)
         if run.load.is_first:
-            run.pairs.due = {step.table for step in made.steps if step.kind == "links"}
+            run.pairs.plan_sweeps(step.table for step in made.steps if step.kind == "links")
         return made
 
     def facts(self, tables: Sequence[str]) -> Facts:
@@ -183,7 +189,7 @@ class Planning:
             tables={table: found[table] for table in tables},
             others={table: one for table, one in found.items() if table not in tables},
             pairs={pair.table: _pair_facts(run, pair) for pair in pairs},
-            reference=self.reference(),
+            reference=self._reference(),
             calls_left=run.client.limits.snapshot()["daily"]["remaining"],
             exports_left=exports_left(run, run.state),
         )
