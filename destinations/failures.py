@@ -307,7 +307,7 @@ def _of_postgres(error: BaseException, destination: str) -> HubSpotError | None:
 
 
 def _holder(text: str) -> str:
-    """Name the process that has a file open, as DuckDB's message and this machine tell it."""
+    """Name the process that has a file open, as DuckDB's message and this machine name it."""
     found = re.search(r"\bin (\S.*?) \(PID (\d+)\)", text)
     if not found:
         return "Another program"

@@ -39,7 +39,7 @@ _SESSION = {
 """Settings of PostgreSQL's that keep a lock while its run lives, and no longer."""
 
 _LOOKS_SECONDS = 0.5  # between two attempts at a lock that another process holds
-_TELLS_SECONDS = 10  # between two messages about it
+_REPORT_SECONDS = 10  # between two messages about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Patience:
     """How long to wait for another run, or another program, that has the dataset."""
 
     seconds: float = 0.0
-    tell: Callable[[str], object] = str
+    notify: Callable[[str], object] = str
     """Receives who is waited for, and for how long."""
 
 
@@ -63,7 +63,7 @@ def claimed(pipeline: Pipeline, patience: Patience) -> Iterator[None]:
         BusyError: another run or program had the dataset for as long as there was patience.
         WarehouseError: the destination does not answer or refuses to write.
     """
-    began, reported = time.monotonic(), -float(_TELLS_SECONDS)
+    began, reported = time.monotonic(), -float(_REPORT_SECONDS)
     while True:
         with ExitStack() as held:
             try:
@@ -73,9 +73,9 @@ def claimed(pipeline: Pipeline, patience: Patience) -> Iterator[None]:
                 waited = time.monotonic() - began
                 if waited >= patience.seconds:
                     raise
-                if waited - reported >= _TELLS_SECONDS:
+                if waited - reported >= _REPORT_SECONDS:
                     left = patience.seconds - waited
-                    patience.tell(f"{error.message} Waiting for it, {left:,.0f} s at most.")
+                    patience.notify(f"{error.message} Waiting for it, {left:,.0f} s at most.")
                     reported = waited
             else:
                 yield
@@ -100,7 +100,7 @@ def exclusive(pipeline: Pipeline) -> Iterator[None]:
             client = pipeline.destination_client()
             if is_duckdb(pipeline):
                 file = duckdb_path(client.config).resolve()
-                held.enter_context(_beside(file, describe(pipeline)))
+                held.enter_context(_on_file(file, describe(pipeline)))
             else:
                 dataset = _dataset(pipeline, client)
                 what = f"dataset {dataset} of {describe(pipeline)}"
@@ -120,7 +120,7 @@ def place_of(client: JobClientBase) -> str:
 
 
 def is_held(client: JobClientBase) -> bool | None:
-    """Whether a run is at work on a dataset; None where nobody can tell from here."""
+    """Whether a run is at work on a dataset; None where it is unknown from here."""
     if client.config.destination_type == "duckdb":
         file = duckdb_path(client.config).resolve()
         return _is_locked(file.with_name(f"{file.name}.lock"))
@@ -161,7 +161,7 @@ def _dataset(pipeline: Pipeline, client: JobClientBase) -> str:
 
 
 @contextmanager
-def _beside(file: Path, what: str) -> Iterator[None]:
+def _on_file(file: Path, what: str) -> Iterator[None]:
     """Hold the lock of a DuckDB file."""
     remedy = f"Make the folder writable, or set {credentials_setting('duckdb')} to another file."
     if not file.parent.is_dir():

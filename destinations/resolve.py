@@ -122,7 +122,7 @@ def keeps_nul(name: str) -> bool:
 
 
 def describe(pipeline: Pipeline) -> str:
-    """Tell in a few words where a pipeline writes, without any secret."""
+    """Return in a few words where a pipeline writes, without any secret."""
     name = pipeline.destination.destination_name if pipeline.destination else ""
     with explained(name):
         client = pipeline.destination_client()

@@ -38,7 +38,7 @@ class Damage:
     staging: Sequence[str] = ()
     """Tables of dlt's staging dataset that are gone or have another shape."""
     emptied: Sequence[str] = ()
-    """Tables that had rows and have none, as far as the caller of `find_damage` can tell."""
+    """Tables that had rows and have none, as far as the caller of `find_damage` knows."""
 
     @property
     def gone(self) -> list[str]:
@@ -216,7 +216,7 @@ def _missing_columns(
 
 
 def _taken(client: SqlJobClientBase, known: Sequence[str]) -> Iterator[str]:
-    """Tell of the tables in whose place something else stands, so that they cannot be made."""
+    """Report the tables in whose place something else stands, so that they cannot be made."""
     sql = _RELATIONS.get(client.config.destination_type)
     if sql is None:
         return
@@ -233,7 +233,7 @@ def _taken(client: SqlJobClientBase, known: Sequence[str]) -> Iterator[str]:
 def _wrong_types(
     client: SqlJobClientBase, held: Mapping[str, TTableSchemaColumns]
 ) -> Iterator[str]:
-    """Tell of the columns whose type, or spelling, is not the one that a sync writes."""
+    """Report the columns whose type, or spelling, is not the one that a sync writes."""
     if client.config.destination_type not in _TYPED:
         return
     exact = client.config.destination_type == "postgres"  # it distinguishes case, dlt does not

@@ -113,7 +113,7 @@ class Warehouse:
         )
 
     def once(self, what: object, load: Callable[[], object]) -> bool:
-        """Load, or copy the file that this left the last time, in any test; tell whether it loaded.
+        """Load, or copy the file that this left the last time, in any test; return if it loaded.
 
         Args:
             what: the name of the load: what the portal holds and what is synced, settings included.

@@ -61,7 +61,7 @@ TEXTS = st.one_of(
 
 
 def is_exact(kind: Kind, text: str, value: Any) -> bool:
-    """Tell whether a value is what a text says, by other means than the casts."""
+    """Return whether a value is what a text says, by other means than the casts."""
     match kind:
         case "text":
             return bool(value == text)

@@ -255,7 +255,7 @@ def test_run_that_dies_before_it_looks_why_a_number_differs(
         path="/contacts/search", nth=1, operations=lambda p: p.restore("contacts", one)
     )
     with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config) as (pipeline, run):
-        run.wish(report_errors=True)
+        run.set_options(report_errors=True)
         with WarehouseCopy(pipeline) as copy, run.seeing(copy):
             pipeline.run(hubspot(["contacts"], run=run))  # its first load, and no more
     warehouse.sync("contacts")

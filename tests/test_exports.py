@@ -173,8 +173,8 @@ def stopped(portal: Portal, warehouse: Warehouse) -> Warehouse:
     small = warehouse.with_settings(load_rows=1_000, max_attempts=1)
     exporting = replace(small.config, backfill="export")
     with opened(RunLog("sync"), NULL_COLLECTOR, exporting) as (pipeline, run):
-        run.wish(report_errors=True)
-        run.wish(load_rows=exporting.load_rows)
+        run.set_options(report_errors=True)
+        run.set_options(load_rows=exporting.load_rows)
         for _ in range(2):  # its first loads, and no more
             with WarehouseCopy(pipeline) as copy, run.seeing(copy):
                 pipeline.run(hubspot(["contacts"], run=run))
@@ -315,7 +315,7 @@ def test_export_that_is_not_the_table(
 def test_waiting_is_told(portal: Portal, table: Table) -> None:
     """Whoever watches a run learns what it waits for."""
     told: list[str] = []
-    table.run.wish(on_message=told.append)
+    table.run.set_options(on_message=told.append)
     portal.settings.export_polls = 1
     fetched(table).close()
     assert told == ["contacts: waiting for HubSpot's export, 0 s so far"]
@@ -419,7 +419,7 @@ def test_plan_compares_the_ways(portal: Portal, warehouse: Warehouse) -> None:
 def test_auto_follows(portal: Portal, table: Table, total: int, started: int) -> None:
     """With `auto` a sync takes an export where the plan says so; its first load only starts it."""
     table.run.configure(backfill="auto")
-    table.run.wish(load_rows=1_000)
+    table.run.set_options(load_rows=1_000)
     table.run.begin_load(["contacts"])
     finished = result_of(read_export(table, Backfill(table.run.now(), total=total), no_links))
     assert finished is (False if started else None)
@@ -429,8 +429,8 @@ def test_auto_follows(portal: Portal, table: Table, total: int, started: int) ->
 @pytest.mark.parametrize(
     ("way", "pages", "calls_left", "exports_left", "expected"),
     [
-        pytest.param("list", 10**6, 100, 30, False, id="listing-is-wished"),
-        pytest.param("export", 2, None, 1, True, id="export-is-wished"),
+        pytest.param("list", 10**6, 100, 30, False, id="listing-is-asked-for"),
+        pytest.param("export", 2, None, 1, True, id="export-is-asked-for"),
         pytest.param("export", 1, None, 30, False, id="one-page"),
         pytest.param("export", 10**6, None, 0, False, id="none-left"),
         pytest.param("auto", 999, None, 30, False, id="small"),
@@ -446,7 +446,7 @@ def test_choice(
     exports_left: int,
     expected: bool,  # noqa: FBT001 - a case
 ) -> None:
-    """An export is taken where it is wished for, or where a listing costs much of the day."""
+    """An export is taken where it is asked for, or where a listing costs much of the day."""
     chosen = is_export_chosen(way, pages=pages, calls_left=calls_left, exports_left=exports_left)
     assert chosen is expected
 

@@ -429,7 +429,7 @@ def test_portal_that_grants_no_exemption():
         config = HubSpotConfig(access_token=server.token, base_url=server.url, search_per_second=50)
         said: list[str] = []
         client = Client(config)
-        client.health.tell = said.append
+        client.health.notify = said.append
         waited = []
         client.limits.wait = lambda seconds: waited.append(seconds) or time.sleep(min(seconds, 2))
         owners(client)()
@@ -467,7 +467,7 @@ class Ticking:
         self.now = 0.0
 
     def __call__(self) -> float:
-        """Tell the time in seconds."""
+        """Return the time in seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:

@@ -104,11 +104,11 @@ def test_call_that_alone_fails_has_its_attempts(server, portal):
 
 def test_calls_of_all_threads_wait_together(server, portal, monkeypatch):
     """Eight threads that meet an outage all go on after it, and it is told once."""
-    monkeypatch.setattr(patience, "TELL_SECONDS", 1.0)
+    monkeypatch.setattr(patience, "REPORT_SECONDS", 1.0)
     config = HubSpotConfig(access_token=server.token, base_url=server.url, max_attempts=2)
     client = Client(config)
     said: list[str] = []
-    client.health.tell = said.append
+    client.health.notify = said.append
     path = client.path("objects", "contacts")
     client.get(path, {"limit": 1}, decode=json.loads)
     portal.faults.add(status=503)

@@ -57,7 +57,7 @@ class Clocked:
         config.update(settings)
         self.client = Client(config, sleep=self._sleep, clock=lambda: self.now)
         self.said: list[str] = []
-        self.client.health.tell = self.said.append
+        self.client.health.notify = self.said.append
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds

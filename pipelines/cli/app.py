@@ -304,7 +304,7 @@ def forget(  # noqa: PLR0913 - one parameter an option
             object_name,
             record_id,
             destination=destination,
-            patience=Patience(wait, collector.tell),
+            patience=Patience(wait, collector.notify),
         )
         if not (dry_run or yes) and sys.stdin.isatty():
             preview = erase(dataset=dataset, dry_run=True)

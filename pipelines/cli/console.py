@@ -170,7 +170,7 @@ def _mask(report: "RunReport", token: str) -> None:
 
 
 def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's UsageError
-    """Tell in one line what is wrong with the options; as an object where JSON was asked for."""
+    """Report in one line what is wrong with the options; as an object where JSON was asked for."""
     message = " ".join(error.format_message().replace("Value error, ", "").split())
     message += "" if message.endswith((".", "?")) else "."
     if not asks_for_json(words):
@@ -178,19 +178,19 @@ def misused(error: Any, words: Sequence[str]) -> int:  # noqa: ANN401 - click's 
         return USAGE_ERROR
     from sources.hubspot.errors import ConfigError  # noqa: PLC0415 - heavy
 
-    return _tell(ConfigError(message, remedy="See hubspot-elt --help."), words)
+    return _report(ConfigError(message, remedy="See hubspot-elt --help."), words)
 
 
 def interrupted(error: BaseException, words: Sequence[str]) -> int:
-    """Tell that a command was interrupted before, or after, it did its work.
+    """Report that a command was interrupted before, or after, it did its work.
 
     Nothing is imported for it: the signal may have come in the middle of an import.
     """
     code = int(getattr(error, "exit_code", INTERRUPTED))
     message = f"Interrupted{f' by {error}' if str(error) else ''}."
     if asks_for_json(words):
-        told = {"name": "interrupted", "message": message, "remedy": "Run the command again."}
-        report = {"command": words[0], "status": "interrupted", "exit_code": code, "error": told}
+        shown = {"name": "interrupted", "message": message, "remedy": "Run the command again."}
+        report = {"command": words[0], "status": "interrupted", "exit_code": code, "error": shown}
         sys.stdout.write(json.dumps(report) + "\n")
     else:
         sys.stderr.write(f"error: {message}\n")
@@ -203,7 +203,7 @@ def asks_for_json(words: Sequence[str]) -> bool:
     return bool(asked) or ("--format", "json") in pairwise(words)
 
 
-def _tell(error: BaseException, words: Sequence[str]) -> int:
+def _report(error: BaseException, words: Sequence[str]) -> int:
     """Print an error as a JSON object; return its exit code."""
     from pipelines.cli.output.render import render  # noqa: PLC0415 - heavy
     from pipelines.cli.output.report import report_of  # noqa: PLC0415 - heavy
@@ -231,7 +231,7 @@ def speak_utf8() -> None:
 
 
 def unspoken(error: OSError) -> int:
-    """Tell that the result cannot be written, and let nothing of it wait for the process's end."""
+    """Report that the result cannot be written; let nothing of it wait for the process's end."""
     _silence()
     sys.stderr.write(f"error: The result cannot be written: {error.strerror}.\n")
     return UNSPOKEN

@@ -65,7 +65,7 @@ class RowsFormat(StrEnum):
     JSON = "json"
 
 
-def tell_version(*, wanted: bool) -> None:
+def show_version(*, wanted: bool) -> None:
     """Print the version and exit, where it is asked for."""
     if wanted:
         typer.echo(f"hubspot-elt {version('hubspot-elt')}")
@@ -74,7 +74,7 @@ def tell_version(*, wanted: bool) -> None:
 
 Version = Annotated[
     bool,
-    typer.Option("--version", help="Show the version.", callback=tell_version, is_eager=True),
+    typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
 ]
 BackfillWay = Annotated[
     Backfill | None,

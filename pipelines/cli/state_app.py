@@ -59,7 +59,7 @@ def rewind(
         from destinations.lock import Patience  # noqa: PLC0415 - heavy
         from pipelines.commands.state import rewind as run_rewind  # noqa: PLC0415 - heavy
 
-        patience = Patience(wait, collector.tell)
+        patience = Patience(wait, collector.notify)
         return run_rewind(
             table or [], to, destination=destination, dataset=dataset, patience=patience
         )
@@ -83,7 +83,7 @@ def reset(
         from destinations.lock import Patience  # noqa: PLC0415 - heavy
         from pipelines.commands.state import reset as run_reset  # noqa: PLC0415 - heavy
 
-        patience = Patience(wait, collector.tell)
+        patience = Patience(wait, collector.notify)
         return run_reset(table or [], destination=destination, dataset=dataset, patience=patience)
 
     run("state reset", work, output, destination, dataset)

@@ -121,7 +121,7 @@ def _settings(config: HubSpotConfig | None) -> Iterator[Finding]:
 def _portal(
     config: HubSpotConfig, options: SyncOptions, report: RunReport, state: SourceState
 ) -> list[Finding]:
-    """Check everything that only HubSpot can tell."""
+    """Check everything that only HubSpot knows."""
     client = Client(config)
     try:
         found = _guarded("token", lambda: _token(client, report))
@@ -168,7 +168,7 @@ def _refusals(client: Client, chosen: Sequence[ObjectType]) -> dict[str, HubSpot
 
 
 def _readable(readable: int, chosen: int, custom: int) -> Finding:
-    """Tell how many of the chosen object types can be read, and how many the portal has made."""
+    """Return how many of the chosen object types can be read, and how many the portal has made."""
     text = f"{readable} of {chosen} object types can be read, {custom} of this portal's own"
     if readable:
         return Finding("scopes", "ok", text)
@@ -177,7 +177,7 @@ def _readable(readable: int, chosen: int, custom: int) -> Finding:
 
 
 def _unreadable(table: str, error: HubSpotError, state: SourceState) -> Finding:
-    """Tell why a table cannot be read, and since when it is stale."""
+    """Return why a table cannot be read, and since when it is stale."""
     since = state.table(table).watermark
     stale = f"; stale since {since:%Y-%m-%d %H:%M} UTC" if since else ""
     text = f"{table} cannot be read{stale}: {error.message}"
@@ -300,7 +300,7 @@ def _tables(damage: Damage) -> Iterator[Finding]:
 
 
 def _state(state: SourceState, portal_id: int | None, *, lost: bool) -> Finding:
-    """Tell whose portal the dataset holds, and how old the property definitions are."""
+    """Return whose portal the dataset holds, and how old the property definitions are."""
     if lost:
         text = "the state is gone from the dataset: the next sync reads every table again"
         return Finding("state", "warning", text, REMEDY)

@@ -83,7 +83,7 @@ def forget(
                 datasets[0].ask("CHECKPOINT")  # the freed blocks are used again
             erased = [row for one in datasets for row in one.erased]
     rows, record = erased + states, f"{table} {record_id}"
-    report.sections = [_told(record, dataset, table, rows, dry_run=dry_run)]
+    report.sections = [_section(record, dataset, table, rows, dry_run=dry_run)]
     report.warnings = list(_warnings(record, dataset, survivors, found=bool(rows)))
     return report
 
@@ -173,7 +173,7 @@ def _erase_from_runs(
 
 
 def _erase_mentions(dataset: Dataset, table: str, ids: Sequence[str]) -> None:
-    """Erase a record from all tables that tell of records of several tables, known or to come."""
+    """Erase a record from all tables about records of several tables, known or to come."""
     for name, columns in dataset.tables.items():
         if name in REFERENCE:
             continue  # a pipeline's id is no record's
@@ -240,7 +240,7 @@ def _cut(source: SourceState, table: str, ids: Sequence[str]) -> bool:
     return source.table(table).forget(ids)
 
 
-def _told(
+def _section(
     record: str, dataset: str, table: str, rows: Sequence[Erased], *, dry_run: bool
 ) -> Section:
     if rows:

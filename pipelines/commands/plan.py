@@ -44,14 +44,14 @@ Limits = Mapping[str, Mapping[str, float]]
 PLAN = ("table", "step", "reason", "rows", "calls", "minutes", "families", "open")
 BLANK = ("", "")
 """What people are not shown: families and why calls are open."""
-BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "way")
+BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "mode")
 TOTALS = ("tables", "rows", "calls", "minutes", "calls_left_today")
 BUDGETS = {api.family: api.budget for api in APIS.values()}
 """What each kind of call counts against."""
 
 
 @dataclass
-class Foretold:
+class Forecast:
     """What a sync would do, and what that follows from."""
 
     plan: Plan
@@ -82,18 +82,18 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
         try:
             guard_portal(run.portal.account, state.portal_id)
             configure(run, options)
-            run.wish(report_errors=True)
+            run.set_options(report_errors=True)
             with explained(options.destination):
                 damage, report.warnings = foresee(pipeline, state, run.now())
             view = WarehouseCopy if exists(pipeline) else _Nothing
             with view(pipeline, damage) as copy, run.seeing(copy):
-                foretold = _foretell(pipeline, run, options, state)
+                forecast = _forecast(pipeline, run, options, state)
         finally:
             run.close()
     limits = run.client.limits.snapshot()
-    _tell(report, foretold.plan, limits)
-    _tell_refused(report, run, foretold, options.objects)
-    report.sections += _backfills(foretold)
+    _describe(report, forecast.plan, limits)
+    _warn_of_refused(report, run, forecast, options.objects)
+    report.sections += _backfills(forecast)
     report.portal_id, report.calls = run.portal.account.portal_id, run.client.meter.calls
     return report
 
@@ -106,7 +106,7 @@ class _Nothing(WarehouseCopy):
         return 0
 
 
-def _foretell(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceState) -> Foretold:
+def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceState) -> Forecast:
     """Probe and plan as a sync does, on a copy of the state."""
     request = Request(options.objects, options.only, options.hard_delete)
     read, gone = {*state.read_tables}, {*state.deleted_types}
@@ -127,7 +127,7 @@ def _foretell(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
     for error in errors.values():
         if not is_absent(error):
             raise error
-    return Foretold(made, facts, errors, read, gone)
+    return Forecast(made, facts, errors, read, gone)
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def _stale_labels(opened: Opened) -> Iterator[str]:
 
 
 def minutes(calls: Mapping[Budget, float], limits: Limits) -> float:
-    """Tell the least time that calls take: the budgets run side by side, each at our share."""
+    """Return the least time that calls take: the budgets run side by side, each at our share."""
     seconds = (n / limits[budget]["per_second"] for budget, n in calls.items())
     return max(seconds, default=0.0) / 60
 
@@ -189,7 +189,7 @@ def _minutes(steps: Sequence[Step], limits: Limits) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-def _tell(report: RunReport, made: Plan, limits: Limits) -> None:
+def _describe(report: RunReport, made: Plan, limits: Limits) -> None:
     """Make the report's sections and warn where the day's calls will not do."""
     report.sections.append(
         Section(
@@ -271,23 +271,25 @@ def to_text(bounds: tuple[float, float]) -> str:
     return "-".join(dict.fromkeys(f"{end:,}" for end in bounds))
 
 
-def _tell_refused(report: RunReport, run: Run, foretold: Foretold, objects: Sequence[str]) -> None:
+def _warn_of_refused(
+    report: RunReport, run: Run, forecast: Forecast, objects: Sequence[str]
+) -> None:
     """Warn of what a sync could not read; of named tables, and those read before, it would fail.
 
     Args:
         report: of the command.
         run: the portal, with its object types.
-        foretold: what a sync would do.
+        forecast: what a sync would do.
         objects: tables that the user names.
     """
     known = run.portal.types
     own = {"custom objects": known.error} if known.error else {}
-    refused = {**foretold.errors, **own}
-    failing = {t: e for t, e in foretold.errors.items() if objects or t in foretold.read}
+    refused = {**forecast.errors, **own}
+    failing = {t: e for t, e in forecast.errors.items() if objects or t in forecast.read}
     failing |= _gone(known, objects) | (own if known.custom else {})
     report.warnings += [f"{table}: {error}" for table, error in failing.items()]
     report.warnings += summary({t: e for t, e in refused.items() if t not in failing})
-    new = (known.gone.keys() & {*foretold.read}) - {*foretold.gone, *failing}
+    new = (known.gone.keys() & {*forecast.read}) - {*forecast.gone, *failing}
     report.warnings += [f"{table}: {known.explain(table)}" for table in sorted(new)]
     if failing:
         report.status = "partial"
@@ -299,19 +301,19 @@ def _gone(known: PortalTypes, objects: Sequence[str]) -> dict[str, HubSpotError]
     return {table: known.refusal(table) for table in known.gone_of(objects).values()}
 
 
-def _backfills(foretold: Foretold) -> list[Section]:
-    """Tell what each backfill costs by listing and by an export, and which `auto` would take."""
+def _backfills(forecast: Forecast) -> list[Section]:
+    """Return what each backfill costs by listing and by an export, and which `auto` would take."""
     rows = []
-    for step in foretold.plan.steps:
+    for step in forecast.plan.steps:
         if step.kind not in {"backfill", "export"}:
             continue
-        one = foretold.facts.tables[step.table]
+        one = forecast.facts.tables[step.table]
         if not (one.total and one.pages):
             continue
-        is_cheaper = would_export(one, foretold.facts, "auto")
+        is_cheaper = would_export(one, forecast.facts, "auto")
         cheaper = "export" if is_cheaper else "list"
-        way = "export" if step.kind == "export" else "list"
-        rows.append((step.table, one.total, one.pages, EXPORT_CALLS, cheaper, way))
-    title = "Calls of a backfill, by its way"
-    droppable = ("records", "export_calls", "way")
+        mode = "export" if step.kind == "export" else "list"
+        rows.append((step.table, one.total, one.pages, EXPORT_CALLS, cheaper, mode))
+    title = "Calls of a backfill, by its mode"
+    droppable = ("records", "export_calls", "mode")
     return [Section("backfills", BACKFILLS, rows, title, droppable=droppable)] if rows else []

@@ -26,12 +26,12 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.model import SchemaChange
 from sources.hubspot.run.loaded import Loaded, kept, run_status
 from sources.hubspot.run.portal.refused import refusals_of, summary
-from sources.hubspot.sync import Wishes, configure, load_all
+from sources.hubspot.sync import SyncRequest, configure, load_all
 from sources.hubspot.warehouse.run_log import prune
 
 
 @dataclass(frozen=True, slots=True)
-class SyncOptions(Wishes):
+class SyncOptions(SyncRequest):
     """What a person may ask of one run."""
 
     destination: str = "duckdb"
@@ -49,7 +49,7 @@ def sync(
     command: str = "sync",
     config: HubSpotConfig | None = None,
 ) -> RunReport:
-    """Run one sync and tell what it did.
+    """Run one sync and report what it did.
 
     Args:
         collector: where progress goes.
@@ -91,15 +91,15 @@ def _prune(report: RunReport, pipeline: Pipeline, run: Run) -> None:
 
 def _configure(run: Run, options: SyncOptions, collector: Collector) -> None:
     """Hand the options of this sync to the run."""
-    run.wish(report_errors=True)
+    run.set_options(report_errors=True)
     configure(run, options)
     if isinstance(collector, RunCollector):
-        run.wish(on_message=collector.tell, on_expected=collector.expect)
+        run.set_options(on_message=collector.notify, on_expected=collector.expect)
         collector.source = watched(run)
 
 
 def watched(run: Run) -> Source:
-    """Return what a display asks to tell what a run is doing."""
+    """Return what a display asks to show what a run is doing."""
 
     def tables() -> set[str]:
         return run.load.open_tables

@@ -16,7 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 from pipelines.cli.output.progress import RunCollector
 from pipelines.cli.output.pulse import COMPARING, Source
 from pipelines.cli.output.report import RunReport
-from pipelines.cli.output.verifications import Result, tell, verification_rows
+from pipelines.cli.output.verifications import Result, report_results, verification_rows
 from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.session import opened
 from pipelines.runtime.stored import dataset_of, portal_types
@@ -134,8 +134,8 @@ def compare(
     expected, before = scope.cost(options.sample), run.client.meter.calls
     if isinstance(collector, RunCollector):
         tables = len(scope.kinds) + len(scope.pairs)
-        collector.tell(f"Comparing {tables} tables takes about {expected:,} calls.")
-    run.wish(report_errors=True, repairing=True)
+        collector.notify(f"Comparing {tables} tables takes about {expected:,} calls.")
+    run.set_options(report_errors=True, repairing=True)
     guard_portal(run.portal.account, scope.state.portal_id)
     with WarehouseCopy(pipeline) as copy, run.seeing(copy):
         judge = Verification(run, copy, as_of, options.sample, not scope.state.hard_delete)
@@ -157,7 +157,7 @@ def compare(
     if known.error and known.custom:
         report.warnings.append(f"object_types: custom objects: {known.error}")
     calls = run.client.meter.calls - before
-    tell(report, list(results.values()), expected, calls, repaired=options.repair)
+    report_results(report, list(results.values()), expected, calls, repaired=options.repair)
 
 
 def _ended(known: PortalTypes, options: VerifyOptions, copy: WarehouseCopy) -> dict[str, Result]:

@@ -58,7 +58,7 @@ Kind = Literal["objects", "links", "reference", "rejects", "log"]
 
 
 def recover(pipeline: Pipeline) -> dict[str, str]:
-    """Take over schema and state from the destination; tell which of them a dataset has lost.
+    """Take over schema and state from the destination; return which of them a dataset has lost.
 
     Returns:
         A message by the table of dlt's that should have held it.
@@ -89,7 +89,7 @@ def is_state_lost(pipeline: Pipeline) -> bool:
 
 
 def repair(pipeline: Pipeline, run: Run, lost: Mapping[str, str]) -> None:
-    """Make again what is gone from the warehouse and have it filled; the run's outcomes tell.
+    """Make again what is gone from the warehouse and have it filled; the run's outcomes report it.
 
     Args:
         pipeline: with schema and state restored.
@@ -149,7 +149,7 @@ def find_all(pipeline: Pipeline) -> Damage:
     return replace(damage, emptied=[table for table, count in counts.items() if not count])
 
 
-def refuse_gaps(pipeline: Pipeline, lost: Mapping[str, str]) -> None:
+def refuse_missing(pipeline: Pipeline, lost: Mapping[str, str]) -> None:
     """Refuse to compare a warehouse that lacks tables or columns.
 
     Raises:
@@ -187,7 +187,7 @@ def _known(pipeline: Pipeline) -> SourceState:
 
 
 def _names(pipeline: Pipeline) -> list[str]:
-    """List the tables that a sync may have made, as far as state and warehouse tell."""
+    """List the tables that a sync may have made, as far as state and warehouse show."""
     objects = {kind.table for kind in STANDARD} | {*_known(pipeline).tables}
     with pipeline.sql_client() as client, suppress(DatabaseUndefinedRelation):
         name = client.make_qualified_table_name("object_types")
@@ -209,7 +209,7 @@ def _plan(pipeline: Pipeline, damage: Damage, at: datetime) -> tuple[list[Edit],
     for table, columns in damage.columns.items():
         kind = _kind(table, tables[table])
         if kind == "objects":
-            edits.append(partial(_owe, table=table, columns=columns, at=at))
+            edits.append(partial(_fill_later, table=table, columns=columns, at=at))
         elif kind in _FORGET:
             edits.append(partial(_FORGET[kind], table=table))
         named = ", ".join(columns[:_SHOWN]) + (", ..." if len(columns) > _SHOWN else "")
@@ -277,7 +277,7 @@ _FILLED: dict[Kind, str] = {
 }
 
 
-def _owe(source: SourceState, table: str, columns: Sequence[str], at: datetime) -> None:
+def _fill_later(source: SourceState, table: str, columns: Sequence[str], at: datetime) -> None:
     """Have columns filled like those of new properties, or else the table read again.
 
     Archived properties have no values any more.
@@ -294,7 +294,7 @@ def _owe(source: SourceState, table: str, columns: Sequence[str], at: datetime) 
 
 
 def _begin_again(pipeline: Pipeline, damage: Damage) -> Edit:
-    """Make a state of what the tables tell: whose portal they hold, which column is whose."""
+    """Make a state of what the tables hold: whose portal they hold, which column is whose."""
     tables = pipeline.default_schema.tables
     columns = ("table_name", "property", "column_name", "hubspot_type", "label", "since_at")
     whole = tables.keys() - {*damage.gone, *damage.columns}

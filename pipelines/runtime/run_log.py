@@ -101,7 +101,7 @@ class RunLog:
     def attach(self, run: Run) -> None:
         """Take over the portal and the calls from the run, and HubSpot's clock if ours is wrong."""
         self._run = run
-        run.wish(run_id=self.run_id)
+        run.set_options(run_id=self.run_id)
         self.token = run.config.access_token or ""
         ahead = run.now() - datetime.now(UTC)
         if abs(ahead) > CLOCKS_AGREE:

@@ -11,7 +11,7 @@ from destinations.lock import Patience, claimed
 from destinations.resolve import explained, keeps_nul, kept_open
 from pipelines.cli.output.progress import RunCollector
 from pipelines.runtime.quicker_dlt import keep_schemas
-from pipelines.runtime.repair import recover, refuse_gaps, repair
+from pipelines.runtime.repair import recover, refuse_missing, repair
 from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.signals import hurrying
 from pipelines.runtime.stored import check_naming, hubspot_pipeline, intact, mend_stored
@@ -51,10 +51,10 @@ def opened(
     ):
         keep_schemas(pipeline)
         log.at(pipeline)
-        tell = collector.tell if isinstance(collector, RunCollector) else str
-        with claimed(pipeline, Patience(wait_seconds, tell)), log.writing(pipeline):
+        notify = collector.notify if isinstance(collector, RunCollector) else str
+        with claimed(pipeline, Patience(wait_seconds, notify)), log.writing(pipeline):
             run = open_run(config)
-            run.wish(folder=str(folder))
+            run.set_options(folder=str(folder))
             try:
                 with hurrying(run.client.abort), ExitStack() as held:
                     log.attach(run)
@@ -65,16 +65,16 @@ def opened(
                     check_naming(pipeline)
                     with explained(log.destination):
                         if not mends:
-                            refuse_gaps(pipeline, lost)
+                            refuse_missing(pipeline, lost)
                         repair(pipeline, run, lost)
-                    run.wish(strip_nul=not keeps_nul(log.destination))
+                    run.set_options(strip_nul=not keeps_nul(log.destination))
                     yield pipeline, run
             finally:
                 run.close()
 
 
 def _restore(pipeline: Pipeline, destination: str) -> dict[str, str]:
-    """Take over schema and state from the destination; tell what a dataset has lost of them."""
+    """Take over schema and state from the destination; return what a dataset has lost of them."""
     with intact(pipeline), explained(destination):
         lost = recover(pipeline)
     pipeline._state_restored = True  # noqa: SLF001 - else dlt's first run reads all of it again

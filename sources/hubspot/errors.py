@@ -214,7 +214,7 @@ def is_absent(error: HubSpotError) -> bool:
 
 
 @contextmanager
-def told_in_part(what: str) -> Iterator[None]:
+def partial_listing(what: str) -> Iterator[None]:
     """Around calls for more of what HubSpot has begun to list: a refusal there is no absence.
 
     Raises:

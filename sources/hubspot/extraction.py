@@ -137,7 +137,7 @@ class Extraction:
         return self._opened
 
     def _open(self, run: Run) -> "Opened":
-        run.store.look()
+        run.store.read()
         state, request = run.state, self.request
         refuse([one for one in run.store.damages if one.part == SOURCE])
         guard_portal(run.portal.account, state.portal_id)
@@ -146,7 +146,7 @@ class Extraction:
         all_pairs = self._choose(run.portal.types, run.config.pairs)
         _check_state(run, [kind.table for kind in self.kinds], whole=not request.objects)
         run.pairs.know({pair.table: (pair.source.table, pair.target.table) for pair in all_pairs})
-        run.wish(hard_delete=request.hard_delete, chosen=bool(request.objects))
+        run.set_options(hard_delete=request.hard_delete, chosen=bool(request.objects))
         self._begin_load(run)
         schemas = Schemas(run.portal, run.options, run.tables, self.kinds)
         links = Links(run, self.pairs)
@@ -228,7 +228,7 @@ class Extraction:
             run.state.last_run_ended_at = None  # until the end of its last load
         if run.options.strip_nul is None:
             caps = Container().get(DestinationCapabilitiesContext)
-            run.wish(strip_nul=caps is not None and caps.sqlglot_dialect != _KEEPS_NUL)
+            run.set_options(strip_nul=caps is not None and caps.sqlglot_dialect != _KEEPS_NUL)
         if not run.load.open_resources:
             with suppress(ContextDefaultCannotBeCreated):  # rows are read without a source
                 self._selected = self._names & dlt.current.source().resources.selected.keys()
@@ -290,7 +290,7 @@ def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
 
 
 def _is_fresh(run: Run, state: SourceState, loaded: Sequence[ObjectType]) -> bool:
-    """Tell whether a load brings the first rows of a dataset, each of them once."""
+    """Return whether a load brings the first rows of a dataset, each of them once."""
     merges = run.options.full_refresh or run.options.hard_delete or not run.load.is_first
     if run.copy is None or merges or state.portal_id is not None:
         return False

@@ -84,7 +84,7 @@ class SchemaChange:
 
 
 class Account(msgspec.Struct, rename="camel"):
-    """The portal, as its account details tell."""
+    """The portal, as its account details report it."""
 
     portal_id: int | None = None
     """None where the response does not name it."""

@@ -32,7 +32,7 @@ from .warehouse.view import WarehouseCopy, held_open
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SyncRequest:
     """What a person may ask of one sync of a portal."""
 
     objects: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def sync(
     only: str | Sequence[str] = (),
     access_token: str | None = None,
     config: HubSpotConfig | None = None,
-    **wishes: Any,  # noqa: ANN401 - by their names in `Wishes`
+    **options: Any,  # noqa: ANN401 - by their names in `SyncRequest`
 ) -> SyncResult:
     """Bring a dataset up to date with a portal, with all that the command line's sync does for it.
 
@@ -85,21 +85,21 @@ def sync(
         only: of these, the ones to load now, with their links to the others.
         access_token: of the portal; the setting `sources.hubspot.access_token` where None.
         config: resolved settings; read from dlt's configuration where None.
-        wishes: `full_refresh`, `hard_delete`, `refresh_schema`, `links`, `backfill`.
+        options: `full_refresh`, `hard_delete`, `refresh_schema`, `links`, `backfill`.
 
     Raises:
         ConfigError: a setting is missing or wrong; or the pipeline holds loads of other sources.
         HubSpotError: the portal does not answer or refuses the token.
         PartialSyncError: some tables failed; all others are loaded.
     """
-    wished = Wishes(objects=names_of(objects), only=names_of(only), **wishes)
+    request = SyncRequest(objects=names_of(objects), only=names_of(only), **options)
     run = open_run(config or resolve_config(access_token=access_token))
     try:
-        configure(run, wished)
-        run.wish(report_errors=True)
+        configure(run, request)
+        run.set_options(report_errors=True)
         _restore(pipeline)
         with _recorded(pipeline, run) as loaded:
-            load_all(pipeline, run, wished, loaded)
+            load_all(pipeline, run, request, loaded)
             if run.outcomes.stopped:
                 raise run.outcomes.stopped
         status, _ = run_status(run)
@@ -113,36 +113,36 @@ def sync(
     return result
 
 
-def configure(run: Run, wishes: Wishes) -> None:
+def configure(run: Run, request: SyncRequest) -> None:
     """Give a run its options and the bound of its loads.
 
     Raises:
-        ConfigError: there is no such way to read tables whole.
+        ConfigError: there is no such mode of a backfill.
     """
-    run.wish(full_refresh=wishes.full_refresh)
-    run.wish(refresh_schema=wishes.refresh_schema or wishes.full_refresh)
-    run.wish(sweep_links=wishes.links)
-    run.wish(load_rows=run.config.load_rows, load_seconds=run.config.load_minutes * 60)
-    if wishes.backfill:
-        run.configure(backfill=wishes.backfill)
+    run.set_options(full_refresh=request.full_refresh)
+    run.set_options(refresh_schema=request.refresh_schema or request.full_refresh)
+    run.set_options(sweep_links=request.links)
+    run.set_options(load_rows=run.config.load_rows, load_seconds=run.config.load_minutes * 60)
+    if request.backfill:
+        run.configure(backfill=request.backfill)
 
 
 def load_all(
     pipeline: Pipeline,
     run: Run,
-    wishes: Wishes,
+    request: SyncRequest,
     loaded: Loaded,
     before_load: Callable[[], None] | None = None,
 ) -> None:
     """Extract, normalize and load until no table has anything left.
 
-    A table that then does not hold as many live rows as HubSpot counts records is looked into by
+    A table that then does not hold as many live rows as HubSpot counts records is recounted by
     one more load.
 
     Args:
         pipeline: whose state and schema are those of the destination.
         run: of the portal.
-        wishes: what it reads.
+        request: what it reads.
         loaded: takes over what completed loads brought, also where an error ends it.
         before_load: called before anything of a load is read.
     """
@@ -152,19 +152,19 @@ def load_all(
         try:
             with WarehouseCopy(pipeline) as copy, run.seeing(copy):
                 source = hubspot(
-                    wishes.objects or None,
-                    only=wishes.only or None,
+                    request.objects or None,
+                    only=request.only or None,
                     run=run,
-                    hard_delete=wishes.hard_delete,
+                    hard_delete=request.hard_delete,
                 )
                 if before_load:
                     before_load()
                 source.resources.add(end_of_load(run))
                 pipeline.run(source)
             loaded.note(run)
-            clean_up(pipeline, run, hard_delete=wishes.hard_delete)
+            clean_up(pipeline, run, hard_delete=request.hard_delete)
             if not run.outcomes.stopped and not run.load.unfinished:
-                _look_for_gaps(run, pipeline, compared)
+                _find_mismatches(run, pipeline, compared)
             loaded.note(run)
         except BaseException:
             if len(pipeline.list_completed_load_packages()) > done:
@@ -174,24 +174,24 @@ def load_all(
             return
 
 
-def _look_for_gaps(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
+def _find_mismatches(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
     known = {table: total for table, total in run.tables.totals.items() if total is not None}
     with WarehouseCopy(pipeline) as copy:
-        for table, since in list(run.tables.gaps.items()):
+        for table, since in list(run.tables.to_recount.items()):
             older = f"{LIVE} AND _hs_synced_at < %s"
             if since and not copy.counts([table], older, since)[table]:
-                del run.tables.gaps[table]  # the new listing brought every row there is
-        fresh = known.keys() - compared - run.tables.gaps.keys()
+                del run.tables.to_recount[table]  # the new listing brought every row there is
+        fresh = known.keys() - compared - run.tables.to_recount.keys()
         counts = copy.counts(sorted(fresh), LIVE)
     for table, live in counts.items():
         if table in run.tables.deep or (live != known[table] and not _is_counted(run, table, live)):
-            run.tables.gaps[table] = None
-    compared.update(run.tables.gaps)
+            run.tables.to_recount[table] = None
+    compared.update(run.tables.to_recount)
 
 
 def _is_counted(run: Run, table: str, live: int) -> bool:
-    """Whether the previous run looked into the same two numbers, and found nothing."""
+    """Whether the previous run recounted for the same two numbers, and found nothing."""
     return run.tables.mismatches.get(table) == [run.tables.totals.get(table), live]
 
 
@@ -249,5 +249,5 @@ def _recorded(pipeline: Pipeline, run: Run) -> Iterator[Loaded]:
 
 
 def _reason(error: BaseException) -> str:
-    """Say why a sync ended, without what a driver may tell of its credentials."""
+    """Say why a sync ended, without what a driver may reveal of its credentials."""
     return str(error) if isinstance(error, HubSpotError) else type(error).__name__

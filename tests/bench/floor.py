@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def cpu() -> float:
-    """Tell the CPU seconds of this process, all threads."""
+    """Return the CPU seconds of this process, all threads."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

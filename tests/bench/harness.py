@@ -177,7 +177,7 @@ def workplace(*, contacts: int, properties: int) -> Iterator[tuple[EmulatedPorta
 
 
 def rows_of(usage: Usage) -> int:
-    """Tell how many contacts a sync brought."""
+    """Return how many contacts a sync brought."""
     rows: int = json.loads(usage.output)["tables"]["contacts"]["rows"]
     return rows
 

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def brings_live_records(request: dict[str, Any]) -> bool:
-    """Tell whether a call was a page of the listing, or a batch read in its place."""
+    """Return whether a call was a page of the listing, or a batch read in its place."""
     kind = kind_of(request["method"], request["path"])
     return kind == "read" or (kind == "list" and request["query"].get("archived") == "false")
 

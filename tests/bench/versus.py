@@ -114,7 +114,7 @@ def _names(text: str) -> list[str]:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits."""
+    """Return the person who waits."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -144,7 +144,7 @@ def _id(value: object) -> str:
 
 
 def same(raw: str | None, value: object, kind: str) -> bool:
-    """Tell whether a landed value says what HubSpot's text says."""
+    """Return whether a landed value says what HubSpot's text says."""
     if raw in EMPTY or value in EMPTY:
         return raw in EMPTY and value in EMPTY
     if str(value) == raw:

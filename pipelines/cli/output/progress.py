@@ -40,7 +40,7 @@ OTHERS = "links and reference tables"  # more than a screen holds, and nobody kn
 _STEPS = {"Extract": "reading", "Normalize": "preparing", "Load": "loading"}
 _BEFORE = "connecting"
 _BAR_WIDTH = 20
-_NUMBERS_WIDTH = 24  # of a table's line, gaps and spinner among them
+_NUMBERS_WIDTH = 24  # of a table's line, spaces and spinner among them
 
 
 class RunCollector(Collector):
@@ -122,7 +122,7 @@ class RunCollector(Collector):
     def log(self, level: str, message: str) -> None:
         """Display a line of dlt's log."""
 
-    def tell(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Display what a command has to say while it works."""
         self.log("info", message)
 
@@ -350,7 +350,7 @@ class SilentCollector(RunCollector):
         """Write an error of dlt's."""
         print(f"{level.lower()}: {one_line(message)}", file=self._stream, flush=True)
 
-    def tell(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Say nothing."""
 
 

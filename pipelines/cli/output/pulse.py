@@ -53,7 +53,7 @@ class Source:
     tables: Callable[[], Collection[str]] = tuple
     """The tables that are being read."""
     others: Callable[[], Collection[str]] = tuple
-    """What is being read besides, such as links."""
+    """What else is being read, such as links."""
     use: Callable[[], Sequence[Use]] = tuple
     """How much of each rate budget is used."""
 

@@ -81,7 +81,7 @@ def _row(run: Run, result: Result, as_of: datetime) -> dict[str, Any]:
     }
 
 
-def tell(
+def report_results(
     report: RunReport, results: Sequence[Result], expected: int, calls: int, *, repaired: bool
 ) -> None:
     """Add the comparison to a report; whatever differs, after a repair still, is its error."""

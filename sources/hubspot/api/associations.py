@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 import pyarrow as pa
 
-from ..errors import ContractError, RequestRejectedError, told_in_part
+from ..errors import ContractError, RequestRejectedError, partial_listing
 from ..http.client import Client
 from ..model import ObjectType, Paging
 from ..parsing.tolerance import NAME, VITAL, tolerant
@@ -115,7 +115,7 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, Sequ
     followed: set[tuple[str, str]] = set()
     while cursors:
         following: dict[str, str] = {}
-        with told_in_part(f"links of {pair.table}") if followed else nullcontext():
+        with partial_listing(f"links of {pair.table}") if followed else nullcontext():
             answers = _read_pages(client, pair, cursors)
         for answer in answers:
             for result in answer.results:

@@ -25,7 +25,7 @@ def turned_round(links: Iterable[Link]) -> list[Link]:
 
 
 def learn(own: Iterable[Link], other: Iterable[Link]) -> dict[int, int]:
-    """Tell which type of one direction belongs to which of the other.
+    """Return which type of one direction belongs to which of the other.
 
     Two types belong together if exactly the same links have them, and no other two do; or where
     several do, if they alone agree in category and label.
@@ -35,7 +35,7 @@ def learn(own: Iterable[Link], other: Iterable[Link]) -> dict[int, int]:
         other: the same links as read from their second one, turned round.
 
     Returns:
-        By type id of `other` that of `own`; types that nothing tells apart are left out.
+        By type id of `other` that of `own`; types that cannot be distinguished are left out.
 
     >>> own = [("1", "9", 279, "HUBSPOT", None), ("1", "9", 1, "HUBSPOT", "Primary")]
     >>> other = [("1", "9", 2, "HUBSPOT", "Primary"), ("1", "9", 280, "HUBSPOT", None)]
@@ -85,7 +85,7 @@ def translated(
 
     Args:
         links: read from their second record, turned round.
-        types: as `learn` tells them.
+        types: as `learn` returns them.
         labels: by type id, as text, of the first record's direction.
 
     Returns:
@@ -126,11 +126,11 @@ def differing(links: Iterable[Link], held: Iterable[Link]) -> dict[str, list[Lin
 def cheaper_side(pair: Pair, records: int | None, others: int | None) -> Side:
     """Choose the side from which all links take fewer calls.
 
-    The target's side takes a call more once, which tells its types; later sweeps save it again.
+    The target's side takes a call more once, which reports its types; later sweeps save it again.
 
     Args:
         pair: whose links are read.
-        records: of its source; None where nobody can tell.
+        records: of its source; None where it is unknown.
         others: of its target.
     """
     if pair.source == pair.target or records is None or others is None:

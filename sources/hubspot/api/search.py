@@ -40,7 +40,7 @@ class Peek:
     """What one unfiltered search returns: how many live records there are, and the newest ones."""
 
     total: int | None
-    """Live records; None where HubSpot does not tell."""
+    """Live records; None where HubSpot does not report it."""
     changed: list[Hit]
     complete: bool
     """Whether the response names every live record, so that `changed` lacks none that changed."""
@@ -93,7 +93,7 @@ def newest(
 ) -> Peek:
     """Ask once for the newest records and the number of all live ones.
 
-    It is the only call of an idle run: the rows tell whether anything changed since, and the total
+    It is the only call of an idle run: the rows show whether anything changed since, and the total
     whether anything disappeared without leaving a change behind.
 
     Args:

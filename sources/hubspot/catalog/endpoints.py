@@ -18,7 +18,7 @@ class ReferenceTable:
     columns: Mapping[str, Kind]
     """A column takes HubSpot's member of the same name in camel case."""
     key: tuple[str, ...]
-    """Columns that tell rows apart; never null."""
+    """Columns that identify a row; never null."""
     scope: str | None = None
     """Rows of one value of this column are replaced at a time; the whole table where None."""
     member: str = ""
@@ -45,7 +45,7 @@ class Endpoint:
     passes: tuple[Mapping[str, str], ...] = ({},)
     """Query parameters; the rows of several passes are those of one table."""
     is_paged: bool = False
-    """Whether it may take several pages, so that only reading them tells how many calls."""
+    """Whether it may take several pages, so that how many is known only once it is read."""
     in_every_load: bool = False
     """Whether each load of a run reads it, for it says what the load's columns are."""
     has_own_reader: bool = False

@@ -59,7 +59,7 @@ DEFINED: dict[str, tuple[str, ...]] = {
 
 MAIN = ("contacts", "companies", "deals", "tickets")
 CUSTOM = (*MAIN, "line_items", *ACTIVITIES)
-"""Standard types that every custom object is linked from, besides the custom objects."""
+"""Standard types that every custom object is linked from, in addition to the custom objects."""
 
 Ends = tuple[ObjectType, ObjectType]
 

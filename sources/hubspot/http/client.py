@@ -187,7 +187,7 @@ class Client:
         raise AssertionError("tenacity ended without a result")
 
     def _passes(self, call: "_Call") -> bool:
-        """Send a call that was answered before once more; tell whether it is answered again."""
+        """Send a call that was answered before once more; return whether it is answered again."""
         try:
             self._attempt(call, msgspec.json.decode, 1)
         except (CallFailedError, HubSpotError):
@@ -232,7 +232,7 @@ class Client:
         """Hold back all calls of a budget after a 429, and learn what they count against."""
         if _INTERVAL_POLICY in policy and self.limits.join_interval(budget):
             kind = "searches" if budget == "search" else "association calls"
-            self.health.tell(
+            self.health.notify(
                 f"HubSpot counts {kind} towards its limit per ten seconds; this run does, too."
             )
         self.limits.penalise(budget, seconds)
@@ -296,10 +296,10 @@ def _failed(state: RetryCallState) -> CallFailedError:
 
 
 def _back_off(state: RetryCallState, *, in_outage: bool) -> float:
-    """Return the seconds before the next attempt: HubSpot's wish, or doubling, with jitter."""
-    wished = _failed(state).wait_seconds
-    if wished:
-        return wished + random.uniform(0, min(1.0, wished / 10))
+    """Return the seconds before the next attempt: as HubSpot asks, or doubling, with jitter."""
+    asked = _failed(state).wait_seconds
+    if asked:
+        return asked + random.uniform(0, min(1.0, asked / 10))
     longest = LONGEST_WAIT_SECONDS if in_outage else _LONGEST_BACK_OFF_SECONDS
     doubled = _FIRST_WAIT_SECONDS * 2.0 ** min(state.attempt_number - 1, _MOST_DOUBLINGS)
     return random.uniform(0.5, 1.0) * min(longest, doubled)

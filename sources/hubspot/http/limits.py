@@ -1,7 +1,7 @@
 """The portal's rate budgets: when the next call may be sent.
 
 Each budget is a window of its own (`window.py`); here they are learned from responses and shared
-by threads. Headers tell nothing of searches and of association calls: while others use the
+by threads. Headers say nothing about searches and of association calls: while others use the
 interval, half of these budgets is left to them, as after a 429 for a while. A portal that counts
 those calls in the interval, against HubSpot's specification, says so by a 429; from then on they
 hold slots there as well. A portal whose answers name no limit at all is taken to have none, until
@@ -176,7 +176,7 @@ class Limits:
                 window.yield_half(now + seconds + _YIELD_SECONDS)
 
     def join_interval(self, budget: Budget) -> bool:
-        """Count a budget's calls in the interval too, from now on; tell whether that is new."""
+        """Count a budget's calls in the interval too, from now on; return whether that is new."""
         with self._lock:
             if budget in {"interval", *self._joined}:
                 return False

@@ -9,7 +9,7 @@ from math import inf
 
 from .responses import CallFailedError
 
-TELL_SECONDS = 20.0  # shorter outages are not reported
+REPORT_SECONDS = 20.0  # shorter outages are not reported
 LONGEST_WAIT_SECONDS = 5.0  # between attempts in an outage, so that its end is soon noticed
 _PATHS = 4  # paths that were answered last, to ask one of them whether HubSpot answers at all
 _PROBED_SECONDS = 2.0  # how long the result of that call is believed
@@ -28,7 +28,7 @@ class Health:
             clock: monotonic seconds.
         """
         self.patience_seconds = patience_seconds
-        self.tell: Callable[[str], None] = _log.warning
+        self.notify: Callable[[str], None] = _log.warning
         """Given one message when an outage lasts, and one when it ends."""
         self._clock = clock
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class Health:
         self._answered_at: float | None = None
         self._failed_at = 0.0
         self._failing_since: float | None = None
-        self._told = False
+        self._reported = False
 
     @property
     def ever_answered(self) -> bool:
@@ -59,14 +59,14 @@ class Health:
         """
         with self._lock:
             now = self._clock()
-            since = self._failing_since if self._told else None
-            self._answered_at, self._failing_since, self._told = now, None, False
+            since = self._failing_since if self._reported else None
+            self._answered_at, self._failing_since, self._reported = now, None, False
             self._answered.pop(path, None)
             self._answered[path] = again
             if len(self._answered) > _PATHS:
                 del self._answered[next(iter(self._answered))]
         if since is not None:
-            self.tell(f"HubSpot answers again, after {now - since:.0f} s.")
+            self.notify(f"HubSpot answers again, after {now - since:.0f} s.")
 
     def note_failure(self, sent_at: float) -> None:
         """Note that a call did not get through to HubSpot, and when it was sent."""
@@ -81,13 +81,13 @@ class Health:
         with self._lock:
             since, now = self._failing_since, self._clock()
             soon = now + min(wait_seconds, LONGEST_WAIT_SECONDS)
-            if since is None or self._told or soon - since < TELL_SECONDS:
+            if since is None or self._reported or soon - since < REPORT_SECONDS:
                 return
-            self._told = True
+            self._reported = True
         began = datetime.now().astimezone() - timedelta(seconds=now - since)
         end = began + timedelta(seconds=self.patience_seconds)
         found = f" (it answers {status})" if status else ""
-        self.tell(
+        self.notify(
             f"HubSpot has not answered a call since {began:%H:%M:%S}{found};"
             f" trying again until {end:%H:%M:%S}."
         )
@@ -134,7 +134,7 @@ class Patience:
         self._since = self.health.now()
 
     def ends_with(self, failed: CallFailedError) -> bool:
-        """Count a failed attempt; tell whether it was the last one."""
+        """Count a failed attempt; return whether it was the last one."""
         since, self._since = self._since, self.health.now()
         self._tried += 1
         known = self.health.ever_answered or failed.at_first is None

@@ -1,6 +1,6 @@
 """Where to divide a listing so that its ranges are even: searches count records where ids are not.
 
-HubSpot gives out ids in bursts and from several sequences, so a few of them do not tell how many
+HubSpot gives out ids in bursts and from several sequences, so a few of them do not show how many
 lie where. A search names the number of records behind an id, and the first of them. A listing is
 complete wherever it is divided; only how long it takes depends on what is found here.
 """

@@ -43,7 +43,7 @@ def listing(facts: TableFacts, *, done: int = 0) -> Calls:
         least, most = whole, whole + divided
     else:
         least, most = pages(total - done), whole + 2
-    if facts.total is None:  # nothing but listing tells how many there are
+    if facts.total is None:  # only listing shows how many there are
         least, most = 1, max(1, pages(facts.rows or 0)) + 1
     return {"records": (least, most)}
 
@@ -110,7 +110,7 @@ def calculated_calls(facts: TableFacts, state: TableState) -> int:
 
 
 def calculated(facts: TableFacts, state: TableState) -> Calls:
-    """Return what a sweep of calculated values takes; those that differ are read by id besides."""
+    """Return what a sweep of calculated values takes; those that differ are read by id as well."""
     listed, total = calculated_calls(facts, state), facts.total or state.total or 0
     is_large = total > WORTH * record_pages.PAGE
     divided = 2 + ceil(SPARE * total / WASTE) if is_large else 0

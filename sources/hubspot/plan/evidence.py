@@ -36,7 +36,7 @@ class Subject:
     previous_at: datetime | None = None
     """When the previous run began, if a sweep follows every other run; else None."""
     in_every_run: bool = False
-    """Whether nothing else tells of its changes, and it takes a single call."""
+    """Whether nothing else reports its changes, and it takes a single call."""
     is_scheduled: bool = False
     """Whether the hours count for it although it is cheap."""
     columns_at: datetime | None = None

@@ -12,13 +12,13 @@ from msgspec import Meta
 
 from ..catalog.apis import Family
 
-Way = Literal["list", "export", "auto"]
+BackfillMode = Literal["list", "export", "auto"]
 """How a table is read whole."""
 Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The settings and wishes that decide what a run does."""
+    """The settings and options that decide what a run does."""
 
     sweep_at_once_calls: int = 5
     """A sweep of at most so many calls is cheap: it follows changes instead of a schedule."""
@@ -26,7 +26,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between two expensive sweeps of archived records or calculated values."""
     links_hours: float = 1
     """Between two expensive sweeps of a pair of linked tables."""
-    backfill: Way = "list"
+    backfill: BackfillMode = "list"
     full_refresh: bool = False
     sweep_links: bool = False
     """Whether the user asks for all links (`--links`)."""
@@ -48,7 +48,7 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What HubSpot and the warehouse say of one object type."""
 
     total: int | None = None
-    """Live records as search counts them; None where it does not tell."""
+    """Live records as search counts them; None where it does not report it."""
     rows: int | None = 0
     """Live rows in the warehouse; None where it cannot be asked."""
     searchable: bool = True
@@ -111,7 +111,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pairs: Mapping[str, PairFacts] = {}
     reference: ReferenceFacts = ReferenceFacts()
     calls_left: int | None = None
-    """Calls of the day that HubSpot still answers; None where it does not tell."""
+    """Calls of the day that HubSpot still answers; None where it does not report it."""
     exports_left: int = 30
     """Exports that may be started within these 24 hours."""
 
@@ -122,7 +122,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     swept_at: Instant | None = None
     """When the last one that came to its end began."""
     calls: int | None = None
-    """What that one took; None where its declaration has to tell."""
+    """What that one took; None where its declaration has to say."""
     is_open: bool = False
     """Whether one goes on in the next load."""
 

@@ -18,12 +18,12 @@ LABELS = "the next run that meets one of its links; within 12 hours otherwise"
 NEXT, AFTER = "the next run", "the next run or the one after"
 
 
-def seen(subject: Subject, *, beside_change: bool = False) -> str:
+def seen(subject: Subject, *, with_change: bool = False) -> str:
     """Return when a sweep finds what changed right after the last one.
 
     Args:
         subject: what is swept; its instants are set here.
-        beside_change: whether a record of its table changes at the same time.
+        with_change: whether a record of its table changes at the same time.
     """
     swept_at = _NOW + timedelta(seconds=20)
     changed_at = swept_at + timedelta(minutes=1)
@@ -33,7 +33,7 @@ def seen(subject: Subject, *, beside_change: bool = False) -> str:
         asked = replace(
             subject,
             swept_at=swept_at,
-            newest_at=changed_at if beside_change else None,
+            newest_at=changed_at if with_change else None,
             previous_at=now - _RUN if every_other else None,
         )
         if evidence(asked, now, share=12_500):
@@ -92,11 +92,11 @@ def rows(options: Options | None = None) -> list[tuple[str, str]]:
         ("a link alone, in a pair with up to 1,000 records on its smaller side", seen(alone)),
         (
             f"a link alone, up to {1_000 * most:,} records, together with a change of its tables",
-            seen(some, beside_change=True),
+            seen(some, with_change=True),
         ),
         ("the same without a change of its tables", seen(some)),
         ("a link alone, in a larger pair", seen(large_pair)),
-        ("the first link of a pair, together with a change", seen(first, beside_change=True)),
+        ("the first link of a pair, together with a change", seen(first, with_change=True)),
         ("the first link of a pair alone", seen(first)),
         ("a label of an association was renamed", LABELS),
         ("owners, pipelines, stages", "within the hour"),

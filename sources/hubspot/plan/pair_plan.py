@@ -6,7 +6,7 @@ from . import cost
 from .evidence import Subject
 from .facts import Facts, PairFacts, PairState, State
 from .steps import Bounds, Step
-from .table_plan import WHOLE, Sight, Wish
+from .table_plan import WHOLE, Sight, SweepCandidate
 
 
 def ends_of(facts: Facts, sights: Mapping[str, Sight], pair: str) -> tuple[int, int] | None:
@@ -25,7 +25,7 @@ def pair_sweeps(
     state: State,
     sights: Mapping[str, Sight],
     sure: Mapping[str, tuple[Step, ...]],
-) -> Iterator[Wish]:
+) -> Iterator[SweepCandidate]:
     """List the sweeps that may be due for pairs of linked tables."""
     if not facts.options.sees_warehouse:
         return
@@ -46,7 +46,7 @@ def pair_sweeps(
             read=sum(step.rows[0] for step in steps if step.rows),
             is_first=pair not in state.pairs or _is_read_whole(steps),
         )
-        yield Wish("links", pair, subject, calls, is_free=bool(forced))
+        yield SweepCandidate("links", pair, subject, calls, is_free=bool(forced))
 
 
 def _steps_of(pair: PairFacts, sure: Mapping[str, tuple[Step, ...]]) -> list[Step]:

@@ -13,7 +13,7 @@ from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
 from .pair_plan import changed_links, ends_of, pair_sweeps
 from .steps import Plan, Step, exactly
-from .table_plan import SWEEPS, Sight, Wish, table_steps, table_sweeps
+from .table_plan import SWEEPS, Sight, SweepCandidate, table_steps, table_sweeps
 
 
 def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
@@ -39,7 +39,7 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
         for name, one in {**facts.others, **facts.tables}.items()
     }
     sure = {name: tuple(table_steps(sights[name], facts)) for name in facts.tables}
-    wanted = [wish for name in sure for wish in table_sweeps(sights[name], sure[name])]
+    wanted = [one for name in sure for one in table_sweeps(sights[name], sure[name])]
     wanted += pair_sweeps(facts, state, sights, sure)
     swept = _affordable(wanted, ledger, now)
     steps = [*_reference(facts)]
@@ -51,23 +51,29 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
     return Plan((*steps, *_labels(facts, state, sights, steps)))
 
 
-def _affordable(wanted: list[Wish], ledger: Ledger, now: datetime) -> list[Step]:
+def _affordable(wanted: list[SweepCandidate], ledger: Ledger, now: datetime) -> list[Step]:
     """Choose the sweeps that are due, as far as the day's share lasts."""
     left = max(0, ledger.share - ledger.used)
     steps: list[Step] = []
-    for wish in sorted(wanted, key=_urgency):
-        found = evidence(wish.subject, now, share=wish.subject.calls if wish.is_free else left)
+    for candidate in sorted(wanted, key=_urgency):
+        found = evidence(
+            candidate.subject, now, share=candidate.subject.calls if candidate.is_free else left
+        )
         if found is None:
             continue
-        paid = 0 if wish.is_free or not _is_paid(wish.subject, found) else wish.subject.calls
+        paid = (
+            0
+            if candidate.is_free or not _is_paid(candidate.subject, found)
+            else candidate.subject.calls
+        )
         left -= paid
         steps.append(
             Step(
-                kind=wish.kind,
-                table=wish.table,
+                kind=candidate.kind,
+                table=candidate.table,
                 reason=found.reason,
-                calls=wish.calls,
-                rows=wish.rows,
+                calls=candidate.calls,
+                rows=candidate.rows,
                 paid=paid,
             )
         )
@@ -79,9 +85,9 @@ def _is_paid(subject: Subject, found: Evidence) -> bool:
     return not subject.is_cheap or found.is_optional
 
 
-def _urgency(wish: Wish) -> tuple[bool, bool, float]:
-    at = wish.subject.swept_at
-    return not wish.is_free, at is not None, at.timestamp() if at else 0.0
+def _urgency(candidate: SweepCandidate) -> tuple[bool, bool, float]:
+    at = candidate.subject.swept_at
+    return not candidate.is_free, at is not None, at.timestamp() if at else 0.0
 
 
 def _reference(facts: Facts) -> Iterator[Step]:
@@ -97,7 +103,7 @@ def _labels(
     facts: Facts, state: State, sights: Mapping[str, Sight], steps: list[Step]
 ) -> Iterator[Step]:
     """Read the labels of pairs that have links, every 12 hours."""
-    beside = {step.table for step in steps if step.kind == "changed_links"}
+    changing = {step.table for step in steps if step.kind == "changed_links"}
     least, most = 0, 0
     for pair in facts.reference.stale_labels:
         if pair not in facts.pairs or not ends_of(facts, sights, pair):
@@ -107,7 +113,7 @@ def _labels(
             continue
         known = state.pairs.get(pair, PairState(has_links=None))
         least += bool(known.has_links)
-        most += known.has_links is not False or pair in beside
+        most += known.has_links is not False or pair in changing
     if most:
         reason = "Labels are read every 12 hours, of pairs that have links."
         calls: cost.Calls = {"labels": (least, most)}

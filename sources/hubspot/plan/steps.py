@@ -26,7 +26,7 @@ STEP_BOUNDS: dict[Kind, str] = {
     "links": "HubSpot alone knows which links changed.",
     "labels": "HubSpot alone knows which pairs have links.",
 }
-"""Why the calls of a step lie within bounds, where they do; of sweeps, `SWEEPS` tells."""
+"""Why the calls of a step lie within bounds, where they do; those of sweeps stand in `SWEEPS`."""
 
 
 def exactly(number: int) -> Bounds:
@@ -58,7 +58,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A sentence for somebody who knows HubSpot."""
     calls: Mapping[Family, Bounds] = {}
     rows: Bounds | None = (0, 0)
-    """Records it reads; None where only reading them tells."""
+    """Records it reads; None where it is known only once they are read."""
     paid: int = 0
     """Calls that it draws from the day's share for expensive sweeps."""
 

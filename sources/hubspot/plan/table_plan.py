@@ -53,9 +53,9 @@ class Sight:
             return reported if facts.total != state.total else ""
         if not self.surplus or facts.total is None or facts.rows is None:
             return ""
-        looked_at = state.differed_at if state.differed == (facts.total, facts.rows) else None
-        if looked_at and state.previous_at and looked_at >= state.previous_at:
-            return ""  # the previous run looked into them
+        recounted_at = state.differed_at if state.differed == (facts.total, facts.rows) else None
+        if recounted_at and state.previous_at and recounted_at >= state.previous_at:
+            return ""  # the previous run recounted for them
         expected = facts.rows + facts.created
         return f"HubSpot counts {facts.total:,} {self.table}, the warehouse {expected:,}."
 
@@ -142,7 +142,7 @@ WHY_BOUNDS = STEP_BOUNDS | {kind: row.why_bounds for kind, row in SWEEPS.items()
 """Why the calls of a step lie within bounds, where they do."""
 
 
-class Wish(NamedTuple):
+class SweepCandidate(NamedTuple):
     """A sweep that may be due."""
 
     kind: Kind
@@ -216,7 +216,7 @@ def _backfill(sight: Sight, facts: Facts, asked: cost.Calls) -> Step:
 
 
 def _after_listing(sight: Sight) -> cost.Calls:
-    """Return what a listing may take besides its pages, once they are read."""
+    """Return what a listing may take in addition to its pages, once they are read."""
     one, goes_on = sight.facts, sight.state.backfill is not None
     calls: cost.Calls = {}
     if one.searchable and goes_on:  # numbers that differ in the end are asked for once more
@@ -238,26 +238,26 @@ def _why_whole(sight: Sight) -> str:
     return f"HubSpot offers no search for {sight.table}, so they are listed."
 
 
-def is_export_chosen(way: str, *, pages: int, calls_left: int | None, exports_left: int) -> bool:
+def is_export_chosen(mode: str, *, pages: int, calls_left: int | None, exports_left: int) -> bool:
     """Whether a table that is read whole is read by an export.
 
     Args:
-        way: how the settings have tables read whole.
+        mode: of backfills, by the settings: `list`, `export` or `auto`.
         pages: calls that a listing takes.
-        calls_left: today; None where HubSpot does not tell.
+        calls_left: today; None where HubSpot does not report it.
         exports_left: in these 24 hours.
     """
-    if way == "list" or exports_left <= 0 or pages <= 1:
+    if mode == "list" or exports_left <= 0 or pages <= 1:
         return False
     is_scarce = calls_left is not None and pages > calls_left * EXPORT_SHARE
-    return way == "export" or (pages > cost.EXPORT_CALLS and (pages >= MANY_PAGES or is_scarce))
+    return mode == "export" or (pages > cost.EXPORT_CALLS and (pages >= MANY_PAGES or is_scarce))
 
 
-def would_export(one: TableFacts, facts: Facts, way: str) -> bool:
-    """Whether a table is read by an export, if tables are read whole this way."""
+def would_export(one: TableFacts, facts: Facts, mode: str) -> bool:
+    """Whether a table is read by an export, if this is the mode of backfills."""
     pages = one.pages or cost.pages(one.total or 0)
     left, exports = facts.calls_left, facts.exports_left
-    return is_export_chosen(way, pages=pages, calls_left=left, exports_left=exports)
+    return is_export_chosen(mode, pages=pages, calls_left=left, exports_left=exports)
 
 
 def _changes(sight: Sight, asked: cost.Calls) -> Step:
@@ -292,7 +292,7 @@ def _comparison(sight: Sight) -> Step:
     )
 
 
-def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[Wish]:
+def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[SweepCandidate]:
     """List the sweeps that may be due for a table."""
     if sight.facts.differed is not None:
         yield from _recounted(sight, sight.facts.differed)
@@ -306,7 +306,7 @@ def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[Wish]:
         subject = _subject(sight, kind, row, is_whole=is_whole)
         is_free = is_whole or sight.state.sweeps.get(kind, Sweep()).is_open
         is_free = is_free or (row.forced is not None and bool(subject.forced))
-        yield Wish(kind, sight.table, subject, row.cost(sight), is_free)
+        yield SweepCandidate(kind, sight.table, subject, row.cost(sight), is_free)
 
 
 def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Subject:
@@ -344,10 +344,10 @@ def _columns_at(sight: Sight) -> datetime | None:
     return sight.now if any(one.is_new for one in sight.facts.fills) else sight.state.columns_at
 
 
-def _recounted(sight: Sight, differed: tuple[int, int]) -> Iterator[Wish]:
+def _recounted(sight: Sight, differed: tuple[int, int]) -> Iterator[SweepCandidate]:
     """Find the records that make two counts differ, once the loads of this run are in.
 
-    Where it finds any, as many may be restored as archived, which no number tells.
+    Where it finds any, as many may be restored as archived, which no number shows.
     """
     table, (total, rows) = sight.table, differed
     reason = f"HubSpot counts {total:,} {table}, the warehouse has {rows:,}."
@@ -355,7 +355,7 @@ def _recounted(sight: Sight, differed: tuple[int, int]) -> Iterator[Wish]:
         reason = f"Missing and surplus {table} may cancel out, so ranges of ids are counted."
     subject = Subject(f"ranges of ids of {table}", 1, 1, 1, forced=reason)
     calls = cost.recount(sight.facts, missing=abs(total - rows), deep=total == rows)
-    yield Wish("recount", table, subject, calls, is_free=True)
+    yield SweepCandidate("recount", table, subject, calls, is_free=True)
     if sight.state.sweeps.get("archive", Sweep()).is_open:
         return  # it was listed in this run
     archive = SWEEPS["archive"]
@@ -367,7 +367,7 @@ def _recounted(sight: Sight, differed: tuple[int, int]) -> Iterator[Wish]:
         forced="If records are missing or surplus, as many may be restored as archived.",
     )
     cost_of_archive = {family: up_to(most) for family, (_, most) in archive.cost(sight).items()}
-    yield Wish("archive", table, also, cost_of_archive)
+    yield SweepCandidate("archive", table, also, cost_of_archive)
 
 
 def _records(bounds: Bounds) -> str:

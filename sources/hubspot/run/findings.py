@@ -26,13 +26,13 @@ class TableFindings:
     vanished: dict[str, set[str]] = field(default_factory=dict)
     """Ids by table that HubSpot holds neither live nor archived, to be marked as purged."""
     totals: dict[str, int | None] = field(default_factory=dict)
-    """Live records by table as HubSpot counted them in this run; None where it does not tell."""
-    gaps: dict[str, datetime | None] = field(default_factory=dict)
-    """Tables to be looked into by the next load, and when a complete new listing began, if so."""
+    """Live records by table as HubSpot counted them in this run; None where it does not."""
+    to_recount: dict[str, datetime | None] = field(default_factory=dict)
+    """Tables to be recounted by the next load, and when a complete new listing began, if so."""
     deep: set[str] = field(default_factory=set)
     """Tables to be recounted in many ranges of ids, whatever their numbers are."""
     mismatches: dict[str, Sequence[int]] = field(default_factory=dict)
-    """Live and stored records by table that the previous run looked into, and found nothing."""
+    """Live and stored records by table that the previous run recounted, and found nothing."""
     probes: dict[str, Any] = field(default_factory=dict)
     """What HubSpot said of each table before it was read; see `steps.probe`."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
@@ -55,9 +55,9 @@ class TableFindings:
     """Kinds and tables of the steps that this run has planned."""
     _restarted: set[str] = field(default_factory=set)
 
-    def restart(self, table: str, *, wished: bool) -> bool:
-        """Begin to read a table whole, where that is wished, and return True; once a run."""
-        if not wished or table in self._restarted:
+    def restart(self, table: str, *, asked: bool) -> bool:
+        """Begin to read a table whole, where that is asked for, and return True; once a run."""
+        if not asked or table in self._restarted:
             return False
         self._restarted.add(table)
         return True

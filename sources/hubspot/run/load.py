@@ -87,7 +87,7 @@ class Load:
         return {*self._loading} if self._open is None else self._open.intersection(self._loading)
 
     def live_count(self, table: str) -> int | None:
-        """Count the live rows of a table before this load; None where nobody can tell."""
+        """Count the live rows of a table before this load; None where it is unknown."""
         if self._live is None and self.copy is not None:
             self._live = dict(self.copy.counts(self.tables, LIVE))
         return None if self._live is None else self._live.get(table, 0)

@@ -93,7 +93,7 @@ def kept(outcomes: Mapping[str, TableOutcome]) -> str:
 
 
 def run_status(run: Run) -> tuple[Literal["ok", "partial", "failed"], int]:
-    """Tell a run's status and exit code: the gravest code that any table ended with."""
+    """Return a run's status and exit code: the gravest code that any table ended with."""
     if run.outcomes.stopped:
         return "failed", run.outcomes.stopped.exit_code
     codes: Sequence[int] = [o.exit_code for o in run.outcomes.by_table.values() if o.exit_code]

@@ -1,4 +1,4 @@
-"""What is wished of a run."""
+"""What is asked of a run."""
 
 import uuid
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is wished of a run; set before its first load."""
+    """What is asked of a run; set before its first load."""
 
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Its name in the run log."""

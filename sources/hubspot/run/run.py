@@ -49,9 +49,9 @@ class Run:
     def __post_init__(self) -> None:
         """Make the lanes; nothing is sent yet."""
         self.portal = Portal(self.client, calls_in_flight=self.config.calls_in_flight)
-        self._log, self.client.health.tell = self.client.health.tell, self.say
+        self._log, self.client.health.notify = self.client.health.notify, self.say
 
-    def wish(self, **options: Any) -> None:  # noqa: ANN401 - by their names in `Options`
+    def set_options(self, **options: Any) -> None:  # noqa: ANN401 - by their names in `Options`
         """Set options."""
         self.options = replace(self.options, **options)
 
@@ -73,7 +73,7 @@ class Run:
         """Tables that another load has to go on with: read on, count again or repair."""
         if self.options.repairing:
             return {*self.tables.repairs}
-        return self.load.unfinished | self.tables.gaps.keys()
+        return self.load.unfinished | self.tables.to_recount.keys()
 
     def begin_load(self, tables: Collection[str]) -> Load:
         """Begin the next load: of all tables in the first, of those that are left in the others."""
@@ -89,7 +89,7 @@ class Run:
 
     @contextmanager
     def outcome(self, table: str) -> Iterator[TableOutcome]:
-        """Keep what happens to one table, and keep its error from the others where so wished."""
+        """Keep what happens to one table, and keep its error from the others where so asked."""
         outcome = self.outcomes.of(table)
         began = time.monotonic()
         try:
@@ -117,7 +117,7 @@ class Run:
         return timedelta(minutes=self.config.lookback_minutes)
 
     def now(self) -> datetime:
-        """Tell the time by HubSpot's clock, aware UTC."""
+        """Return the time by HubSpot's clock, aware UTC."""
         return self.portal.now()
 
     def submit(self, call: Callable[[], T], lane: Lane = "interval") -> Future[T]:

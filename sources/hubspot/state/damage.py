@@ -19,7 +19,7 @@ AS_BEFORE = (
 )
 """The remedy for what cannot be read again."""
 _PRECIOUS = frozenset({"version", "portal_id", "columns"})
-"""Members that nothing can tell again."""
+"""Members that nothing can restore."""
 _WHOLE = frozenset({"custom_tables"})
 """Members that are learned again as a whole, or not at all."""
 _INSTEAD: dict[str, Callable[[], Any]] = {
@@ -52,7 +52,7 @@ def reset_of(tables: Iterable[str]) -> str:
 
 
 def mend(kept: object) -> tuple[SourceState, list[Damage]]:
-    """Read a state of the present version without its damaged parts; tell what they were."""
+    """Read a state of the present version without its damaged parts; return what they were."""
     if not isinstance(kept, Mapping):
         return SourceState(), [Damage(SOURCE, _reason(kept, dict[str, Any]), AS_BEFORE)]
     try:

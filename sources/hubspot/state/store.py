@@ -35,7 +35,7 @@ class Store:
         """Keep what was damaged before somebody mended it; the first to say so is right."""
         self.damages = self.damages or damages
 
-    def look(self) -> None:
+    def read(self) -> None:
         """Take a copy of the state that dlt holds now, before any resource reads; note its damage.
 
         Raises:
@@ -75,7 +75,7 @@ class Store:
 
 
 def to_state(kept: object) -> tuple[SourceState, list[Damage]]:
-    """Read the source's part of dlt's state without what is damaged; tell what that was.
+    """Read the source's part of dlt's state without what is damaged; return what that was.
 
     Raises:
         ConfigError: it is of a newer version.

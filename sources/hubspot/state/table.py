@@ -59,9 +59,9 @@ class Backfill(Struct, omit_defaults=True):
     ranges: list[IdRange] | None = None
     """What is left to list; None before the first page."""
     total: int | None = None
-    """Live records when it began; None where HubSpot does not tell."""
+    """Live records when it began; None where HubSpot does not report it."""
     last_id: int | None = None
-    """The highest record id when it began; None where HubSpot does not tell."""
+    """The highest record id when it began; None where HubSpot does not report it."""
     paging: Literal["keyset", "search", "cursor"] = "keyset"
     """How pages are asked for."""
     rows: int = 0

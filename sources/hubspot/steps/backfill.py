@@ -53,7 +53,7 @@ def backfill(table: Table) -> Items:
 
 
 def appends(run: Run, state: TableState, table: str) -> bool:
-    """Tell whether a load adds what it lists to a table, instead of merging it.
+    """Return whether a load adds what it lists to a table, instead of merging it.
 
     It does in a first backfill, where next to no record comes twice; after each load SQL leaves
     the newest row of each id.
@@ -140,7 +140,7 @@ def finish_backfill(table: Table) -> Items:
     state.sweep("calculated").swept_at = started_at
     state.recount_pending, state.sweep("recount").swept_at = True, started_at
     if work.has_older_rows:
-        run.tables.gaps[table.name] = started_at
+        run.tables.to_recount[table.name] = started_at
     state.finish(started_at, run.now(), total=max(work.rows, work.total or 0))
     run.tables.backfilled[table.name] = started_at
 
@@ -175,7 +175,7 @@ def _ask_division(table: Table, work: Backfill) -> Asked:
 def _list(
     table: Table, work: Backfill, division: Asked, read_links: ReadLinks
 ) -> Generator[Any, None, bool]:
-    """List until the load is full or the listing ends; tell whether it ended."""
+    """List until the load is full or the listing ends; return whether it ended."""
     run = table.run
     lane: Lane = "search" if work.paging == "search" else "interval"
     read, start = _reader(table, work), partial(run.submit, lane=lane)

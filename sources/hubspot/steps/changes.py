@@ -47,8 +47,8 @@ def finish_changes(table: Table, total: int | None, *, is_explained: bool) -> No
         state.recount_pending = False
     before = state.completed_run[0] if state.completed_run else state.watermark
     state.finish(work.started_at, run.now(), total=total, is_complete=work.complete)
-    can_tell = run.copy is not None and total is not None
-    if before and can_tell and not (is_explained or explains(table, total)):
+    is_known = run.copy is not None and total is not None
+    if before and is_known and not (is_explained or explains(table, total)):
         state.rewind(before, known=True)
     state.note_recent({}, since=(state.searched_at or work.started_at) - run.lookback)
 
@@ -66,7 +66,7 @@ def explains(table: Table, total: int | None) -> bool:
 
 
 def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, None, bool]:
-    """Read all that changed; tell whether the end was reached.
+    """Read all that changed; return whether the end was reached.
 
     The probe names the first and the last changes. Where HubSpot counts more, the others are
     searched by id. Where the newest records bring nothing new, the search is left to a later run,

@@ -146,11 +146,11 @@ def _sweep_archive(work: Work) -> Items:
 def _recount(work: Work) -> Items:
     """Recount the table in a load of its own, when the warehouse has what this run brings."""
     run, name = work.opening.run, work.table.name
-    if name not in run.tables.gaps:
+    if name not in run.tables.to_recount:
         run.tables.deep.add(name)
     elif run.copy is not None:
         since, deep = (
-            run.tables.gaps.pop(name),
+            run.tables.to_recount.pop(name),
             name in run.tables.deep,
         )  # once, whatever becomes of it
         work.has_suspects = yield from recount(work.table, run.copy, since, deep=deep)

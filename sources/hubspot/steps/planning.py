@@ -15,7 +15,7 @@ from ..api.search import modified_ms, to_ms
 from ..catalog.apis import Family
 from ..errors import HubSpotError
 from ..model import ObjectType, TableOutcome, TableSchema
-from ..plan.facts import Facts, Ledger, Options, PairFacts, ReferenceFacts, TableFacts, Way
+from ..plan.facts import BackfillMode, Facts, Ledger, Options, PairFacts, ReferenceFacts, TableFacts
 from ..plan.history import Moment, history
 from ..plan.policy import plan
 from ..plan.steps import Plan
@@ -31,7 +31,7 @@ from .probe import Probe, ask_newest, probe_changes, probe_whole
 from .table import Table
 
 DAILY_CALLS = 250_000
-"""HubSpot's smallest daily limit, until a header tells the real one."""
+"""HubSpot's smallest daily limit, until a header reports the real one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,13 @@ class Planning:
         begun = state.completed_run[0] if state.completed_run else None
         if begun and state.count_mismatch[2:] >= [to_ms(begun)]:
             run.tables.mismatches.setdefault(table, state.count_mismatch[:2])  # of the previous run
-        if run.tables.restart(table, wished=run.options.full_refresh):
+        if run.tables.restart(table, asked=run.options.full_refresh):
             state.start_over()
-        if table in run.tables.probes or table in run.tables.gaps or table in run.tables.repairs:
+        if (
+            table in run.tables.probes
+            or table in run.tables.to_recount
+            or table in run.tables.repairs
+        ):
             return
         meter = run.portal.client_for(table).meter
         before = meter.calls
@@ -196,7 +200,7 @@ class Planning:
 
     def _table_facts(self, table: str) -> TableFacts:
         run = self._run
-        if table in run.tables.gaps:
+        if table in run.tables.to_recount:
             total, rows = run.tables.totals.get(table) or 0, run.load.live_count(table) or 0
             return TableFacts(total=total, rows=rows, differed=(total, rows))
         if table in run.tables.repairs:
@@ -233,7 +237,7 @@ def _options(run: Run) -> Options:
         sweep_at_once_calls=config.sweep_at_once_calls,
         sweep_hours=config.sweep_hours,
         links_hours=config.links_hours,
-        backfill=cast("Way", config.backfill),
+        backfill=cast("BackfillMode", config.backfill),
         sweep_links=run.options.sweep_links,
         sees_warehouse=run.copy is not None,
     )

@@ -74,7 +74,7 @@ def probe_whole(table: Table) -> Generator[None, None, Probe]:
 
 
 def probe_changes(table: Table, peek: Peek, *, is_counted: bool) -> Generator[None, None, Probe]:
-    """Find out what changed in a table, by a second search where the newest records do not tell.
+    """Find out what changed in a table, by a second search where the newest records do not show it.
 
     Args:
         table: theirs.
@@ -110,7 +110,7 @@ def probe_changes(table: Table, peek: Peek, *, is_counted: bool) -> Generator[No
 
 
 def _search(kind: ObjectType, page: Page[Hit], newest: Sequence[Hit], since: datetime) -> Search:
-    """Tell from the first and the last changes what is left to search.
+    """Conclude from the first and the last changes what is left to search.
 
     All changes are known where these are as many as HubSpot counts. Where the first ones are in
     order, others changed no earlier than the last of them.
@@ -133,7 +133,7 @@ def _search(kind: ObjectType, page: Page[Hit], newest: Sequence[Hit], since: dat
 
 
 def _matching(page: Page[Hit]) -> int | None:
-    """Return how many records a search finds; None where its first page does not tell."""
+    """Return how many records a search finds; None where its first page does not report it."""
     if not page.results:
         return 0 if page.after is None else None
     return len(page.results) if page.total is None else page.total

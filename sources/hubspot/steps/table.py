@@ -127,9 +127,9 @@ def _merged_away(table: Table, gone: Merges, synced_at: datetime) -> Items:
 
 
 def _new_merges(table: Table, records: Sequence[Record], merged: Mapping[str, str]) -> Merges:
-    """Tell of ids merged away their survivor and when, but for those the table knows already.
+    """Return the survivor of ids merged away, and when, but for those the table knows already.
 
-    HubSpot does not tell when: it is the survivor's last change when the merge was first seen.
+    HubSpot does not report when: it is the survivor's last change when the merge was first seen.
     """
     survivors = _survivors(table, records, merged)
     known = _known_merges(table, list(survivors))

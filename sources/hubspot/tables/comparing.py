@@ -59,7 +59,7 @@ def _unequal(columns: Sequence[str], one: Sequence[Any], other: Sequence[Any]) -
 def _rejected_differently(
     copy: Copy, schema: TableSchema, rejects: pa.Table, ids: Sequence[str]
 ) -> set[tuple[str, str]]:
-    """Tell ids and columns whose values do not fit, where the table of rejects says otherwise."""
+    """Return ids and columns whose values do not fit, where the table of rejects says otherwise."""
     columns = {column.property: column.name for column in schema.columns}
     members = ("id", "property", "raw_value")
     theirs = {tuple(row[name] for name in members) for row in rejects.to_pylist()}

@@ -129,7 +129,7 @@ def to_schema(
 ) -> TableSchema:
     """Give every property its column, in the order of property names.
 
-    Guarantees: a property of the same kind, or of one that HubSpot does not tell, keeps the column
+    Guarantees: a property of the same kind, or of an unknown one, keeps the column
     it once had; no column is given twice, nor is one of ours; names are the same for any order of
     `definitions`, and another `normalize` leaves them as they are.
 

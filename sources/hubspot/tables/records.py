@@ -213,7 +213,7 @@ def tombstones(
 
 
 def instants_ms(records: Sequence[Record]) -> dict[str, int]:
-    """Tell by id when records were last changed, in epoch milliseconds; 0 where that is unknown."""
+    """Return by id when records last changed, in epoch milliseconds; 0 where that is unknown."""
     at, _ = cast(pa.array([record.updatedAt for record in records], pa.string()), "timestamp")
     microseconds = pc.cast(at, pa.int64()).to_pylist()
     return {r.id: (us or 0) // 1000 for r, us in zip(records, microseconds, strict=True)}

@@ -38,7 +38,7 @@ def check_links(judge: Verification, pair: Pair, *, one_way: bool) -> Generator[
     missing, extra = yield from _certain(
         judge, pair, (links & again) - rows.keys(), rows.keys() - links - again
     )
-    _tell(check, missing, extra, _doubled(rows))
+    _note(check, missing, extra, _doubled(rows))
     return check
 
 
@@ -51,7 +51,7 @@ def differing_links(
     rows: Counter[Link] = Counter(found)
     links = yield from _links(judge.run, pair, from_ids, one_way=False)
     missing, extra = yield from _certain(judge, pair, links - rows.keys(), rows.keys() - links)
-    _tell(check, missing, extra, _doubled(rows))
+    _note(check, missing, extra, _doubled(rows))
     return check
 
 
@@ -100,7 +100,7 @@ def _links(
     return found
 
 
-def _tell(check: Check, missing: set[Link], extra: set[Link], doubled: Iterable[Link]) -> None:
+def _note(check: Check, missing: set[Link], extra: set[Link], doubled: Iterable[Link]) -> None:
     """Add to a check the ids that differing links come from."""
     there = {link[:3] for link in extra}
     relabelled = {link for link in missing if link[:3] in there}

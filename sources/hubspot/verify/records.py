@@ -46,7 +46,7 @@ class Check:
     counted: int | None = None
     """Live records as HubSpot's search counts them; its index may lag behind."""
     used: int | None = None
-    """Records as HubSpot counts them against the account's limit; None where it does not tell."""
+    """Records as counted against the account's limit; None where HubSpot reports none."""
     warehouse: int = 0
     """Live rows, or links, in the warehouse."""
     compared: int = 0
@@ -80,8 +80,8 @@ class Verification:
         check = Check(kind.table)
         held, suspects = self._held(kind.table, check)
         if self.sample < 0:
-            look = partial(self._look, schema, suspects, check)
-            listed = yield from list_ids(self.run, kind, RecordDecoder(schema), look=look)
+            visit = partial(self._visit, schema, suspects, check)
+            listed = yield from list_ids(self.run, kind, RecordDecoder(schema), visit=visit)
         else:
             listed = yield from list_ids(self.run, kind)
         check.portal = len(listed)
@@ -149,7 +149,7 @@ class Verification:
                 held[id_] = to_ms(at) if at else None
         return held, doubled
 
-    def _look(
+    def _visit(
         self, schema: TableSchema, suspects: set[str], check: Check, records: Sequence[Record]
     ) -> None:
         """Compare every value of a page of records, all live or all archived."""
@@ -179,10 +179,10 @@ class Verification:
         merged, archived = self._tombstones(kind.table)
         both: set[str] = set()
         whole, kept = self.sample < 0, _kept(schema)
-        look = partial(self._look, kept, suspects, check) if whole else None
+        visit = partial(self._visit, kept, suspects, check) if whole else None
         decoder = RecordDecoder(kept) if whole else None
         try:
-            listed = yield from list_ids(self.run, kind, decoder, archived=True, look=look)
+            listed = yield from list_ids(self.run, kind, decoder, archived=True, visit=visit)
             suspects |= (listed.keys() - merged) ^ archived
             both = listed.keys() & archived
         except RequestRejectedError:  # an object type without an archive
@@ -289,7 +289,7 @@ def _kept(schema: TableSchema) -> TableSchema:
 def read_usage(client: Client) -> dict[str, int]:
     """Return how many records of each type id HubSpot counts against the account's limits.
 
-    Nothing where it does not tell: the token lacks a scope, or the portal has no such API.
+    Nothing where it does not report it: the token lacks a scope, or the portal has no such API.
     """
     try:
         answer = client.get(client.path("limits", "records"), decode=tolerant(dict[str, Any]))

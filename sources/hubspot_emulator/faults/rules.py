@@ -33,7 +33,7 @@ class Rule:
         self._random = Random(self.seed)
 
     def meets(self, method: str, path: str) -> bool:
-        """Count a call; tell whether the rule applies to it."""
+        """Count a call; return whether the rule applies to it."""
         if self.method not in (None, method) or not self._pattern.search(path):
             return False
         self.seen += 1

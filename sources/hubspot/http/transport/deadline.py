@@ -35,7 +35,7 @@ class _Timed(io.RawIOBase):
         self._ends_at = time.monotonic() + seconds
 
     def readable(self) -> bool:
-        """Tell a buffer that it may read."""
+        """Let a buffer read."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any writable buffer

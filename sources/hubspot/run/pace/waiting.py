@@ -30,13 +30,13 @@ def wait_until(ready: Callable[[], bool]) -> Generator[None, None, None]:
 
 
 def together(
-    works: Iterable[Generator[Any, None, None]], *, most: int
+    tasks: Iterable[Generator[Any, None, None]], *, most: int
 ) -> Generator[Any, None, None]:
-    """Go on with several works in turn, `most` at a time, so that none waits for another's call.
+    """Go on with several tasks in turn, `most` at a time, so that none waits for another's call.
 
     They are begun in order, and what they yield is handed on as it comes.
     """
-    waiting = iter(works)
+    waiting = iter(tasks)
     begun = list(islice(waiting, most))
     while begun:
         for work in list(begun):

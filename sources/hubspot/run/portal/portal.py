@@ -31,7 +31,7 @@ class Portal:
 
     @cached_property
     def account(self) -> Account:
-        """Whose portal it is; HubSpot is asked once, and its answer tells the time there, too.
+        """Whose portal it is; HubSpot is asked once, and its response reports the time there, too.
 
         Raises:
             HubSpotError: the portal does not answer or refuses the token.
@@ -50,7 +50,7 @@ class Portal:
         return types
 
     def now(self) -> datetime:
-        """Tell the time by HubSpot's clock, aware UTC."""
+        """Return the time by HubSpot's clock, aware UTC."""
         return self.client.portal_now() or datetime.now(UTC)
 
     def submit(self, call: Callable[[], T], lane: Lane = "interval") -> Future[T]:

@@ -123,7 +123,7 @@ def read_portal_types(
         client: of the portal.
         state: what earlier runs knew.
         normalize: makes a table's name.
-        copy: the warehouse, whose `object_types` tell what a state of an older version does not.
+        copy: the warehouse, whose `object_types` have what a state of an older version lacks.
 
     Raises:
         HubSpotError: one that ends every run, such as an unknown token.

@@ -106,7 +106,7 @@ class Schemas:
         definitions: list[Definition],
         known: Sequence[Column],
     ) -> TableSchema:
-        """Make the schema anew of definitions, and note what became of the properties."""
+        """Make the schema again from definitions, and note what became of the properties."""
         table, now = object_type.table, self._portal.now()
         schema = to_schema(table, definitions, known, _normalize())
         columns = [*known, *(column for column in schema.columns if column not in known)]

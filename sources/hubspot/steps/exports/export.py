@@ -1,12 +1,12 @@
 """All live records of a table from one export: a few calls, however many records there are.
 
 Invariant: no row of an export is used before the whole file was read once, holds as many records
-as HubSpot says, and agrees with what batch read tells of a sample that has values in all columns.
+as HubSpot says, and agrees with batch read about a sample that has values in all columns.
 Whatever else happens, the table is listed instead, and its outcome says why.
 
 HubSpot makes exports for people: it documents neither how their values are written nor what
-associations carry beside ids. So links are read as ever, and a search index may have been asked:
-changes are searched from a lookback before the export was started.
+associations carry in addition to ids. So links are read as ever, and a search index may have been
+asked: changes are searched from a lookback before the export was started.
 """
 
 from collections.abc import Generator, Sequence
@@ -43,13 +43,13 @@ _REFUSED = (
 
 
 def pages_of(total: int | None, names: Sequence[str]) -> int:
-    """Tell how many calls a listing takes; twice as many where the names do not fit a URL."""
+    """Return how many calls a listing takes; twice as many where the names do not fit a URL."""
     pages = max(1, ceil((total or 0) / PAGE))
     return pages * (2 if len(",".join(names)) > URL_PROPERTIES else 1)
 
 
 def exports_left(run: Run, source: SourceState) -> int:
-    """Tell how many exports this connector may start now."""
+    """Return how many exports this connector may start now."""
     return PER_DAY - len(_of_the_last_day(run, source))
 
 
@@ -100,10 +100,10 @@ def _chooses(table: Table, work: Backfill) -> bool:
         "pages": pages_of(work.total, names),
         "calls_left": run.client.limits.snapshot()["daily"]["remaining"],
     }
-    left, way = exports_left(run, table.source), run.config.backfill
-    if left <= 0 and is_export_chosen(way, exports_left=1, **facts):
+    left, mode = exports_left(run, table.source), run.config.backfill
+    if left <= 0 and is_export_chosen(mode, exports_left=1, **facts):
         _say_why(table, f"{PER_DAY} exports were started in the last 24 hours")
-    return is_export_chosen(way, exports_left=left, **facts)
+    return is_export_chosen(mode, exports_left=left, **facts)
 
 
 def _start(table: Table) -> Generator[None, None, Export | None]:
@@ -123,7 +123,7 @@ def _start(table: Table) -> Generator[None, None, Export | None]:
 def _hand_on(
     table: Table, work: Backfill, export: Export, read_links: ReadLinks
 ) -> Generator[Any, None, bool]:
-    """Hand on rows until the load is full or the file ends; tell whether it ended."""
+    """Hand on rows until the load is full or the file ends; return whether it ended."""
     run = table.run
     opened = yield from _wait_for(table, work, export)
     if opened is None:

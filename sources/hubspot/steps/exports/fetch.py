@@ -26,7 +26,7 @@ from ..table import BLOCK, Table
 from .file import CREATED, ID, BadFileError, ExportFile, to_records
 
 ATTEMPTS = 3  # downloads of one file, each from a fresh address
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS, _TELL_SECONDS = 0.2, 20.0, 60.0
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS, _REPORT_SECONDS = 0.2, 20.0, 60.0
 _MAY_MISS = 0.01  # of the records that there were before the start
 
 
@@ -157,7 +157,7 @@ def _wait_for(table: Table, export_id: str) -> str:
         waited = time.monotonic() - began
         if waited >= limit:
             raise ExportUnusableError(f"it was not ready after {limit / 60:g} minutes")
-        if run.options.on_message and time.monotonic() - reported >= min(_TELL_SECONDS, waited):
+        if run.options.on_message and time.monotonic() - reported >= min(_REPORT_SECONDS, waited):
             reported = time.monotonic()
             run.options.on_message(
                 f"{table.name}: waiting for HubSpot's export, {waited:.0f} s so far"

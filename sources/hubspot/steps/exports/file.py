@@ -18,7 +18,7 @@ from ...http.transport.bodies import BodyTooLargeError
 from ...tables.decoding import Record, RecordDecoder
 
 ID = "hs_object_id"
-CREATED = ("hs_createdate", "createdate")  # which of them is a record's `createdAt`, it may tell
+CREATED = ("hs_createdate", "createdate")  # which of them is a record's `createdAt` differs
 _PER_COLUMN = 2  # records of the sample that have a value in a column
 _BLOCK_BYTES = 16 << 20  # a row has to fit; what is held in memory at a time
 _ZIP, _QUOTE, _PIECE = b"PK\x03", b'"', 1 << 20

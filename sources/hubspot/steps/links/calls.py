@@ -68,7 +68,7 @@ class LinkCalls:
         return self._run.pairs.sides[pair.table]
 
     def count(self, kind: ObjectType) -> Generator[None, None, int | None]:
-        """Count the live records of a type that the token may read; None where nobody can tell."""
+        """Count the live records of a type that the token may read; None where it is unknown."""
         known = self._run.tables.totals.get(kind.table)
         if known is None:
             known = self._run.state.table(kind.table).total

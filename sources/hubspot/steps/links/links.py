@@ -8,7 +8,7 @@ HubSpot has no feed of link changes, and a link changes no record's last-modifie
 
 HubSpot lists most links from both ends. All links of a pair are read from one side only: the one
 that takes fewer calls (`calls`). What the target's side lists is turned round: its types are
-translated (`translation`), and what they cannot tell is read from the source's side. Within a load
+translated (`translation`), and what is left is read from the source's side. Within a load
 the links of a record are handed on once, for they replace what the warehouse holds of it.
 """
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from ...catalog.endpoints import ENDPOINTS
-from ...errors import ContractError, HubSpotError, told_in_part
+from ...errors import ContractError, HubSpotError, partial_listing
 from ...http.client import Client
 from ...model import ObjectType, Page
 from ...parsing.tolerance import tolerant
@@ -55,7 +55,7 @@ def reference_calls(
 ) -> Mapping[str, int]:
     """Count the calls for the reference tables that are due, by endpoint.
 
-    Those that take several pages are read for it: nothing else tells how many they are.
+    Those that take several pages are read for it: nothing else shows how many they are.
 
     Args:
         run: the run.
@@ -109,7 +109,7 @@ def _read(client: Client, name: str, part: Part) -> list[Row]:
     for number, query in enumerate(ENDPOINTS[name].passes):
         params, followed = dict(query), set[str]()
         while True:
-            with told_in_part(name) if number or followed else nullcontext():
+            with partial_listing(name) if number or followed else nullcontext():
                 page = client.get(path, params, decode=_decode_page)
             rows += rows_at(page.results, "$.results")
             if page.after is None:

@@ -37,7 +37,7 @@ def sweep_archived(
         table: whose records.
         last_id: the highest id known; with it several ranges of ids are listed at once.
         expected: about how many there are, where no sweep has counted them yet.
-        spare: how many records may be read twice for that, beside a share of the archived ones.
+        spare: how many records may be read twice for that, and a share of the archived ones.
     """
     run, known = table.run, table.state.sweep("archive")
     expected = (known.calls or 0) * PAGE or expected
@@ -64,7 +64,7 @@ def sweep_archived(
     known.calls = -(-len(seen) // PAGE)
     del run.tables.archived_seen[table.name]
     yield from _read_missing(table, seen)
-    if run.options.hard_delete:  # no tombstone tells the next sweep
+    if run.options.hard_delete:  # no tombstone shows it to the next sweep
         table.state.archived_ids = sorted(seen)[-PENDING_LIMIT:]
     known.swept_at = work.started_at
 
@@ -77,7 +77,7 @@ def _read_missing(table: Table, seen: set[str]) -> Items:
 
 
 def _came_since(state: TableState) -> bool:
-    """Tell whether columns came to the table since the last whole sweep of it began."""
+    """Return whether columns came to the table since the last whole sweep of it began."""
     came, swept = state.columns_added_at, state.last_sweep("archive").swept_at
     return came is not None and swept is not None and came >= swept
 
@@ -90,7 +90,7 @@ def _list(
     expected: float = 0.0,
     spare: float = 0.0,
 ) -> Generator[Any, None, bool]:
-    """List on from the state's ranges; tell whether the end was reached."""
+    """List on from the state's ranges; return whether the end was reached."""
     run = table.run
     ask = partial(list_page, table.client, table.object_type, table.decoder, archived=True)
     listing = Listing(
@@ -122,14 +122,14 @@ def _count(listing: Listing, records: Sequence[Record], seen: set[str]) -> None:
     """Note the archived records that have come; so many more may be read twice, and are to come."""
     listing.spare += SPARE * len(records)
     seen.update(record.id for record in records)
-    if listing.expected <= 0:  # how many are to come nobody tells: as many as have come
+    if listing.expected <= 0:  # how many are to come is unknown: as many as have come
         listing.expected = len(seen)
 
 
 def _news(table: Table) -> Callable[[Record], bool]:
     """Make the test whether an archived record is new to the warehouse, or its values may be.
 
-    Where the warehouse keeps no tombstones, it is the date that tells.
+    Where the warehouse keeps no tombstones, the date decides.
     """
     run, floor = table.run, table.state.last_sweep("archive").swept_at
     archived, merged = _archived(table), set(_dead(table, "merged"))
@@ -155,7 +155,7 @@ def _hand_on(table: Table, block: list[Record]) -> Items:
 
 
 def _archived(table: Table) -> dict[str, int] | None:
-    """Tell when (ms) each archived row of the warehouse was archived; None where it keeps none."""
+    """Return when (ms) archived rows of the warehouse were archived; None where it keeps none."""
     run = table.run
     if run.copy is None or run.options.hard_delete:
         return None

@@ -47,7 +47,7 @@ def sweep_calculated(table: Table) -> Items:
 
 
 def _list(table: Table, copy: Copy, work: OpenSweep) -> Generator[Any, None, bool]:
-    """List on from the state's ranges; tell whether the end was reached."""
+    """List on from the state's ranges; return whether the end was reached."""
     run = table.run
     schema = sub_schema(table.schema, table.schema.calculated)
     ask = partial(list_page, table.client, table.object_type, RecordDecoder(schema))

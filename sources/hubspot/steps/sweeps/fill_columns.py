@@ -50,7 +50,7 @@ def _is_later(table: Table, pending: PendingColumns) -> bool:
 
 
 def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
-    """Read the records that have a value; tell whether nothing is left to do."""
+    """Read the records that have a value; return whether nothing is left to do."""
     ask = partial(search.having_after, table.client, table.object_type, tuple(pending.properties))
     ids: list[str] = []
     after_id = pending.after_id
@@ -84,7 +84,7 @@ def _unfilled(table: Table, pending: PendingColumns, ids: list[str]) -> list[str
 
 
 def _look_again(table: Table, pending: PendingColumns) -> None:
-    """Owe another search, when the index of this one can no longer lag behind."""
+    """Ask for another search, when the index of this one can no longer lag behind."""
     pending.after_id, pending.searched_in = "0", ""
     pending.search_again_at = table.run.now() + table.run.lookback
 

@@ -1,6 +1,6 @@
 """Portal and table compared by counting: where the numbers differ, the ids that make it.
 
-A search tells how many live records a range of ids holds, for one call whatever the range. So a
+A search counts how many live records a range of ids holds, for one call whatever the range. So a
 range whose numbers agree is done with, and one whose numbers differ is cut in two: a handful of
 missing or surplus records among a million is found with a few dozen calls. What is found this way
 is read by id, and only that decides what became of it.
@@ -73,7 +73,7 @@ def recount(
 
 
 def _suspects(table: Table, held: Sequence[str], *, deep: bool) -> Generator[None, None, list[str]]:
-    """List the ids that only one side holds, as far as search, or else a listing, can tell.
+    """List the ids that only one side holds, as far as search, or else a listing, shows them.
 
     Those that two rows are there of as well: reading them leaves one.
     """
@@ -162,7 +162,7 @@ def list_ids(
     decoder: RecordDecoder | None = None,
     *,
     archived: bool = False,
-    look: Callable[[Sequence[Record]], object] | None = None,
+    visit: Callable[[Sequence[Record]], object] | None = None,
 ) -> Generator[None, None, dict[str, str | None]]:
     """List the ids of all records, and when each was changed last: a call per 100 records.
 
@@ -171,7 +171,7 @@ def list_ids(
         object_type: theirs.
         decoder: names the properties that are read; none by default, the cheapest way there is.
         archived: the archived records instead of the live ones.
-        look: shown the records, about a thousand at a time.
+        visit: shown the records, about a thousand at a time.
     """
     total, last_id = None, None
     if object_type.searchable and not archived:
@@ -187,8 +187,8 @@ def list_ids(
 
     def note(records: Sequence[Record]) -> None:
         found.update({record.id: record.updatedAt for record in records})
-        if look:
-            look(records)
+        if visit:
+            visit(records)
 
     try:
         yield from _list(run, ask, note, last_id=None if archived else last_id, expected=total or 0)
