@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's 
 CORE = ("contacts", "companies", "deals", "tickets")
 SERVERS: dict[str, EmulatorServer] = {}  # by address: the portals that runs of a test read
 NEXT_RUN_MS = 2_000  # HubSpot's clock is known to the second, and nobody's runs begin in the same
-LOADED: dict[object, bytes] = {}  # DuckDB files by what `Warehouse.once` was told to load
+FEW = SeedSpec(contacts=60, companies=20, properties=12, custom_objects=0, handful=False)
+"""A portal of some records of each core type, for tests to which its size does not matter."""
 PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as the tests
 
 
@@ -56,6 +58,14 @@ def _no_garbage() -> None:
     """What is imported is no garbage, here as for the command line."""
     with importing():
         pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loads(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The workers of one run share what they load."""
+    own = tmp_path_factory.getbasetemp()
+    Warehouse.loads = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "loads"
+    Warehouse.loads.mkdir(exist_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +109,9 @@ def config(server: EmulatorServer) -> HubSpotConfig:
 class Warehouse:
     """A DuckDB file that syncs go into, and questions about it."""
 
+    loads: Path
+    """Where the files lie that `once` keeps, for the tests of all workers."""
+
     def __init__(self, path: Path, config: HubSpotConfig) -> None:
         self.path, self.config = path, config
 
@@ -106,6 +119,10 @@ class Warehouse:
         """Run a sync of these tables, seconds after the last; raise what it could not begin."""
         if self.config.base_url in SERVERS:
             SERVERS[self.config.base_url].portal.clock.advance(NEXT_RUN_MS)
+        return self.sync_at_once(*objects, **options)
+
+    def sync_at_once(self, *objects: str, **options: Any) -> RunReport:
+        """Run a sync, be it in the second of the one before."""
         return sync(
             SyncOptions(objects=objects or CORE, **options),
             collector=NULL_COLLECTOR,
@@ -119,17 +136,20 @@ class Warehouse:
             what: the name of the load: what the portal holds and what is synced, settings included.
             load: syncs of a portal that the caller has seeded, the same each time.
         """
-        if what in LOADED:
-            self.path.write_bytes(LOADED[what])
+        kept = self.loads / f"{sha256(repr(what).encode()).hexdigest()}.duckdb"
+        if kept.exists():
+            shutil.copyfile(kept, self.path)
             return False
         load()
-        LOADED[what] = self.path.read_bytes()
+        with tempfile.NamedTemporaryFile(dir=self.loads, delete=False) as copy:
+            copy.write(self.path.read_bytes())
+        Path(copy.name).rename(kept)  # whole, whatever another worker does
         return True
 
     def load(self, portal: Portal, spec: SeedSpec, *objects: str, **options: Any) -> None:
         """Seed a portal and sync it, or copy the file of the test that did the same."""
         portal.reset(spec)
-        what = (spec, objects, tuple(options.items()), repr(self.config))
+        what = (spec, objects, tuple(options.items()), replace(self.config, base_url=""))
         self.once(what, lambda: self._sync_whole(*objects, **options))
 
     def _sync_whole(self, *objects: str, **options: Any) -> None:

@@ -1,4 +1,6 @@
-"""Random histories until the time is up: `uv run python tests/soak.py --minutes 30 --seed 1`.
+"""Histories until the time is up: `uv run python tests/soak.py --minutes 30 --seed 1`.
+
+The kept ones of `tests/test_stateful.py` come first, random ones follow.
 
 Prints one JSON line per minute. A history that fails is made small, which takes up to `--shrink`
 minutes more, printed as data that can be put into `KEPT` of `tests/test_stateful.py`, and ends the
@@ -20,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from conftest import WIDE
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from test_stateful import ENDINGS, SIZES, Step, check, steps
+from test_stateful import ENDINGS, KEPT, SIZES, Step, check, steps
 
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -43,7 +45,12 @@ class Soak:
         self.failed: tuple[Case, str] | None = None
 
     def run(self, start: int) -> None:
-        """Try cases until the time is up or one fails."""
+        """Try the kept cases, then others until the time is up or one fails."""
+        for case in KEPT.values():
+            self.count(case[1])
+            if message := self.failure(case):
+                self.failed = (case, message)
+                return
         quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]  # a case takes its ten seconds
 
         @seed(start)

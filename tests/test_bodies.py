@@ -8,6 +8,7 @@ import time
 import tracemalloc
 import zipfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,6 @@ from sources.hubspot.steps.exports.file import BadFileError, ExportFile
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
-BOMB = gzip.compress(b"[" + b" " * 100_000_000 + b"]")
 CHUNK = b"10000\r\n" + b" " * 65_536 + b"\r\n"
 
 
@@ -44,8 +44,15 @@ def endless_chunks(connection: socket.socket, _: bytes) -> None:
 
 def bomb(connection: socket.socket, _: bytes) -> None:
     """Send a body that unpacks to a thousand times its size."""
-    head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB)
-    connection.sendall(OK + head + BOMB)
+    body = packed_bomb()
+    head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    connection.sendall(OK + head + body)
+
+
+@cache
+def packed_bomb() -> bytes:
+    """Return a hundred megabytes of white space, packed."""
+    return gzip.compress(b"[" + b" " * 100_000_000 + b"]")
 
 
 def drip(connection: socket.socket, _: bytes) -> None:
@@ -74,6 +81,7 @@ def client_of(port: int, **settings: object) -> Client:
 @pytest.mark.parametrize("answer", [endless, endless_chunks, bomb])
 def test_body_is_bounded(answer):
     """A body without end or of a bomb is read up to `MAX_BODY_MB`, and the error names it."""
+    packed_bomb()  # before memory is measured
     with serving(answer) as port:
         client = client_of(port)
         tracemalloc.start()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dlt
 import duckdb
 import pytest
-from conftest import Warehouse
+from conftest import FEW, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
@@ -50,7 +50,7 @@ def test_more_changes_than_search_can_page(portal: Portal, warehouse: Warehouse)
 
 def test_late_index_entry_is_found_by_the_next_run(portal: Portal, warehouse: Warehouse) -> None:
     """A change that enters the search index after a run is in the next one."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     portal.settings.search_lag_ms = 20 * 60_000
     one = next(iter(portal.records("contacts")))
     portal.update("contacts", one, {"firstname": "Late"})
@@ -64,7 +64,7 @@ def test_late_index_entry_is_found_by_the_next_run(portal: Portal, warehouse: Wa
 
 def test_loaded_changes_are_not_read_again(portal: Portal, warehouse: Warehouse) -> None:
     """Records within the lookback that are loaded as they are cost no second read."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     one = next(iter(portal.records("contacts")))
     portal.update("contacts", one, {"firstname": "Once"})
     portal.clock.advance(5_000)
@@ -80,7 +80,7 @@ def test_more_loaded_changes_than_are_remembered(
 ) -> None:
     """Of a change of many records the rest is read again until the lookback is over, then never."""
     monkeypatch.setattr("sources.hubspot.state.table.RECENT_LIMIT", 5)
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     ids = list(portal.records("contacts"))
     for id_ in ids[:20]:
         portal.update("contacts", id_, {"firstname": "Once"})
@@ -95,7 +95,7 @@ def test_more_loaded_changes_than_are_remembered(
 
 def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
     """A row that arrived without what belongs to it is not taken for loaded as it is."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     one = next(iter(portal.records("contacts")))
     portal.clock.advance(10 * 60_000)
     warehouse.sync("contacts")
@@ -113,7 +113,7 @@ def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse
 
 def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Warehouse) -> None:
     """An archived record leaves no change behind; the number of live records tells of it."""
-    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
+    warehouse.load(portal, FEW, "contacts", "companies")
     gone = list(portal.records("companies"))[3]
     portal.archive("companies", gone)
     report = warehouse.sync("contacts", "companies")
@@ -125,7 +125,7 @@ def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Wareh
 
 def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> None:
     """With --hard-delete a deleted record leaves the table."""
-    warehouse.load(portal, SeedSpec(contacts=40), "contacts", hard_delete=True)
+    warehouse.load(portal, FEW, "contacts", hard_delete=True)
     rows = warehouse.table("contacts")
     assert rows.keys() == portal.records("contacts").keys()
     gone = next(iter(rows))
@@ -136,7 +136,7 @@ def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> No
 
 def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse) -> None:
     """A full refresh reads all records anew and marks as purged those that are nowhere."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     gone = next(iter(portal.records("contacts")))
     portal.purge("contacts", gone)
     report = warehouse.sync("contacts", full_refresh=True)
@@ -148,7 +148,7 @@ def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse
 
 def test_new_property_gets_a_column(portal: Portal, warehouse: Warehouse) -> None:
     """A property defined after the first sync is a column after the next schema refresh."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     portal.create_property("contacts", {"name": "nps", "type": "number", "fieldType": "number"})
     one = next(iter(portal.records("contacts")))
     portal.update("contacts", one, {"nps": "9"})
@@ -173,7 +173,7 @@ def test_changed_type_gets_a_column_of_its_own(portal: Portal, warehouse: Wareho
 
 def test_changed_company_brings_its_new_links(portal: Portal, warehouse: Warehouse) -> None:
     """A link shows when only its far end changed."""
-    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
+    warehouse.load(portal, FEW, "contacts", "companies")
     pairs = {"contacts_to_companies": ("contacts", "companies")}
     contact = list(portal.records("contacts"))[5]
     firm = portal.create("companies", {"name": "New Ltd"})
@@ -185,7 +185,7 @@ def test_changed_company_brings_its_new_links(portal: Portal, warehouse: Warehou
 @pytest.mark.parametrize("version", ["v3", "2026-09"])
 def test_every_version_of_the_paths(portal: Portal, warehouse: Warehouse, version: str) -> None:
     """Numbered and dated paths bring the same rows."""
-    portal.reset(SeedSpec(contacts=30))
+    portal.reset(FEW)
     report = warehouse.with_settings(api_version=version).sync("contacts", "companies")
     assert report.exit_code == 0
     assert differences(portal, warehouse, CONTACTS | {"companies": "companies"}) == []
@@ -193,7 +193,7 @@ def test_every_version_of_the_paths(portal: Portal, warehouse: Warehouse, versio
 
 def test_plain_dlt_use(portal: Portal, warehouse: Warehouse) -> None:
     """The source works in a pipeline of one's own, and goes on where it stopped."""
-    portal.reset(SeedSpec(contacts=150))
+    portal.reset(SeedSpec(contacts=150, properties=12))
     run_plainly(warehouse, times=2)
     assert differences(portal, warehouse, CONTACTS | {"companies": "companies"}) == []
     assert portal.journal.count(method="GET", path_contains="/objects/2026-03/contacts") <= 6
@@ -226,7 +226,7 @@ def test_edit_of_a_record_that_was_in_the_bin_when_it_was_searched_for(
     portal: Portal, warehouse: Warehouse, purged: int
 ) -> None:
     """A record edited, archived, and restored behind the search that lacked it, gets the edit."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     one, *others = list(portal.records("contacts"))[5:10]
     warehouse.sync("contacts")
     portal.update("contacts", one, {"city": "New"})
@@ -246,7 +246,7 @@ def test_run_that_dies_before_it_looks_why_a_number_differs(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """The load that moves the watermark on does not move it past an edit that search lacked."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     one = list(portal.records("contacts"))[5]
     portal.update("contacts", one, {"city": "New"})
     portal.archive("contacts", one)
@@ -266,11 +266,11 @@ def test_watermark_moves_on_where_the_number_is_never_right(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """A search that always tells another number keeps the watermark a run behind, no more."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     wrong = {"total": 31, "results": []}
     portal.faults.add(path="/contacts/search", status=200, body=wrong)
     began = []
-    for _ in range(4):
+    for _ in range(3):
         began.append(portal.clock.now_ms())
         report = warehouse.sync("contacts")
         portal.clock.advance(DAY_MS)

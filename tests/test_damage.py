@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 import test_postgres
-from conftest import Warehouse
+from conftest import FEW, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from test_postgres import Postgres
 from truth import differences, link_differences
@@ -82,6 +82,8 @@ TOUCHED: dict[str, tuple[str, str]] = {
 }
 """By table: what somebody does to it, and what the next sync says of it."""
 
+INSTANT = "2026-01-05T09:00:00Z"
+"""When the changes are made that loads of several tests have in common."""
 COPIED = ("owners", "pipelines", "_hs_columns", "properties")
 """Reference tables, which are to be as they were."""
 
@@ -169,6 +171,7 @@ def test_dlt_tables_that_are_gone(portal: Portal, warehouse: Warehouse, statemen
     objects = {name: OBJECTS[name] for name in ("contacts", "custom_vehicle")}
     pairs = {"contacts_to_custom_vehicle": ("contacts", "vehicle")}
     portal.reset(SeedSpec(contacts=12, properties=12, custom_objects=0, handful=False))
+    portal.clock.freeze(INSTANT)
     portal.create_custom_object("vehicle")
     portal.create_property("contacts", {"name": "size", "type": "number", "fieldType": "number"})
     car = portal.create("vehicle", {"name": "Car"})
@@ -176,9 +179,19 @@ def test_dlt_tables_that_are_gone(portal: Portal, warehouse: Warehouse, statemen
     portal.update("contacts", first, {"size": "12"})
     for one in (first, second):
         portal.associate("contacts", one, "vehicle", car)
-    warehouse.sync(*objects)
-    portal.update_property("contacts", "size", {"type": "string", "fieldType": "text"})
-    warehouse.sync(*objects, refresh_schema=True)
+
+    def retype() -> None:
+        portal.update_property("contacts", "size", {"type": "string", "fieldType": "text"})
+
+    def load() -> None:
+        warehouse.sync(*objects)
+        retype()
+        warehouse.sync(*objects, refresh_schema=True)
+
+    if not warehouse.once("a property of another type", load):
+        retype()
+    portal.clock.set(INSTANT)
+    portal.clock.advance(60_000)
     touch(warehouse, statement)
     portal.purge("contacts", third)
     portal.dissociate("contacts", second, "vehicle", car)
@@ -200,8 +213,7 @@ def test_dlt_tables_that_are_gone(portal: Portal, warehouse: Warehouse, statemen
 
 def test_type_that_was_changed(portal: Portal, warehouse: Warehouse) -> None:
     """A column of another type ends the sync with its name; dropped, it comes back filled."""
-    portal.create("contacts", {"email": "ada@example.com", "jobtitle": "Engineer"})
-    warehouse.sync("contacts")
+    warehouse.load(portal, FEW, "contacts")
     touch(warehouse, "ALTER TABLE contacts ALTER createdate TYPE VARCHAR")
     with pytest.raises(ConfigError, match=r"contacts\.createdate is of type text") as refused:
         warehouse.sync("contacts")
@@ -222,8 +234,7 @@ def test_place_of_a_table_that_is_taken(
     portal: Portal, warehouse: Warehouse, statement: str, said: str
 ) -> None:
     """What stands where a table was is named by doctor and sync; dropped, the table is filled."""
-    portal.create("contacts", {"email": "ada@example.com"})
-    warehouse.sync("contacts")
+    warehouse.load(portal, FEW, "contacts")
     touch(warehouse, "ALTER TABLE contacts RENAME TO kept", statement)
     report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
     assert any(said in row[2] for row in report.sections[0].rows)
@@ -243,20 +254,18 @@ EMPTIED = (
 
 def test_reference_tables_without_rows(portal: Portal, warehouse: Warehouse) -> None:
     """Reference tables that somebody emptied are filled again; doctor and verify name them."""
-    objects = {"contacts": "contacts", "deals": "deals"}
-    portal.reset(SeedSpec(contacts=3, deals=3, properties=12, custom_objects=0, handful=False))
-    assert warehouse.sync(*objects).exit_code == 0
+    warehouse.load(portal, FEW)
     before = {name: warehouse.rows(f"SELECT count(*) FROM {name}") for name in EMPTIED}
     touch(warehouse, *(f"DELETE FROM {name}" for name in EMPTIED))
     report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
     assert any("all rows of owners" in row[2] for row in report.sections[0].rows)
     with pytest.raises(VerificationError, match="all rows of account"):
         verify(VerifyOptions(), collector=NULL_COLLECTOR, config=warehouse.config)
-    report = warehouse.sync(*objects)
+    report = warehouse.sync()
     said = "\n".join(report.warnings)
     assert [name for name in EMPTIED if f"{name}: The table had lost all rows" not in said] == []
     assert {name: warehouse.rows(f"SELECT count(*) FROM {name}") for name in EMPTIED} == before
-    assert_idle(warehouse, *objects)
+    assert_idle(warehouse)
 
 
 def test_kill_after_the_repair(portal: Portal, warehouse: Warehouse) -> None:
@@ -273,8 +282,7 @@ def test_kill_after_the_repair(portal: Portal, warehouse: Warehouse) -> None:
 
 def test_other_commands_name_what_is_gone(portal: Portal, warehouse: Warehouse) -> None:
     """`doctor`, `plan` and `verify` name what is gone, and leave it to a sync to make it again."""
-    portal.create("contacts", {"email": "ada@example.com"})
-    warehouse.sync("contacts")
+    warehouse.load(portal, FEW, "contacts")
     touch(warehouse, "DROP TABLE owners", "ALTER TABLE contacts DROP COLUMN email")
     report = doctor(SyncOptions(("contacts",)), config=warehouse.config)
     found = next(row for row in report.sections[0].rows if row[0] == "tables")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from conftest import Warehouse
+from conftest import FEW, Warehouse
 from truth import differences, link_differences
 
 from sources.hubspot.api.search import instant_ms
@@ -28,7 +28,7 @@ def test_failed_links_hold_the_checkpoint_back(portal: Portal, warehouse: Wareho
 
 def test_failed_sweep_is_made_up_for(portal: Portal, warehouse: Warehouse) -> None:
     """A sweep of links that failed is done by a later run, though nothing changes any more."""
-    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
+    warehouse.load(portal, FEW, "contacts", "companies")
     contacts, firm = list(portal.records("contacts")), next(iter(portal.records("companies")))
     portal.associate("contacts", contacts[9], "companies", firm)
     portal.update("contacts", contacts[0], {"firstname": "Else"})
@@ -41,7 +41,7 @@ def test_failed_sweep_is_made_up_for(portal: Portal, warehouse: Warehouse) -> No
 
 def test_types_loaded_apart_are_linked_when_they_meet(portal: Portal, warehouse: Warehouse) -> None:
     """Links between two types that were loaded by runs of their own come with the first of both."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     warehouse.sync("companies")
     warehouse.sync("contacts", "companies")
     assert link_differences(portal, warehouse, FIRMS) == []
@@ -49,7 +49,7 @@ def test_types_loaded_apart_are_linked_when_they_meet(portal: Portal, warehouse:
 
 def test_restored_record_lives_again(portal: Portal, warehouse: Warehouse) -> None:
     """A record that is restored, which changes nothing of it, is no tombstone any more."""
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     one = next(iter(portal.records("contacts")))
     portal.archive("contacts", one)
     warehouse.sync("contacts")
@@ -61,7 +61,7 @@ def test_restored_record_lives_again(portal: Portal, warehouse: Warehouse) -> No
 
 def test_full_refresh_leaves_no_stale_link(portal: Portal, warehouse: Warehouse) -> None:
     """A full refresh takes away links that are gone, of live and of purged records."""
-    warehouse.load(portal, SeedSpec(contacts=60, companies=20), "contacts", "companies")
+    warehouse.load(portal, FEW, "contacts", "companies")
     linked = [(a, b) for a, b, *_ in portal.associations("contacts", "companies")]
     portal.dissociate("contacts", linked[0][0], "companies", linked[0][1])
     portal.purge("contacts", linked[-1][0])
@@ -91,7 +91,7 @@ def test_unreadable_type_does_not_fail_those_it_is_linked_with(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """A change of a company is loaded by a token that may not read contacts."""
-    portal.reset(SeedSpec(contacts=60, companies=20))
+    portal.reset(FEW)
     scopes = frozenset({"crm.objects.companies.read", "crm.schemas.companies.read"})
     portal.settings.tokens["emulator-token"] = Token(scopes=scopes)
     warehouse.sync("contacts", "companies")
@@ -103,7 +103,7 @@ def test_unreadable_type_does_not_fail_those_it_is_linked_with(
 
 def test_failing_search_of_one_type_fails_no_other(portal: Portal, warehouse: Warehouse) -> None:
     """Where the records of one type cannot be counted, the others are complete."""
-    portal.reset(SeedSpec(contacts=60, companies=20))
+    portal.reset(FEW)
     portal.faults.add(path="/deals/search", status=503)
     report = warehouse.with_settings(max_attempts=1).sync("contacts", "companies", "deals")
     assert {report.tables[table].status for table in ("contacts", "companies")} == {"ok"}
@@ -112,9 +112,8 @@ def test_failing_search_of_one_type_fails_no_other(portal: Portal, warehouse: Wa
 
 def test_labels_of_other_pairs_stay(portal: Portal, warehouse: Warehouse) -> None:
     """A run of some types leaves the labels of the others alone."""
-    portal.reset(SeedSpec(contacts=60, companies=20))
+    warehouse.load(portal, FEW)
     pairs = "SELECT count(DISTINCT pair) FROM association_labels"
-    warehouse.sync("contacts", "companies", "deals")
     before = warehouse.rows(pairs)
     portal.clock.advance(13 * HOUR_MS)
     warehouse.sync("contacts", "companies")
@@ -123,7 +122,7 @@ def test_labels_of_other_pairs_stay(portal: Portal, warehouse: Warehouse) -> Non
 
 def test_hard_delete_is_said_anew_each_time(portal: Portal, warehouse: Warehouse) -> None:
     """A run without --hard-delete keeps tombstones, whatever an earlier run was told."""
-    warehouse.load(portal, SeedSpec(contacts=30), "contacts", hard_delete=True)
+    warehouse.load(portal, FEW, "contacts", hard_delete=True)
     gone = next(iter(portal.records("contacts")))
     portal.archive("contacts", gone)
     warehouse.sync("contacts")
@@ -157,7 +156,7 @@ def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse, path: st
 
     They are no sign that nothing changed, or that the columns of what changed are empty.
     """
-    warehouse.load(portal, SeedSpec(contacts=60), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     portal.update("contacts", next(iter(portal.records("contacts"))), {"city": "New"})
     portal.clock.advance(2 * HOUR_MS)
     portal.faults.add(path=path, status=200, body={"results": []})
@@ -169,7 +168,7 @@ def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse, path: st
 
 def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
     """When a record was merged away does not change with what happens to its survivor."""
-    warehouse.load(portal, SeedSpec(contacts=30, merges=0), "contacts")
+    warehouse.load(portal, FEW, "contacts")
     one, other = list(portal.records("contacts"))[:2]
     portal.clock.advance(HOUR_MS)
     survivor = portal.merge("contacts", one, other)
@@ -197,7 +196,7 @@ def test_count_that_lags_loses_no_link(
     portal: Portal, warehouse: Warehouse, total: int | None
 ) -> None:
     """Links are read though search does not count the records yet, or never tells a number."""
-    portal.reset(SeedSpec(contacts=60, companies=20))
+    portal.reset(FEW)
     body = {"results": []} if total is None else {"total": total, "results": []}
     portal.faults.add(path="/search", status=200, body=body)
     warehouse.sync("contacts", "companies")

@@ -42,8 +42,8 @@ FAULTS: dict[str, dict[str, object]] = {
 
 
 def seeded(portal: Portal, contacts: int = 60, **spec: int) -> dict[str, list[str]]:
-    """Seed a portal with few properties; return the ids of the live records by type."""
-    small = {"properties": 12, "custom_objects": 0, "handful": False}
+    """Seed a portal, as `FEW` says if nothing else; return the ids of live records by type."""
+    small = {"companies": 20, "properties": 12, "custom_objects": 0, "handful": False}
     portal.reset(SeedSpec(contacts=contacts, **(small | spec)))
     return {name: list(portal.records(name)) for name in (*BOTH, "deals")}
 
@@ -86,7 +86,7 @@ def test_fault_of_every_kind(portal: Portal, warehouse: Warehouse) -> None:
 
 def test_one_call_in_twenty_fails(portal: Portal, warehouse: Warehouse) -> None:
     """Where five of a hundred calls fail, whatever they are for, every run ends complete."""
-    ids = seeded(portal, 1500, companies=400)
+    ids = seeded(portal, 800)
     for number, kind in enumerate(FAULTS):
         portal.faults.add(probability=0.05 / len(FAULTS), seed=number, **FAULTS[kind])
     reports = [warehouse.sync(*BOTH)]
@@ -277,7 +277,7 @@ def test_full_disk(portal: Portal, warehouse: Warehouse, server: EmulatorServer)
 def test_scope_that_is_lost(portal: Portal, warehouse: Warehouse) -> None:
     """H10: a type that the token may no longer read is marked, and keeps its rows and links."""
     ids = seeded(portal)
-    warehouse.sync("contacts", "companies")
+    warehouse.load(portal, portal.spec, "contacts", "companies")
     links = warehouse.rows(LINKS)
     known = portal.settings.tokens
     scopes = {f"crm.{kind}.contacts.read" for kind in ("objects", "schemas")}
@@ -333,7 +333,7 @@ def test_most_of_a_table_disappears(portal: Portal, warehouse: Warehouse) -> Non
 
     With a higher purge_share it goes on.
     """
-    ids = seeded(portal, 150)["contacts"]
+    ids = seeded(portal)["contacts"]
     warehouse.load(portal, portal.spec, "contacts")
     before, gone = warehouse.rows(LIVE), ids[: len(ids) * 6 // 10]
     portal.hide("contacts", gone[::2])

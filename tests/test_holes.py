@@ -22,8 +22,8 @@ MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 
 
 def seeded(portal: Portal, contacts: int = 60, **spec: int) -> dict[str, list[str]]:
-    """Seed a portal with few properties; return the ids of the live records by type."""
-    small = {"properties": 12, "custom_objects": 0, "handful": False}
+    """Seed a portal, as `FEW` says if nothing else; return the ids of live records by type."""
+    small = {"companies": 20, "properties": 12, "custom_objects": 0, "handful": False}
     portal.reset(SeedSpec(contacts=contacts, **(small | spec)))
     return {name: list(portal.records(name)) for name in (*BOTH, "deals")}
 
@@ -226,7 +226,7 @@ def test_links_that_cannot_be_read(portal: Portal, warehouse: Warehouse) -> None
     The other one here links companies, of which only one end was touched.
     """
     links = "SELECT * FROM contacts_to_companies ORDER BY ALL"
-    ids = seeded(portal, companies=30)
+    ids = seeded(portal)
     contacts, firms = ids["contacts"], ids["companies"]
     portal.associate("companies", firms[0], "companies", firms[1], type_id=13)
     warehouse.sync(*BOTH)
@@ -249,7 +249,7 @@ def test_links_that_cannot_be_read(portal: Portal, warehouse: Warehouse) -> None
 
 def test_deletions(portal: Portal, warehouse: Warehouse) -> None:
     """H9, H10: what is gone is found and told apart, also where as many records came meanwhile."""
-    ids = seeded(portal, companies=30)
+    ids = seeded(portal)
     contacts, firms = ids["contacts"], ids["companies"]
     portal.archive("contacts", contacts[0])
     portal.archive("companies", firms[0])
@@ -269,7 +269,7 @@ def test_deletions(portal: Portal, warehouse: Warehouse) -> None:
 def test_chain_of_merges(portal: Portal, warehouse: Warehouse) -> None:
     """H10: every id of a chain of merges leads to the last survivor, and its links do, too."""
     tables = ("contacts", "deals")
-    ids = seeded(portal, deals=30)
+    ids = seeded(portal)
     (a, b, d, *rest), (f, g, i, *_) = ids["contacts"], ids["deals"]
     warehouse.load(portal, portal.spec, *tables)
     c = portal.merge("contacts", a, b)
@@ -397,7 +397,7 @@ def test_links_that_change_alone(portal: Portal, warehouse: Warehouse) -> None:
 
     Also where only one end tells of them, and between records of one type.
     """
-    ids = seeded(portal, companies=30)
+    ids = seeded(portal)
     firms, labels = ids["companies"], [portal.create_label("contacts", "companies", "Old")]
     labels.append(portal.create_label("contacts", "companies", "New"))
     portal.settings.one_way = [("companies", "contacts")]

@@ -2,7 +2,7 @@
 
 import duckdb
 import pytest
-from conftest import CORE, Warehouse
+from conftest import CORE, FEW, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import link_differences, tables
 
@@ -152,8 +152,7 @@ def test_pair_with_an_empty_end_costs_no_call(portal: Portal, warehouse: Warehou
 
 def test_run_of_one_table_reads_its_own_pairs_only(portal: Portal, warehouse: Warehouse) -> None:
     """A run that loads one of several tables sweeps, and pays for, pairs of that table alone."""
-    portal.reset(SeedSpec(contacts=60, companies=20, properties=12))
-    warehouse.sync()
+    warehouse.load(portal, FEW)
     firm, deal = (next(iter(portal.records(kind))) for kind in ("companies", "deals"))
     portal.associate("companies", firm, "deals", deal)
     portal.journal.clear()

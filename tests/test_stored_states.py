@@ -77,6 +77,7 @@ def test_a_dataset_of_version_0_goes_on(
     assert {*tables} <= {*shown}
     modes = "SELECT run_id, table_name, {} FROM _hs_run_tables"
     noted = {*warehouse.rows(modes.format("way_in"))}
+    portal.clock.advance(DAY_MS + 1)  # everything on a schedule is due
     report = warehouse.sync(*tables, **options)
     assert (report.exit_code, report.error) == (0, None)
     shown_now = {*warehouse.rows(modes.format("mode"))}
@@ -90,8 +91,6 @@ def test_a_dataset_of_version_0_goes_on(
             assert outcome.rows <= left + BETWEEN_CHECKPOINTS
         else:
             assert outcome.mode == "increment"
-    portal.clock.advance(DAY_MS + 1)
-    assert warehouse.sync(*tables, **options).exit_code == 0
     found = differences(portal, warehouse, tables)
     assert [one for one in found if not (options and one.endswith(": tombstone"))] == []
     pairs = {pair: ends for pair in before.pairs if {*(ends := pair.split("_to_"))} <= {*tables}}

@@ -1,11 +1,12 @@
 """Verification: it says what a comparison id by id says, and repairs exactly that."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pytest
-from conftest import Warehouse
+from conftest import FEW, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
@@ -13,7 +14,6 @@ from pipelines.cli.output.report import RunReport
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from pipelines.commands.verify import VerifyOptions, verify
-from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
 OBJECTS = {"contacts": "contacts", "companies": "companies"}
@@ -52,7 +52,7 @@ def twin(table: str, where: str, replaced: str = "") -> str:
 @pytest.fixture
 def synced(portal: Portal, warehouse: Warehouse) -> Warehouse:
     """A portal of 150 contacts and its warehouse."""
-    warehouse.load(portal, SeedSpec(contacts=150, companies=30), *OBJECTS)
+    warehouse.load(portal, replace(FEW, contacts=150), *OBJECTS)
     return warehouse
 
 
@@ -133,7 +133,7 @@ def test_damaged_links_are_found_and_repaired(portal: Portal, synced: Warehouse)
 
 def test_links_to_archived_records_are_no_difference(portal: Portal, warehouse: Warehouse) -> None:
     """Where HubSpot names archived ends, verify leaves their links out, as a sync does."""
-    portal.reset(SeedSpec(contacts=60, companies=20, archived=0))
+    portal.reset(replace(FEW, archived=0))
     portal.settings.archived_ends = True
     contact, firm = next((a, b) for a, b, *_ in portal.associations("contacts", "companies"))
     portal.archive("companies", firm)
@@ -168,7 +168,7 @@ def test_repair_that_changed_nothing_does_not_advise_itself(
 
 def test_links_that_one_side_tells_are_repaired(portal: Portal, warehouse: Warehouse) -> None:
     """Links that HubSpot shows from their target only are read from there by a repair, too."""
-    portal.reset(SeedSpec(contacts=60, companies=20, archived=0))
+    portal.reset(replace(FEW, archived=0))
     portal.settings.one_way = [("contacts", "companies")]
     warehouse.sync(*OBJECTS)
     warehouse.sync(*OBJECTS, links=True)
@@ -242,8 +242,7 @@ def test_tombstones_are_not_missed_where_none_are_kept(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """A warehouse that keeps no tombstones is equal without them, and repaired without them."""
-    portal.reset(SeedSpec(contacts=60, companies=10))
-    warehouse.sync(*OBJECTS, hard_delete=True)
+    warehouse.load(portal, FEW, *OBJECTS, hard_delete=True)
     assert compare(warehouse).exit_code == 0
     portal.archive("contacts", min(portal.records("contacts")))
     portal.clock.advance(HOUR_MS)
