@@ -31,7 +31,7 @@ from sources.hubspot_emulator.portal.store import Portal
 PIPELINES = Path(__file__).parent.parent / "pipelines"
 DAG_FILE = PIPELINES / "airflow_dag.py"
 COMMAND = "uv run --isolated --with 'apache-airflow>=3.3,<4' pytest tests/test_airflow_dag.py"
-SEED = {"seed": 3, "contacts": 300, "properties": 20}
+SEED = {"seed": 3, "contacts": 100, "properties": 12}
 UNLIMITED = {
     "SOURCES__HUBSPOT__SEARCH_PER_SECOND": "1000000",
     "SOURCES__HUBSPOT__ASSOCIATIONS_PER_10_SECONDS": "1000000",

@@ -260,21 +260,6 @@ def test_change_in_the_instant_of_the_one_that_was_read(
     assert differences(portal, warehouse, CONTACTS) == []
 
 
-def test_backfill_costs_the_least_calls(portal: Portal, warehouse: Warehouse) -> None:
-    """A page per 100 records and a call per 1,000 records and pair, within two per cent."""
-    portal.reset(SeedSpec(contacts=6_400, companies=700, properties=12, deals=0, tickets=0))
-    warehouse.sync("contacts", "companies")
-    live = {kind: len(portal.records(kind)) for kind in ("contacts", "companies")}
-    least = sum(ceil(count / 100) for count in live.values())
-    archived = [r for r in portal.journal.find(method="GET") if r.query.get("archived") == "true"]
-    listed = portal.journal.count(method="GET", path_contains="/crm/objects/") - len(archived)
-    assert listed <= ceil(least * 1.02)
-    for pair in ("contacts/contacts", "contacts/companies", "companies/companies"):
-        asked = portal.journal.count(path_contains=f"/associations/2026-03/{pair}/batch/read")
-        assert asked <= ceil(live[pair.partition("/")[0]] / 1000)
-    assert link_differences(portal, warehouse, PAIRS) == []
-
-
 def test_increment_that_changed_nearly_all_lists(portal: Portal, warehouse: Warehouse) -> None:
     """Where search and batch reads would cost more calls than a listing, the table is listed."""
     warehouse.load(portal, SeedSpec(contacts=500, properties=12), "contacts")

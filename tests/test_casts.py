@@ -86,7 +86,7 @@ def microseconds_of(text: str) -> Fraction:
         return Fraction((at - EPOCH) // timedelta(microseconds=1))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     values=st.lists(st.one_of(st.none(), TEXTS), min_size=1, max_size=8),

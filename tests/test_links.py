@@ -266,19 +266,6 @@ def test_pairs_that_hubspot_defines_are_read(portal: Portal, warehouse: Warehous
     assert link_differences(portal, warehouse, pairs) == []
 
 
-def test_first_link_of_a_pair_comes_within_the_hour(portal: Portal, warehouse: Warehouse) -> None:
-    """The first link of contacts with companies is found though neither of the records changed."""
-    portal.reset(SeedSpec(contacts=20, companies=5, properties=8, links=False))
-    warehouse.sync("contacts", "companies")
-    person, firm = (next(iter(portal.records(kind))) for kind in ("contacts", "companies"))
-    portal.associate("contacts", person, "companies", firm)
-    portal.clock.advance(3_700_000)
-    warehouse.sync("contacts", "companies")
-    pairs = {"contacts_to_companies": ("contacts", "companies")}
-    assert link_differences(portal, warehouse, pairs) == []
-    assert warehouse.rows("SELECT count(*) FROM contacts_to_companies") == [(1,)]
-
-
 def test_refused_pair_is_not_asked_for_in_every_run(portal: Portal, warehouse: Warehouse) -> None:
     """A pair that HubSpot says is none costs a call an hour, and no run fails for it."""
     portal.reset(SeedSpec(contacts=20, companies=5, deals=0, tickets=0, properties=12))

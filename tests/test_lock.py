@@ -8,40 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dlt
 import pytest
 from conftest import Warehouse
-from dlt.pipeline.pipeline import Pipeline
+from holding import opened, pipeline_to
 
-from destinations.lock import Patience, claimed, exclusive
-from destinations.resolve import make_destination
+from destinations.lock import Patience, claimed
 from sources.hubspot.errors import BusyError, ConfigError, WarehouseError
 from sources.hubspot_emulator.portal.store import Portal
 
 HOLDER = """
 import sys
-from test_lock import opened
+from holding import opened
 with opened(sys.argv[1], sys.argv[2]):
     print("held", flush=True)
     sys.stdin.read()
 """
-
-
-@contextmanager
-def opened(destination: str, dataset: str = "hubspot") -> Iterator[None]:
-    """Hold the lock of a dataset."""
-    with exclusive(pipeline_to(destination, dataset)):
-        yield
-
-
-def pipeline_to(destination: str, dataset: str = "hubspot") -> Pipeline:
-    """Make the pipeline of a dataset."""
-    return dlt.pipeline(
-        "hubspot",
-        pipelines_dir=str(Path.cwd() / "work"),
-        destination=make_destination(destination),
-        dataset_name=dataset,
-    )
 
 
 @contextmanager

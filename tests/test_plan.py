@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CORE, Warehouse
+from conftest import CORE, FEW, Warehouse
 
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.plan import minutes, plan
@@ -52,7 +52,7 @@ def test_plan_of_a_first_sync(portal: Portal, warehouse: Warehouse) -> None:
 
     What the sync did and why stands in the run log, in the same words.
     """
-    portal.reset(SeedSpec(seed=3, contacts=700, properties=40))
+    portal.reset(SeedSpec(seed=3, contacts=400, properties=12))
     report = planned(warehouse.with_settings(associations_per_10_seconds=100))
     assert not warehouse.path.exists()
     done = warehouse.sync()
@@ -72,8 +72,7 @@ def test_plan_of_a_first_sync(portal: Portal, warehouse: Warehouse) -> None:
 
 def test_plan_of_an_idle_sync(portal: Portal, warehouse: Warehouse) -> None:
     """Where nothing changed, one search a table is foretold, a call a small pair, and metadata."""
-    portal.reset(SeedSpec(seed=3, contacts=50, properties=5))
-    warehouse.sync()
+    warehouse.load(portal, FEW)
     foretold = steps(planned(warehouse))
     changes = {t: (row["rows"], row["calls"]) for (t, k), row in foretold.items() if k == "changes"}
     assert changes == dict.fromkeys(CORE, (exactly(0), exactly(1)))
@@ -95,29 +94,8 @@ def test_plan_of_an_increment(portal: Portal, warehouse: Warehouse) -> None:
     foretold = steps(planned(warehouse))
     assert foretold["deals", "changes"]["rows"] == exactly(3)
     assert foretold["companies", "changes"]["rows"] == exactly(0)
-    listing = foretold["contacts", "listing"]  # it costs less than searching so many
-    assert listing["rows"] == exactly(len(portal.records("contacts")))
+    assert foretold["contacts", "changes"]["rows"] == exactly(250)
     assert ("contacts_to_deals", "changed_links") in foretold
-
-
-def test_hourly_sweep_of_a_large_pair(portal: Portal, warehouse: Warehouse) -> None:
-    """The sweep of a pair that is not cheap is a line of its own, with its reason and its calls."""
-    portal.reset(SeedSpec(seed=3, contacts=50, properties=5))
-    slow = warehouse.with_settings(sweep_at_once_calls=0)
-    slow.sync()
-    assert ("contacts_to_companies", "links") not in steps(planned(slow))
-    portal.clock.advance(2 * 3_600_000)
-    line = steps(planned(slow))["contacts_to_companies", "links"]
-    assert "every hour" in line["reason"]
-    assert line["calls"]["low"] >= 1
-
-
-def test_plan_of_a_full_refresh(portal: Portal, warehouse: Warehouse) -> None:
-    """With --full-refresh every table is a backfill again."""
-    portal.reset(SeedSpec(seed=3, contacts=20, properties=5))
-    warehouse.sync()
-    foretold = steps(planned(warehouse, "contacts", full_refresh=True))
-    assert foretold["contacts", "backfill"]["rows"] == exactly(len(portal.records("contacts")))
 
 
 def test_plan_names_missing_scopes(portal: Portal, warehouse: Warehouse) -> None:
@@ -148,8 +126,7 @@ def test_plan_only_counts(portal: Portal, warehouse: Warehouse) -> None:
 
 def test_plan_of_another_portal_is_refused(portal: Portal, warehouse: Warehouse) -> None:
     """A token of another portal than the dataset's is a setting to correct."""
-    portal.reset(SeedSpec(seed=3, contacts=5, properties=5))
-    warehouse.sync("contacts")
+    warehouse.load(portal, FEW, "contacts")
     portal.account["portalId"] += 1
     with pytest.raises(ConfigError, match="SOURCES__HUBSPOT__ACCESS_TOKEN"):
         planned(warehouse, "contacts")

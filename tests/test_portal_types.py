@@ -35,8 +35,16 @@ def seed(portal: Portal, **spec: Any) -> list[str]:
     portal.reset(SeedSpec(contacts=20, **SPEC | spec))
     vehicle, contact = portal.type("vehicle"), next(iter(portal.records("contacts")))
     portal.pipelines[vehicle.type_id] = deepcopy(portal.pipelines["0-3"])
-    vehicles = list(portal.records("vehicle")) or [portal.create("vehicle", {"name": "Van"})]
+    vehicles = list(portal.records("vehicle"))
+    vehicles = vehicles or [portal.create("vehicle", {"name": "Van"}, at="2025-02-01T00:00:00Z")]
     portal.associate("contacts", contact, "vehicle", vehicles[0])
+    return vehicles
+
+
+def loaded(portal: Portal, warehouse: Warehouse) -> list[str]:
+    """Seed a portal and sync it; return the vehicles."""
+    vehicles = seed(portal)
+    warehouse.once("contacts and vehicles", lambda: warehouse.sync("contacts", "vehicle"))
     return vehicles
 
 
@@ -50,8 +58,7 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
 
     A new type of the same name has a table of its own, and no command takes one for the other.
     """
-    vehicles = seed(portal)
-    assert warehouse.sync("contacts", "vehicle").exit_code == 0
+    vehicles = loaded(portal, warehouse)
     assert warehouse.rows(f"SELECT count(*) FROM {LINKS}")[0][0] > 0
     portal.delete_custom_object("vehicle")
     again = portal.create_custom_object("vehicle")
@@ -89,8 +96,7 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
 
 def test_end_of_a_type_that_a_kill_cut_off(portal: Portal, warehouse: Warehouse) -> None:
     """A run that ends between a load and its clean-up leaves the clean-up to the next run."""
-    seed(portal)
-    assert warehouse.sync("contacts", "vehicle").exit_code == 0
+    loaded(portal, warehouse)
     portal.delete_custom_object("vehicle")
     warehouse.sync("contacts")
     with duckdb.connect(str(warehouse.path)) as connection:  # as the load left it
@@ -107,8 +113,7 @@ def test_types_that_hubspot_does_not_list(portal: Portal, warehouse: Warehouse) 
 
     Where their records are refused, too, their tables are stale, with all of their rows.
     """
-    vehicles = seed(portal)
-    assert warehouse.sync("contacts", "vehicle").exit_code == 0
+    vehicles = loaded(portal, warehouse)
     types = warehouse.rows("SELECT * FROM object_types ORDER BY ALL")
     vehicles.append(portal.create("vehicle", {"name": "New"}))
     refuse(portal, "/schemas")
@@ -155,8 +160,7 @@ def test_named_type_that_nobody_lists(portal: Portal, warehouse: Warehouse) -> N
 
 def test_type_that_is_listed_again(portal: Portal, warehouse: Warehouse) -> None:
     """A type that a listing left out is whole again once it is listed."""
-    seed(portal)
-    assert warehouse.sync("contacts", "vehicle").exit_code == 0
+    loaded(portal, warehouse)
     portal.faults.add(path="/schemas", status=200, body={"results": []}, times=1)
     assert warehouse.sync("contacts").tables[VEHICLE].tombstones > 0
     assert warehouse.sync("contacts", "vehicle").exit_code == 0

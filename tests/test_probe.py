@@ -22,8 +22,8 @@ Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
 @pytest.fixture
 def loaded(portal: Portal, warehouse: Warehouse) -> Portal:
     """A portal of 1,200 contacts that was loaded two hours ago."""
-    portal.reset(SeedSpec(contacts=1200, properties=6, companies=0, deals=0, tickets=0))
-    warehouse.sync("contacts")
+    seed = SeedSpec(contacts=1200, properties=6, companies=0, deals=0, tickets=0)
+    warehouse.load(portal, seed, "contacts")
     portal.clock.advance(2 * HOUR_MS)
     return portal
 

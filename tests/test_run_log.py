@@ -19,6 +19,7 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from destinations.lock import exclusive
 from destinations.resolve import open_destination
+from pipelines.cli.app import main
 from pipelines.commands.status import status
 from pipelines.commands.sync import SyncOptions, sync
 from pipelines.runtime import local_runs
@@ -56,13 +57,6 @@ def syncing(*words: str) -> Iterator["subprocess.Popen[str]"]:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         yield process
-
-
-def sync_as_process(*words: str) -> "subprocess.CompletedProcess[str]":
-    """Run `sync`, with --json unless it is to be quiet, to its end."""
-    form = [] if "--quiet" in words else ["--json"]
-    command = [sys.executable, "-c", PROGRAM, "sync", *form, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def shown_runs() -> list[dict[str, Any]]:
@@ -251,16 +245,25 @@ def test_a_run_at_work_differs_from_a_killed_one(
 
 
 def test_a_partial_run_says_what_failed(
-    seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+    seeded: Portal,
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Where one table fails, text, JSON, --quiet and the run log name it, with the same code."""
     monkeypatch.setenv("SOURCES__HUBSPOT__MAX_ATTEMPTS", "1")
     seeded.faults.add(path=r"/companies\?", method="GET", status=503)
-    words = ("--objects", "contacts,companies")
-    loud, quiet = sync_as_process(*words), sync_as_process(*words, "--quiet")
-    assert (loud.returncode, quiet.returncode, quiet.stdout) == (6, 6, "")
-    assert "warning: companies: " in quiet.stderr
-    report = json.loads(loud.stdout)
+    said = []
+    for form in ("--json", "--quiet"):
+        seeded.clock.advance(2_000)
+        with pytest.raises(SystemExit) as ended:
+            main(["sync", form, "--objects", "contacts,companies"])
+        assert ended.value.code == 6
+        said.append(capsys.readouterr())
+    loud, quiet = said
+    assert quiet.out == ""
+    assert "warning: companies: " in quiet.err
+    report = json.loads(loud.out)
     assert (report["status"], report["exit_code"]) == ("partial", 6)
     assert report["tables"]["companies"]["status"] == "failed"
     assert [run[1:4] for run in warehouse.rows(RUNS)] == [("partial", 6, "Failed: companies.")] * 2

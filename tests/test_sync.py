@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import duckdb
 import pytest
-from conftest import Warehouse
+from conftest import FEW, Warehouse
 from truth import differences, link_differences, tables
 
 from sources.hubspot.catalog.endpoints import REFERENCE
@@ -28,24 +28,38 @@ PAIRS = {
 }
 
 
-def seeded(portal: Portal, **spec: int) -> None:
-    """Seed the portal; its rate limits stay wide."""
-    portal.reset(SeedSpec(**({"seed": 3, "contacts": 1500, "properties": 80} | spec)))
+MANY = SeedSpec(seed=3, contacts=1500, properties=80)
+SOME = SeedSpec(seed=3, contacts=300, properties=80)
 
 
-def test_first_sync_is_complete(portal: Portal, warehouse: Warehouse) -> None:
-    """After the first sync every record, value, tombstone and link of the portal is there."""
-    seeded(portal)
+def test_first_sync_is_complete_and_the_next_one_idle(portal: Portal, warehouse: Warehouse) -> None:
+    """After the first sync every record, value, tombstone and link of the portal is there.
+
+    When nothing changed, the next one asks once per object type, and once per pair of few, beside
+    metadata; pairs without a link, and those of more than 1,000 records, are left out.
+    """
+    portal.reset(MANY)
     report = warehouse.sync(*OBJECTS)
     assert (report.status, report.exit_code) == ("ok", 0)
     assert differences(portal, warehouse, OBJECTS) == []
     assert link_differences(portal, warehouse, PAIRS) == []
+    portal.journal.clear()
+    report = warehouse.sync(*OBJECTS)
+    asked = [r for r in portal.journal if "/objects/" in r.path]
+    assert len(asked) <= len(OBJECTS)
+    assert all(r.path.endswith("/search") for r in asked)
+    assert sum(report.tables[table].rows for table in OBJECTS) == 0
+    paths = [r.path for r in portal.journal if "/associations/" in r.path]
+    pairs = {frozenset(path.split("/")[4:6]) for path in paths}
+    linked = "SELECT count(*) FROM duckdb_tables() WHERE contains(table_name, '_to_')"
+    linked += " AND schema_name = 'hubspot' AND estimated_size > 0"
+    assert len(pairs) == warehouse.rows(linked)[0][0]
+    assert len(paths) <= len(pairs) + 2  # a firm of two pages, labels with a name for each end
 
 
 def test_first_load_merges_nothing(portal: Portal, warehouse: Warehouse) -> None:
     """The first load of a dataset goes into its tables at once, and brings every row once."""
-    seeded(portal, contacts=400)
-    warehouse.sync(*OBJECTS)
+    warehouse.load(portal, SOME, *OBJECTS)
     schemas = {name for (name,) in warehouse.rows("SELECT schema_name FROM duckdb_schemas()")}
     assert "hubspot" in schemas
     assert "hubspot_staging" not in schemas
@@ -67,8 +81,7 @@ def test_rows_that_no_state_tells_of_are_replaced(
     portal: Portal, warehouse: Warehouse, emptied: tuple[str, ...]
 ) -> None:
     """Where dlt's tables were emptied, or a first load was killed, nothing is doubled."""
-    seeded(portal, contacts=100)
-    warehouse.sync("contacts", "companies")
+    warehouse.load(portal, FEW, "contacts", "companies")
     with duckdb.connect(str(warehouse.path)) as connection:
         for table in ("_dlt_pipeline_state", "_dlt_loads", *emptied):
             connection.execute(f"DELETE FROM hubspot.{table}")
@@ -81,31 +94,9 @@ def test_rows_that_no_state_tells_of_are_replaced(
     assert link_differences(portal, warehouse, {"contacts_to_companies": tuple(both)}) == []
 
 
-def test_what_an_idle_sync_costs(portal: Portal, warehouse: Warehouse) -> None:
-    """When nothing changed, a sync asks once per object type, and once per pair of few.
-
-    Beside metadata; pairs without a link, and those of more than 1,000 records, are left out.
-    """
-    seeded(portal)
-    warehouse.sync(*OBJECTS)
-    portal.journal.clear()
-    report = warehouse.sync(*OBJECTS)
-    asked = [r for r in portal.journal if "/objects/" in r.path]
-    assert len(asked) <= len(OBJECTS)
-    assert all(r.path.endswith("/search") for r in asked)
-    assert sum(report.tables[table].rows for table in OBJECTS) == 0
-    paths = [r.path for r in portal.journal if "/associations/" in r.path]
-    pairs = {frozenset(path.split("/")[4:6]) for path in paths}
-    linked = "SELECT count(*) FROM duckdb_tables() WHERE contains(table_name, '_to_')"
-    linked += " AND schema_name = 'hubspot' AND estimated_size > 0"
-    assert len(pairs) == warehouse.rows(linked)[0][0]
-    assert len(paths) <= len(pairs) + 2  # a firm of two pages, labels with a name for each end
-
-
 def test_second_sync_brings_every_change(portal: Portal, warehouse: Warehouse) -> None:
     """Edits, creations, archives, merges, new and removed links are there after the next sync."""
-    seeded(portal, contacts=400)
-    warehouse.sync(*OBJECTS)
+    warehouse.load(portal, SOME, *OBJECTS)
     change(portal)
     warehouse.sync(*OBJECTS)
     assert differences(portal, warehouse, OBJECTS) == []
@@ -114,7 +105,7 @@ def test_second_sync_brings_every_change(portal: Portal, warehouse: Warehouse) -
 
 def test_one_table_at_a_time(portal: Portal, warehouse: Warehouse) -> None:
     """Tables loaded one by one, as a scheduler does, end with the same rows and links."""
-    seeded(portal, contacts=100)
+    portal.reset(FEW)
     tables = ("contacts", "companies")
     for table in (*tables, *tables):
         assert warehouse.sync(*tables, only=(table,)).exit_code == 0

@@ -90,7 +90,7 @@ class RunLog:
         """Write into an open warehouse that no other run writes, an error that ends it included."""
         self._pipeline = pipeline
         if exists(pipeline) and are_there(pipeline):
-            self.begin()
+            self._write_start(pipeline)
         try:
             yield
         except BaseException as error:
@@ -113,9 +113,11 @@ class RunLog:
         Raises:
             WarehouseError: the warehouse refuses.
         """
-        if self._begun or self._pipeline is None or not make_tables(self._pipeline):
-            return
-        with self._pipeline.sql_client() as client:
+        if not self._begun and self._pipeline is not None and make_tables(self._pipeline):
+            self._write_start(self._pipeline)
+
+    def _write_start(self, pipeline: Pipeline) -> None:
+        with pipeline.sql_client() as client:
             mark_killed(client)
             waiting = local_runs.kept(self._place)
             known = client.make_qualified_table_name(RUNS)
