@@ -294,7 +294,7 @@ def test_increment_costs_by_what_changed(portal: Portal, warehouse: Warehouse) -
     careful = warehouse.with_settings(sweep_at_once_calls=0)  # no sweep of what did not change
     assert careful.sync().tables["contacts"].rows == len(changed)
     assert portal.journal.count(path_contains="/search") <= ceil(1100 / 200) + 4
-    assert portal.journal.count(path_contains=f"{LIST}/batch/read") == 11
+    assert 11 <= portal.journal.count(path_contains=f"{LIST}/batch/read") <= 12
     links = portal.journal.find(path_contains="/associations/2026-03/")
     pairs = {request.path for request in links if request.method == "POST"}
     assert 0 < len(links) <= len(pairs) * ceil(1100 / 1000)
