@@ -25,7 +25,8 @@ def made(portal: Portal) -> Counter[str]:
 def test_least_calls(portal: Portal, warehouse: Warehouse) -> None:
     """All links of a pair are read from its smaller side, and metadata no more often than needed.
 
-    Records come in pages of 100, of which no more than two in a hundred are read twice. The types of links that were read from the other side are those of their own direction.
+    Records come in pages of 100, of which no more than two in a hundred are read twice. The types
+    of links that were read from the other side are those of their own direction.
     """
     portal.reset(SeedSpec(contacts=3_300, companies=900, deals=700, properties=8, handful=False))
     portal.settings.association_page_size = 5_000  # else the largest company takes two calls
