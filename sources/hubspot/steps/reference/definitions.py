@@ -1,6 +1,6 @@
 """Reference tables that come with records: property definitions, association labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
@@ -55,43 +55,53 @@ def association_labels(run: Run, links: Links) -> Items:
     yield from wait_until(lambda: "links" not in run.load.open_resources)
     if run.load.unfinished:  # sweeps of links go on in another load
         return
-    state = run.state
-    client = run.portal.client_for("association_labels")
-    calls: dict[Pair, Future[Page[dict[str, Any]]]] = {}
-    for pair in links.pairs:
-        fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
-        ends = (state.table(pair.source.table), state.table(pair.target.table))
-        stale = run.options.refresh_schema or pair.table in run.pairs.stale_labels
-        if (fresh and not stale) or any(end.watermark is None for end in ends):
-            continue
-        known = state.pairs.get(pair.table)
-        empty = known is not None and known.has_links is False
-        if not empty and all(end.total != 0 for end in ends):
-            path = client.path("association_labels", pair.source.path, pair.target.path)
-            calls[pair] = run.submit(partial(client.get, path, decode=_decode_page), lane="links")
+    calls = {pair: _ask_for_labels(run, pair) for pair in links.pairs if _are_labels_due(run, pair)}
     with run.outcome("association_labels") as outcome:
         outcome.mode = "whole" if calls else outcome.mode
         for pair, call in calls.items():
-            ends_of = {
-                "pair": pair.table,
-                "from_object_type": pair.source.table,
-                "to_object_type": pair.target.table,
-            }
             name = f"association_labels:{pair.table}"
             page = yield from waited(run, outcome, name, call, pair.table)
-            if isinstance(page, HubSpotError) and pair.table not in outcome.refusals:
-                continue  # the next run asks again
-            found = [] if isinstance(page, HubSpotError) else page.results
-            rows = [{**row, **ends_of} for row in rows_at(found, "$.results")]
-            with part_of(run, outcome, pair.table):
-                before = state.reference_digests.get(name)
-                if not isinstance(page, HubSpotError):
-                    yield from hand_on(run, "association_labels", rows, pair.table)
-                    if state.reference_digests[name] != before or run.options.refresh_schema:
-                        run.pairs.relabelled.add(pair.table)
-                labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
-                state.remember(f"labels:{pair.table}", labels, now=run.now())
-        yield from _drop_labels(run, state)
+            if not isinstance(page, HubSpotError):
+                with part_of(run, outcome, pair.table):
+                    yield from _hand_on_labels(run, pair, page.results)
+            elif pair.table in outcome.refusals:  # of any other error the next run asks again
+                run.state.remember(f"labels:{pair.table}", {}, now=run.now())
+        yield from _drop_labels(run, run.state)
+
+
+def _are_labels_due(run: Run, pair: Pair) -> bool:
+    """Whether the labels of a pair are read: it has links, and they are old or have changed."""
+    state = run.state
+    fresh = state.cached(f"labels:{pair.table}", now=run.now(), max_age=LABELS_MAX_AGE)
+    stale = run.options.refresh_schema or pair.table in run.pairs.stale_labels
+    known = state.pairs.get(pair.table)
+    if (fresh and not stale) or (known is not None and known.has_links is False):
+        return False
+    ends = (state.table(pair.source.table), state.table(pair.target.table))
+    return all(end.watermark is not None and end.total != 0 for end in ends)
+
+
+def _ask_for_labels(run: Run, pair: Pair) -> Future[Page[dict[str, Any]]]:
+    client = run.portal.client_for("association_labels")
+    path = client.path("association_labels", pair.source.path, pair.target.path)
+    return run.submit(partial(client.get, path, decode=_decode_page), lane="links")
+
+
+def _hand_on_labels(run: Run, pair: Pair, found: Sequence[dict[str, Any]]) -> Iterator[Any]:
+    """Hand on the labels of a pair; where they have changed, those of its links are set again."""
+    state, name = run.state, f"association_labels:{pair.table}"
+    ends = {
+        "pair": pair.table,
+        "from_object_type": pair.source.table,
+        "to_object_type": pair.target.table,
+    }
+    rows = [{**row, **ends} for row in rows_at(found, "$.results")]
+    before = state.reference_digests.get(name)
+    yield from hand_on(run, "association_labels", rows, pair.table)
+    if state.reference_digests[name] != before or run.options.refresh_schema:
+        run.pairs.relabelled.add(pair.table)
+    labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
+    state.remember(f"labels:{pair.table}", labels, now=run.now())
 
 
 def _drop_labels(run: Run, state: SourceState) -> Iterator[Any]:
