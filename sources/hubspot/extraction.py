@@ -272,10 +272,7 @@ def _refuse_gone(run: Run, request: Request) -> None:
         for table in run.portal.types.gone_of(names).values():
             outcome = run.outcomes.of(table)
             outcome.named |= named
-            error = run.portal.types.refusal(table)
-            run.outcomes.fail(outcome, error)
-            if not run.options.report_errors:
-                raise error
+            run.fail(outcome, run.portal.types.refusal(table))
 
 
 def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:

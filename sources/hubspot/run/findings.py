@@ -93,6 +93,8 @@ class PairFindings:
 
     refused: set[str] = field(default_factory=set)
     """Link tables that HubSpot or the token does not have."""
+    failed: set[str] = field(default_factory=set)
+    """Of these, the ones that had links before: the next run asks for them again."""
     late: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
     linked: set[str] = field(default_factory=set)

@@ -43,7 +43,7 @@ class Outcomes:
         part: str = "",
         *,
         unknown: bool = False,
-    ) -> None:
+    ) -> bool:
         """Note what an error means for a table: failed, or skipped where there is none to read.
 
         A refusal is absence only where nothing was ever read and nobody asked for the table by
@@ -55,18 +55,21 @@ class Outcomes:
             part: which part it was.
             unknown: whether a 400 says that HubSpot knows no such thing; else only where it is the
                 answer to the first question about the table.
+
+        Returns:
+            Whether the table has failed.
         """
         text = f"{error}{_stale(outcome, error)}"
         outcome.note(f"{part}: {text}" if part else text)
-        if _has_nothing(outcome) and _says_absent(
-            error, unknown=unknown or outcome.is_refused_at_once
-        ):
-            outcome.status, outcome.refusals[""] = "skipped", error
-        else:
-            outcome.status = "failed"
-            outcome.exit_code = min(outcome.exit_code or error.exit_code, error.exit_code)
         if ends_run(error):
             self.stopped = error
+        unknown = unknown or outcome.is_refused_at_once
+        if _has_nothing(outcome) and _says_absent(error, unknown=unknown):
+            outcome.status, outcome.refusals[""] = "skipped", error
+            return False
+        outcome.status = "failed"
+        outcome.exit_code = min(outcome.exit_code or error.exit_code, error.exit_code)
+        return True
 
 
 def _stale(outcome: TableOutcome, error: HubSpotError) -> str:

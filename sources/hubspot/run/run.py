@@ -95,11 +95,15 @@ class Run:
         try:
             yield outcome
         except HubSpotError as error:
-            self.outcomes.fail(outcome, error)
-            if not self.options.report_errors:
-                raise
+            self.fail(outcome, error)
         finally:
             outcome.seconds += time.monotonic() - began
+
+    def fail(self, outcome: TableOutcome, error: HubSpotError, part: str = "") -> None:
+        """Note an error of a table, or of a part of it; raise it where nobody reads outcomes."""
+        self.outcomes.fail(outcome, error, part)
+        if not self.options.report_errors:
+            raise error
 
     @property
     def run_id(self) -> str:

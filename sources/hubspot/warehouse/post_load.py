@@ -39,9 +39,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
         try:
             _mark_purged(pipeline, run, table, sorted(ids), hard_delete=hard_delete)
         except ContractError as error:
-            outcome = run.outcomes.of(table)
-            outcome.status, outcome.exit_code = "failed", error.exit_code
-            outcome.note(str(error))
+            run.outcomes.fail(run.outcomes.of(table), error)
     _end_tables(pipeline, run, hard_delete=hard_delete)
     left = run.tables.take_to_clean_up()
     run.pairs.linked |= left

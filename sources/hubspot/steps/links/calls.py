@@ -127,9 +127,8 @@ class LinkCalls:
     def _refuse(self, pair: Pair, error: HubSpotError) -> None:
         """Ask for a pair no more, for the hour where there is none to read."""
         self._run.pairs.refused.add(pair.table)
-        outcome = self.outcome(pair)
-        self._run.outcomes.fail(outcome, error, unknown=True)
-        if outcome.status == "failed":  # the next run asks again
+        if self._run.outcomes.fail(self.outcome(pair), error, unknown=True):
+            self._run.pairs.failed.add(pair.table)  # the next run asks again
             self._run.state.pair(pair.table).read_whole()
         else:
             remember(self._run.portal, self._run.state, pair.table, error)

@@ -75,11 +75,9 @@ def waited(
         if part and is_absent(error) and not outcome.was_read:
             outcome.refusals[part] = error
             return error
-        run.outcomes.fail(outcome, error, f"of {part}" if part else "")
         if name in state.reference_digests:
             state.reference_digests[name] = STALE
-        if not run.options.report_errors:
-            raise
+        run.fail(outcome, error, f"of {part}" if part else "")
         return error
     state.reference_read_at[name] = run.now()
     return result
@@ -113,6 +111,4 @@ def part_of(run: Run, outcome: TableOutcome, part: str) -> Iterator[None]:
     try:
         yield
     except ContractError as error:
-        run.outcomes.fail(outcome, error, f"of {part}")
-        if not run.options.report_errors:
-            raise
+        run.fail(outcome, error, f"of {part}")

@@ -94,9 +94,7 @@ def _note_unlisted(
         bool(known.custom),
         state.reference_read_at.get("object_types"),
     )
-    run.outcomes.fail(outcome, error, part)
-    if not run.options.report_errors:
-        raise error
+    run.fail(outcome, error, part)
     if left := [table for table in known.custom if table not in known.unknown]:
         outcome.note(f"HubSpot refused the list; read as last listed: {', '.join(left)}.")
     for table in known.unknown:

@@ -191,7 +191,7 @@ def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:
     """
     known = run.state.pair(pair.table)
     with run.outcome(pair.table), _pending_until_read(known):
-        outcome = links.calls.outcome(pair)
+        links.calls.outcome(pair)  # a refusal is judged by what earlier runs have read
         held = copy.counts([pair.table], "1 = 1")[pair.table]
         work = _begin(run, known, side)
         yield from _read_side(run, links, pair, copy, work, held=held)
@@ -202,7 +202,7 @@ def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:
                 links.turn_to(pair, reported_by)
                 work.side, work.after_id = reported_by, ""
                 yield from _read_side(run, links, pair, copy, work)
-        if outcome.status != "failed":
+        if pair.table not in run.pairs.failed:
             _finish(run, pair, known, work, held=held)
 
 
