@@ -5,11 +5,12 @@ from collections import Counter
 from math import ceil
 
 from conftest import Warehouse
-from truth import link_differences
+from truth import differences, link_differences
 
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+HOUR = 3_600_000
 OBJECTS = ("contacts", "companies", "deals")
 MIXED = {f"contacts_to_{other}": ("contacts", other) for other in ("companies", "deals")}
 PAIRS = MIXED | {"companies_to_deals": ("companies", "deals")}
@@ -104,3 +105,34 @@ def test_an_increment_of_300(portal: Portal, warehouse: Warehouse) -> None:
         "objects.batch_read": 3,
         "associations.batch_read": 3,
     }
+
+
+def test_types_without_records(portal: Portal, warehouse: Warehouse) -> None:
+    """A type without records costs the search that counts them, in the first run and when idle.
+
+    Its archive is swept once a day; what lies there is loaded with its values.
+    """
+    names = ("deals", "tickets")
+    spec = SeedSpec(contacts=5, companies=0, deals=0, tickets=0, properties=8, handful=False)
+    portal.reset(spec)
+    portal.archive("tickets", portal.create("tickets", {"subject": "Lost"}))
+    for hours in (0, 1, 13):
+        portal.clock.advance(hours * HOUR)
+        portal.journal.clear()
+        assert warehouse.sync("contacts", *names).status == "ok"
+        of_types = [call for call in portal.journal if set(call.path.split("/")) & {*names}]
+        assert Counter(call.kind for call in of_types) == {"objects.search": len(names)}
+        assert warehouse.rows("SELECT (SELECT count(*) FROM deals), count(*) FROM tickets") == [
+            (0, 0)
+        ]
+    portal.clock.advance(11 * HOUR)
+    portal.journal.clear()
+    warehouse.sync("contacts", *names)
+    of_types = [call.kind for call in portal.journal if "/deals" in call.path]
+    assert sorted(of_types) == ["objects.list", "objects.search"]
+    assert differences(portal, warehouse, {"tickets": "tickets"}) == []
+    assert [row["subject"] for row in warehouse.table("tickets").values()] == ["Lost"]
+    portal.create("deals", {"dealname": "First"})
+    portal.clock.advance(HOUR)
+    warehouse.sync("contacts", *names)
+    assert [row["dealname"] for row in warehouse.table("deals").values()] == ["First"]

@@ -106,8 +106,8 @@ def test_plan_names_missing_scopes(portal: Portal, warehouse: Warehouse) -> None
     report = planned(warehouse, "contacts", "deals")
     foretold = steps(report)
     assert ("contacts", "backfill") in foretold
-    assert "crm.schemas.deals.read" in foretold["deals", "skip"]["reason"]
-    assert [w for w in report.warnings if "deals" in w and "crm.schemas.deals.read" in w]
+    assert "crm.objects.deals.read" in foretold["deals", "skip"]["reason"]
+    assert [w for w in report.warnings if "deals" in w and "crm.objects.deals.read" in w]
     assert (report.status, report.exit_code) == ("partial", 3)
     everything = plan(SyncOptions(), config=warehouse.config)
     assert (everything.exit_code, len(everything.warnings)) == (0, 1)

@@ -66,11 +66,11 @@ def test_named_table_that_is_refused(portal: Portal, warehouse: Warehouse) -> No
     """A table that the user named and that is refused is an error; the others are loaded."""
     portal.reset(SeedSpec(contacts=20, **SMALL))
     limited(portal)
-    refuse(portal, "/properties/2026-03/tickets", 404)
+    refuse(portal, "/objects/2026-03/tickets/search", 404)
     report = warehouse.sync("contacts", "deals")
     assert (report.status, report.exit_code) == ("partial", 3)
     assert report.tables["deals"].status == "failed"
-    assert any("crm.schemas.deals.read" in warning for warning in report.warnings)
+    assert any("crm.objects.deals.read" in warning for warning in report.warnings)
     assert len(warehouse.table("contacts")) == len(portal.records("contacts"))
     assert warehouse.sync("tickets").exit_code == 4
 

@@ -36,6 +36,8 @@ def reads(rows: Bounds) -> Bounds:
 
 def listing(facts: TableFacts, *, done: int = 0) -> Calls:
     """Return what listing all live records takes; large tables are listed in several ranges."""
+    if facts.is_unused:
+        return {}
     total = facts.total or 0
     whole = facts.pages or max(1, pages(total))
     if not done:
@@ -96,6 +98,9 @@ def archive(facts: TableFacts, state: TableState, *, surprises: int) -> Calls:
         surprises: records that may be in the archive since the last sweep, or back from it.
     """
     known = state.sweeps.get("archive")
+    if facts.is_unused:  # a page; what it holds is listed once more, with all properties
+        first = known is None or known.calls is None
+        return {"records": (1, 1 + first), "definitions": up_to(int(first))}
     if known is None or known.calls is None:
         return {"records": (1, 1 + pages(max(facts.total or 0, facts.rows or 0)))}
     calls = archive_calls(state)

@@ -52,6 +52,8 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rows: int | None = 0
     """Live rows in the warehouse; None where it cannot be asked."""
     searchable: bool = True
+    is_unused: bool = False
+    """Whether HubSpot counts no record, and the warehouse has never had a row of the table."""
     newest_at: Instant | None = None
     """When the record that changed last did so, of those within the lookback window."""
     changed: int = 0
@@ -146,6 +148,8 @@ class TableState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ids that an earlier load left, or that HubSpot refused."""
     columns_at: Instant | None = None
     """When columns last came."""
+    listed_at: Instant | None = None
+    """When the last full listing began."""
     listed_from: Instant | None = None
     """When the first load began, until a run has found out whether records changed during it."""
     is_resumed: bool = False

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from .evidence import Subject, every, evidence
-from .facts import Options
-from .table_plan import SWEEPS, SweepKind
+from .facts import Options, TableFacts, TableState
+from .table_plan import SWEEPS, SweepKind, unused_archive
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _RUN = timedelta(minutes=10)
@@ -82,10 +82,12 @@ def rows(options: Options | None = None) -> list[tuple[str, str]]:
     most = options.sweep_at_once_calls
     alone, some, large_pair = (_pair_sweep(calls, options) for calls in (1, most, most + 1))
     first = _pair_sweep(1, options, has_links=False)
+    unused = unused_archive("", TableState(), TableFacts(is_unused=True), options)
     return [
         ("a record was created, edited or merged", NEXT),
         ("a record was archived, restored or purged, and the number of records changed", NEXT),
         *_found_by_sweeps(options),
+        ("a record archived in a type that has never had a row", seen(unused)),
         ("a property was created, archived or restored, together with a change of its table", NEXT),
         ("the same without a change of its table", "within 12 hours"),
         ("a link was added or removed, and one of its records changed", NEXT),

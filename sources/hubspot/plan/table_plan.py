@@ -228,6 +228,8 @@ def _after_listing(sight: Sight) -> cost.Calls:
 
 def _why_whole(sight: Sight) -> str:
     state = sight.state
+    if sight.facts.is_unused:
+        return f"HubSpot has no {sight.table}."
     if sight.options.full_refresh:
         return "A full refresh was asked for."
     if state.backfill is not None:
@@ -299,7 +301,20 @@ def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[SweepCandida
         return
     if not steps or steps[0].kind in {"skip", "repair"}:
         return
-    is_whole = steps[0].kind in WHOLE
+    if sight.facts.is_unused:
+        yield from _unused_sweeps(sight, steps)
+    else:
+        yield from _used_sweeps(sight, is_whole=steps[0].kind in WHOLE)
+
+
+def _unused_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[SweepCandidate]:
+    """Sweep the archive of a table that is not used, but not in the run that begins it."""
+    if steps[0].kind not in WHOLE:
+        subject = unused_archive(sight.table, sight.state, sight.facts, sight.options)
+        yield SweepCandidate("archive", sight.table, subject, _archive_cost(sight))
+
+
+def _used_sweeps(sight: Sight, *, is_whole: bool) -> Iterator[SweepCandidate]:
     for kind, row in SWEEPS.items():
         if not row.applies(sight) or (is_whole and not row.follows_listing(sight)):
             continue
@@ -336,6 +351,20 @@ def _subject(sight: Sight, kind: Kind, row: SweepKind, *, is_whole: bool) -> Sub
         columns_at=_columns_at(sight) if row.follows_changes else None,
         differs=sight.differs if row.follows_counts else "",
         forced=forced,
+    )
+
+
+def unused_archive(table: str, state: TableState, facts: TableFacts, options: Options) -> Subject:
+    """Say when the archive of a table that is not used is swept: by the schedule alone."""
+    row, known = SWEEPS["archive"], state.sweeps.get("archive", Sweep())
+    return Subject(
+        what=row.what.format(table=table),
+        calls=row.calls(facts, state),
+        at_once_calls=options.sweep_at_once_calls,
+        hours=row.hours(options),
+        swept_at=known.swept_at or state.listed_at,
+        is_scheduled=True,
+        forced="An earlier load began it; it goes on." * known.is_open,
     )
 
 

@@ -36,6 +36,7 @@ class Load:
     _fresh: bool = False
     _open: set[str] | None = None
     _live: dict[str, int] | None = None
+    _held: dict[str, int] | None = None
 
     def begin(self, tables: Collection[str], *, appending: AbstractSet[str], fresh: bool) -> None:
         """Say what the load reads.
@@ -91,3 +92,9 @@ class Load:
         if self._live is None and self.copy is not None:
             self._live = dict(self.copy.counts(self.tables, LIVE))
         return None if self._live is None else self._live.get(table, 0)
+
+    def holds_rows(self, table: str) -> bool:
+        """Whether the warehouse had rows of a table, deleted ones too; true if that is unknown."""
+        if self._held is None and self.copy is not None:
+            self._held = dict(self.copy.counts(self.tables, "1 = 1"))
+        return self._held is None or bool(self._held.get(table))

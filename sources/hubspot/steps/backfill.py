@@ -52,6 +52,11 @@ def backfill(table: Table) -> Items:
     yield from _read_all(table, work)
 
 
+def begin_unused(table: Table) -> None:
+    """Begin a listing of no records, which takes no call; `finish_backfill` sets the watermark."""
+    table.state.backfill = Backfill(table.run.now(), table.run.run_id, total=0)
+
+
 def appends(run: Run, state: TableState, table: str) -> bool:
     """Return whether a load adds what it lists to a table, instead of merging it.
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..api import search
-from ..api.search import Hit
+from ..api.batch_read import BATCH
 from ..run.pace.walking import next_hits
 from ..run.run import Items
 from ..state.table import Changes
@@ -76,9 +76,10 @@ def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, N
         yield from read_ids(table, probe.ids)
         work.complete = probe.search.is_complete
         return True
-    after_id, since, hits, left = work.after_id, work.since, list[Hit](), 0
+    after_id, since, ids, left = work.after_id, work.since, list[str](), 0
     if after_id == "0" and probe.search.since:
-        hits, since, left = [*probe.search.oldest], probe.search.since, probe.search.left
+        ids, since = unloaded(table, probe.search.oldest), probe.search.since
+        left = probe.search.left
     is_begun = False
     while True:
         ask = partial(search.changed_after, table.client, table.object_type, since)
@@ -91,18 +92,21 @@ def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, N
             continue
         if not is_begun:
             known = len(table.state.recent) if after_id == "0" else 0
-            table.run.options.expect(table.name, (step.total or 0) + len(hits) - known)
+            table.run.options.expect(table.name, (step.total or 0) + len(ids) - known)
         left, is_begun = 0, True
-        hits += step.rows
+        ids = [*dict.fromkeys([*ids, *unloaded(table, step.rows)])]
         after_id = step.after_id
-        if step.last or len(hits) >= BLOCK:
-            yield from read_ids(table, unloaded(table, hits))
-            work.after_id, work.since, hits, is_begun = after_id, since, [], False
-            work.complete = step.last and step.whole
+        if not step.last and len(ids) < BLOCK:
+            continue
+        whole = len(ids) - len(ids) % BATCH  # the rest goes with the next ones, in fewer calls
+        yield from read_ids(table, ids[:whole])
+        ids, is_begun = ids[whole:], False
+        if step.last or table.run.load.budget.spent():
+            yield from read_ids(table, ids)
+            work.after_id, work.since, work.complete = after_id, since, step.last and step.whole
             if step.last and not step.whole:
                 table.outcome.note(
                     f"HubSpot's search for {table.name} names fewer changed records than it counts;"
                     " the next run searches for the others."
                 )
-            if step.last or table.run.load.budget.spent():
-                return step.last
+            return step.last

@@ -13,15 +13,16 @@ from ..model import ObjectType, SyncMode
 from ..plan.facts import TableFacts
 from ..plan.steps import Kind, Plan, Step
 from ..plan.table_plan import WHOLE
+from ..run.portal.schemas import stored_schema
 from ..run.run import Items
 from ..tables.empty_tables import is_missing
 from ..tables.records import arrow_schema
-from .backfill import backfill, finish_backfill, sweep_after_backfill
+from .backfill import backfill, begin_unused, finish_backfill, sweep_after_backfill
 from .by_id import read_left
 from .changes import explains, finish_changes, read_changes
 from .planning import Opening, Planning
 from .probe import Probe
-from .sweeps.archive import sweep_archived
+from .sweeps.archive import is_archive_empty, sweep_archived
 from .sweeps.calculated import sweep_calculated
 from .sweeps.fill_columns import fill_columns
 from .sweeps.recount import recount
@@ -61,7 +62,7 @@ def object_rows(planning: Planning, object_type: ObjectType, kinds: Sequence[Obj
             plan = yield from planning.made(kinds)
             yield from _perform(plan, opening)
             if is_missing(table):  # it has no records, or this load brings the first
-                yield arrow_schema((yield from opening.schema())).empty_table()
+                yield arrow_schema((yield from _open(opening)).schema).empty_table()
         except HubSpotError:
             outcome.was_read |= state.was_read or bool(run.load.live_count(table))
             raise
@@ -83,6 +84,14 @@ class Work:
     """Whether a recount, if there was one, found records that only one side holds."""
 
 
+def _open(opening: Opening) -> Generator[None, None, Table]:
+    """Open a table; one that is not used has the columns that it had, and nothing is asked."""
+    probe = opening.run.tables.probes.get(opening.object_type.table)
+    if probe and probe.facts.is_unused:
+        return opening.with_schema(stored_schema(opening.object_type.table, opening.source))
+    return (yield from opening.table())
+
+
 def _perform(plan: Plan, opening: Opening) -> Items:
     """Execute the steps of a table in order; a load that is full ends after any of them."""
     run, name = opening.run, opening.object_type.table
@@ -93,7 +102,7 @@ def _perform(plan: Plan, opening: Opening) -> Items:
     steps = plan.of(name)
     modes = [MODES[step.kind] for step in steps if step.kind in MODES]
     opening.outcome.mode = modes[0] if modes else opening.outcome.mode
-    work = Work(opening, probe, (yield from opening.table()), steps)
+    work = Work(opening, probe, (yield from _open(opening)), steps)
     for step in steps:
         yield from STEPS[step.kind](work)
         if name in run.load.unfinished:
@@ -112,7 +121,10 @@ def _finish(work: Work) -> Items:
 
 def _backfill(work: Work) -> Items:
     work.table.state.changes = None
-    yield from backfill(work.table)
+    if work.probe.facts.is_unused:
+        begin_unused(work.table)
+    else:
+        yield from backfill(work.table)
 
 
 def _read_changes(work: Work) -> Items:
@@ -137,6 +149,10 @@ def _fill(work: Work) -> Items:
 
 
 def _sweep_archive(work: Work) -> Items:
+    if work.probe.facts.is_unused:
+        if (yield from is_archive_empty(work.table)):
+            return
+        work.table = yield from work.opening.table()  # what is archived has values
     if any(step.kind in WHOLE for step in work.steps):
         yield from sweep_after_backfill(work.table)
     elif work.has_suspects:

@@ -27,7 +27,16 @@ from ..state.source import SourceState
 from ..tables.decoding import RecordDecoder
 from .exports.export import exports_left
 from .links.links import Links
-from .probe import Probe, ask_newest, probe_changes, probe_whole
+from .probe import (
+    UNUSED,
+    Probe,
+    Search,
+    ask_newest,
+    count,
+    is_unused,
+    probe_changes,
+    probe_whole,
+)
 from .table import Table
 
 DAILY_CALLS = 250_000
@@ -51,8 +60,12 @@ class Opening:
 
     def table(self, *, again: bool = False) -> Generator[None, None, Table]:
         """Open the table; its schema is read again where somebody may have changed it."""
-        kind = self.object_type
         schema = yield from self.schema(again=again)
+        return self.with_schema(schema)
+
+    def with_schema(self, schema: TableSchema) -> Table:
+        """Open the table with a schema that is known."""
+        kind = self.object_type
         return Table(
             run=self.run,
             object_type=kind,
@@ -150,9 +163,13 @@ class Planning:
         run, kind = self._run, opening.object_type
         state = run.state.table(kind.table)
         if state.watermark is None or state.backfill or not kind.searchable:
-            table = yield from opening.table()
-            return (yield from probe_whole(table))
+            total = yield from count(run, kind)
+            if is_unused(run, kind.table, total):
+                return Probe(UNUSED)
+            return probe_whole((yield from opening.table()), total)
         peek = yield from ask_newest(run, kind, state)
+        if is_unused(run, kind.table, peek.total):
+            return Probe(UNUSED, search=Search(is_complete=True))
         known = state.recent
         news = sum(modified_ms(hit, kind) > known.get(hit.id, -1) for hit in peek.changed)
         if peek.complete or peek.in_order:

@@ -11,11 +11,18 @@ from itertools import pairwise
 
 from ..api import search
 from ..api.search import Hit, Peek
-from ..errors import ContractError, HubSpotError, NotFoundError, RequestRejectedError
+from ..errors import (
+    ContractError,
+    HubSpotError,
+    NotFoundError,
+    RequestRejectedError,
+    ScopeMissingError,
+)
 from ..http.clock import BEHIND, STAMPED_BEFORE
 from ..model import ObjectType, Page
 from ..plan.facts import Fill, TableFacts
 from ..run.pace.waiting import wait
+from ..run.portal.refusals import remember, remembered
 from ..run.run import Run
 from ..state.table import Changes, PendingColumns, TableState
 from .exports.export import pages_of
@@ -56,18 +63,53 @@ class Probe:
     """What else there is to search."""
 
 
-def probe_whole(table: Table) -> Generator[None, None, Probe]:
-    """Ask how many records there are of a table that is listed."""
-    kind, total = table.object_type, None
-    if kind.searchable:
-        try:
-            total, _ = yield from wait(table.run.portal.extent(kind))
-        except RequestRejectedError:  # it is listed without knowing how many there are
-            total = None
+UNUSED = TableFacts(total=0, is_unused=True)
+"""Of a table that is not used: nothing but the number of records is asked."""
+
+
+def is_unused(run: Run, table: str, total: int | None) -> bool:
+    """Whether a table is not used: no record is live, and the warehouse has had no row of it.
+
+    Args:
+        run: with the warehouse; without it no table counts as unused.
+        table: its name.
+        total: live records as search counts them.
+    """
+    state = run.state.table(table)
+    is_begun = state.backfill or state.pending_ids or state.archived_ids
+    if total != 0 or is_begun or run.load.holds_rows(table):
+        return False
+    run.tables.totals[table] = total
+    return True
+
+
+def count(run: Run, kind: ObjectType) -> Generator[None, None, int | None]:
+    """Count the live records of a table that is listed; None where search does not say.
+
+    Raises:
+        HubSpotError: the table cannot be read; the next runs ask again within the hour.
+    """
+    if error := remembered(run.portal, run.options, run.state, kind.table):
+        raise error
+    if not kind.searchable:
+        return None
+    try:
+        total, _ = yield from wait(run.portal.extent(kind))
+    except (ScopeMissingError, NotFoundError) as error:
+        if not run.state.table(kind.table).was_read:  # else it goes stale: every run asks for it
+            remember(run.portal, run.state, kind.table, error)
+        raise
+    except RequestRejectedError:  # it is listed without knowing how many there are
+        return None
+    return total
+
+
+def probe_whole(table: Table, total: int | None) -> Probe:
+    """Return what is known of a table that is listed; `total` records live, if that is known."""
     facts = TableFacts(
         total=total,
         rows=table.run.load.live_count(table.name),
-        searchable=kind.searchable,
+        searchable=table.object_type.searchable,
         pages=pages_of(total, table.decoder.properties) if total is not None else None,
     )
     return Probe(facts)

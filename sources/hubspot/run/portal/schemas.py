@@ -83,7 +83,6 @@ class Schemas:
         table = object_type.table
         if error := refusals.remembered(self._portal, self._options, source, table):
             raise error
-        self._prefetch(source)
         if table not in self._calls:
             self._calls[table] = self._submit(object_type)
         try:
@@ -147,17 +146,6 @@ class Schemas:
             return None
         value = source.cached(_cache_name(table), now=self._portal.now(), max_age=MAX_AGE)
         return facts_of(value)
-
-    def _prefetch(self, source: SourceState) -> None:
-        """Start reading the definitions of every type whose cache is too old, once."""
-        for object_type in self.object_types:
-            table = object_type.table
-            if table in self._calls or refusals.remembered(
-                self._portal, self._options, source, table
-            ):
-                continue
-            if self._cached(table, source) is None:
-                self._calls[table] = self._submit(object_type)
 
     def _submit(self, object_type: ObjectType) -> Future[list[Definition]]:
         client, sensitive = (

@@ -12,6 +12,7 @@ from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...api.search import instant_ms, to_ms
 from ...errors import RequestRejectedError
 from ...listing.ranges import SPARE, Listing, to_kept, to_ranges
+from ...run.pace.waiting import wait
 from ...run.run import Items
 from ...state.table import PENDING_LIMIT, OpenSweep, TableState
 from ...tables.decoding import Record
@@ -67,6 +68,25 @@ def sweep_archived(
     if run.options.hard_delete:  # no tombstone shows it to the next sweep
         table.state.archived_ids = sorted(seen)[-PENDING_LIMIT:]
     known.swept_at = work.started_at
+
+
+def is_archive_empty(table: Table) -> Generator[None, None, bool]:
+    """Whether no record is archived of a table that has had no rows: a page shows it.
+
+    That is a whole sweep. Where HubSpot refuses the page, `sweep_archived` says so.
+    """
+    known, began = table.state.sweep("archive"), table.run.now()
+    if known.open_sweep is not None:
+        return False
+    call = partial(list_page, table.client, table.object_type, table.decoder, None, archived=True)
+    try:
+        page = yield from wait(table.run.submit(call))
+    except RequestRejectedError:
+        return False
+    if page.results or page.after is not None:
+        return False
+    known.swept_at, known.calls = began, 0
+    return True
 
 
 def _read_missing(table: Table, seen: set[str]) -> Items:
