@@ -32,8 +32,8 @@ PRIVATE = re.compile(
 )
 """Words that readers would have to learn; the glossary has the usual ones."""
 CODE = re.compile(
-    r"(?<![a-zA-Z])(census|stirred|owe[ds]?|told|tells?|tidy|anew|beside|wish(es|ed)?|gaps|way_in)"
-    r"(?![a-zA-Z])",
+    r"(?<![a-zA-Z])(census|stirred|owe[ds]?|told|tells?|tidy|anew|beside|wish(es|ed)?|gaps|way_in"
+    r"|peeks?)(?![a-zA-Z])",
     re.IGNORECASE,
 )
 """The same in code: names, comments and docstrings, parts of names included."""

@@ -23,7 +23,7 @@ from ..parsing.tolerance import NAME, tolerant
 BY_ID = ("hs_object_id", "ASCENDING")
 GROUPS = 5  # of filters in one search, HubSpot's maximum
 PAGE = 200  # rows per search call, HubSpot's maximum
-PEEK = 200  # newest rows that the probe of a table asks for, HubSpot's maximum, too
+NEWEST = 200  # newest rows that the probe of a table asks for, HubSpot's maximum, too
 
 
 class Hit(msgspec.Struct):
@@ -36,7 +36,7 @@ class Hit(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Peek:
+class Newest:
     """What one unfiltered search returns: how many live records there are, and the newest ones."""
 
     total: int | None
@@ -90,7 +90,7 @@ def modified_ms(hit: Hit, object_type: ObjectType) -> int:
 
 def newest(
     client: Client, object_type: ObjectType, since: datetime, *, last_run: datetime | None = None
-) -> Peek:
+) -> Newest:
     """Ask once for the newest records and the number of all live ones.
 
     It is the only call of an idle run: the rows show whether anything changed since, and the total
@@ -103,14 +103,14 @@ def newest(
         last_run: aware UTC, from when on changes may be unknown; `since` where None.
     """
     page = _search(
-        client, object_type, [], sort=(object_type.last_modified, "DESCENDING"), limit=PEEK
+        client, object_type, [], sort=(object_type.last_modified, "DESCENDING"), limit=NEWEST
     )
     floor = to_ms(since)
     order = [modified_ms(hit, object_type) for hit in page.results]
     changed = [hit for hit, at in zip(page.results, order, strict=True) if (at or floor) >= floor]
     in_order = 0 < order[-1] < to_ms(last_run or since) if order else False
     in_order = in_order and all(a >= b for a, b in pairwise(order))
-    return Peek(_total(page), changed, is_whole(page, PEEK), in_order, len(order))
+    return Newest(_total(page), changed, is_whole(page, NEWEST), in_order, len(order))
 
 
 def is_whole(page: Page[Hit], limit: int = PAGE) -> bool:

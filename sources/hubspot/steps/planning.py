@@ -167,15 +167,15 @@ class Planning:
             if is_unused(run, kind.table, total):
                 return Probe(UNUSED)
             return probe_whole((yield from opening.table()), total)
-        peek = yield from ask_newest(run, kind, state)
-        if is_unused(run, kind.table, peek.total):
+        newest = yield from ask_newest(run, kind, state)
+        if is_unused(run, kind.table, newest.total):
             return Probe(UNUSED, search=Search(is_complete=True))
         known = state.recent
-        news = sum(modified_ms(hit, kind) > known.get(hit.id, -1) for hit in peek.changed)
-        if peek.complete or peek.in_order:
+        news = sum(modified_ms(hit, kind) > known.get(hit.id, -1) for hit in newest.changed)
+        if newest.complete or newest.in_order:
             run.options.expect(kind.table, news)
         table = yield from opening.table(again=bool(news))
-        return (yield from probe_changes(table, peek, is_counted=self._is_foretold))
+        return (yield from probe_changes(table, newest, is_counted=self._is_foretold))
 
     def _make(self, tables: Sequence[str]) -> Plan:
         """Decide, and draw what expensive sweeps take from the day's share."""

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 
 from ..api import search
-from ..api.search import Hit, Peek
+from ..api.search import Hit, Newest
 from ..errors import (
     ContractError,
     HubSpotError,
@@ -115,29 +115,31 @@ def probe_whole(table: Table, total: int | None) -> Probe:
     return Probe(facts)
 
 
-def probe_changes(table: Table, peek: Peek, *, is_counted: bool) -> Generator[None, None, Probe]:
+def probe_changes(
+    table: Table, newest: Newest, *, is_counted: bool
+) -> Generator[None, None, Probe]:
     """Find out what changed in a table, by a second search where the newest records do not show it.
 
     Args:
         table: theirs.
-        peek: the newest records.
+        newest: the newest records.
         is_counted: whether to count the records that have a value of a new column: nothing is read.
     """
     run, state = table.run, table.state
     work = state.changes or Changes(run.now(), run.now())
-    is_idle = seems_idle(table, peek)
-    found = Search(peek.changed, is_complete=peek.complete)
-    if not (work.searched or peek.complete or is_idle) and work.after_id == "0":
+    is_idle = seems_idle(table, newest)
+    found = Search(newest.changed, is_complete=newest.complete)
+    if not (work.searched or newest.complete or is_idle) and work.after_id == "0":
         ask = partial(search.oldest, table.client, table.object_type, work.since)
         page = yield from wait(run.submit(ask, lane="search"))
-        found = _search(table.object_type, page, peek.changed, work.since)
+        found = _search(table.object_type, page, newest.changed, work.since)
     names_all = work.searched or is_idle or found.is_complete
     ids = [] if work.searched or work.after_id != "0" else unloaded(table, found.hits)
     fills = yield from _fills(table, is_counted=is_counted)
     facts = TableFacts(
-        total=peek.total,
+        total=newest.total,
         rows=run.load.live_count(table.name),
-        newest_at=_newest(table, peek.changed),
+        newest_at=_newest(table, newest.changed),
         changed=len(ids),
         created=len(ids) - held_live(table, ids),
         changed_while_listed=_changed_while_listed(table, found.hits),
@@ -222,31 +224,33 @@ def is_later(table: Table, pending: PendingColumns) -> bool:
     return again_at is not None and table.run.now() < again_at
 
 
-def ask_newest(run: Run, object_type: ObjectType, state: TableState) -> Generator[None, None, Peek]:
+def ask_newest(
+    run: Run, object_type: ObjectType, state: TableState
+) -> Generator[None, None, Newest]:
     """Ask once what changed since the last search and how many records live."""
     since, last_run = _floor(run, state, state.searched_at), _floor(run, state, state.watermark)
     state.changes = state.changes or Changes(run.now(), since)
     client = run.portal.client_for(object_type.table)
     call = partial(search.newest, client, object_type, since, last_run=last_run)
     try:
-        peek = yield from wait(run.submit(call, lane="search"))
+        newest = yield from wait(run.submit(call, lane="search"))
     except NotFoundError:
         raise
     except RequestRejectedError:  # no search without a filter: walk the changes, count nothing
-        peek = Peek(None, [], complete=False)
-    run.tables.totals[object_type.table] = peek.total
+        newest = Newest(None, [], complete=False)
+    run.tables.totals[object_type.table] = newest.total
     live = run.load.live_count(object_type.table)
-    if live and peek.complete and peek.total is None and not peek.rows:
+    if live and newest.complete and newest.total is None and not newest.rows:
         raise ContractError(
             f"HubSpot's search for {object_type.table} names neither records nor their number.",
             remedy="Run the sync again; what changed is read then. If it happens again, report it.",
         )
-    if peek.total is None:
+    if newest.total is None:
         run.outcomes.of(object_type.table).note(
             f"HubSpot's search for {object_type.table} names no number of records, so only "
             "`hubspot-elt verify` finds purged ones."
         )
-    return peek
+    return newest
 
 
 def _floor(run: Run, state: TableState, at: datetime | None) -> datetime:
@@ -255,12 +259,12 @@ def _floor(run: Run, state: TableState, at: datetime | None) -> datetime:
     return max(since, state.listed_at - STAMPED_BEFORE) if state.listed_at else since
 
 
-def seems_idle(table: Table, peek: Peek) -> bool:
+def seems_idle(table: Table, newest: Newest) -> bool:
     """Whether the newest records bring nothing new, and a search has confirmed that lately."""
     searched_at = table.state.searched_at
     if searched_at is None or table.run.now() - searched_at >= UNSEARCHED:
         return False
-    return peek.in_order and not unloaded(table, peek.changed)
+    return newest.in_order and not unloaded(table, newest.changed)
 
 
 def unloaded(table: Table, hits: Sequence[Hit]) -> list[str]:
