@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import docs_tables
 import pytest
@@ -16,6 +17,7 @@ from pipelines.cli.app import app
 from pipelines.cli.exit_codes import EXIT_CODES
 from sources.hubspot import errors
 from sources.hubspot.catalog.object_types import STANDARD
+from sources.hubspot.model import SyncMode
 
 DOCUMENTS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in documents()}
 CLASSES = [one for one in vars(errors).values() if isinstance(one, type)]
@@ -92,6 +94,12 @@ def test_every_setting_that_is_named_exists() -> None:
         for setting, number, percent in re.findall(r"`([A-Z_0-9]+)` \(([\d.]+)( %)?", text):
             default = float(DEFAULTS[setting]) * (100 if percent else 1)
             assert default == pytest.approx(float(number)), (name, setting)
+
+
+def test_every_mode_is_explained() -> None:
+    """The page on tables says what each mode of the run log means."""
+    page = DOCUMENTS["sources/hubspot/docs/tables.md"]
+    assert all(f"`{mode}` (" in page for mode in get_args(SyncMode))
 
 
 def test_extras_are_documented() -> None:

@@ -1,8 +1,8 @@
-"""How many calls a backfill, an increment and an idle run make, beside the least; JSON lines.
+"""How many calls a backfill, an increment and an idle run make, next to the least; JSON lines.
 
 python tests/bench/calls.py --contacts 30000 --changed 2000
 
-Contacts change two seconds after the idle run, so that they are not taken for changes beside it.
+Contacts change two seconds after the idle run, so that they are not taken for changes during it.
 """
 
 import sys
@@ -49,11 +49,11 @@ def change(portal: EmulatedPortal, ids: list[str], count: int) -> None:
 
 
 def least_links(portal: EmulatedPortal, counts: dict[str, int]) -> int:
-    """Count a call per 1,000 records of each pair that was read."""
+    """Count a call per 1,000 records on the smaller side of each pair that was read."""
     requests = portal.control("journal", method="GET")["requests"]
     paths = {r["path"] for r in requests if r["path"].endswith("/batch/read")}
-    sources = [path.split("/")[-4] for path in paths if "/associations/" in path]
-    return sum(ceil(counts[source] / 1000) for source in sources)
+    pairs = {frozenset(path.split("/")[-4:-2]) for path in paths if "/associations/" in path}
+    return sum(ceil(min(counts[end] for end in pair) / 1000) for pair in pairs)
 
 
 def tell(portal: EmulatedPortal, run: str, least: int, **more: object) -> None:
