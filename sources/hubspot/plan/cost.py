@@ -75,11 +75,19 @@ def pending(ids: int) -> Calls:
     return {"records": (least, 3 * least)}
 
 
-def fill(records: int) -> Calls:
-    """Return what filling columns takes: searches for the records with a value, and reads."""
+def fill(records: int, missing: int | None) -> Calls:
+    """Return what filling columns takes: searches for the records with a value, and reads.
+
+    Args:
+        records: that have a value.
+        missing: of these, the ones that are read; None where it is not known.
+    """
+    read = up_to(pages(records, batch_read.BATCH))
+    if missing is not None:
+        read = reads(exactly(missing))
     return {
         "searches": exactly(max(1, pages(records, search.PAGE))),
-        "records": up_to(pages(records, batch_read.BATCH)),
+        "records": read,
     }
 
 
@@ -153,7 +161,7 @@ def links_calls(state: PairState, ends: tuple[int, int], *, is_same: bool = Fals
 
 
 def links(
-    state: PairState, ends: tuple[int, int], *, is_same: bool, read: int, is_first: bool
+    state: PairState, ends: tuple[int, int], *, is_same: bool, read: Bounds, is_first: bool
 ) -> Calls:
     """Return what a sweep of a pair takes.
 
@@ -161,7 +169,7 @@ def links(
         state: of the pair.
         ends: live records of its source and its target.
         is_same: whether both are the same table.
-        read: records whose links are read in this load anyway.
+        read: records of the source whose links are read in this load anyway.
         is_first: whether a table of the pair is read whole: then links come with its records.
     """
     calls, mine = links_calls(state, ends, is_same=is_same), pages(ends[0], associations.BATCH)
@@ -169,7 +177,9 @@ def links(
     learns: Calls = {"labels": up_to(1)} if reads_target and not state.knows_types else {}
     if is_first or state.has_links is None:
         return {**learns, "links": (max(0, calls - 1), calls + 3)}
-    least = max(0, calls - pages(read, associations.BATCH))
+    last = ends[0] % associations.BATCH or associations.BATCH  # records that the last call asks for
+    is_sure = reads_target or read[1] < last  # no call has only records that are read anyway
+    least = calls if is_sure else max(0, calls - pages(read[1], associations.BATCH))
     more = int(state.has_links is False and state.asks_both and not is_same)
     return {**learns, "links": (least + more, calls + more)}
 

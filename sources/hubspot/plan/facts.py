@@ -42,6 +42,8 @@ class Fill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Live records that have a value, as search counts them."""
     is_new: bool = True
     """Whether none of them was read yet."""
+    missing: int | None = None
+    """Of these, the ones whose values nothing else brings; None where it is not known."""
 
 
 class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +62,8 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Records that the probe names as changed and that are not loaded as they are."""
     created: int = 0
     """Of these, the ones of which the warehouse has no live row."""
+    restored: int = 0
+    """Of these, the ones of which it has a deleted row."""
     changed_while_listed: bool = False
     """Whether one of them changed while the last backfill was at work."""
     names_all: bool = True

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import cost
 from .evidence import Subject
 from .facts import Facts, PairFacts, PairState, State
-from .steps import Bounds, Step
+from .steps import Bounds, Step, add
 from .table_plan import WHOLE, Sight, SweepCandidate
 
 
@@ -43,7 +43,7 @@ def pair_sweeps(
             known,
             ends,
             is_same=one.source == one.target,
-            read=sum(step.rows[0] for step in steps if step.rows),
+            read=add(*_changed_rows(sure.get(one.source, ()))),
             is_first=pair not in state.pairs or _is_read_whole(steps),
         )
         yield SweepCandidate("links", pair, subject, calls, is_free=bool(forced))

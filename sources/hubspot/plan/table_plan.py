@@ -97,7 +97,10 @@ def _why_recounted(sight: Sight) -> str:
 
 
 def _archive_cost(sight: Sight) -> cost.Calls:
-    surprises = abs(sight.surplus) + sight.facts.changed
+    one = sight.facts
+    if one.rows is None or not one.names_all:  # any of them may be back from the archive
+        return cost.archive(one, sight.state, surprises=one.matching or one.changed)
+    surprises = abs(sight.surplus) + one.restored
     return cost.archive(sight.facts, sight.state, surprises=surprises)
 
 
@@ -181,7 +184,9 @@ def table_steps(sight: Sight, facts: Facts) -> Iterator[Step]:
         names = ", ".join(one_fill.properties)
         reason = f"Old records may have values of {names}."
         rows = exactly(one_fill.records) if one_fill.is_new else up_to(one_fill.records)
-        calls = cost.fill(one_fill.records)
+        if one_fill.missing is not None:
+            rows = exactly(one_fill.missing)
+        calls = cost.fill(one_fill.records, one_fill.missing)
         yield Step(kind="fill", table=table, reason=reason, calls=calls, rows=rows)
     if sight.differs and sight.options.sees_warehouse:
         yield _comparison(sight)

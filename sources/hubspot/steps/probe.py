@@ -135,13 +135,15 @@ def probe_changes(
         found = _search(table.object_type, page, newest.changed, work.since)
     names_all = work.searched or is_idle or found.is_complete
     ids = [] if work.searched or work.after_id != "0" else unloaded(table, found.hits)
-    fills = yield from _fills(table, is_counted=is_counted)
+    fills = yield from _fills(table, ids, is_counted=is_counted)
+    live, deleted = _held(table, ids)
     facts = TableFacts(
         total=newest.total,
         rows=run.load.live_count(table.name),
         newest_at=_newest(table, newest.changed),
         changed=len(ids),
-        created=len(ids) - held_live(table, ids),
+        created=len(ids) - live,
+        restored=deleted,
         changed_while_listed=_changed_while_listed(table, found.hits),
         names_all=names_all,
         matching=None if names_all else found.matching,
@@ -200,22 +202,38 @@ def _newest(table: Table, hits: Sequence[Hit]) -> datetime | None:
     return table.run.now() if 0 in instants else search.from_ms(max(instants))
 
 
-def _fills(table: Table, *, is_counted: bool) -> Generator[None, None, tuple[Fill, ...]]:
+def _fills(
+    table: Table, changed: Sequence[str], *, is_counted: bool
+) -> Generator[None, None, tuple[Fill, ...]]:
     """Find the columns that are to be filled; count the records with a value if asked to."""
     fills = []
     for pending in table.state.pending_columns:
         if is_later(table, pending):
             continue
-        names, count = tuple(pending.properties), 0
-        if is_counted:
-            client = table.run.portal.client_for(
-                f"{table.name}: columns"
-            )  # no call of the sync's probe
+        names, count, missing = tuple(pending.properties), 0, None
+        if is_counted:  # by a client of its own: it is no call of the sync's probe
+            client = table.run.portal.client_for(f"{table.name}: columns")
             ask = partial(search.having_after, client, table.object_type, names, "0")
-            count = (yield from wait(table.run.submit(ask, lane="search"))).total or 0
+            page = yield from wait(table.run.submit(ask, lane="search"))
+            count = page.total or 0
+            if search.is_whole(page) and not pending.searched_in:
+                others = {hit.id for hit in page.results}.difference(changed)
+                missing = len(unfilled(table, pending, sorted(others)))
         is_new = pending.after_id == "0" and not pending.searched_in
-        fills.append(Fill(names, count, is_new=is_new and not pending.search_again_at))
+        is_new = is_new and not pending.search_again_at
+        fills.append(Fill(names, count, is_new=is_new, missing=missing))
     return tuple(fills)
+
+
+def unfilled(table: Table, pending: PendingColumns, ids: Sequence[str]) -> list[str]:
+    """Leave out the records whose columns this load brings, or all have a value of today's."""
+    ids = [id_ for id_ in ids if table.read_now.get(id_) is not False]
+    has_old_values = pending.returned and not pending.search_again_at
+    if has_old_values or table.run.copy is None:
+        return ids
+    rows = table.run.copy.rows(table.name, ("id", *pending.columns), ids)
+    filled = {row[0] for row in rows if None not in row}
+    return [id_ for id_ in ids if id_ not in filled]
 
 
 def is_later(table: Table, pending: PendingColumns) -> bool:
@@ -277,9 +295,10 @@ def unloaded(table: Table, hits: Sequence[Hit]) -> list[str]:
     return list(at)
 
 
-def held_live(table: Table, ids: Sequence[str]) -> int:
-    """Count the records that the warehouse has live rows of."""
+def _held(table: Table, ids: Sequence[str]) -> tuple[int, int]:
+    """Count the records that the warehouse has live rows of, and deleted ones."""
     if table.run.copy is None:
-        return 0
+        return 0, 0
     held = table.run.copy.rows(table.name, ("id", "_hs_deleted_at"), ids)
-    return sum(deleted_at is None for _, deleted_at in held)
+    live = sum(deleted_at is None for _, deleted_at in held)
+    return live, len(held) - live

@@ -15,6 +15,7 @@ from ...run.pace.walking import next_hits
 from ...run.run import Items
 from ...state.table import PendingColumns
 from ..by_id import read_ids
+from ..probe import unfilled
 from ..table import BLOCK, Table
 
 
@@ -59,7 +60,7 @@ def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
         ids += [hit.id for hit in hits.rows]
         after_id = hits.after_id
         if hits.last or len(ids) >= BLOCK:
-            yield from read_ids(table, _unfilled(table, pending, ids))
+            yield from read_ids(table, unfilled(table, pending, ids))
             pending.after_id, ids = after_id, []
         if hits.last:
             break
@@ -71,16 +72,6 @@ def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
     if not pending.searched_in:
         _look_again(table, pending)
     return False
-
-
-def _unfilled(table: Table, pending: PendingColumns, ids: list[str]) -> list[str]:
-    """Leave out the records whose columns all have a value, where that is none from before."""
-    has_old_values = pending.returned and not pending.search_again_at
-    if has_old_values or table.run.copy is None:
-        return ids
-    rows = table.run.copy.rows(table.name, ("id", *pending.columns), ids)
-    filled = {row[0] for row in rows if None not in row}
-    return [id_ for id_ in ids if id_ not in filled]
 
 
 def _look_again(table: Table, pending: PendingColumns) -> None:
