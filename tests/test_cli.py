@@ -77,7 +77,7 @@ def point_at(set_: Callable[[str, str], None], server: EmulatorServer, file: Pat
 @pytest.fixture(scope="module")
 def first(server: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -> First:
     """A file that one `sync --json` filled, and what that said."""
-    server.portal.reset(SeedSpec(seed=3, contacts=300, properties=40))
+    server.portal.reset(SeedSpec(seed=3, contacts=100, properties=20))
     file = tmp_path_factory.mktemp("cli") / "warehouse.duckdb"
     with pytest.MonkeyPatch.context() as patch:
         point_at(patch.setenv, server, file)
@@ -376,16 +376,12 @@ def test_every_command_has_help(command: str) -> None:
 
 
 def test_help_is_quick() -> None:
-    """`--help` does not wait for dlt: it takes clearly less than importing dlt alone."""
-    assert min(seconds(PROGRAM, "--help") for _ in range(2)) < 0.7 * seconds("import dlt")
-
-
-def seconds(code: str, *words: str) -> float:
-    """Return the processor time of a Python process."""
-    began = os.times()
-    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
-    ended = os.times()
-    return ended.children_user + ended.children_system - began[2] - began[3]
+    """`--help` waits for no heavy library to be imported."""
+    heavy = "{'dlt', 'duckdb', 'pyarrow', 'requests', 'starlette'}"
+    tell = f"import atexit, sys; atexit.register(lambda: print({heavy} & sys.modules.keys())); "
+    command = [sys.executable, "-c", tell + PROGRAM, "--help"]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == "set()"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")
@@ -397,7 +393,7 @@ def test_full_disk() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shells elsewhere close no streams")
-@pytest.mark.parametrize("ending", ["<&- >&- 2>&-", "2>&-", "| :"])
+@pytest.mark.parametrize("ending", ["<&- >&- 2>&-", "| :"])
 def test_streams_that_nobody_reads(tmp_path: Path, ending: str) -> None:
     """A closed stream, or a reader that went away, changes no exit code and no traceback comes."""
     command = shlex.join([sys.executable, "-c", PROGRAM, "status", "--dataset", "none", "--json"])

@@ -128,8 +128,9 @@ def test_a_load_is_cut_off(tmp_path: Path) -> None:
     assert "Stopped: SIGTERM" in err
 
 
-@pytest.mark.parametrize("name", SIGNALS)
-@pytest.mark.parametrize("form", [["--json"], []], ids=["json", "text"])
+@pytest.mark.parametrize(
+    ("name", "form"), [*zip(SIGNALS, (["--json"], [], ["--json"]), strict=False)]
+)
 def test_a_signal_before_a_command_begins(name: str, form: list[str]) -> None:
     """A signal in the middle of an import is told as well, and needs no further import."""
     program = (
