@@ -90,10 +90,7 @@ def test_change_that_bears_an_earlier_instant(portal: Portal, warehouse: Warehou
     assert differences(portal, warehouse, CONTACTS) == []
 
 
-@pytest.mark.parametrize("settings", [{}, {"load_rows": 200, "sweep_at_once_calls": 0}])
-def test_record_restored_before_the_archive_is_read(
-    portal: Portal, warehouse: Warehouse, settings: dict[str, int]
-) -> None:
+def test_record_restored_before_the_archive_is_read(portal: Portal, warehouse: Warehouse) -> None:
     """A record that no listing shows, for it leaves the bin in between, is found by its tombstone.
 
     The number of live records is the same, for one is purged beside it.
@@ -107,7 +104,7 @@ def test_record_restored_before_the_archive_is_read(
         portal.purge("contacts", live[1])
 
     portal.mutations.add(path=LISTED, nth=3, operations=change)
-    chosen = warehouse.with_settings(**settings)
+    chosen = warehouse.with_settings(load_rows=200, sweep_at_once_calls=0)
     chosen.sync("contacts")
     chosen.sync("contacts")
     assert warehouse.rows(DOUBLED) == []
@@ -204,10 +201,7 @@ def test_record_that_is_in_the_bin_only_while_it_is_listed(
     assert len(portal.journal.find(path_contains="/search")) == 1
 
 
-@pytest.mark.parametrize("load_rows", [100, 1000], ids=["loads", "one_load"])
-def test_record_that_is_merged_after_it_was_listed(
-    portal: Portal, warehouse: Warehouse, load_rows: int
-) -> None:
+def test_record_that_is_merged_after_it_was_listed(portal: Portal, warehouse: Warehouse) -> None:
     """Of a record that a first load brings twice, the row that was read last stays."""
     portal.reset(SeedSpec(contacts=300, properties=12))
     ids = list(portal.records("contacts"))
@@ -217,7 +211,7 @@ def test_record_that_is_merged_after_it_was_listed(
         portal.archive("contacts", ids[4])
 
     portal.mutations.add(when="before", path=LISTED, nth=3, operations=change)
-    small = warehouse.with_settings(load_rows=load_rows, calls_in_flight=1)
+    small = warehouse.with_settings(load_rows=100, calls_in_flight=1)
     assert small.sync("contacts").exit_code == 0
     assert warehouse.rows(DOUBLED) == []
     became = [warehouse.table("contacts")[id_]["_hs_deletion"] for id_ in ids[3:5]]

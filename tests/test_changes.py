@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from conftest import FEW, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
-from truth import differences, link_differences
+from truth import differences
 
 from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.session import opened
@@ -48,33 +48,6 @@ def test_more_changes_than_search_can_page(portal: Portal, warehouse: Warehouse)
     assert differences(portal, warehouse, CONTACTS) == []
 
 
-def test_late_index_entry_is_found_by_the_next_run(portal: Portal, warehouse: Warehouse) -> None:
-    """A change that enters the search index after a run is in the next one."""
-    warehouse.load(portal, FEW, "contacts")
-    portal.settings.search_lag_ms = 20 * 60_000
-    one = next(iter(portal.records("contacts")))
-    portal.update("contacts", one, {"firstname": "Late"})
-    portal.clock.advance(60_000)
-    warehouse.sync("contacts")
-    assert warehouse.table("contacts")[one]["firstname"] != "Late"
-    portal.clock.advance(25 * 60_000)
-    warehouse.sync("contacts")
-    assert warehouse.table("contacts")[one]["firstname"] == "Late"
-
-
-def test_loaded_changes_are_not_read_again(portal: Portal, warehouse: Warehouse) -> None:
-    """Records within the lookback that are loaded as they are cost no second read."""
-    warehouse.load(portal, FEW, "contacts")
-    one = next(iter(portal.records("contacts")))
-    portal.update("contacts", one, {"firstname": "Once"})
-    portal.clock.advance(5_000)
-    assert warehouse.sync("contacts").tables["contacts"].rows == 1
-    portal.clock.advance(60_000)
-    portal.journal.clear()
-    assert warehouse.sync("contacts").tables["contacts"].rows == 0
-    assert portal.journal.count(path_contains="/objects/2026-03/contacts/batch/read") == 0
-
-
 def test_more_loaded_changes_than_are_remembered(
     portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,18 +84,6 @@ def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse
     assert warehouse.sync("contacts").tables["contacts"].rows == 1
 
 
-def test_archived_alone_is_noticed_by_the_count(portal: Portal, warehouse: Warehouse) -> None:
-    """An archived record leaves no change behind; the number of live records tells of it."""
-    warehouse.load(portal, FEW, "contacts", "companies")
-    gone = list(portal.records("companies"))[3]
-    portal.archive("companies", gone)
-    report = warehouse.sync("contacts", "companies")
-    assert report.tables["companies"].tombstones == 1
-    assert warehouse.table("companies")[gone]["_hs_deletion"] == "archived"
-    pairs = {"contacts_to_companies": ("contacts", "companies")}
-    assert link_differences(portal, warehouse, pairs) == []
-
-
 def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> None:
     """With --hard-delete a deleted record leaves the table."""
     warehouse.load(portal, FEW, "contacts", hard_delete=True)
@@ -144,42 +105,6 @@ def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse
     row = warehouse.table("contacts")[gone]
     assert (row["_hs_deletion"], row["_hs_deleted_at"] is None) == ("purged", False)
     assert differences(portal, warehouse, CONTACTS) == []
-
-
-def test_new_property_gets_a_column(portal: Portal, warehouse: Warehouse) -> None:
-    """A property defined after the first sync is a column after the next schema refresh."""
-    warehouse.load(portal, FEW, "contacts")
-    portal.create_property("contacts", {"name": "nps", "type": "number", "fieldType": "number"})
-    one = next(iter(portal.records("contacts")))
-    portal.update("contacts", one, {"nps": "9"})
-    warehouse.sync("contacts", refresh_schema=True)
-    assert warehouse.table("contacts")[one]["nps"] == 9.0
-    known = "SELECT column_name FROM _hs_columns WHERE table_name = 'contacts' AND property = 'nps'"
-    assert warehouse.rows(known) == [("nps",)]
-
-
-def test_changed_type_gets_a_column_of_its_own(portal: Portal, warehouse: Warehouse) -> None:
-    """A property that changes its type keeps its old column and gets another."""
-    portal.create_property("contacts", {"name": "size", "type": "string", "fieldType": "text"})
-    one = portal.create("contacts", {"size": "12"})
-    warehouse.sync("contacts")
-    portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
-    portal.update("contacts", one, {"size": "13"})
-    warehouse.sync("contacts", refresh_schema=True)
-    row = warehouse.table("contacts")[one]
-    assert row["size_number"] == 13.0
-    assert "size" in row
-
-
-def test_changed_company_brings_its_new_links(portal: Portal, warehouse: Warehouse) -> None:
-    """A link shows when only its far end changed."""
-    warehouse.load(portal, FEW, "contacts", "companies")
-    pairs = {"contacts_to_companies": ("contacts", "companies")}
-    contact = list(portal.records("contacts"))[5]
-    firm = portal.create("companies", {"name": "New Ltd"})
-    portal.associate("contacts", contact, "companies", firm)
-    warehouse.sync("contacts", "companies")
-    assert link_differences(portal, warehouse, pairs) == []
 
 
 @pytest.mark.parametrize("version", ["v3", "2026-09"])
@@ -221,18 +146,16 @@ def run_plainly(warehouse: Warehouse, *, times: int) -> None:
         run.close()
 
 
-@pytest.mark.parametrize("purged", [0, 1], ids=["alone", "beside_one_purged"])
 def test_edit_of_a_record_that_was_in_the_bin_when_it_was_searched_for(
-    portal: Portal, warehouse: Warehouse, purged: int
+    portal: Portal, warehouse: Warehouse
 ) -> None:
     """A record edited, archived, and restored behind the search that lacked it, gets the edit."""
     warehouse.load(portal, FEW, "contacts")
-    one, *others = list(portal.records("contacts"))[5:10]
+    one, other = list(portal.records("contacts"))[5:7]
     warehouse.sync("contacts")
     portal.update("contacts", one, {"city": "New"})
     portal.archive("contacts", one)
-    for other in others[:purged]:
-        portal.purge("contacts", other)
+    portal.purge("contacts", other)  # so that no number tells
     portal.clock.advance(DAY_MS // 16)  # longer than the lookback
     portal.mutations.add(
         path="/contacts/search", nth=1, operations=lambda p: p.restore("contacts", one)

@@ -1,5 +1,6 @@
 """Defects that were found once, each in the way that showed it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -37,26 +38,6 @@ def test_failed_sweep_is_made_up_for(portal: Portal, warehouse: Warehouse) -> No
     portal.clock.advance(2 * HOUR_MS)
     warehouse.sync("contacts", "companies")
     assert link_differences(portal, warehouse, FIRMS) == []
-
-
-def test_types_loaded_apart_are_linked_when_they_meet(portal: Portal, warehouse: Warehouse) -> None:
-    """Links between two types that were loaded by runs of their own come with the first of both."""
-    warehouse.load(portal, FEW, "contacts")
-    warehouse.sync("companies")
-    warehouse.sync("contacts", "companies")
-    assert link_differences(portal, warehouse, FIRMS) == []
-
-
-def test_restored_record_lives_again(portal: Portal, warehouse: Warehouse) -> None:
-    """A record that is restored, which changes nothing of it, is no tombstone any more."""
-    warehouse.load(portal, FEW, "contacts")
-    one = next(iter(portal.records("contacts")))
-    portal.archive("contacts", one)
-    warehouse.sync("contacts")
-    portal.clock.advance(3 * HOUR_MS)
-    portal.restore("contacts", one)
-    warehouse.sync("contacts")
-    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 
 def test_full_refresh_leaves_no_stale_link(portal: Portal, warehouse: Warehouse) -> None:
@@ -140,7 +121,7 @@ def test_archive_cut_short_is_listed_again(portal: Portal, warehouse: Warehouse)
 
 def test_archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
     """A type whose archived records HubSpot does not list is loaded, and its outcome says so."""
-    portal.reset(SeedSpec(contacts=300, archived=0))
+    portal.reset(replace(FEW, archived=0))
     portal.faults.add(path=r"/contacts\?.*archived=true", status=400)
     for city in ("Old", "New"):
         portal.update("contacts", next(iter(portal.records("contacts"))), {"city": city})

@@ -125,17 +125,14 @@ def test_what_changed_beside_records_of_another_table(portal: Portal, warehouse:
     assert differences(portal, warehouse, {table: table for table in objects}) == []
 
 
-@pytest.mark.parametrize("settings", [{}, {"sweep_at_once_calls": 0}], ids=["small", "large"])
-def test_columns_that_tombstones_lack(
-    portal: Portal, warehouse: Warehouse, settings: dict[str, int]
-) -> None:
+def test_columns_that_tombstones_lack(portal: Portal, warehouse: Warehouse) -> None:
     """A column that is new, or of another type, is filled for archived records as well."""
     portal.reset(SeedSpec(contacts=50, archived=0.1, deals=0, tickets=0, properties=12))
     dead = list(portal.records("contacts", archived=True))
     text = {"type": "string", "fieldType": "text"}
     portal.create_property("contacts", text | {"name": "size"})
     portal.set_calculated("contacts", dead[0], {"size": "12"})
-    careful = warehouse.with_settings(**settings)
+    careful = warehouse.with_settings(sweep_at_once_calls=0)
     careful.sync("contacts")
     portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
     portal.create_property("contacts", text | {"name": "tint"})
