@@ -5,12 +5,13 @@ load goes on behind it.
 """
 
 from collections.abc import Generator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from ..api import search
 from ..api.batch_read import BATCH
-from ..run.pace.walking import next_hits
+from ..run.pace.walking import Hits, next_hits
 from ..run.run import Items
 from ..state.table import Changes
 from .by_id import read_ids
@@ -76,23 +77,16 @@ def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, N
         yield from read_ids(table, probe.ids)
         work.complete = probe.search.is_complete
         return True
-    after_id, since, ids, left = work.after_id, work.since, list[str](), 0
-    if after_id == "0" and probe.search.since:
-        ids, since = unloaded(table, probe.search.oldest), probe.search.since
-        left = probe.search.left
+    after_id = work.after_id
+    since, ids, left = _begin(table, probe, work)
     is_begun = False
     while True:
-        ask = partial(search.changed_after, table.client, table.object_type, since)
-        floor_ms = search.to_ms(since)
-        step = yield from next_hits(
-            table.run.portal.lanes, table.object_type, ask, after_id, floor_ms=floor_ms
-        )
+        step = yield from _next_changes(table, since, after_id)
         if (step.total or 0) < left:  # those that changed before are not all among the oldest
             since, left = work.since, 0
             continue
         if not is_begun:
-            known = len(table.state.recent) if after_id == "0" else 0
-            table.run.options.expect(table.name, (step.total or 0) + len(ids) - known)
+            _expect(table, after_id, (step.total or 0) + len(ids))
         left, is_begun = 0, True
         ids = [*dict.fromkeys([*ids, *unloaded(table, step.rows)])]
         after_id = step.after_id
@@ -103,10 +97,35 @@ def _read_changes(table: Table, probe: Probe, work: Changes) -> Generator[Any, N
         ids, is_begun = ids[whole:], False
         if step.last or table.run.load.budget.spent():
             yield from read_ids(table, ids)
-            work.after_id, work.since, work.complete = after_id, since, step.last and step.whole
-            if step.last and not step.whole:
-                table.outcome.note(
-                    f"HubSpot's search for {table.name} names fewer changed records than it counts;"
-                    " the next run searches for the others."
-                )
+            _leave_off(table, work, since, step)
             return step.last
+
+
+def _begin(table: Table, probe: Probe, work: Changes) -> tuple[datetime, list[str], int]:
+    """Return from when on to search, records to read before, and how many a search finds."""
+    if work.after_id == "0" and probe.search.since:
+        return probe.search.since, unloaded(table, probe.search.oldest), probe.search.left
+    return work.since, [], 0
+
+
+def _next_changes(table: Table, since: datetime, after_id: str) -> Generator[None, None, Hits]:
+    """Search for the next records that changed, along their ids."""
+    lanes, kind = table.run.portal.lanes, table.object_type
+    ask = partial(search.changed_after, table.client, kind, since)
+    return (yield from next_hits(lanes, kind, ask, after_id, floor_ms=search.to_ms(since)))
+
+
+def _leave_off(table: Table, work: Changes, since: datetime, step: Hits) -> None:
+    """Note how far the changes are read, and whether these are surely all."""
+    work.after_id, work.since, work.complete = step.after_id, since, step.last and step.whole
+    if step.last and not step.whole:
+        table.outcome.note(
+            f"HubSpot's search for {table.name} names fewer changed records than it counts;"
+            " the next run searches for the others."
+        )
+
+
+def _expect(table: Table, after_id: str, found: int) -> None:
+    """Note how many rows are to come: those found, but for the ones that are loaded as they are."""
+    known = len(table.state.recent) if after_id == "0" else 0
+    table.run.options.expect(table.name, found - known)

@@ -132,15 +132,7 @@ class Planning:
     def _probe(self, kind: ObjectType) -> Generator[None, None, None]:
         """Ask what there is of one table, once a run."""
         run, table = self._run, kind.table
-        state, outcome = run.state.table(table), run.outcomes.of(table)
-        outcome.watermark_before = outcome.watermark_before or state.watermark
-        outcome.fresh_at, outcome.named = outcome.watermark_before, run.options.chosen
-        outcome.was_read |= state.was_read
-        begun = state.completed_run[0] if state.completed_run else None
-        if begun and state.count_mismatch[2:] >= [to_ms(begun)]:
-            run.tables.mismatches.setdefault(table, state.count_mismatch[:2])  # of the previous run
-        if run.tables.restart(table, asked=run.options.full_refresh):
-            state.start_over()
+        self._recall(table)
         if (
             table in run.tables.probes
             or table in run.tables.to_recount
@@ -158,6 +150,19 @@ class Planning:
             asked["definitions"] = definition_calls(run)
         asked = {family: calls for family, calls in asked.items() if calls}
         run.tables.probes[table] = replace(probe, facts=structs.replace(probe.facts, asked=asked))
+
+    def _recall(self, table: str) -> None:
+        """Note what earlier runs left of a table, or forget it in a full refresh."""
+        run = self._run
+        state, outcome = run.state.table(table), run.outcomes.of(table)
+        outcome.watermark_before = outcome.watermark_before or state.watermark
+        outcome.fresh_at, outcome.named = outcome.watermark_before, run.options.chosen
+        outcome.was_read |= state.was_read
+        begun = state.completed_run[0] if state.completed_run else None
+        if begun and state.count_mismatch[2:] >= [to_ms(begun)]:
+            run.tables.mismatches.setdefault(table, state.count_mismatch[:2])  # of the previous run
+        if run.tables.restart(table, asked=run.options.full_refresh):
+            state.start_over()
 
     def _asked(self, opening: Opening) -> Generator[None, None, Probe]:
         run, kind = self._run, opening.object_type

@@ -128,11 +128,7 @@ def probe_changes(
     run, state = table.run, table.state
     work = state.changes or Changes(run.now(), run.now())
     is_idle = seems_idle(table, newest)
-    found = Search(newest.changed, is_complete=newest.complete)
-    if not (work.searched or newest.complete or is_idle) and work.after_id == "0":
-        ask = partial(search.oldest, table.client, table.object_type, work.since)
-        page = yield from wait(run.submit(ask, lane="search"))
-        found = _search(table.object_type, page, newest.changed, work.since)
+    found = yield from _found(table, newest, work, is_idle=is_idle)
     names_all = work.searched or is_idle or found.is_complete
     ids = [] if work.searched or work.after_id != "0" else unloaded(table, found.hits)
     fills = yield from _fills(table, ids, is_counted=is_counted)
@@ -155,6 +151,18 @@ def probe_changes(
     return Probe(facts, ids=ids, search=found)
 
 
+def _found(
+    table: Table, newest: Newest, work: Changes, *, is_idle: bool
+) -> Generator[None, None, Search]:
+    """Return the changes that the newest records show, or a second search for the oldest ones."""
+    is_begun = work.searched or work.after_id != "0"
+    if is_begun or is_idle or newest.complete:
+        return Search(newest.changed, is_complete=newest.complete)
+    ask = partial(search.oldest, table.client, table.object_type, work.since)
+    page = yield from wait(table.run.submit(ask, lane="search"))
+    return _search(table.object_type, page, newest.changed, work.since)
+
+
 def _search(kind: ObjectType, page: Page[Hit], newest: Sequence[Hit], since: datetime) -> Search:
     """Conclude from the first and the last changes what is left to search.
 
@@ -164,18 +172,22 @@ def _search(kind: ObjectType, page: Page[Hit], newest: Sequence[Hit], since: dat
     floor = search.to_ms(since)
     hits = {hit.id: search.modified_ms(hit, kind) for hit in (*newest, *page.results)}
     named = sum(at >= floor for at in hits.values())
-    order = [search.modified_ms(hit, kind) for hit in page.results]
-    is_in_order = bool(order) and floor <= order[0] and all(a <= b for a, b in pairwise(order))
-    earlier = sum(at < order[-1] for at in order) if is_in_order else 0
+    order = _in_order([search.modified_ms(hit, kind) for hit in page.results], floor)
+    earlier = sum(at < order[-1] for at in order)
     total = _matching(page)
     return Search(
         hits=[*page.results, *newest],
         is_complete=search.is_whole(page) or (page.total is not None and named >= page.total),
         oldest=page.results,
-        since=search.from_ms(order[-1]) if is_in_order else since,
+        since=search.from_ms(order[-1]) if order else since,
         matching=total,
         left=max(0, (total or 0) - earlier),
     )
+
+
+def _in_order(instants: Sequence[int], floor_ms: int) -> Sequence[int]:
+    """Return instants that ascend from the floor on; none where they do not."""
+    return instants if all(a <= b for a, b in pairwise((floor_ms, *instants))) else ()
 
 
 def _matching(page: Page[Hit]) -> int | None:
