@@ -12,7 +12,7 @@ from truth import differences
 from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.session import opened
 from sources.hubspot import hubspot, open_run
-from sources.hubspot.warehouse.view import WarehouseCopy
+from sources.hubspot.warehouse.view import WarehouseView
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -179,7 +179,7 @@ def test_run_that_dies_before_it_looks_why_a_number_differs(
     )
     with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config) as (pipeline, run):
         run.set_options(report_errors=True)
-        with WarehouseCopy(pipeline) as copy, run.seeing(copy):
+        with WarehouseView(pipeline) as view, run.seeing(view):
             pipeline.run(hubspot(["contacts"], run=run))  # its first load, and no more
     warehouse.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []

@@ -37,7 +37,7 @@ from sources.hubspot.state.store import put, source_state
 from sources.hubspot.steps.reference.definitions import LABELS_MAX_AGE
 from sources.hubspot.steps.reference.endpoints import reference_calls
 from sources.hubspot.sync import configure
-from sources.hubspot.warehouse.view import WarehouseCopy
+from sources.hubspot.warehouse.view import WarehouseView
 
 T = TypeVar("T")
 Limits = Mapping[str, Mapping[str, float]]
@@ -85,8 +85,8 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
             run.set_options(report_errors=True)
             with explained(options.destination):
                 damage, report.warnings = foresee(pipeline, state, run.now())
-            view = WarehouseCopy if exists(pipeline) else _Nothing
-            with view(pipeline, damage) as copy, run.seeing(copy):
+            kind = WarehouseView if exists(pipeline) else _Nothing
+            with kind(pipeline, damage) as view, run.seeing(view):
                 forecast = _forecast(pipeline, run, options, state)
         finally:
             run.close()
@@ -98,7 +98,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     return report
 
 
-class _Nothing(WarehouseCopy):
+class _Nothing(WarehouseView):
     """The view of a warehouse that no sync has made yet; asking it would make a file."""
 
     def size(self, table: str) -> int:  # noqa: ARG002 - no table holds any

@@ -38,7 +38,7 @@ from sources.hubspot.verify.links import check_links, differing_links
 from sources.hubspot.verify.records import Check, Verification, read_usage
 from sources.hubspot.warehouse.end_of_load import end_of_load
 from sources.hubspot.warehouse.post_load import clean_up
-from sources.hubspot.warehouse.view import WarehouseCopy
+from sources.hubspot.warehouse.view import WarehouseView
 
 Checks = dict[str, Generator[None, None, Check]]
 
@@ -127,9 +127,9 @@ def compare(
         collector: receives the cost.
         as_of: what changed in the portal at or after this instant is no difference.
     """
-    with WarehouseCopy(pipeline) as copy:
-        known = run.portal.know(portal_types(run.client, source_state(pipeline), copy))
-        ended = _ended(known, options, copy)
+    with WarehouseView(pipeline) as view:
+        known = run.portal.know(portal_types(run.client, source_state(pipeline), view))
+        ended = _ended(known, options, view)
     scope = _scope(options, pipeline, run)
     expected, before = scope.cost(options.sample), run.client.meter.calls
     if isinstance(collector, RunCollector):
@@ -137,8 +137,8 @@ def compare(
         collector.notify(f"Comparing {tables} tables takes about {expected:,} calls.")
     run.set_options(report_errors=True, repairing=True)
     guard_portal(run.portal.account, scope.state.portal_id)
-    with WarehouseCopy(pipeline) as copy, run.seeing(copy):
-        judge = Verification(run, copy, as_of, options.sample, not scope.state.hard_delete)
+    with WarehouseView(pipeline) as view, run.seeing(view):
+        judge = Verification(run, view, as_of, options.sample, not scope.state.hard_delete)
         usage = read_usage(run.client)
         checks = _checks(judge, scope)
         if isinstance(collector, RunCollector):
@@ -160,12 +160,12 @@ def compare(
     report_results(report, list(results.values()), expected, calls, repaired=options.repair)
 
 
-def _ended(known: PortalTypes, options: VerifyOptions, copy: WarehouseCopy) -> dict[str, Result]:
+def _ended(known: PortalTypes, options: VerifyOptions, view: WarehouseView) -> dict[str, Result]:
     """Judge the tables whose type HubSpot no longer has: those named, or with rows that live."""
     named = {*known.gone_of(options.objects).values()}
     asked = sorted(named if options.objects else known.gone)
     results: dict[str, Result] = {}
-    for table, live in copy.counts(asked, LIVE).items():
+    for table, live in view.counts(asked, LIVE).items():
         error: HubSpotError = known.refusal(table)
         if live:
             error = VerificationError(

@@ -37,7 +37,7 @@ from sources.hubspot.state.store import mended_state
 from sources.hubspot.steps.reference.loading import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
-from sources.hubspot.warehouse.view import WarehouseCopy
+from sources.hubspot.warehouse.view import WarehouseView
 
 SCHEMA = "hubspot"
 """The name by which dlt keeps the source's schema and state."""
@@ -144,8 +144,8 @@ def find_all(pipeline: Pipeline) -> Damage:
     digests = _known(pipeline).reference_digests.items()
     filled = {name.partition(":")[0] for name, digest in digests if digest not in NEVER_READ}
     there = filled & REFERENCE.keys() - {*damage.gone}
-    with WarehouseCopy(pipeline) as copy:
-        counts = copy.counts(sorted(there), "1 = 1")
+    with WarehouseView(pipeline) as view:
+        counts = view.counts(sorted(there), "1 = 1")
     return replace(damage, emptied=[table for table, count in counts.items() if not count])
 
 
@@ -298,9 +298,9 @@ def _begin_again(pipeline: Pipeline, damage: Damage) -> Edit:
     tables = pipeline.default_schema.tables
     columns = ("table_name", "property", "column_name", "hubspot_type", "label", "since_at")
     whole = tables.keys() - {*damage.gone, *damage.columns}
-    with WarehouseCopy(pipeline) as copy:
+    with WarehouseView(pipeline) as view:
         portals, named = (
-            [row for rows in copy.values(table, names, "1 = 1") for row in rows]
+            [row for rows in view.values(table, names, "1 = 1") for row in rows]
             if table in whole
             else []
             for table, names in (("account", ("portal_id",)), ("_hs_columns", columns))

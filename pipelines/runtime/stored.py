@@ -33,7 +33,7 @@ from sources.hubspot.run.portal.portal_types import PortalTypes, read_portal_typ
 from sources.hubspot.state.damage import AS_BEFORE, SOURCE, Damage, refuse
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import mended_state, put
-from sources.hubspot.warehouse.view import WarehouseCopy
+from sources.hubspot.warehouse.view import WarehouseView
 
 
 @contextmanager
@@ -185,11 +185,11 @@ def commit(pipeline: Pipeline, edit: Callable[[SourceState], None]) -> None:
 
 
 def portal_types(
-    client: Client, state: SourceState, copy: WarehouseCopy | None = None
+    client: Client, state: SourceState, view: WarehouseView | None = None
 ) -> PortalTypes:
     """Ask HubSpot which object types the portal has; see `read_portal_types`."""
     normalize = dlt.Schema(PIPELINE).naming.normalize_identifier
-    return read_portal_types(client, state, normalize, copy)
+    return read_portal_types(client, state, normalize, view)
 
 
 def exists(pipeline: Pipeline) -> bool:

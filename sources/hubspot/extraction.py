@@ -256,10 +256,10 @@ def _types_of(run: Run, named: Sequence[str]) -> PortalTypes:
         run: the run.
         named: tables that the user names.
     """
-    if run.copy is not None and not are_types_due(run, run.state, named):
+    if run.view is not None and not are_types_due(run, run.state, named):
         return known_portal_types(run.state)
     normalize = dlt.current.source_schema().naming.normalize_identifier
-    return read_portal_types(run.client, run.state, normalize, run.copy)
+    return read_portal_types(run.client, run.state, normalize, run.view)
 
 
 def _refuse_gone(run: Run, request: Request) -> None:
@@ -289,6 +289,6 @@ def _check_state(run: Run, tables: Sequence[str], *, whole: bool) -> None:
 def _is_fresh(run: Run, state: SourceState, loaded: Sequence[ObjectType]) -> bool:
     """Return whether a load brings the first rows of a dataset, each of them once."""
     merges = run.options.full_refresh or run.options.hard_delete or not run.load.is_first
-    if run.copy is None or merges or state.portal_id is not None:
+    if run.view is None or merges or state.portal_id is not None:
         return False
-    return not any(run.copy.size(table) for table in (VERSIONS, *(kind.table for kind in loaded)))
+    return not any(run.view.size(table) for table in (VERSIONS, *(kind.table for kind in loaded)))

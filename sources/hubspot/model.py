@@ -201,7 +201,7 @@ REJECTS = "_hs_rejected_values"
 """The table of values that do not fit their column."""
 
 
-class Copy(Protocol):
+class View(Protocol):
     """What a run may ask of the tables in the warehouse, as they are between two loads."""
 
     def size(self, table: str) -> int:

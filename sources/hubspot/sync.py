@@ -28,7 +28,7 @@ from .state.damage import NAME
 from .warehouse import run_log
 from .warehouse.end_of_load import end_of_load
 from .warehouse.post_load import clean_up
-from .warehouse.view import WarehouseCopy, held_open
+from .warehouse.view import WarehouseView, held_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def load_all(
     while True:
         done = len(pipeline.list_completed_load_packages())
         try:
-            with WarehouseCopy(pipeline) as copy, run.seeing(copy):
+            with WarehouseView(pipeline) as view, run.seeing(view):
                 source = hubspot(
                     request.objects or None,
                     only=request.only or None,
@@ -177,13 +177,13 @@ def load_all(
 def _find_mismatches(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     """Note the tables whose live rows are not as many as HubSpot's records; each once a run."""
     known = {table: total for table, total in run.tables.totals.items() if total is not None}
-    with WarehouseCopy(pipeline) as copy:
+    with WarehouseView(pipeline) as view:
         for table, since in list(run.tables.to_recount.items()):
             older = f"{LIVE} AND _hs_synced_at < %s"
-            if since and not copy.counts([table], older, since)[table]:
+            if since and not view.counts([table], older, since)[table]:
                 del run.tables.to_recount[table]  # the new listing brought every row there is
         fresh = known.keys() - compared - run.tables.to_recount.keys()
-        counts = copy.counts(sorted(fresh), LIVE)
+        counts = view.counts(sorted(fresh), LIVE)
     for table, live in counts.items():
         if table in run.tables.deep or (live != known[table] and not _is_counted(run, table, live)):
             run.tables.to_recount[table] = None

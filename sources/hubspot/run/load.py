@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from ..model import LIVE, Copy
+from ..model import LIVE, View
 from .pace.budget import LoadBudget
 
 
@@ -19,7 +19,7 @@ class Load:
     wanted: Collection[str] | None = None
     """Tables that it has something to do for; all where None."""
     budget: LoadBudget = field(default_factory=LoadBudget)
-    copy: Copy | None = None
+    view: View | None = None
     """The warehouse as it is before this load."""
     tables: Collection[str] = ()
     """Object tables that the portal may have."""
@@ -89,12 +89,12 @@ class Load:
 
     def live_count(self, table: str) -> int | None:
         """Count the live rows of a table before this load; None where it is unknown."""
-        if self._live is None and self.copy is not None:
-            self._live = dict(self.copy.counts(self.tables, LIVE))
+        if self._live is None and self.view is not None:
+            self._live = dict(self.view.counts(self.tables, LIVE))
         return None if self._live is None else self._live.get(table, 0)
 
     def holds_rows(self, table: str) -> bool:
         """Whether the warehouse had rows of a table, deleted ones too; true if that is unknown."""
-        if self._held is None and self.copy is not None:
-            self._held = dict(self.copy.counts(self.tables, "1 = 1"))
+        if self._held is None and self.view is not None:
+            self._held = dict(self.view.counts(self.tables, "1 = 1"))
         return self._held is None or bool(self._held.get(table))

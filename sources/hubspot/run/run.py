@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from ..config import HubSpotConfig, check_config
 from ..errors import HubSpotError
 from ..http.client import Client
-from ..model import Copy, TableOutcome
+from ..model import TableOutcome, View
 from ..state.source import SourceState
 from ..state.store import Store
 from .findings import PairFindings, TableFindings
@@ -23,7 +23,7 @@ from .pace.lanes import Lane
 from .portal.portal import Portal
 
 T = TypeVar("T")
-C = TypeVar("C", bound=Copy)
+C = TypeVar("C", bound=View)
 Items = Generator[Any, None, None]
 """Arrow tables for dlt, each marked for its own table; None while waiting."""
 
@@ -41,7 +41,7 @@ class Run:
     tables: TableFindings = field(default_factory=TableFindings)
     pairs: PairFindings = field(default_factory=PairFindings)
     load: Load = field(default_factory=Load)
-    copy: Copy | None = None
+    view: View | None = None
     """The warehouse; without it nothing is compared with what is there, and no links swept."""
     before_ended: datetime | None = None
     """When the run before this one stopped reading; None where it did not come to its end."""
@@ -60,13 +60,13 @@ class Run:
         self.config = check_config(replace(self.config, **settings))
 
     @contextmanager
-    def seeing(self, copy: C) -> Iterator[C]:
+    def seeing(self, view: C) -> Iterator[C]:
         """Let the run see the warehouse, as it is between two loads, for as long as this lasts."""
-        self.copy = copy
+        self.view = view
         try:
-            yield copy
+            yield view
         finally:
-            self.copy = None
+            self.view = None
 
     @property
     def left(self) -> set[str]:
@@ -84,7 +84,7 @@ class Run:
             self.tables.to_clean_up = {*self.state.pending_cleanup}
         bound = LoadBudget(self.options.load_rows, self.options.load_seconds)
         wanted = None if is_first else self.left
-        self.load = Load(number, is_first, wanted, bound, self.copy, tables)
+        self.load = Load(number, is_first, wanted, bound, self.view, tables)
         return self.load
 
     @contextmanager

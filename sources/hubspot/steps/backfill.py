@@ -69,10 +69,10 @@ def appends(run: Run, state: TableState, table: str) -> bool:
         or state.was_loaded
         or state.has_older_rows
     )
-    if run.copy is None or merges:
+    if run.view is None or merges:
         return False
     work = state.backfill
-    return not (work.has_older_rows if work else run.copy.size(table))
+    return not (work.has_older_rows if work else run.view.size(table))
 
 
 def _read_all(table: Table, work: Backfill) -> Items:

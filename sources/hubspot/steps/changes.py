@@ -48,7 +48,7 @@ def finish_changes(table: Table, total: int | None, *, is_explained: bool) -> No
         state.recount_pending = False
     before = state.completed_run[0] if state.completed_run else state.watermark
     state.finish(work.started_at, run.now(), total=total, is_complete=work.complete)
-    is_known = run.copy is not None and total is not None
+    is_known = run.view is not None and total is not None
     if before and is_known and not (is_explained or explains(table, total)):
         state.rewind(before, known=True)
     state.note_recent({}, since=(state.searched_at or work.started_at) - run.lookback)
@@ -57,10 +57,10 @@ def finish_changes(table: Table, total: int | None, *, is_explained: bool) -> No
 def explains(table: Table, total: int | None) -> bool:
     """Whether what this load brings explains how many records live now."""
     run, live = table.run, table.run.load.live_count(table.name)
-    if run.copy is None or live is None or total is None:
+    if run.view is None or live is None or total is None:
         return False
     ids = list(table.read_now)
-    held = run.copy.rows(table.name, ("id", "_hs_deleted_at"), ids)
+    held = run.view.rows(table.name, ("id", "_hs_deleted_at"), ids)
     before = {id_ for id_, deleted_at in held if deleted_at is None}
     after = {id_ for id_, archived in table.read_now.items() if not archived}
     return live - len(before) + len(after) == total

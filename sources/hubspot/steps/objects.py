@@ -164,12 +164,12 @@ def _recount(work: Work) -> Items:
     run, name = work.opening.run, work.table.name
     if name not in run.tables.to_recount:
         run.tables.deep.add(name)
-    elif run.copy is not None:
+    elif run.view is not None:
         since, deep = (
             run.tables.to_recount.pop(name),
             name in run.tables.deep,
         )  # once, whatever becomes of it
-        work.has_suspects = yield from recount(work.table, run.copy, since, deep=deep)
+        work.has_suspects = yield from recount(work.table, run.view, since, deep=deep)
 
 
 def _skip(_work: Work) -> Items:

@@ -186,7 +186,7 @@ class Planning:
         """Decide, and draw what expensive sweeps take from the day's share."""
         run = self._run
         facts = self.facts(tables)
-        was_interrupted = run.copy is not None and run.before_ended is None and _is_known(run)
+        was_interrupted = run.view is not None and run.before_ended is None and _is_known(run)
         moment = Moment(run.run_id, run.now(), was_interrupted, run.tables.sweeps_begun)
         past = history(run.state, moment, tables=facts.tables, pairs=facts.pairs)
         ledger = ledger_of(run)
@@ -261,7 +261,7 @@ def _options(run: Run) -> Options:
         links_hours=config.links_hours,
         backfill=cast("BackfillMode", config.backfill),
         sweep_links=run.options.sweep_links,
-        sees_warehouse=run.copy is not None,
+        sees_warehouse=run.view is not None,
     )
 
 

@@ -241,9 +241,9 @@ def unfilled(table: Table, pending: PendingColumns, ids: Sequence[str]) -> list[
     """Leave out the records whose columns this load brings, or all have a value of today's."""
     ids = [id_ for id_ in ids if table.read_now.get(id_) is not False]
     has_old_values = pending.returned and not pending.search_again_at
-    if has_old_values or table.run.copy is None:
+    if has_old_values or table.run.view is None:
         return ids
-    rows = table.run.copy.rows(table.name, ("id", *pending.columns), ids)
+    rows = table.run.view.rows(table.name, ("id", *pending.columns), ids)
     filled = {row[0] for row in rows if None not in row}
     return [id_ for id_ in ids if id_ not in filled]
 
@@ -309,8 +309,8 @@ def unloaded(table: Table, hits: Sequence[Hit]) -> list[str]:
 
 def _held(table: Table, ids: Sequence[str]) -> tuple[int, int]:
     """Count the records that the warehouse has live rows of, and deleted ones."""
-    if table.run.copy is None:
+    if table.run.view is None:
         return 0, 0
-    held = table.run.copy.rows(table.name, ("id", "_hs_deleted_at"), ids)
+    held = table.run.view.rows(table.name, ("id", "_hs_deleted_at"), ids)
     live = sum(deleted_at is None for _, deleted_at in held)
     return live, len(held) - live

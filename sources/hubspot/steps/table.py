@@ -154,10 +154,10 @@ def _survivors(
 
 def _known_merges(table: Table, ids: Sequence[str]) -> Merges:
     """Return survivor and date of those ids that the table knows as merged away."""
-    if not ids or table.run.copy is None:
+    if not ids or table.run.view is None:
         return {}
     columns = ("id", "_hs_merged_into", "_hs_deleted_at", "_hs_deletion")
-    held = table.run.copy.rows(table.name, columns, ids)
+    held = table.run.view.rows(table.name, columns, ids)
     return {id_: (survivor, at) for id_, survivor, at, deletion in held if deletion == "merged"}
 
 

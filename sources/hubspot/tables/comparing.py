@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..model import REJECTS, Column, Copy, TableSchema
+from ..model import REJECTS, Column, TableSchema, View
 from .decoding import Record
 from .records import to_batch
 
@@ -14,7 +14,7 @@ _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # when rows were read is not compa
 
 
 def compare(
-    copy: Copy,
+    view: View,
     schema: TableSchema,
     records: Sequence[Record],
     own: Sequence[str] = (),
@@ -25,7 +25,7 @@ def compare(
     """Compare records with the live rows of their table, or archived ones with its tombstones.
 
     Args:
-        copy: the warehouse.
+        view: the warehouse.
         schema: the property columns that are compared; those that the records were decoded by.
         records: all live, or all archived.
         own: columns of ours that are compared too, such as `_hs_updated_at`.
@@ -38,7 +38,7 @@ def compare(
     columns = [*(column.name for column in schema.columns), *own]
     batch = to_batch(records, schema, synced_at=_ANY_TIME, strip_nul=strip_nul)
     theirs = _rows(batch.rows, columns)
-    found = copy.rows(schema.table, ("id", "_hs_deleted_at", *columns), list(theirs))
+    found = view.rows(schema.table, ("id", "_hs_deleted_at", *columns), list(theirs))
     held = [row for row in found if (row[1] is not None) is archived]
     ours = {row[0]: [_plain(value) for value in row[2:]] for row in held}
     differing = {
@@ -46,7 +46,7 @@ def compare(
         for id_, values in theirs.items()
         if id_ in ours and values != ours[id_]
     }
-    for id_, name in _rejected_differently(copy, schema, batch.rejects, list(ours)):
+    for id_, name in _rejected_differently(view, schema, batch.rejects, list(ours)):
         differing.setdefault(id_, []).append(name)
     return differing, [id_ for id_ in theirs if id_ not in ours]
 
@@ -57,7 +57,7 @@ def _unequal(columns: Sequence[str], one: Sequence[Any], other: Sequence[Any]) -
 
 
 def _rejected_differently(
-    copy: Copy, schema: TableSchema, rejects: pa.Table, ids: Sequence[str]
+    view: View, schema: TableSchema, rejects: pa.Table, ids: Sequence[str]
 ) -> set[tuple[str, str]]:
     """Return ids and columns whose values do not fit, where the table of rejects says otherwise."""
     columns = {column.property: column.name for column in schema.columns}
@@ -65,7 +65,7 @@ def _rejected_differently(
     theirs = {tuple(row[name] for name in members) for row in rejects.to_pylist()}
     ours = {
         row[:3]
-        for row in copy.rows(REJECTS, (*members, "table_name"), ids)
+        for row in view.rows(REJECTS, (*members, "table_name"), ids)
         if row[3] == schema.table and row[1] in columns
     }
     known = {row for row in theirs if row[0] in {*ids}}

@@ -6,7 +6,7 @@ from functools import partial
 
 from ..api.associations import BATCH, COLUMNS, Link, Pair, read_links
 from ..api.batch_read import batches
-from ..model import LIVE, Copy
+from ..model import LIVE, View
 from ..run.pace.waiting import wait_all
 from ..run.run import Run
 from .records import Check, Verification
@@ -26,11 +26,11 @@ def check_links(judge: Verification, pair: Pair, *, one_way: bool) -> Generator[
         pair: the pair.
         one_way: whether HubSpot reports its links from the target's side only.
     """
-    run, copy, check = judge.run, judge.copy, Check(pair.table)
-    rows = _rows(copy, pair)
+    run, view, check = judge.run, judge.view, Check(pair.table)
+    rows = _rows(view, pair)
     check.warehouse = sum(rows.values())
     end = pair.target if one_way else pair.source
-    asked = {id_ for part in copy.values(end.table, ("id",), LIVE) for (id_,) in part}
+    asked = {id_ for part in view.values(end.table, ("id",), LIVE) for (id_,) in part}
     links = yield from _links(run, pair, asked | _ends(rows, one_way=one_way), one_way=one_way)
     check.portal = len(links)
     doubtful = _ends(links ^ rows.keys(), one_way=one_way)
@@ -47,7 +47,7 @@ def differing_links(
 ) -> Generator[None, None, Check]:
     """Compare the links of some records again, after they were repaired."""
     check = Check(pair.table)
-    found = judge.copy.rows(pair.table, COLUMNS, from_ids, key="from_id")
+    found = judge.view.rows(pair.table, COLUMNS, from_ids, key="from_id")
     rows: Counter[Link] = Counter(found)
     links = yield from _links(judge.run, pair, from_ids, one_way=False)
     missing, extra = yield from _certain(judge, pair, links - rows.keys(), rows.keys() - links)
@@ -67,9 +67,9 @@ def _certain(
     return missing & live, extra & known
 
 
-def _rows(copy: Copy, pair: Pair) -> Counter[Link]:
+def _rows(view: View, pair: Pair) -> Counter[Link]:
     rows: Counter[Link] = Counter()
-    for part in copy.values(pair.table, COLUMNS, "1 = 1"):
+    for part in view.values(pair.table, COLUMNS, "1 = 1"):
         rows.update(part)
     return rows
 

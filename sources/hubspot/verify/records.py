@@ -18,7 +18,7 @@ from ..api.batch_read import Found, batches, read_batch
 from ..api.search import instant_ms, to_ms
 from ..errors import HubSpotError, RequestRejectedError
 from ..http.client import Client
-from ..model import LIVE, Copy, ObjectType, TableSchema
+from ..model import LIVE, ObjectType, TableSchema, View
 from ..parsing.tolerance import tolerant
 from ..run.pace.waiting import wait, wait_all
 from ..run.pace.walking import next_hits
@@ -67,7 +67,7 @@ class Verification:
     """What the checks of all tables have in common."""
 
     run: Run
-    copy: Copy
+    view: View
     as_of: datetime
     """What changed in the portal at or after this instant is no difference."""
     sample: int
@@ -128,7 +128,7 @@ class Verification:
             differing |= dead
             rows: defaultdict[str, list[tuple[str, str | None]]] = defaultdict(list)
             columns = ("id", "_hs_deletion", "_hs_merged_into", "_hs_deleted_at")
-            for id_, deletion, into, at in self.copy.rows(kind.table, columns, part):
+            for id_, deletion, into, at in self.view.rows(kind.table, columns, part):
                 rows[id_].append(("live" if at is None else deletion, into))
             fates = self._fates(part, live, gone)
             for id_, fate in fates.items():
@@ -141,7 +141,7 @@ class Verification:
         """Return when (ms) the live rows were changed, and the ids that stand there twice."""
         held: dict[str, int | None] = {}
         doubled: set[str] = set()
-        for rows in self.copy.values(table, ("id", "_hs_updated_at"), LIVE):
+        for rows in self.view.values(table, ("id", "_hs_updated_at"), LIVE):
             check.warehouse += len(rows)
             for id_, at in rows:
                 if id_ in held:
@@ -197,7 +197,7 @@ class Verification:
     def _tombstones(self, table: str) -> tuple[dict[str, str], set[str]]:
         """Return which ids the warehouse takes for merged, into which, and which for archived."""
         columns, dead = ("id", "_hs_deletion", "_hs_merged_into"), "_hs_deleted_at IS NOT NULL"
-        rows = [row for part in self.copy.values(table, columns, dead) for row in part]
+        rows = [row for part in self.view.values(table, columns, dead) for row in part]
         merged = {id_: into for id_, deletion, into in rows if deletion == "merged"}
         return merged, {id_ for id_, deletion, _ in rows if deletion == "archived"}
 
@@ -210,7 +210,7 @@ class Verification:
         archived: bool = False,
     ) -> tuple[dict[str, list[str]], list[str]]:
         nul = bool(self.run.options.strip_nul)
-        return compare(self.copy, schema, records, own, archived=archived, strip_nul=nul)
+        return compare(self.view, schema, records, own, archived=archived, strip_nul=nul)
 
     def _merged(
         self, kind: ObjectType, schema: TableSchema

@@ -18,7 +18,7 @@ from ..run.portal.portal_types import link_tables
 from ..run.run import Run
 from ..state.source import RELABELLED, SourceState
 from ..state.store import source_state
-from .view import WarehouseCopy
+from .view import WarehouseView
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
 ASKED = 500  # ids that one statement names
@@ -98,9 +98,9 @@ def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     if not gone:
         return
     links = {table: link_tables(table, objects) for table in gone}
-    with WarehouseCopy(pipeline) as copy, pipeline.sql_client() as client:
-        left = copy.counts([*gone, *(one for pairs in links.values() for one in pairs)], "1 = 1")
-        live = copy.counts(gone, LIVE)
+    with WarehouseView(pipeline) as view, pipeline.sql_client() as client:
+        left = view.counts([*gone, *(one for pairs in links.values() for one in pairs)], "1 = 1")
+        live = view.counts(gone, LIVE)
         for table in gone:
             if left[table]:
                 _purge_all(client, table, run.now(), hard_delete=hard_delete)
@@ -126,9 +126,9 @@ def _mark_purged(
     pipeline: Pipeline, run: Run, table: str, ids: list[str], *, hard_delete: bool
 ) -> None:
     """Give a tombstone to the rows of ids that HubSpot holds no more, live or archived."""
-    with WarehouseCopy(pipeline) as copy:
-        found = copy.rows(table, ("id", "_hs_deletion"), ids)
-        held = copy.counts([table], LIVE)[table]
+    with WarehouseView(pipeline) as view:
+        found = view.rows(table, ("id", "_hs_deletion"), ids)
+        held = view.counts([table], LIVE)[table]
     live = [id_ for id_, deletion in found if deletion is None]
     binned = [id_ for id_, deletion in found if deletion == "archived"]
     _check_share(run, table, len(live), held)

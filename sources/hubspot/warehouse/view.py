@@ -40,7 +40,7 @@ def held_open(pipeline: Pipeline) -> Iterator[None]:
         yield
 
 
-class WarehouseCopy:
+class WarehouseView:
     """A pipeline's dataset between two loads; close it before the next one is looked at.
 
     One connection serves all short questions: to open one takes longer than most answers.

@@ -23,7 +23,7 @@ from ...errors import (
     is_absent,
 )
 from ...http.client import Client
-from ...model import Account, Copy, ObjectType
+from ...model import Account, ObjectType, View
 from ...state.source import SourceState
 
 CUSTOM = "custom_"
@@ -115,7 +115,7 @@ class PortalTypes:
 
 
 def read_portal_types(
-    client: Client, state: SourceState, normalize: Callable[[str], str], copy: Copy | None = None
+    client: Client, state: SourceState, normalize: Callable[[str], str], view: View | None = None
 ) -> PortalTypes:
     """Ask HubSpot for the portal's own object types, and give each its table.
 
@@ -123,14 +123,14 @@ def read_portal_types(
         client: of the portal.
         state: what earlier runs knew.
         normalize: makes a table's name.
-        copy: the warehouse, whose `object_types` have what a state of an older version lacks.
+        view: the warehouse, whose `object_types` have what a state of an older version lacks.
 
     Raises:
         HubSpotError: one that ends every run, such as an unknown token.
     """
     known = state.custom_tables
     if known is None:
-        known = _learned(copy) if copy else {}
+        known = _learned(view) if view else {}
     odd: list[ContractError] = []
     try:
         listed = [one for one in read_custom_schemas(client, odd) if not one.archived]
@@ -225,9 +225,9 @@ def _loaded(state: SourceState) -> list[str]:
     return [table for table in state.read_tables if table.startswith(CUSTOM)]
 
 
-def _learned(copy: Copy) -> dict[str, str]:
+def _learned(view: View) -> dict[str, str]:
     """Take the tables of custom types from the warehouse: type id -> table."""
-    rows = copy.values("object_types", ("object_type_id", "table_name"), "custom")
+    rows = view.values("object_types", ("object_type_id", "table_name"), "custom")
     return {type_id: table for part in rows for type_id, table in part if type_id}
 
 

@@ -225,7 +225,7 @@ class Links:
         fresh = {id_: links[id_] for id_ in asked.ids if id_ not in done}
         done.update(fresh)
         self._note_labels(pair, fresh)
-        if replace and self._run.copy:
+        if replace and self._run.view:
             found = differing(chain(*fresh.values()), self._held(pair, list(fresh), key="from_id"))
             fresh = {id_: found[id_] for id_ in fresh if id_ in found}
         yield from self.hand_on(pair, fresh, replace=replace)
@@ -242,7 +242,7 @@ class Links:
 
     def _held(self, pair: Pair, ids: Sequence[str], *, key: str) -> list[Link]:
         """Return the links that the warehouse holds of records of one end."""
-        return self._run.copy.rows(pair.table, COLUMNS, ids, key=key) if self._run.copy else []
+        return self._run.view.rows(pair.table, COLUMNS, ids, key=key) if self._run.view else []
 
     def submit(self, pair: Pair, ids: Sequence[str], side: Side) -> list[Asked]:
         """Start reading the links of records, of the source's side of those not read yet."""

@@ -177,16 +177,16 @@ def _hand_on(table: Table, block: list[Record]) -> Items:
 def _archived(table: Table) -> dict[str, int] | None:
     """Return when (ms) archived rows of the warehouse were archived; None where it keeps none."""
     run = table.run
-    if run.copy is None or run.options.hard_delete:
+    if run.view is None or run.options.hard_delete:
         return None
     columns = ("id", "_hs_deleted_at")
-    found = run.copy.values(table.name, columns, "_hs_deletion = 'archived'")
+    found = run.view.values(table.name, columns, "_hs_deletion = 'archived'")
     return {id_: to_ms(at) for rows in found for id_, at in rows}
 
 
 def _dead(table: Table, deletion: str) -> list[str]:
     """List the ids that are tombstones of a kind in the warehouse, where it can be asked."""
-    if table.run.copy is None:
+    if table.run.view is None:
         return []
     where = f"_hs_deletion = '{deletion}'"
-    return [id_ for rows in table.run.copy.values(table.name, ("id",), where) for (id_,) in rows]
+    return [id_ for rows in table.run.view.values(table.name, ("id",), where) for (id_,) in rows]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...listing.ranges import WORTH, Listing, to_kept, to_ranges
-from ...model import Copy
+from ...model import View
 from ...run.pace.waiting import wait
 from ...run.run import Items
 from ...state.table import OpenSweep
@@ -26,7 +26,7 @@ def sweep_calculated(table: Table) -> Items:
     A load that is full ends the sweep; the next one goes on with it.
     """
     run, known = table.run, table.state.sweep("calculated")
-    if run.copy is None or not table.schema.calculated:
+    if run.view is None or not table.schema.calculated:
         return
     work = known.open_sweep
     if work is None:
@@ -35,10 +35,10 @@ def sweep_calculated(table: Table) -> Items:
             _, work.last_id = yield from wait(run.portal.extent(table.object_type))
         known.open_sweep = work
     try:
-        finished = yield from _list(table, run.copy, work)
+        finished = yield from _list(table, run.view, work)
     except NotKeysetError:
         work.ranges, work.last_id = None, None
-        finished = yield from _list(table, run.copy, work)
+        finished = yield from _list(table, run.view, work)
     if not finished:
         table.leave_unfinished()
         return
@@ -46,7 +46,7 @@ def sweep_calculated(table: Table) -> Items:
     known.swept_at = work.started_at
 
 
-def _list(table: Table, copy: Copy, work: OpenSweep) -> Generator[Any, None, bool]:
+def _list(table: Table, view: View, work: OpenSweep) -> Generator[Any, None, bool]:
     """List on from the state's ranges; return whether the end was reached."""
     run = table.run
     schema = sub_schema(table.schema, table.schema.calculated)
@@ -61,7 +61,7 @@ def _list(table: Table, copy: Copy, work: OpenSweep) -> Generator[Any, None, boo
     block: list[Record] = []
 
     def check() -> Items:
-        differing, missing = compare(copy, schema, block, strip_nul=bool(run.options.strip_nul))
+        differing, missing = compare(view, schema, block, strip_nul=bool(run.options.strip_nul))
         block.clear()
         yield from read_ids(table, [*differing, *missing])
         work.ranges = to_kept(listing.ranges)

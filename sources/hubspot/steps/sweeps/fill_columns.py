@@ -83,12 +83,12 @@ def _look_again(table: Table, pending: PendingColumns) -> None:
 def _clear(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
     """Read again the rows that still have a value and were not found; once those are loaded."""
     run = table.run
-    if run.copy is not None:
+    if run.view is not None:
         if pending.searched_in == f"{run.run_id} {run.load.number}":
             return False
         for column in pending.returned:
             where = f"{LIVE} AND _hs_synced_at < %s"
-            rows = run.copy.values(table.name, ("id", column), where, pending.added_at)
+            rows = run.view.values(table.name, ("id", column), where, pending.added_at)
             old = [id_ for part in rows for id_, value in part if value is not None]
             yield from read_ids(table, old)
     _look_again(table, pending)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from ...api.associations import BATCH, Pair, Side
 from ...api.batch_read import batches
 from ...errors import HubSpotError
-from ...model import LIVE, Copy
+from ...model import LIVE, View
 from ...plan.history import OTHER_SIDE
 from ...run.pace.waiting import together
 from ...run.run import Items, Run
@@ -31,13 +31,13 @@ def sweep_links(run: Run, links: Links) -> Items:
     source = run.state
     for pair in links.pairs:
         yield from _read_late(run, links, pair)
-    if run.copy is None or run.options.repairing:
+    if run.view is None or run.options.repairing:
         return
     for pair in links.pairs:
         if pair.table not in source.pairs:
             source.pair(pair.table).pending = True
     turns = [
-        _take_turn(run, links, pair, run.copy)
+        _take_turn(run, links, pair, run.view)
         for pair in sorted(links.pairs, key=lambda pair: _urgency(source.pair(pair.table)))
         if pair.table not in run.pairs.refused | run.pairs.swept and _has_ends(source, pair)
     ]
@@ -47,13 +47,13 @@ def sweep_links(run: Run, links: Links) -> Items:
 def _read_late(run: Run, links: Links, pair: Pair) -> Items:
     """Read the links again that an earlier load had read before they changed."""
     late = sorted(run.pairs.late.pop(pair.table, ()))
-    if late and run.copy and is_one_way(run.state, pair):
-        yield from _read_side(run, links, pair, run.copy, _begin(run, PairState(), "target"))
+    if late and run.view and is_one_way(run.state, pair):
+        yield from _read_side(run, links, pair, run.view, _begin(run, PairState(), "target"))
     else:
         yield from links.hand_on_links(pair, late, "source")
 
 
-def _take_turn(run: Run, links: Links, pair: Pair, copy: Copy) -> Items:
+def _take_turn(run: Run, links: Links, pair: Pair, view: View) -> Items:
     """Do what is due for a pair now."""
     known = run.state.pair(pair.table)
     side = yield from links.calls.side_of(pair)
@@ -70,10 +70,10 @@ def _take_turn(run: Run, links: Links, pair: Pair, copy: Copy) -> Items:
         return
     run.pairs.swept.add(pair.table)
     if came and not forced:
-        held = copy.counts([pair.table], "1 = 1")[pair.table]
+        held = view.counts([pair.table], "1 = 1")[pair.table]
         _note(run, pair, known, run.tables.backfilled[end], held=held)
     elif forced or pair.table in run.pairs.due:
-        yield from _sweep(run, links, pair, copy, side)
+        yield from _sweep(run, links, pair, view, side)
 
 
 def _is_reported_by_targets_alone(run: Run, links: Links, pair: Pair, side: Side) -> bool:
@@ -150,10 +150,10 @@ def _leave(run: Run, pair: Pair) -> None:
     run.pairs.swept.discard(pair.table)
 
 
-def _ids(copy: Copy, table: str, work: LinkSweep) -> Iterator[list[str]]:
+def _ids(view: View, table: str, work: LinkSweep) -> Iterator[list[str]]:
     """Yield the ids of live records that an open sweep has not come to, ascending."""
     where = f"{LIVE} AND id > %s ORDER BY id"
-    with closing(copy.values(table, ("id",), where, work.after_id)) as parts:
+    with closing(view.values(table, ("id",), where, work.after_id)) as parts:
         for rows in parts:
             yield [id_ for (id_,) in rows]
 
@@ -184,7 +184,7 @@ def _has_ends(source: SourceState, pair: Pair) -> bool:
     return all(end.watermark is not None and end.total != 0 for end in ends)
 
 
-def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:
+def _sweep(run: Run, links: Links, pair: Pair, view: View, side: Side) -> Items:
     """Read all links of a pair again, as many as fit into this load; see `_blocks`.
 
     From one side; from the other one, too, where HubSpot lists them only there.
@@ -192,22 +192,22 @@ def _sweep(run: Run, links: Links, pair: Pair, copy: Copy, side: Side) -> Items:
     known = run.state.pair(pair.table)
     with run.outcome(pair.table), _pending_until_read(known):
         links.calls.outcome(pair)  # a refusal is judged by what earlier runs have read
-        held = copy.counts([pair.table], "1 = 1")[pair.table]
+        held = view.counts([pair.table], "1 = 1")[pair.table]
         work = _begin(run, known, side)
-        yield from _read_side(run, links, pair, copy, work, held=held)
+        yield from _read_side(run, links, pair, view, work, held=held)
         is_open = pair.table in run.load.unfinished or pair.table in run.pairs.refused
         if not (is_open or held or run.pairs.brought[pair.table]):
-            reported_by = yield from _reported_by(run, links, pair, copy, work)
+            reported_by = yield from _reported_by(run, links, pair, view, work)
             if reported_by:
                 links.turn_to(pair, reported_by)
                 work.side, work.after_id = reported_by, ""
-                yield from _read_side(run, links, pair, copy, work)
+                yield from _read_side(run, links, pair, view, work)
         if pair.table not in run.pairs.failed:
             _finish(run, pair, known, work, held=held)
 
 
 def _read_side(
-    run: Run, links: Links, pair: Pair, copy: Copy, work: LinkSweep, *, held: int = 0
+    run: Run, links: Links, pair: Pair, view: View, work: LinkSweep, *, held: int = 0
 ) -> Items:
     """Hand on the links of one end's records, from where the sweep stands, until the load is full.
 
@@ -216,7 +216,7 @@ def _read_side(
     side: Side = "source" if work.side == "source" else "target"
     began_after, before = work.after_id, links.reported[pair.table]
     try:
-        for ids in _blocks(run, pair, work, _ids(copy, pair.end(side).table, work)):
+        for ids in _blocks(run, pair, work, _ids(view, pair.end(side).table, work)):
             yield from links.hand_on_links(pair, ids, side, replace=bool(held))
         if pair.table not in run.pairs.refused:
             yield from links.hand_on_turned(pair, replace=bool(held or began_after))
@@ -229,7 +229,7 @@ def _read_side(
 
 
 def _reported_by(
-    run: Run, links: Links, pair: Pair, copy: Copy, work: LinkSweep
+    run: Run, links: Links, pair: Pair, view: View, work: LinkSweep
 ) -> Generator[None, None, Side | None]:
     """Find out whether only the other side lists links, of a pair of which there seem to be none.
 
@@ -244,7 +244,7 @@ def _reported_by(
     if last is not None and run.now() - last < OTHER_SIDE:
         return None
     other: Side = "target" if work.side == "source" else "source"
-    with closing(copy.values(pair.end(other).table, ("id",), LIVE)) as rows:
+    with closing(view.values(pair.end(other).table, ("id",), LIVE)) as rows:
         first = [id_ for (id_,) in next(rows, [])[:BATCH]]
     known.other_side_at = run.now()
     return other if (yield from links.calls.lists_any(pair, first, other)) else None

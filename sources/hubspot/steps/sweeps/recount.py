@@ -26,7 +26,7 @@ from ...api.record_pages import PAGE, NotKeysetError, list_page
 from ...api.search import Hit
 from ...errors import RequestRejectedError
 from ...listing.ranges import Listing, Range
-from ...model import LIVE, Copy, ObjectType, Page, TableSchema
+from ...model import LIVE, ObjectType, Page, TableSchema, View
 from ...run.pace.waiting import wait, wait_all
 from ...run.run import Run
 from ...tables.decoding import Record, RecordDecoder
@@ -39,13 +39,13 @@ MOST_PARTS = 100  # ranges that are counted where the whole number says nothing;
 
 
 def recount(
-    table: Table, copy: Copy, listed_since: datetime | None, *, deep: bool
+    table: Table, view: View, listed_since: datetime | None, *, deep: bool
 ) -> Generator[Any, None, bool]:
     """Find the records that only the portal or only the table holds, and read them again.
 
     Args:
         table: the table.
-        copy: the warehouse, which holds all that this run has loaded so far.
+        view: the warehouse, which holds all that this run has loaded so far.
         listed_since: when a complete new listing began, if there was one: the rows that it did
             not bring are looked for, whatever the numbers are.
         deep: whether to begin with many ranges, for numbers may cancel each other out.
@@ -57,11 +57,11 @@ def recount(
     if listed_since is not None:
         where = f"{LIVE} AND _hs_synced_at < %s"
         older = [
-            id_ for rows in copy.values(table.name, ("id",), where, listed_since) for (id_,) in rows
+            id_ for rows in view.values(table.name, ("id",), where, listed_since) for (id_,) in rows
         ]
         yield from read_ids(table, older)
         return False
-    held = [id_ for rows in copy.values(table.name, ("id",), LIVE) for (id_,) in rows]
+    held = [id_ for rows in view.values(table.name, ("id",), LIVE) for (id_,) in rows]
     suspects = yield from _suspects(table, held, deep=deep)
     yield from read_ids(table, suspects)
     if deep:
