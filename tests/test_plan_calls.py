@@ -152,6 +152,8 @@ CALM = [
     State("a table more", later(0.1), options={"objects": (*TWO, "notes")}, bounded=FIRST),
     State("types without records more", options={"objects": (*TWO, "carts", "taxes")}),
     State("the same when idle", later(2), options={"objects": (*TWO, "carts", "taxes")}),
+    State("a type without search", options={"objects": (*TWO, "contracts")}, bounded=FIRST),
+    State("the same again", later(0.1), options={"objects": (*TWO, "contracts")}),
     State("a full refresh", options={"full_refresh": True}, bounded=FIRST),
 ]
 BUSY = [

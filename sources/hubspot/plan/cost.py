@@ -34,8 +34,14 @@ def reads(rows: Bounds) -> Bounds:
     return pages(rows[0], batch_read.BATCH), pages(rows[1], batch_read.BATCH)
 
 
-def listing(facts: TableFacts, *, done: int = 0) -> Calls:
-    """Return what listing all live records takes; large tables are listed in several ranges."""
+def listing(facts: TableFacts, *, done: int = 0, is_first: bool = False) -> Calls:
+    """Return what listing all live records takes; large tables are listed in several ranges.
+
+    Args:
+        facts: of the table.
+        done: records that an earlier load has listed.
+        is_first: whether no earlier run has listed the table to its end.
+    """
     if facts.is_unused:
         return {}
     total = facts.total or 0
@@ -46,7 +52,7 @@ def listing(facts: TableFacts, *, done: int = 0) -> Calls:
     else:
         least, most = pages(total - done), whole + 2
     if facts.total is None:  # only listing shows how many there are
-        least, most = 1, max(1, pages(facts.rows or 0)) + 1
+        least, most = 1, max(1, pages(facts.rows or 0)) + is_first
     return {"records": (least, most)}
 
 

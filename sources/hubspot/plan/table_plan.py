@@ -207,8 +207,9 @@ def _backfill(sight: Sight, facts: Facts, asked: cost.Calls) -> Step:
     """Read a table whole, by listing it or by an export."""
     one, state, table = sight.facts, sight.state, sight.table
     done = state.backfill or 0
-    calls = join(join(asked, cost.listing(one, done=done)), _after_listing(sight))
     is_first = state.watermark is None or sight.options.full_refresh
+    listed = cost.listing(one, done=done, is_first=is_first)
+    calls = join(join(asked, listed), _after_listing(sight))
     rows = None if one.total is None else exactly(max(0, one.total - done))
     reason = _why_whole(sight)
     if is_first and not done and would_export(one, facts, facts.options.backfill):
