@@ -142,17 +142,23 @@ class Warehouse:
 
     def sync(self, *objects: str, **options: Any) -> RunReport:
         """Run a sync of these tables, seconds after the last; raise what it could not begin."""
-        if self.config.base_url in SERVERS:
-            SERVERS[self.config.base_url].portal.clock.advance(NEXT_RUN_MS)
-        return self.sync_at_once(*objects, **options)
+        self._leave_seconds()
+        return self.sync_at_once(*(objects or CORE), **options)
+
+    def sync_all(self, **options: Any) -> RunReport:
+        """Run a sync of all that the token may read, seconds after the last."""
+        self._leave_seconds()
+        return self.sync_at_once(**options)
 
     def sync_at_once(self, *objects: str, **options: Any) -> RunReport:
         """Run a sync, be it in the second of the one before."""
         return sync(
-            SyncOptions(objects=objects or CORE, **options),
-            collector=NULL_COLLECTOR,
-            config=self.config,
+            SyncOptions(objects=objects, **options), collector=NULL_COLLECTOR, config=self.config
         )
+
+    def _leave_seconds(self) -> None:
+        if self.config.base_url in SERVERS:
+            SERVERS[self.config.base_url].portal.clock.advance(NEXT_RUN_MS)
 
     def once(self, what: object, load: Callable[[], object]) -> bool:
         """Load, or copy the file that this left the last time, in any test; return if it loaded.

@@ -11,14 +11,12 @@ import dlt
 import psycopg2
 import pytest
 from conftest import PASSWORD, Warehouse
-from dlt.common.runtime.collector import NULL_COLLECTOR
 from psycopg2.extensions import connection
 from truth import differences, link_differences
 
 from destinations.connections import interrupt
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.status import status
-from pipelines.commands.sync import SyncOptions, sync
 from pipelines.runtime.stored import hubspot_pipeline
 from sources.hubspot import hubspot
 from sources.hubspot.config import HubSpotConfig
@@ -49,11 +47,7 @@ class Postgres(Warehouse):
 
     def sync(self, *objects: str, **options: Any) -> RunReport:
         """Run a sync of these tables."""
-        return sync(
-            SyncOptions(objects=objects, destination="postgres", **options),
-            collector=NULL_COLLECTOR,
-            config=self.config,
-        )
+        return super().sync(*objects, destination="postgres", **options)
 
     def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """Run SQL on the dataset."""

@@ -4,11 +4,8 @@ from typing import Any
 
 import pytest
 from conftest import FEW, Warehouse
-from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.cli.output.report import RunReport
-from pipelines.commands.sync import SyncOptions, sync
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
@@ -38,11 +35,6 @@ def test_refusal_after_the_first_page(portal: Portal, warehouse: Warehouse) -> N
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 
-def everything(warehouse: Warehouse) -> RunReport:
-    """Run a sync of all there is."""
-    return sync(SyncOptions(), collector=NULL_COLLECTOR, config=warehouse.config)
-
-
 def limited(portal: Portal, *scopes: str) -> None:
     """Let the token read contacts, and what else these scopes allow."""
     known = {"crm.objects.contacts.read", "crm.schemas.contacts.read", *scopes}
@@ -54,7 +46,7 @@ def test_limited_token_is_told_in_one_line(portal: Portal, warehouse: Warehouse)
     portal.reset(SeedSpec(contacts=20, **SMALL))
     limited(portal)
     for _ in range(2):  # the second run knows it from the first one
-        report = everything(warehouse)
+        report = warehouse.sync_all()
         assert (report.exit_code, len(report.warnings)) == (0, 1)
         for name in ("deals", "owners", "crm.objects.deals.read", "crm.objects.owners.read"):
             assert f" {name}" in report.warnings[0]
@@ -128,11 +120,10 @@ def test_table_that_is_refused_during_a_full_refresh(portal: Portal, warehouse: 
     """A loaded table that a full refresh may not read has failed, and in the runs after it too."""
     portal.reset(SeedSpec(contacts=20, custom_objects=0, **SMALL))
     limited(portal, "crm.objects.companies.read", "crm.schemas.companies.read")
-    assert everything(warehouse).exit_code == 0
+    assert warehouse.sync_all().exit_code == 0
     limited(portal)
     for full_refresh in (True, False):
-        options = SyncOptions(full_refresh=full_refresh)
-        report = sync(options, collector=NULL_COLLECTOR, config=warehouse.config)
+        report = warehouse.sync_all(full_refresh=full_refresh)
         assert report.exit_code == 3
         assert report.tables["companies"].status == "failed"
     assert differences(portal, warehouse, {"companies": "companies"}) == []

@@ -15,13 +15,11 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import Warehouse
-from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from destinations.lock import exclusive
 from destinations.resolve import open_destination
 from pipelines.cli.app import main
 from pipelines.commands.status import status
-from pipelines.commands.sync import SyncOptions, sync
 from pipelines.runtime import local_runs
 from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.stored import hubspot_pipeline
@@ -273,7 +271,7 @@ def test_a_run_that_reads_nothing_says_so(seeded: Portal, warehouse: Warehouse) 
     """A token that may read no object type at all brings a warning."""
     seeded.set_token("narrow", scopes=["oauth"])
     narrow = warehouse.with_settings(access_token="narrow")  # noqa: S106 - no secret
-    report = sync(SyncOptions(), collector=NULL_COLLECTOR, config=narrow.config)
+    report = narrow.sync_all()
     assert any("No record was read" in warning for warning in report.warnings)
     assert {outcome.status for outcome in report.tables.values()} <= {"ok", "skipped"}
 
