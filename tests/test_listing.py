@@ -82,7 +82,7 @@ id_sets = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     ids=id_sets, seed=st.integers(0, 99), inclusive=st.booleans(), page=st.sampled_from([1, 7, 50])
 )
@@ -120,7 +120,7 @@ def test_clusters_cost_few_extra_calls(seed) -> None:
     assert len(portal.calls) <= len(ids) / 100 * 1.15
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(ids=id_sets, seed=st.integers(0, 99), stop=st.integers(1, 30))
 def test_goes_on_from_a_checkpoint(ids, seed, stop) -> None:
     """Ranges saved after any page, taken up by another listing, bring exactly what was missing."""
@@ -140,7 +140,7 @@ def test_goes_on_from_a_checkpoint(ids, seed, stop) -> None:
     assert set(seen) | set(read(portal, second)) == ids
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 99), data=st.data())
 def test_survives_deletions_and_creations(seed, data) -> None:
     """Records that stay are read however many others come and go between any two pages."""

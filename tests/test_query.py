@@ -209,9 +209,9 @@ def test_no_statement_gets_out_of_a_duckdb_file(file: Reader) -> None:
             file.ask_proven(sql)
         with pytest.raises(ConfigError):
             file.ask_proven(f"-- a comment\n{sql}")
-        assert file.ask("select count(*), sum(amount) from deals").rows == [(3, 3)], sql
         assert not Path(OUT).exists(), sql
         assert sorted(path.name for path in Path().iterdir()) == [".dlt", FILE, "secrets.csv"], sql
+    assert file.ask("select count(*), sum(amount) from deals").rows == [(3, 3)]
 
 
 def test_the_connection_alone_keeps_files_and_settings_closed(file: Reader) -> None:

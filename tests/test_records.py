@@ -205,7 +205,7 @@ ANY_RECORD = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(record=ANY_RECORD, strip_nul=st.booleans(), ascii_only=st.booleans())
 def test_any_record_goes_through(
     record: dict[str, Any], *, strip_nul: bool, ascii_only: bool
@@ -223,7 +223,7 @@ def test_any_record_goes_through(
         assert not any("\0" in raw for raw, _ in found.values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(answer=ANY_JSON, record=ANY_JSON)
 @example(answer={}, record={"id": "1", "properties": {"text": 5}})
 def test_any_json_is_records_or_an_error(answer: Any, record: Any) -> None:
