@@ -158,7 +158,7 @@ def plan(
     backfill: BackfillWay = None,
     output: Output,
 ) -> None:
-    """Show what a sync would do: per table the mode, rows, calls and seconds."""
+    """Show what a sync would do and why, with rows, calls and minutes."""
     names = names_of(objects)
 
     def work(_: "RunCollector") -> "RunReport":
