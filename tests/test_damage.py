@@ -157,7 +157,6 @@ def test_what_was_touched_is_made_whole(portal: Portal, warehouse: Warehouse) ->
 
 SYSTEM = {
     "loads": "DROP TABLE _dlt_loads",
-    "versions": "DELETE FROM _dlt_version",
     "column of the state": "ALTER TABLE _dlt_pipeline_state DROP COLUMN engine_version",
     "all of dlt's": "DROP TABLE _dlt_loads; DROP TABLE _dlt_version;"
     "DROP TABLE _dlt_pipeline_state; DROP SCHEMA IF EXISTS hubspot_staging CASCADE",
