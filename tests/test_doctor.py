@@ -67,7 +67,7 @@ def test_missing_scopes_are_named(portal: Portal, config: HubSpotConfig) -> None
     report = doctor(SyncOptions(), config=config)
     warnings = [line for line in findings(report)["scopes"] if line["level"] == "warning"]
     assert len(warnings) == 1
-    for name in (" companies,", " deals,", " crm.objects.deals.read", " custom objects"):
+    for name in (" companies,", " deals,", " crm.objects.deals.read", " custom objects", " owners"):
         assert name in warnings[0]["finding"]
     assert " contacts" not in warnings[0]["finding"]
     assert report.exit_code == 0

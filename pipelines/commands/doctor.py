@@ -15,6 +15,7 @@ from pipelines.cli.output.report import RunReport, Section, find_cause
 from pipelines.commands.sync import SyncOptions
 from pipelines.runtime.repair import REMEDY, find_all, is_state_lost, names_of, refusal
 from pipelines.runtime.stored import dataset_of, exists, portal_types, stored_pipeline
+from sources.hubspot.catalog.endpoints import ENDPOINTS
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import (
     ConfigError,
@@ -156,14 +157,26 @@ def _scopes(client: Client, objects: Sequence[str], state: SourceState) -> Itera
     left = {table: e for table, e in refused.items() if table not in failing}
     if known.error and is_absent(known.error) and not known.custom:
         left["custom objects"] = known.error
+    left |= _unreadable_endpoints(client)
     for line in summary(left):
         yield Finding("scopes", "warning", line)
+
+
+def _unreadable_endpoints(client: Client) -> dict[str, HubSpotError]:
+    """Return why reference tables of the whole portal cannot be read, by their endpoint's name.
+
+    Those that are read for each object type need the scopes of these types.
+    """
+    asked = [n for n, row in ENDPOINTS.items() if not (row.per or row.has_own_reader)]
+    errors = {name: _refused(client, client.path(name)) for name in asked}
+    return {name: error for name, error in errors.items() if error}
 
 
 def _refusals(client: Client, chosen: Sequence[ObjectType]) -> dict[str, HubSpotError]:
     """Return why tables cannot be read, by table; all are asked at the same time."""
     with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
-        answers = list(pool.map(partial(_probe, client), chosen))
+        paths = [client.path("objects", kind.path) for kind in chosen]
+        answers = list(pool.map(partial(_refused, client), paths))
     return {kind.table: error for kind, error in zip(chosen, answers, strict=True) if error}
 
 
@@ -199,12 +212,11 @@ def _custom_types(known: PortalTypes, objects: Sequence[str]) -> Iterator[Findin
         yield Finding("object types", "failed", text, error.remedy, error.exit_code)
 
 
-def _probe(client: Client, object_type: ObjectType) -> HubSpotError | None:
+def _refused(client: Client, path: str) -> HubSpotError | None:
+    """Return why the token may not read what a path lists; None where it may."""
     try:
-        client.get(client.path("objects", object_type.path), {"limit": 1}, decode=len)
-    except RequestRejectedError as error:
-        return error
-    except ScopeMissingError as error:
+        client.get(path, {"limit": 1}, decode=len)
+    except (RequestRejectedError, ScopeMissingError) as error:
         return error
     return None
 
