@@ -54,12 +54,12 @@ def test_links_go_with_a_record_merged_in_the_same_load(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """A record that is merged away after it was listed leaves no link behind."""
-    portal.reset(SeedSpec(contacts=2500, properties=12))
+    portal.reset(SeedSpec(contacts=1000, properties=12))
     linked = sorted({a for a, *_ in portal.associations("contacts", "companies")}, key=int)
     portal.mutations.add(
         when="before",
         path=r"/contacts\?.*archived=false",
-        nth=20,
+        nth=8,
         operations=lambda p: p.merge("contacts", linked[0], linked[1]),
     )
     warehouse.sync("contacts", "companies")

@@ -48,7 +48,7 @@ def working() -> list[str]:
 
 def test_a_run_ends_with_its_resources(portal: Portal, pipeline: Pipeline) -> None:
     """Whichever resources are read, and also where one of them fails, no thread is left."""
-    portal.reset(SeedSpec(contacts=20))
+    portal.reset(SeedSpec(contacts=20, properties=12, companies=3, deals=0, tickets=0))
     pipeline.run(hubspot(["contacts", "companies"]))
     assert working() == []
     pipeline.run(hubspot(["contacts", "companies"]).with_resources("companies", "owners"))
