@@ -288,7 +288,7 @@ def _fill_later(source: SourceState, table: str, columns: Sequence[str], at: dat
     if not ever.issuperset(columns) or len(columns) > _MOST_SEARCHED or table in _LISTED:
         state.start_over()
         return
-    state.columns_added_at = at
+    state.note_columns_added(at)
     for part in batches([name for name in columns if name in facts], GROUPS):
         state.add_pending_columns({name: facts[name].property for name in part}, at=at)
 

@@ -1,7 +1,7 @@
 """The state of one object table: how far it is read, and what the next load goes on with."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 Instant = Annotated[datetime, Meta(tz=True)]
 Digits = Annotated[str, Meta(pattern="^[0-9]+$")]
 
+_MOMENT = timedelta(milliseconds=1)
 RECENT_LIMIT = 20_000  # entries; records beyond it are read again until the lookback is over
 PENDING_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
 
@@ -236,6 +237,15 @@ class TableState(Struct, omit_defaults=True):
         fresh = TableState(has_older_rows=True)
         for name in self.__struct_fields__:
             setattr(self, name, getattr(fresh, name))
+
+    def note_columns_added(self, at: datetime) -> None:
+        """Note that every sweep so far was made without some columns, even in the same second.
+
+        Args:
+            at: now; HubSpot's clock is known to the second.
+        """
+        swept = [sweep.swept_at + _MOMENT for sweep in self.sweeps.values() if sweep.swept_at]
+        self.columns_added_at = max([at, *swept])
 
     def add_pending_columns(
         self, columns: Mapping[str, str], *, at: datetime, returned: Iterable[str] = ()

@@ -133,7 +133,7 @@ class Schemas:
         old = {column.name for column in known}
         came = [(name, fact.property) for name, fact in facts.items() if name not in before]
         if came:
-            state.columns_added_at = self._portal.now()
+            state.note_columns_added(self._portal.now())
         if not object_type.searchable:
             return  # each run lists it whole
         for part in batches(came, search.GROUPS):
