@@ -150,7 +150,11 @@ CALM = [
     State("idle once more", later(0.1)),
     State("one table of two", later(0.1), options={"objects": ("contacts",)}),
     State("a table more", later(0.1), options={"objects": (*TWO, "notes")}, bounded=FIRST),
-    State("types without records more", options={"objects": (*TWO, "carts", "taxes")}),
+    State(
+        "types without records more",
+        options={"objects": (*TWO, "carts", "taxes")},
+        bounded=frozenset({"records", "definitions"}),
+    ),
     State("the same when idle", later(2), options={"objects": (*TWO, "carts", "taxes")}),
     State("a type without search", options={"objects": (*TWO, "contracts")}, bounded=FIRST),
     State("the same again", later(0.1), options={"objects": (*TWO, "contracts")}),

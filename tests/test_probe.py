@@ -147,3 +147,61 @@ def test_a_change_missing_from_the_oldest_is_searched(
     loaded.faults.add(path=SEARCH, nth=2, rewrite=rewrite)
     assert warehouse.sync("contacts").tables["contacts"].rows == 500
     assert differences(loaded, warehouse, CONTACTS) == []
+
+
+@pytest.mark.parametrize("found", [401, 600])
+def test_a_count_that_falls_between_two_searches(
+    loaded: Portal, warehouse: Warehouse, found: int
+) -> None:
+    """Fewer changes than named so far are no proof: only a record that both searches name is.
+
+    The second search counts the changes short, as one does that was answered by another replica, or
+    after records were archived. The counts of live records agree.
+    """
+
+    def short(answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"total": answer["total"] - (found - 400)}
+
+    change(loaded, found)
+    loaded.clock.advance(2 * HOUR_MS)
+    fault = loaded.faults.add(path=SEARCH, nth=2, rewrite=short)
+    warehouse.sync("contacts")
+    assert fault.used
+    assert differences(loaded, warehouse, CONTACTS) == []
+
+
+def test_a_record_archived_between_two_searches(loaded: Portal, warehouse: Warehouse) -> None:
+    """A change is archived between the searches, another record before them: nothing is lost."""
+    ids = list(loaded.records("contacts"))
+    change(loaded, 401)
+    loaded.clock.advance(2 * HOUR_MS)
+    loaded.archive("contacts", ids[-1])
+
+    def archive(answer: dict[str, Any]) -> dict[str, Any]:
+        loaded.archive("contacts", ids[400])
+        return answer
+
+    loaded.faults.add(path=SEARCH, nth=1, rewrite=archive)
+    for _ in range(2):
+        warehouse.sync("contacts")
+        loaded.clock.advance(2 * HOUR_MS)
+    assert differences(loaded, warehouse, CONTACTS) == []
+
+
+def test_a_first_record_that_comes_beside_the_count(portal: Portal, warehouse: Warehouse) -> None:
+    """What is created after a type was counted as empty is a change for the next run."""
+    portal.reset(SeedSpec(contacts=0, properties=6, companies=0, deals=0, tickets=0))
+
+    def create(answer: dict[str, Any]) -> dict[str, Any]:
+        portal.create("contacts", {"city": "Here"})
+        portal.clock.advance(20_000)
+        return answer
+
+    portal.faults.add(path=SEARCH, nth=1, rewrite=create)
+    warehouse.sync("contacts")
+    portal.faults.clear()
+    portal.clock.advance(2 * HOUR_MS)
+    outcome = warehouse.sync("contacts").tables["contacts"]
+    assert differences(portal, warehouse, CONTACTS) == []
+    assert "changes" in (outcome.reasons or "")
+    assert "recount" not in (outcome.reasons or "")

@@ -116,7 +116,8 @@ def test_a_state_of_version_1_is_read() -> None:
     at, work = "2026-11-01T00:00:00Z", {"started_at": "2026-11-02T00:00:00Z"}
     swept = {"swept_at": at, "calls": 3, "columns_added_at": at, "archived_ids": ["7"]}
     table = {"watermark": at, "archive": swept, "calculated": {"open_sweep": work}}
-    kept = {"version": 1, "resources": {"contacts": {**table, "recounted_at": at}, "deals": {}}}
+    tables = {"contacts": {**table, "recounted_at": at}, "deals": {}}
+    kept = {"version": 1, "resources": tables | {"notes": {"archive": {"swept_at": at}}}}
     before = json.dumps(kept)
     state, damages = to_state(kept)
     found = state.table("contacts")
@@ -126,6 +127,7 @@ def test_a_state_of_version_1_is_read() -> None:
     assert {*instants, found.columns_added_at} == {datetime(2026, 11, 1, tzinfo=UTC)}
     assert found.sweep("calculated").open_sweep
     assert state.table("deals").sweeps == {}
+    assert state.table("notes").sweep("archive").calls == 0  # which was not written
 
 
 @pytest.mark.parametrize("name", ["calculated", "columns", "export", "links", "sweeps"])

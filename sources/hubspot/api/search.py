@@ -1,9 +1,10 @@
 """Ids by search: changed since an instant, with a value of a property, in a range of ids.
 
-Invariant: search is never paged by its offset. Each call filters `... AND id > last id`, sorted by
-id, and takes the first page: the key of a record never changes and one that matches goes on
-matching, so nothing is skipped however the portal changes meanwhile, the cap of 10,000 rows is
-never met, and a million changes in one millisecond are just pages.
+Invariant: search is never paged by its offset. A search of several pages filters `... AND id > last
+id`, sorted by id, and takes the first page each time: the key of a record never changes and one
+that matches goes on matching, so nothing is skipped however the portal changes meanwhile, the cap
+of 10,000 rows is never met, and a million changes in one millisecond are just pages. The oldest and
+the newest changes are first pages in the order of time, and no proof of what lies between them.
 
 Source: HubSpot CRM search (200 rows a page, 5 calls a second, no rate headers).
 """

@@ -152,8 +152,6 @@ class TableState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ids that an earlier load left, or that HubSpot refused."""
     columns_at: Instant | None = None
     """When columns last came."""
-    listed_at: Instant | None = None
-    """When the last full listing began."""
     listed_from: Instant | None = None
     """When the first load began, until a run has found out whether records changed during it."""
     is_resumed: bool = False

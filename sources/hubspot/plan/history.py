@@ -58,7 +58,6 @@ def _table(
         holds_rows=kept.has_older_rows,
         pending=len(kept.pending_ids),
         columns_at=kept.columns_added_at,
-        listed_at=kept.listed_at,
         listed_from=loaded[0] if loaded else None,
         is_resumed=kept.backfill is not None and kept.backfill.run_id != run_id,
         differed=None if portal is None or rows is None else (portal, rows),

@@ -308,16 +308,15 @@ def table_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[SweepCandida
     if not steps or steps[0].kind in {"skip", "repair"}:
         return
     if sight.facts.is_unused:
-        yield from _unused_sweeps(sight, steps)
+        yield from _unused_sweeps(sight)
     else:
         yield from _used_sweeps(sight, is_whole=steps[0].kind in WHOLE)
 
 
-def _unused_sweeps(sight: Sight, steps: tuple[Step, ...]) -> Iterator[SweepCandidate]:
-    """Sweep the archive of a table that is not used, but not in the run that begins it."""
-    if steps[0].kind not in WHOLE:
-        subject = unused_archive(sight.table, sight.state, sight.facts, sight.options)
-        yield SweepCandidate("archive", sight.table, subject, _archive_cost(sight))
+def _unused_sweeps(sight: Sight) -> Iterator[SweepCandidate]:
+    """Sweep the archive of a table that is not used: in its first run, then by the schedule."""
+    subject = unused_archive(sight.table, sight.state, sight.facts, sight.options)
+    yield SweepCandidate("archive", sight.table, subject, _archive_cost(sight))
 
 
 def _used_sweeps(sight: Sight, *, is_whole: bool) -> Iterator[SweepCandidate]:
@@ -368,7 +367,7 @@ def unused_archive(table: str, state: TableState, facts: TableFacts, options: Op
         calls=row.calls(facts, state),
         at_once_calls=options.sweep_at_once_calls,
         hours=row.hours(options),
-        swept_at=known.swept_at or state.listed_at,
+        swept_at=known.swept_at,
         is_scheduled=True,
         forced="An earlier load began it; it goes on." * known.is_open,
     )

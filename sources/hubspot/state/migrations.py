@@ -110,6 +110,8 @@ def _table_to_2(table: State) -> State:
         sweeps["recount"] = {"swept_at": table["recounted_at"]}
     swept = sweeps.get("archive")
     if isinstance(swept, dict):
+        if swept.get("swept_at"):  # an empty archive was written without its 0 calls
+            swept = {"calls": 0} | swept
         rest |= {name: swept[name] for name in moved if name in swept}
         sweeps["archive"] = {name: one for name, one in swept.items() if name not in moved}
     return rest | {"sweeps": sweeps}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -52,9 +53,14 @@ def backfill(table: Table) -> Items:
     yield from _read_all(table, work)
 
 
-def begin_unused(table: Table) -> None:
-    """Begin a listing of no records, which takes no call; `finish_backfill` sets the watermark."""
-    table.state.backfill = Backfill(table.run.now(), table.run.run_id, total=0)
+def begin_unused(table: Table, at: datetime | None) -> None:
+    """Begin a listing of no records, which takes no call; `finish_backfill` sets the watermark.
+
+    Args:
+        table: one without records.
+        at: when its records were counted.
+    """
+    table.state.backfill = Backfill(at or table.run.now(), table.run.run_id, total=0)
 
 
 def appends(run: Run, state: TableState, table: str) -> bool:
@@ -140,7 +146,7 @@ def finish_backfill(table: Table) -> Items:
         agreed = work.rows == work.total
         total = work.total if agreed else (yield from _extent(table, again=True))[0]
         run.tables.totals[table.name] = total
-    if not work.export:  # what an export may have left out, search still finds
+    if work.ranges is not None and not work.export:  # an export or a count may lack some
         state.listed_at = started_at
     state.sweep("calculated").swept_at = started_at
     state.recount_pending, state.sweep("recount").swept_at = True, started_at

@@ -122,7 +122,7 @@ def _finish(work: Work) -> Items:
 def _backfill(work: Work) -> Items:
     work.table.state.changes = None
     if work.probe.facts.is_unused:
-        begin_unused(work.table)
+        begin_unused(work.table, work.probe.began_at)
     else:
         yield from backfill(work.table)
 

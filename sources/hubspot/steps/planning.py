@@ -166,11 +166,11 @@ class Planning:
 
     def _asked(self, opening: Opening) -> Generator[None, None, Probe]:
         run, kind = self._run, opening.object_type
-        state = run.state.table(kind.table)
+        state, began_at = run.state.table(kind.table), run.now()
         if state.watermark is None or state.backfill or not kind.searchable:
             total = yield from count(run, kind)
             if is_unused(run, kind.table, total):
-                return Probe(UNUSED)
+                return Probe(UNUSED, began_at=began_at)
             return probe_whole((yield from opening.table()), total)
         newest = yield from ask_newest(run, kind, state)
         if is_unused(run, kind.table, newest.total):

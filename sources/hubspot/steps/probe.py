@@ -61,6 +61,8 @@ class Probe:
     """Records that changed and are not loaded as they are, as far as they are named."""
     search: Search = field(default_factory=Search)
     """What else there is to search."""
+    began_at: datetime | None = None
+    """When a table was asked for that turned out to be unused; aware UTC."""
 
 
 UNUSED = TableFacts(total=0, is_unused=True)
@@ -166,10 +168,12 @@ def _found(
 def _search(kind: ObjectType, page: Page[Hit], newest: Sequence[Hit], since: datetime) -> Search:
     """Conclude from the first and the last changes what is left to search.
 
-    All changes are known where these are as many as HubSpot counts. Where the first ones are in
-    order, others changed no earlier than the last of them.
+    All changes are known where the first and the last ones meet in a record, and are as many as
+    HubSpot counts. The number alone does not show it: a record may be archived between the two
+    searches. Where the first ones are in order, others changed no earlier than the last of them.
     """
     floor = search.to_ms(since)
+    meet = not {hit.id for hit in newest}.isdisjoint(hit.id for hit in page.results)
     hits = {hit.id: search.modified_ms(hit, kind) for hit in (*newest, *page.results)}
     named = sum(at >= floor for at in hits.values())
     order = _in_order([search.modified_ms(hit, kind) for hit in page.results], floor)
@@ -177,7 +181,8 @@ def _search(kind: ObjectType, page: Page[Hit], newest: Sequence[Hit], since: dat
     total = _matching(page)
     return Search(
         hits=[*page.results, *newest],
-        is_complete=search.is_whole(page) or (page.total is not None and named >= page.total),
+        is_complete=search.is_whole(page)
+        or (page.total is not None and named >= page.total and meet),
         oldest=page.results,
         since=search.from_ms(order[-1]) if order else since,
         matching=total,

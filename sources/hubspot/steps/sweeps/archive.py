@@ -14,7 +14,7 @@ from ...errors import RequestRejectedError
 from ...listing.ranges import SPARE, Listing, to_kept, to_ranges
 from ...run.pace.waiting import wait
 from ...run.run import Items
-from ...state.table import PENDING_LIMIT, OpenSweep, TableState
+from ...state.table import PENDING_LIMIT, OpenSweep, TableState, TableSweep
 from ...tables.decoding import Record
 from ..by_id import read_ids
 from ..table import BLOCK, Table, emit
@@ -52,9 +52,9 @@ def sweep_archived(
         work.ranges = None
         finished = yield from _list(table, work, seen)
     except RequestRejectedError as error:
-        if seen or known.swept_at:  # what was listed before goes stale
+        if seen or _was_listed(known):  # what was listed before goes stale
             raise
-        table.outcome.note(f"HubSpot does not list archived records of it: {error.message}")
+        table.outcome.note(_not_listed(error))
         del run.tables.archived_seen[table.name]
         known.open_sweep = None
         return
@@ -73,7 +73,7 @@ def sweep_archived(
 def is_archive_empty(table: Table) -> Generator[None, None, bool]:
     """Whether no record is archived of a table that has had no rows: a page shows it.
 
-    That is a whole sweep. Where HubSpot refuses the page, `sweep_archived` says so.
+    That is a whole sweep. A page that HubSpot refuses is none, and is asked for again by schedule.
     """
     known, began = table.state.sweep("archive"), table.run.now()
     if known.open_sweep is not None:
@@ -81,12 +81,25 @@ def is_archive_empty(table: Table) -> Generator[None, None, bool]:
     call = partial(list_page, table.client, table.object_type, table.decoder, None, archived=True)
     try:
         page = yield from wait(table.run.submit(call))
-    except RequestRejectedError:
-        return False
+    except RequestRejectedError as error:
+        if _was_listed(known):  # what was listed before goes stale
+            raise
+        table.outcome.note(_not_listed(error))
+        known.swept_at = began
+        return True
     if page.results or page.after is not None:
         return False
     known.swept_at, known.calls = began, 0
     return True
+
+
+def _was_listed(known: TableSweep) -> bool:
+    """Whether HubSpot listed the archive before, be it an empty one."""
+    return known.swept_at is not None and known.calls is not None
+
+
+def _not_listed(error: RequestRejectedError) -> str:
+    return f"HubSpot does not list archived records of it: {error.message}"
 
 
 def _read_missing(table: Table, seen: set[str]) -> Items:
