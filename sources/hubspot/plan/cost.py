@@ -103,8 +103,16 @@ def archive_calls(state: TableState) -> int:
     return max(1, (known and known.calls) or 1)
 
 
+def once_archived(state: TableState) -> int:
+    """Return how many records the last sweep may have found archived: they may have left since."""
+    known = state.sweeps.get("archive")
+    return record_pages.PAGE * ((known and known.calls) or 0)
+
+
 def archive(facts: TableFacts, state: TableState, *, surprises: int) -> Calls:
-    """Return what a sweep of archived records takes.
+    """Return what a sweep of archived records takes; those that left the archive are read by id.
+
+    That is exact only where the last sweep found none: HubSpot reports no restored or purged one.
 
     Args:
         facts: of the table.
@@ -117,15 +125,15 @@ def archive(facts: TableFacts, state: TableState, *, surprises: int) -> Calls:
         return {"records": (1, 1 + first), "definitions": up_to(int(first))}
     if known is None or known.calls is None:
         return {"records": (1, 1 + pages(max(facts.total or 0, facts.rows or 0)))}
-    calls = archive_calls(state)
-    if not surprises:
-        return {"records": exactly(calls)}
-    return {"records": (1, calls + 1 + pages(surprises) + 3 * reads(exactly(surprises))[1])}
+    moved = surprises + once_archived(state)
+    if not moved:
+        return {"records": exactly(1)}
+    return {"records": (1, 2 + pages(surprises) + 3 * reads(exactly(moved))[1])}
 
 
 def calculated_calls(facts: TableFacts, state: TableState) -> int:
-    """Return what a sweep of calculated values takes: a call per hundred live records."""
-    return pages(facts.total if facts.total is not None else state.total or 0)
+    """Return what a sweep of calculated values takes: a call per hundred live records, or one."""
+    return max(1, pages(facts.total if facts.total is not None else state.total or 0))
 
 
 def calculated(facts: TableFacts, state: TableState) -> Calls:
@@ -180,14 +188,14 @@ def links(
     """
     calls, mine = links_calls(state, ends, is_same=is_same), pages(ends[0], associations.BATCH)
     reads_target = state.reported_by == "target" or (not state.reported_by and calls < mine)
-    learns: Calls = {"labels": up_to(1)} if reads_target and not state.knows_types else {}
+    learns = 2 if reads_target and not state.knows_types else 0  # types, and links of unclear ones
     if is_first or state.has_links is None:
-        return {**learns, "links": (max(0, calls - 1), calls + 3)}
+        return {"links": (max(0, calls - 1), calls + 3)}
     last = ends[0] % associations.BATCH or associations.BATCH  # records that the last call asks for
     is_sure = reads_target or read[1] < last  # no call has only records that are read anyway
     least = calls if is_sure else max(0, calls - pages(read[1], associations.BATCH))
     more = int(state.has_links is False and state.asks_both and not is_same)
-    return {**learns, "links": (least + more, calls + more)}
+    return {"links": (least, calls + more + learns)}
 
 
 def changed_links(source: list[Bounds], target: list[Bounds], records: int) -> Calls:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import cost
 from .evidence import Subject
 from .facts import Facts, PairFacts, PairState, State
-from .steps import Bounds, Step, add
+from .steps import Bounds, Step, add, up_to
 from .table_plan import WHOLE, Sight, SweepCandidate
 
 
@@ -134,6 +134,24 @@ def changed_links(
         calls=cost.changed_links(changed[0], changed[1], records),
         rows=None,
     )
+
+
+def returned_links(
+    facts: Facts, state: State, sights: Mapping[str, Sight], table: str
+) -> cost.Calls:
+    """Return what the links of records take that are back from the archive of a table."""
+    calls: cost.Calls = {}
+    back = [up_to(sights[table].returning)]
+    for pair, one in facts.pairs.items():
+        known, ends = state.pairs.get(pair, PairState()), ends_of(facts, sights, pair)
+        if one.refusal or known.reported_by == "target" or ends is None:
+            continue
+        if table == one.source:  # at the other end of a pair of the same table none is back
+            target: list[Bounds] = [(0, 0)] if one.source == one.target else []
+            calls = cost.join(calls, cost.changed_links(back, target, ends[0]))
+        elif table == one.target:
+            calls = cost.join(calls, cost.changed_links([], back, ends[0]))
+    return calls
 
 
 def _changed_rows(steps: tuple[Step, ...]) -> list[Bounds]:

@@ -7,11 +7,13 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from msgspec import structs
+
 from ..catalog.endpoints import ENDPOINTS
 from . import cost
 from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
-from .pair_plan import changed_links, ends_of, pair_sweeps
+from .pair_plan import changed_links, ends_of, pair_sweeps, returned_links
 from .steps import Plan, Step, exactly
 from .table_plan import SWEEPS, Sight, SweepCandidate, table_steps, table_sweeps
 
@@ -41,7 +43,7 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
     sure = {name: tuple(table_steps(sights[name], facts)) for name in facts.tables}
     wanted = [one for name in sure for one in table_sweeps(sights[name], sure[name])]
     wanted += pair_sweeps(facts, state, sights, sure)
-    swept = _affordable(wanted, ledger, now)
+    swept = [_with_links(step, facts, state, sights) for step in _affordable(wanted, ledger, now)]
     steps = [*_reference(facts)]
     for name, found in sure.items():
         steps += [*found, *(step for step in swept if step.table == name)]
@@ -81,6 +83,14 @@ def _affordable(wanted: list[SweepCandidate], ledger: Ledger, now: datetime) -> 
     return sorted(steps, key=lambda step: order.index(step.kind))
 
 
+def _with_links(step: Step, facts: Facts, state: State, sights: Mapping[str, Sight]) -> Step:
+    """Add the links of the records that a sweep of the archive may find to be back."""
+    if step.kind != "archive" or not sights[step.table].returning:
+        return step
+    links = returned_links(facts, state, sights, step.table)
+    return structs.replace(step, calls=cost.join(step.calls, links))
+
+
 def _is_paid(subject: Subject, found: Evidence) -> bool:
     return not subject.is_cheap or found.is_optional
 
@@ -102,9 +112,9 @@ def _reference(facts: Facts) -> Iterator[Step]:
 def _labels(
     facts: Facts, state: State, sights: Mapping[str, Sight], steps: list[Step]
 ) -> Iterator[Step]:
-    """Read the labels of pairs that have links, every 12 hours."""
-    changing = {step.table for step in steps if step.kind == "changed_links"}
-    least, most = 0, 0
+    """Read the labels of pairs that have links, every 12 hours, and of those that may get some."""
+    found = {step.table for step in steps if "links" in step.calls}  # pairs, or tables at an end
+    least, most, linked = 0, 0, 0
     for pair in facts.reference.stale_labels:
         if pair not in facts.pairs or not ends_of(facts, sights, pair):
             continue
@@ -113,8 +123,11 @@ def _labels(
             continue
         known = state.pairs.get(pair, PairState(has_links=None))
         least += bool(known.has_links)
-        most += known.has_links is not False or pair in changing
+        linked += known.has_links is not False
+        most += known.has_links is not False or not found.isdisjoint({pair, *ends})
     if most:
-        reason = "Labels are read every 12 hours, of pairs that have links."
+        reason = "Labels are read with the first link of a pair."
+        if linked:
+            reason = "Labels are read every 12 hours, of pairs that have links."
         calls: cost.Calls = {"labels": (least, most)}
         yield Step(kind="labels", table="association_labels", reason=reason, calls=calls, rows=None)

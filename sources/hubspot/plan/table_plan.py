@@ -45,6 +45,13 @@ class Sight:
         return self.facts.total - self.facts.rows - self.facts.created
 
     @property
+    def returning(self) -> int:
+        """The most live records that a sweep of the archive may find to be back from it."""
+        if self.state.sweeps.get("archive", Sweep()).calls is None:
+            return 0  # it was not swept yet
+        return cost.once_archived(self.state) + max(0, self.surplus)
+
+    @property
     def differs(self) -> str:
         """The two counts that disagree, as a sentence; for the same two numbers every other run."""
         facts, state = self.facts, self.state
@@ -123,7 +130,7 @@ SWEEPS: dict[Kind, SweepKind] = {
         lambda _facts, state: cost.archive_calls(state),
         lambda _sight: True,
         _archive_cost,
-        "HubSpot alone knows how many records are archived.",
+        "HubSpot alone knows which records were archived, restored or purged.",
         "as many records restored as archived, {size} archived records",
         follows_counts=True,
         follows_listing=lambda _sight: True,
