@@ -23,6 +23,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from hypothesis import settings
+from no_pandas import install
 
 from pipelines.cli.console import importing
 from pipelines.cli.output.report import RunReport
@@ -32,6 +33,8 @@ from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits
+
+install()
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system, where pytest makes folders of its own
 SPACE_BYTES = 4 * 2**30
