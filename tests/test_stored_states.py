@@ -111,6 +111,17 @@ def test_a_state_of_version_0_is_read(name: str) -> None:
     assert to_state(json.loads(json.dumps(written))) == (state, [])
 
 
+def test_a_table_without_records_is_known_as_such() -> None:
+    """That a table has 0 records is kept, and not taken for an unknown number."""
+    state, written = SourceState(), dict[str, Any]()
+    state.table("deals").total = 0
+    state.table("notes").sweep("archive").calls = 0
+    write(state, written)
+    found, _ = to_state(json.loads(json.dumps(written)))
+    assert (found.table("deals").total, found.table("tickets").total) == (0, None)
+    assert found.table("notes").sweep("archive").calls == 0
+
+
 def test_a_state_of_version_1_is_read() -> None:
     """Its sweeps are kept by kind, and what they left beside them."""
     at, work = "2026-11-01T00:00:00Z", {"started_at": "2026-11-02T00:00:00Z"}

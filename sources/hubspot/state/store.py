@@ -95,7 +95,7 @@ def write(state: SourceState, kept: MutableMapping[str, Any]) -> None:
 def _compact(table: dict[str, Any]) -> dict[str, Any]:
     """Leave out members, and sweeps, that hold nothing."""
     sweeps = {kind: sweep for kind, sweep in table.get("sweeps", {}).items() if sweep}
-    return {name: value for name, value in (table | {"sweeps": sweeps}).items() if value}
+    return {name: value for name, value in (table | {"sweeps": sweeps}).items() if value != {}}
 
 
 def _to_text(value: object) -> str:
