@@ -314,11 +314,11 @@ def test_export_that_is_not_the_table(
 
 def test_waiting_is_told(portal: Portal, table: Table) -> None:
     """Whoever watches a run learns what it waits for."""
-    told: list[str] = []
-    table.run.set_options(on_message=told.append)
+    messages: list[str] = []
+    table.run.set_options(on_message=messages.append)
     portal.settings.export_polls = 1
     fetched(table).close()
-    assert told == ["contacts: waiting for HubSpot's export, 0 s so far"]
+    assert messages == ["contacts: waiting for HubSpot's export, 0 s so far"]
 
 
 def test_cancelled_run_downloads_no_further(portal: Portal, table: Table) -> None:

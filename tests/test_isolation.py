@@ -1,4 +1,4 @@
-"""What one table cannot do does not stop the others, and is told; what nobody can do stops all."""
+"""What one table cannot do does not stop the others, and is reported; what nobody can do stops all."""
 
 from typing import Any
 
@@ -141,13 +141,13 @@ def test_types_that_a_token_may_not_read_are_asked_for_once_an_hour(
 
     allow("contacts")
 
-    often, told = refused()
+    often, reason = refused()
     assert often > 20
-    seldom, told_again = refused()
+    seldom, reason_again = refused()
     assert seldom < 6  # reference tables
-    assert told
-    assert (told_again or "").startswith(told.rstrip("."))
-    assert "--refresh-schema" in (told_again or "")
+    assert reason
+    assert (reason_again or "").startswith(reason.rstrip("."))
+    assert "--refresh-schema" in (reason_again or "")
     allow("contacts", "companies", "deals")
     warehouse.sync("deals")
     portal.update("deals", next(iter(portal.records("deals"))), {"dealname": "New"})
@@ -157,6 +157,6 @@ def test_types_that_a_token_may_not_read_are_asked_for_once_an_hour(
     kinds = warehouse.rows("SELECT DISTINCT object_type FROM pipelines")
     assert ("deals",) in kinds
     portal.clock.advance(3_700_000)
-    often, told = refused()
-    assert (often > 20, told) == (True, None)
+    often, reason = refused()
+    assert (often > 20, reason) == (True, None)
     assert differences(portal, warehouse, {"companies": "companies"}) == []

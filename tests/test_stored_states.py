@@ -123,7 +123,7 @@ def test_a_table_without_records_is_known_as_such() -> None:
 
 
 def test_a_state_of_version_1_is_read() -> None:
-    """Its sweeps are kept by kind, and what they left beside them."""
+    """Its sweeps are kept by kind, and with them what they left."""
     at, work = "2026-11-01T00:00:00Z", {"started_at": "2026-11-02T00:00:00Z"}
     swept = {"swept_at": at, "calls": 3, "columns_added_at": at, "archived_ids": ["7"]}
     table = {"watermark": at, "archive": swept, "calculated": {"open_sweep": work}}

@@ -172,7 +172,7 @@ def test_archive_is_swept_after_a_run_that_was_cut_short(
 
 
 def test_sweeps_of_a_few_calls_follow_every_change(portal: Portal, warehouse: Warehouse) -> None:
-    """A pair of two calls is read beside a change, and after a run cut short."""
+    """A pair of two calls is read in a run with a change, and after a run cut short."""
     seed = SeedSpec(contacts=1_300, companies=1_050, deals=0, tickets=0, properties=12, archived=0)
     portal.reset(seed)
     ids, firms = list(portal.records("contacts")), list(portal.records("companies"))

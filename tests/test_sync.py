@@ -35,7 +35,7 @@ SOME = SeedSpec(seed=3, contacts=300, properties=80)
 def test_first_sync_is_complete_and_the_next_one_idle(portal: Portal, warehouse: Warehouse) -> None:
     """After the first sync every record, value, tombstone and link of the portal is there.
 
-    When nothing changed, the next one asks once per object type, and once per pair of few, beside
+    When nothing changed, the next one asks once per object type and once per small pair, and for
     metadata; pairs without a link, and those of more than 1,000 records, are left out.
     """
     portal.reset(MANY)

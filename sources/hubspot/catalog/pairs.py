@@ -90,11 +90,6 @@ def select_pairs(
     return [(source, target) for source, target in pairs if source in read and target in read]
 
 
-def is_main(pair: Ends) -> bool:
-    """Whether a pair is one of those that people link, and label, most."""
-    return all(end.custom or end.table in MAIN for end in pair)
-
-
 def _defaults(catalog: Sequence[ObjectType]) -> list[Ends]:
     """List the pairs that HubSpot defines among some object types."""
     types = {kind.table: kind for kind in catalog}

@@ -20,8 +20,6 @@ EXPORT_WAIT = 200
 """Times that an export is asked after until it is ready, at most."""
 MOST_PARTS = 100
 """Ranges of ids that a deep recount begins with, at most."""
-ARCHIVED = 0.1
-"""Archived records for each live one, until they were listed once: a guess."""
 
 
 def pages(records: float, size: int = record_pages.PAGE) -> int:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 Instant = Annotated[datetime, Meta(tz=True)]
 Digits = Annotated[str, Meta(pattern="^[0-9]+$")]
 
-_MOMENT = timedelta(milliseconds=1)
+_MOMENT = timedelta(milliseconds=1)  # what comes that long after a sweep began, it lacks
 RECENT_LIMIT = 20_000  # entries; records beyond it are read again until the lookback is over
 PENDING_LIMIT = 20_000  # ids that HubSpot refuses or a load left; more of them is no accident
 

@@ -165,10 +165,8 @@ def _recount(work: Work) -> Items:
     if name not in run.tables.to_recount:
         run.tables.deep.add(name)
     elif run.view is not None:
-        since, deep = (
-            run.tables.to_recount.pop(name),
-            name in run.tables.deep,
-        )  # once, whatever becomes of it
+        since = run.tables.to_recount.pop(name)  # once, whatever becomes of it
+        deep = name in run.tables.deep
         work.has_suspects = yield from recount(work.table, run.view, since, deep=deep)
 
 

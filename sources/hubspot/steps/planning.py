@@ -170,6 +170,7 @@ class Planning:
         if state.watermark is None or state.backfill or not kind.searchable:
             total = yield from count(run, kind)
             if is_unused(run, kind.table, total):
+                run.tables.totals[kind.table] = total
                 return Probe(UNUSED, began_at=began_at)
             return probe_whole((yield from opening.table()), total)
         newest = yield from ask_newest(run, kind, state)

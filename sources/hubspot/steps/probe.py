@@ -79,10 +79,7 @@ def is_unused(run: Run, table: str, total: int | None) -> bool:
     """
     state = run.state.table(table)
     is_begun = state.backfill or state.pending_ids or state.archived_ids
-    if total != 0 or is_begun or run.load.holds_rows(table):
-        return False
-    run.tables.totals[table] = total
-    return True
+    return total == 0 and not is_begun and not run.load.holds_rows(table)
 
 
 def count(run: Run, kind: ObjectType) -> Generator[None, None, int | None]:

@@ -15,7 +15,7 @@ from ...run.pace.walking import next_hits
 from ...run.run import Items
 from ...state.table import PendingColumns
 from ..by_id import read_ids
-from ..probe import unfilled
+from ..probe import is_later, unfilled
 from ..table import BLOCK, Table
 
 
@@ -28,7 +28,7 @@ def fill_columns(table: Table) -> Items:
     for pending in list(table.state.pending_columns):
         if table.run.load.budget.spent():
             break
-        if _is_later(table, pending):
+        if is_later(table, pending):
             continue
         try:
             finished = yield from (_clear if pending.searched_in else _fill)(table, pending)
@@ -39,15 +39,9 @@ def fill_columns(table: Table) -> Items:
         if finished:
             table.state.pending_columns.remove(pending)
     if table.state.has_older_rows or any(
-        not _is_later(table, one) for one in table.state.pending_columns
+        not is_later(table, one) for one in table.state.pending_columns
     ):
         table.leave_unfinished()
-
-
-def _is_later(table: Table, pending: PendingColumns) -> bool:
-    """Whether columns are filled for now, and to be searched again when the index has caught up."""
-    again_at = pending.search_again_at
-    return again_at is not None and table.run.now() < again_at
 
 
 def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
