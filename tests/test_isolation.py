@@ -1,4 +1,4 @@
-"""What one table cannot do does not stop the others, and is reported; what nobody can do stops all."""
+"""What one table cannot do does not stop the others and is reported; what nobody can stops all."""
 
 from typing import Any
 
