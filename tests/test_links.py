@@ -44,8 +44,8 @@ def test_one_bad_id_does_not_spoil_the_batch(portal: Portal, config: HubSpotConf
     portal.reset(SeedSpec(contacts=20, deals=40, line_items=40))
     deals = list(portal.records("deals"))
     client = Client(config)
-    good = read_links(client, LINE_ITEMS, deals)
-    spoiled = read_links(client, LINE_ITEMS, [*deals, "not-an-id"])
+    good = read_links(client, LINE_ITEMS, deals).links
+    spoiled = read_links(client, LINE_ITEMS, [*deals, "not-an-id"]).links
     assert {id_: sorted(links) for id_, links in spoiled.items() if links} == {
         id_: sorted(links) for id_, links in good.items() if links
     }

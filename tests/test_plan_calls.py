@@ -119,6 +119,8 @@ FIRST = frozenset({"records", "links", "labels"})
 """How many records are archived, and which pairs have links, is known after the first load."""
 LEFT = frozenset({"records", "links"})
 """HubSpot alone knows who left the archive, and what is linked with those that are restored."""
+LINKS = frozenset({"links"})
+"""HubSpot alone knows which links of changed records are new, and how many pages of them."""
 COUNTED = frozenset({"records", "searches"})
 """HubSpot alone knows whether the counts agree again, once the archive was swept."""
 
@@ -174,6 +176,27 @@ def link_and_edit(portal: Portal) -> None:
     edit(portal, 1)
 
 
+def hub(portal: Portal) -> None:
+    """Link all contacts with the first company, which takes a second page of links."""
+    company, *_ = ids(portal, "companies")
+    for id_ in ids(portal):
+        portal.associate("contacts", id_, "companies", company)
+    edit_company(portal)
+
+
+def edit_company(portal: Portal) -> None:
+    """Change the first company."""
+    company, *_ = ids(portal, "companies")
+    portal.update("companies", company, {"name": str(portal.clock.now_ms())})
+    portal.clock.advance(5 * MINUTE)
+
+
+def link_inside(portal: Portal) -> None:
+    """Link two contacts and change one of them: the other one's links are read, too."""
+    link(portal, "contacts")
+    edit(portal, 1)
+
+
 def first_link(portal: Portal) -> None:
     """Link two contacts; when the pair is swept again, no contact has changed."""
     link(portal, "contacts")
@@ -223,12 +246,13 @@ CALM = [
 BUSY = [
     State("first sync by export", options={"backfill": "export"}, bounded=FIRST | {"exports"}),
     State("idle after it", later(0.1)),
-    State("three records changed", lambda p: edit(p, 3)),
+    State("three records changed", lambda p: edit(p, 3), bounded=LINKS),
+    State("a link inside a table", link_inside, bounded=LINKS),
     State("the same, seen again", later(0.1)),
-    State("a record was created", lambda p: create(p, 1)),
-    State("more changed than the newest name", lambda p: edit(p, 210)),
+    State("a record was created", lambda p: create(p, 1), bounded=LINKS),
+    State("more changed than the newest name", lambda p: edit(p, 210), bounded=LINKS),
     State("quiet again", later(2)),
-    State("a new property", new_property),
+    State("a new property", new_property, bounded=LINKS),
     State("its second search", later(2)),
     State(
         "a record was archived",
@@ -267,6 +291,17 @@ EMPTY = [
     State("the first link of a pair alone", first_link, bounded=frozenset({"labels"})),
     State("all records are gone", purge_all, settings=ALL_MAY_GO, bounded=COUNTED | LEFT),
     State("a used table without a record", later(0.1), settings=EVERY_RUN),
+    State("a record changed whose partners are gone", edit_company, bounded=FIRST - {"records"}),
+]
+
+
+MANY_LINKS = [
+    State("first sync: how many pages of links there are is unknown", bounded=FIRST),
+    State("idle: a second page of links as the last time", later(0.1)),
+    State("a record with two pages of links changed", edit_company, bounded=LINKS),
+    State("idle after it", later(0.1), bounded=LINKS),
+    State("idle again", later(0.1)),
+    State("nearly all changed", lambda p: edit(p, 630), bounded=FIRST),
 ]
 
 
@@ -291,12 +326,11 @@ def test_after_a_run_that_was_cut_off(portal: Portal, warehouse: Warehouse) -> N
     run_all(portal, warehouse, AFTER)
 
 
-def test_listing_that_takes_fewer_calls(portal: Portal, warehouse: Warehouse) -> None:
-    """Where nearly all records changed, the listing in place of the search is foretold."""
+def test_many_links_and_many_changes(portal: Portal, warehouse: Warehouse) -> None:
+    """Second pages of links are foretold, and the listing where nearly all records changed."""
     seed(portal, contacts=640)
-    warehouse.sync(*TWO)
-    state = State("nearly all changed", lambda p: edit(p, 630), bounded=FIRST)
-    check(portal, warehouse, state)
+    hub(portal)
+    run_all(portal, warehouse, MANY_LINKS)
 
 
 def test_archived_records(portal: Portal, warehouse: Warehouse) -> None:

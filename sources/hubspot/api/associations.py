@@ -7,7 +7,7 @@ without links is an error entry of a 207, which is the normal answer).
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -19,6 +19,7 @@ from ..parsing.tolerance import NAME, VITAL, tolerant
 from .batch_read import halving
 
 BATCH = 1000  # from-ids per call, HubSpot's maximum
+PAGE = 500  # records that one is linked with, on a page; the next pages of a batch come together
 
 SCHEMA: pa.Schema = pa.schema(
     [
@@ -100,11 +101,17 @@ COLUMNS = ("from_id", "to_id", "type_id", "category", "label")
 """The columns of a link table, in the order of a `Link`."""
 
 
-def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, Sequence[Link]]:
-    """Read all links of at most 1,000 records.
+class Read(NamedTuple):
+    """All links of some records."""
 
-    Returns:
-        Every id asked for, with its links; an empty list says that HubSpot knows of none.
+    links: dict[str, Sequence[Link]]
+    """By every id asked for; an empty list says that HubSpot knows of none."""
+    calls: int
+    """What it took: one where no record has a second page of links."""
+
+
+def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> Read:
+    """Read all links of at most 1,000 records.
 
     Raises:
         ContractError: an error entry that is not about a missing link or record; pages that come
@@ -113,10 +120,12 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, Sequ
     links: dict[str, Sequence[Link]] = dict.fromkeys(ids, ())
     cursors: dict[str, str | None] = dict.fromkeys(ids)
     followed: set[tuple[str, str]] = set()
+    calls = 0
     while cursors:
         following: dict[str, str] = {}
         with partial_listing(f"links of {pair.table}") if followed else nullcontext():
-            answers = _read_pages(client, pair, cursors)
+            answers, made = _read_pages(client, pair, cursors)
+        calls += made
         for answer in answers:
             for result in answer.results:
                 from_id = str(result.source.id)
@@ -130,13 +139,19 @@ def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> dict[str, Sequ
             )
         followed |= following.items()
         cursors = dict(following)
-    return links
+    return Read(links, calls)
 
 
-def _read_pages(client: Client, pair: Pair, cursors: Mapping[str, str | None]) -> list[_Answer]:
+def _read_pages(
+    client: Client, pair: Pair, cursors: Mapping[str, str | None]
+) -> tuple[list[_Answer], int]:
+    """Return the responses about some records, and how many calls it took to get them."""
+    made = 0
     path = client.path("associations", pair.source.path, pair.target.path, "batch", "read")
 
     def call(ids: Sequence[str]) -> _Answer:
+        nonlocal made
+        made += 1
         inputs = [
             {"id": id_} if cursors[id_] is None else {"id": id_, "after": cursors[id_]}
             for id_ in ids
@@ -150,7 +165,7 @@ def _read_pages(client: Client, pair: Pair, cursors: Mapping[str, str | None]) -
             answers.append(answer)
         elif len(cursors) == 1 or cursors[part[0]] is not None:
             raise answer  # else a single id that HubSpot does not know: it has no links
-    return answers
+    return answers, made
 
 
 def _refuse_unknown_errors(pair: Pair, errors: Iterable[_Error]) -> None:

@@ -6,8 +6,10 @@ truth for a portal that does not change while it is read.
 
 from collections.abc import Mapping
 from math import ceil
+from typing import NamedTuple
 
 from ..api import associations, batch_read, record_pages, search
+from ..api.associations import Side
 from ..catalog.apis import Family
 from ..listing.ranges import SPARE, WASTE, WORTH
 from .facts import PairState, TableFacts, TableState
@@ -18,6 +20,8 @@ EXPORT_CALLS = 8
 """Of an export, about: its start, its status, its count, two batch reads of a sample."""
 EXPORT_WAIT = 200
 """Times that an export is asked after until it is ready, at most."""
+LINKS_EACH = 2
+"""Records that one of a pair's larger table is linked with, on average, at most."""
 MOST_PARTS = 100
 """Ranges of ids that a deep recount begins with, at most."""
 
@@ -158,56 +162,101 @@ def recount(facts: TableFacts, *, missing: int, deep: bool) -> Calls:
     }
 
 
-def links_calls(state: PairState, ends: tuple[int, int], *, is_same: bool = False) -> int:
-    """Return what a sweep of a pair takes: a call per thousand records of the side it reads.
+class Ends(NamedTuple):
+    """The two tables of a pair, as far as its calls depend on them."""
 
-    Args:
-        state: of the pair.
-        ends: live records of its source and its target.
-        is_same: whether both are the same table.
-    """
-    mine, theirs = (max(1, pages(end, associations.BATCH)) for end in ends)
+    source: int
+    """Live records."""
+    target: int
+    is_same: bool = False
+    """Whether both are the same table."""
+
+    def further(self, side: Side, calls: int) -> int:
+        """Return the most calls for further pages of links, of records that some calls ask for.
+
+        A record may be linked with all of the other table.
+        """
+        other = self.target if side == "source" else self.source
+        each = max(0, pages(other, associations.PAGE) - 1)
+        return min(calls * each, pages(LINKS_EACH * max(self[:2]), associations.PAGE))
+
+
+def links_calls(state: PairState, ends: Ends) -> int:
+    """Return what a sweep of a pair takes: a call per thousand records of the side it reads."""
+    mine = max(1, pages(ends.source, associations.BATCH))
+    theirs = max(1, pages(ends.target, associations.BATCH))
     if state.reported_by:
         return mine if state.reported_by == "source" else theirs
-    return theirs if theirs < mine and not is_same else mine
+    return theirs if theirs < mine and not ends.is_same else mine
 
 
 def links(
-    state: PairState, ends: tuple[int, int], *, is_same: bool, read: Bounds, is_first: bool
+    state: PairState, ends: Ends, *, read: Bounds, is_first: bool, changed: int | None = 0
 ) -> Calls:
     """Return what a sweep of a pair takes.
 
     Args:
         state: of the pair.
-        ends: live records of its source and its target.
-        is_same: whether both are the same table.
+        ends: its two tables.
         read: records of the source whose links are read in this load anyway.
         is_first: whether a table of the pair is read whole: then links come with its records.
+        changed: records of both ends that changed; None where some are not named.
     """
-    calls, mine = links_calls(state, ends, is_same=is_same), pages(ends[0], associations.BATCH)
-    reads_target = state.reported_by == "target" or (not state.reported_by and calls < mine)
-    learns = 2 if reads_target and not state.knows_types else 0  # types, and links of unclear ones
+    calls, side = links_calls(state, ends), side_of(state, ends)
+    reads_target = side == "target"
     if is_first or state.has_links is None:
-        return {"links": (max(0, calls - 1), calls + 3)}
-    last = ends[0] % associations.BATCH or associations.BATCH  # records that the last call asks for
+        return {"links": (max(0, calls - 1), calls + 3 + ends.further(side, calls + 3))}
+    last = ends.source % associations.BATCH or associations.BATCH  # that the last call asks for
     is_sure = reads_target or read[1] < last  # no call has only records that are read anyway
     least = calls if is_sure else max(0, calls - pages(read[1], associations.BATCH))
-    more = int(state.has_links is False and state.asks_both and not is_same)
-    return {"links": (least, calls + more + learns)}
+    learns = 2 if reads_target and not state.knows_types else 0  # types, and links of unclear ones
+    both = int(state.has_links is False and state.asks_both and not ends.is_same)
+    more = _more_calls(state, ends, side, calls, changed)
+    return {"links": add((least, calls + both + learns), more)}
 
 
-def changed_links(source: list[Bounds], target: list[Bounds], records: int) -> Calls:
+def side_of(state: PairState, ends: Ends) -> Side:
+    """Return the side that a sweep of a pair reads: the one that takes fewer calls."""
+    mine = pages(ends.source, associations.BATCH)
+    return state.reported_by or ("target" if links_calls(state, ends) < mine else "source")
+
+
+def _more_calls(
+    state: PairState, ends: Ends, side: Side, calls: int, changed: int | None
+) -> Bounds:
+    """Return what a sweep takes for further pages of links: a changed record may have any number.
+
+    Else they are as many as the last time.
+    """
+    if state.more_calls is None or changed is None:
+        return up_to(ends.further(side, calls))
+    if changed:
+        return up_to(state.more_calls + ends.further(side, min(calls, changed)))
+    return exactly(state.more_calls)
+
+
+def changed_links(source: list[Bounds], target: list[Bounds], ends: Ends) -> Calls:
     """Return what the links of changed records take, read from either end.
+
+    What is linked with records of the target otherwise than before is read again from the source;
+    for types that are new, some of it is read first.
 
     Args:
         source: changed records of the pair's source, as steps read them.
-        target: changed records of its target; sources that are linked otherwise are read again.
-        records: live records of the source.
+        target: changed records of its target; in a pair of one table they are those of its source.
+        ends: the two tables.
     """
     size = associations.BATCH
-    read = [(pages(low, size), pages(high, size)) for low, high in [*source, *target]]
-    again = up_to(pages(records, size) if target else 0)
-    return {"links": add(*read, again)}
+    own, theirs = (
+        add(*((pages(low, size), pages(high, size)) for low, high in rows))
+        for rows in (source, target)
+    )
+    every, blocks = pages(ends.source, size), theirs[1]
+    again = min(blocks + every, blocks * every) + (0 if ends.is_same else blocks)
+    asked = add(own, (0, 0) if ends.is_same else theirs, up_to(again))
+    further = ends.further("source", own[1] + again)
+    further += 0 if ends.is_same else ends.further("target", blocks)
+    return {"links": add(asked, up_to(further))}
 
 
 def join(one: Calls, other: Calls) -> Calls:

@@ -182,6 +182,9 @@ class PairState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     knows_types: bool = True
     """Whether it is known what the association types of the target's side mean; else it costs a
     call to read links from there."""
+    more_calls: int | None = 0
+    """What the last sweep took in addition to a call per 1,000 records: a record may have several
+    pages of links. None where it is not known."""
     asks_both: bool = False
     """Whether the other side is asked, too, if no links are found: once a day."""
 

@@ -87,5 +87,6 @@ def _pair(kept: KeptPair, now: datetime) -> PairState:
         has_links=kept.has_links,
         reported_by=kept.reported_by or "",
         knows_types=bool(kept.types),
+        more_calls=kept.more_calls,
         asks_both=kept.other_side_at is None or now - kept.other_side_at >= OTHER_SIDE,
     )

@@ -9,15 +9,15 @@ from .steps import Bounds, Step, add, up_to
 from .table_plan import WHOLE, Sight, SweepCandidate
 
 
-def ends_of(facts: Facts, sights: Mapping[str, Sight], pair: str) -> tuple[int, int] | None:
-    """Return the live records of a pair's two ends; None where one has none, or is unknown."""
-    counts = []
-    for end in (facts.pairs[pair].source, facts.pairs[pair].target):
+def ends_of(facts: Facts, sights: Mapping[str, Sight], pair: str) -> cost.Ends | None:
+    """Return the two tables of a pair; None where one has no live record, or is unknown."""
+    names, counts = (facts.pairs[pair].source, facts.pairs[pair].target), []
+    for end in names:
         if end not in sights or sights[end].facts.total == 0:
             return None
         one = sights[end].facts
         counts.append(one.total if one.total is not None else one.rows or 0)
-    return counts[0], counts[1]
+    return cost.Ends(counts[0], counts[1], is_same=names[0] == names[1])
 
 
 def pair_sweeps(
@@ -42,9 +42,9 @@ def pair_sweeps(
         calls = cost.links(
             known,
             ends,
-            is_same=one.source == one.target,
             read=add(*_changed_rows(sure.get(one.source, ()))),
             is_first=pair not in state.pairs or _is_read_whole(steps),
+            changed=_changed(sights, one, steps),
         )
         yield SweepCandidate("links", pair, subject, calls, is_free=bool(forced))
 
@@ -59,6 +59,13 @@ def _is_read_whole(steps: Sequence[Step]) -> bool:
     return any(step.kind in WHOLE for step in steps)
 
 
+def _changed(sights: Mapping[str, Sight], pair: PairFacts, steps: Sequence[Step]) -> int | None:
+    """Return the most records of both ends that changed; None where HubSpot names not all."""
+    if any(sights[end].surplus for end in (pair.source, pair.target)):
+        return None
+    return add(*_changed_rows(steps))[1]
+
+
 def _is_refused(sights: Mapping[str, Sight], pair: PairFacts) -> bool:
     """Whether one of a pair's tables cannot be read."""
     return any(sights[end].facts.refusal for end in (pair.source, pair.target))
@@ -69,7 +76,7 @@ def _pair_subject(
     state: State,
     sights: Mapping[str, Sight],
     pair: str,
-    ends: tuple[int, int],
+    ends: cost.Ends,
     forced: str,
 ) -> Subject:
     """Say what may call for a sweep of a pair."""
@@ -79,7 +86,7 @@ def _pair_subject(
         both, key=lambda end: end.facts.newest_at.timestamp() if end.facts.newest_at else 0.0
     )
     begun = [end.state.previous_at for end in both]
-    calls = cost.links_calls(known, ends, is_same=one.source == one.target)
+    calls = cost.links_calls(known, ends)
     is_single = known.has_links is not False and calls <= 1
     return Subject(
         what=f"links of {one.source} with {one.target}",
@@ -113,25 +120,25 @@ def _why_links(facts: Facts, state: State, pair: str, steps: Sequence[Step]) -> 
 
 
 def changed_links(
-    facts: Facts, state: State, pair: str, sure: Mapping[str, tuple[Step, ...]]
+    facts: Facts,
+    state: State,
+    sights: Mapping[str, Sight],
+    pair: str,
+    sure: Mapping[str, tuple[Step, ...]],
 ) -> Iterator[Step]:
-    """Read the links of changed records from either end."""
-    one = facts.pairs[pair]
-    if one.refusal or state.pairs.get(pair, PairState()).reported_by == "target":
+    """Read the links of changed records from either end, if both have records."""
+    one, ends = facts.pairs[pair], ends_of(facts, sights, pair)
+    is_one_way = state.pairs.get(pair, PairState()).reported_by == "target"
+    if one.refusal or is_one_way or ends is None:
         return
     changed = [_changed_rows(sure.get(end, ())) for end in (one.source, one.target)]
-    every = {**facts.others, **facts.tables}
-    others = every.get(one.target)
-    if one.source == one.target:
-        changed[1] = []
-    if not any(changed) or (others and others.total == 0):
+    if not any(changed):
         return
-    records = every[one.source].total or 0 if one.source in every else 0
     yield Step(
         kind="changed_links",
         table=pair,
         reason=f"Records of {one.source} or {one.target} changed.",
-        calls=cost.changed_links(changed[0], changed[1], records),
+        calls=cost.changed_links(changed[0], changed[1], ends),
         rows=None,
     )
 
@@ -146,15 +153,13 @@ def returned_links(
         known, ends = state.pairs.get(pair, PairState()), ends_of(facts, sights, pair)
         if one.refusal or known.reported_by == "target" or ends is None:
             continue
-        if table == one.source:  # at the other end of a pair of the same table none is back
-            target: list[Bounds] = [(0, 0)] if one.source == one.target else []
-            calls = cost.join(calls, cost.changed_links(back, target, ends[0]))
-        elif table == one.target:
-            calls = cost.join(calls, cost.changed_links([], back, ends[0]))
+        source, target = (back if table == end else [] for end in (one.source, one.target))
+        if source or target:
+            calls = cost.join(calls, cost.changed_links(source, target, ends))
     return calls
 
 
-def _changed_rows(steps: tuple[Step, ...]) -> list[Bounds]:
+def _changed_rows(steps: Sequence[Step]) -> list[Bounds]:
     """Return how many records of a table each step reads by id."""
     kinds = {"changes", "pending", "fill"}
     return [step.rows for step in steps if step.kind in kinds and step.rows and step.rows[1]]

@@ -48,7 +48,7 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
     for name, found in sure.items():
         steps += [*found, *(step for step in swept if step.table == name)]
     for pair in facts.pairs:
-        steps += changed_links(facts, state, pair, sure)
+        steps += changed_links(facts, state, sights, pair, sure)
         steps += [step for step in swept if step.table == pair]
     return Plan((*steps, *_labels(facts, state, sights, steps)))
 

@@ -13,6 +13,10 @@ Kind = str
 `links`, `changed_links` or `labels`. Sweeps of object tables are the rows of `SWEEPS`."""
 
 
+LINKS_ARE_OPEN = (
+    "HubSpot alone knows which links changed, and which records have more than 500: each further"
+    " 500 take a call more."
+)
 STEP_BOUNDS: dict[Kind, str] = {
     "backfill": "Large tables are listed in several ranges; a few pages come twice.",
     "export": "HubSpot decides how long an export takes and if it is of use.",
@@ -22,8 +26,8 @@ STEP_BOUNDS: dict[Kind, str] = {
     "changes": "HubSpot alone knows which of the records that search counts are loaded.",
     "fill": "Records that have the value already are not read again.",
     "compare": "HubSpot alone knows whether the counts still differ then.",
-    "changed_links": "HubSpot alone knows which links changed.",
-    "links": "HubSpot alone knows which links changed.",
+    "changed_links": LINKS_ARE_OPEN,
+    "links": LINKS_ARE_OPEN,
     "labels": "HubSpot alone knows which pairs have links.",
 }
 """Why the calls of a step lie within bounds, where they do; those of sweeps stand in `SWEEPS`."""

@@ -102,6 +102,9 @@ class PairFindings:
     tables whose links to records that are not there go at the end of the run."""
     brought: Counter[str] = field(default_factory=Counter)
     """How many links of each table this run brought."""
+    more_calls: Counter[str] = field(default_factory=Counter)
+    """Calls for links of each table that no number of records shows: for their second pages, or
+    because their types are unclear."""
     stale_labels: set[str] = field(default_factory=set)
     """Link tables whose links bear other labels than their association types did."""
     relabelled: set[str] = field(default_factory=set)

@@ -27,6 +27,8 @@ class LinkSweep(Struct, omit_defaults=True):
     """Links of records up to this id are loaded."""
     reported: int = 0
     """Links that HubSpot has reported so far."""
+    more_calls: int | None = 0
+    """Calls in addition to one per 1,000 records; None where other reads of the run took some."""
 
 
 class PairState(Sweep, omit_defaults=True):
@@ -44,6 +46,9 @@ class PairState(Sweep, omit_defaults=True):
     """The end whose links come with the backfill that is under way."""
     other_side_at: Instant | None = None
     """When the other end was asked last, where no links are known."""
+    more_calls: int | None = None
+    """What the last sweep took in addition to a call per 1,000 records: a record may have several
+    pages of links. None where it is not known."""
     open_sweep: LinkSweep | None = None
     """The sweep that is under way."""
 

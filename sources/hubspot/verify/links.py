@@ -95,7 +95,7 @@ def _links(
     for block in batches(numbers, AT_ONCE):
         calls = [run.submit(partial(read, part), lane="links") for part in batches(block, BATCH)]
         for answer in (yield from wait_all(calls)):
-            for link in (link for links in answer.values() for link in links):
+            for link in (link for links in answer.links.values() for link in links):
                 found.add((link[1], link[0], *link[2:]) if one_way else link)
     return found
 

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Generator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from ...api.associations import BATCH, Link, Pair, Side, read_links
+from ...api.associations import BATCH, Link, Pair, Read, Side, read_links
 from ...api.batch_read import batches
 from ...api.link_types import cheaper_side
 from ...errors import ContractError, HubSpotError, NotFoundError, ScopeMissingError, is_absent
@@ -14,8 +14,6 @@ from ...run.pace.waiting import wait
 from ...run.portal.refusals import recall, remember
 from ...run.run import Run
 
-T = TypeVar("T")
-
 
 class Asked(NamedTuple):
     """A call in flight for the links of at most 1,000 records of one end of a pair."""
@@ -23,7 +21,7 @@ class Asked(NamedTuple):
     pair: Pair
     side: Side
     ids: Sequence[str]
-    call: Future[dict[str, Sequence[Link]]]
+    call: Future[Read]
 
 
 class LinkCalls:
@@ -103,19 +101,19 @@ class LinkCalls:
         """Return whether HubSpot lists any link of these records, at most 1,000 of one end."""
         return any((yield from self.ask(pair, ids, side)).values())
 
-    def _start(
-        self, pair: Pair, ids: Sequence[str], side: Side
-    ) -> Future[dict[str, Sequence[Link]]]:
+    def _start(self, pair: Pair, ids: Sequence[str], side: Side) -> Future[Read]:
         client, read = (
             self._run.portal.client_for(pair.table),
             pair if side == "source" else pair.reversed,
         )
         return self._run.submit(partial(read_links, client, read, ids), lane="links")
 
-    def unless_refused(self, pair: Pair, call: Future[T]) -> Generator[None, None, T | None]:
+    def unless_refused(
+        self, pair: Pair, call: Future[Read]
+    ) -> Generator[None, None, dict[str, Sequence[Link]] | None]:
         """Wait for a call; a pair that is refused, or answered oddly, is an outcome of its own."""
         try:
-            return (yield from wait(call))
+            read = yield from wait(call)
         except HubSpotError as error:
             is_odd = isinstance(error, ContractError) and self._run.options.report_errors
             if not (is_absent(error) or is_odd):
@@ -123,6 +121,8 @@ class LinkCalls:
             if not self.is_refused(pair):  # by another call at the same time
                 self._refuse(pair, error)
             return None
+        self._run.pairs.more_calls[pair.table] += read.calls - 1
+        return read.links
 
     def _refuse(self, pair: Pair, error: HubSpotError) -> None:
         """Ask for a pair no more, for the hour where there is none to read."""

@@ -159,6 +159,8 @@ class Links:
         """Keep all links of the sources whose links to these targets the warehouse lacks."""
         theirs = turned_round(chain(*answers))
         reported, unclear = yield from self._translation.translate(pair, theirs, ids)
+        unclear -= self._done.get(pair.table, set())
+        self._run.pairs.more_calls[pair.table] += -(-len(unclear) // BATCH)
         yield from self.hand_on_links(pair, sorted(unclear), "source")
         changed = differing(reported, self._held(pair, ids, key="to_id"))
         for from_id in self._done.get(pair.table, set()) & changed.keys():

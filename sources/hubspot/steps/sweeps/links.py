@@ -72,8 +72,19 @@ def _take_turn(run: Run, links: Links, pair: Pair, view: View) -> Items:
     if came and not forced:
         held = view.counts([pair.table], "1 = 1")[pair.table]
         _note(run, pair, known, run.tables.backfilled[end], held=held)
+        known.more_calls = _more_of_backfill(run, pair, end)
     elif forced or pair.table in run.pairs.due:
         yield from _sweep(run, links, pair, view, side)
+
+
+def _more_of_backfill(run: Run, pair: Pair, end: str) -> int | None:
+    """Return the calls in addition to one per 1,000 records that a sweep takes, if that is known.
+
+    Records of several calls may have been listed in another order than a sweep reads them in.
+    """
+    more, records = run.pairs.more_calls[pair.table], run.tables.totals.get(end) or 0
+    is_known = end not in run.tables.resumed and (not more or records <= BATCH)
+    return more if is_known else None
 
 
 def _is_reported_by_targets_alone(run: Run, links: Links, pair: Pair, side: Side) -> bool:
@@ -163,7 +174,7 @@ def _finish(run: Run, pair: Pair, known: PairState, work: LinkSweep, *, held: in
     if pair.table in run.load.unfinished:
         return
     run.pairs.linked.add(pair.table)
-    known.pending, known.open_sweep = False, None
+    known.pending, known.open_sweep, known.more_calls = False, None, work.more_calls
     _note(run, pair, known, work.started_at, held=held)
 
 
@@ -215,6 +226,9 @@ def _read_side(
     """
     side: Side = "source" if work.side == "source" else "target"
     began_after, before = work.after_id, links.reported[pair.table]
+    more_before = run.pairs.more_calls[pair.table]
+    if more_before and not began_after:  # what was read before is not read again
+        work.more_calls = None
     try:
         for ids in _blocks(run, pair, work, _ids(view, pair.end(side).table, work)):
             yield from links.hand_on_links(pair, ids, side, replace=bool(held))
@@ -226,6 +240,8 @@ def _read_side(
             work.after_id = began_after
             links.forget_turned(pair)
     work.reported += links.reported[pair.table] - before
+    if work.more_calls is not None:
+        work.more_calls += run.pairs.more_calls[pair.table] - more_before
 
 
 def _reported_by(
