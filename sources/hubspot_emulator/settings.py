@@ -52,6 +52,8 @@ class Settings:
     `exports_per_day`: in 24 hours. `export_polls`: status calls before an export ends.
     `export_end`: the status it ends with. `export_rows_per_file`, `export_zip_bytes`: beyond
     which there are several files, and a zip. `export_minutes`: instants without their seconds.
+    `absent`: collections and products the portal lacks, with the status that says so. `join_order`:
+    whether members of a list come `ascending` or `descending` by the time they joined.
     """
 
     limits: Limits | None = field(default_factory=Limits)
@@ -73,6 +75,8 @@ class Settings:
     export_rows_per_file: int = 1_000_000
     export_zip_bytes: int = 2_000_000
     export_minutes: bool = False
+    absent: Mapping[str, int] = field(default_factory=dict)
+    join_order: str = "ascending"
 
     def __setattr__(self, name: str, value: object) -> None:
         """Keep a member; one whose misspelling would go unnoticed is checked first."""

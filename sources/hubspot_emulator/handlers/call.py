@@ -1,6 +1,6 @@
 """One request on its way to a handler, and the response on its way back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -52,6 +52,8 @@ class Call:
     body: Any
     token: Token
     version: str
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Every value of each parameter, in order; `query` has them joined by commas."""
 
     @property
     def dated(self) -> bool:

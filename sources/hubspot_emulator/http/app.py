@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 import msgspec
 from starlette.requests import ClientDisconnect
@@ -24,7 +24,7 @@ from ..portal.store import Portal
 from ..settings import Token
 from . import control
 from .connection import reset
-from .routes import ROUTES, Matcher
+from .routes import MATCHER, Matcher
 
 JSON = "application/json;charset=utf-8"
 _decode = msgspec.json.Decoder().decode
@@ -36,7 +36,7 @@ class Emulator:
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
-        self._matcher = Matcher(ROUTES)
+        self._matcher = MATCHER
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -144,7 +144,10 @@ class Exchange:
             raise errors.over_budget(refusal.policy)
         self._check(route)
         version = params.pop("version", "v3")
-        return route.handler(Call(portal, route, params, self.query, self.body, token, version))
+        repeated = parse_qs(self.query_text, keep_blank_values=True)
+        return route.handler(
+            Call(portal, route, params, self.query, self.body, token, version, repeated)
+        )
 
     def _token(self, route: Route, authorization: str | None) -> Token:
         if route.bucket == "signed":

@@ -84,6 +84,15 @@ def _truth(portal: Portal, body: Body) -> object:
     return portal.truth()
 
 
+def _collection(portal: Portal, body: Body) -> object:
+    rows = portal.collections[body["collection"]].rows(body.get("parent"))
+    return [{name: value for name, value in row.items() if name[0] != "_"} for row in rows]
+
+
+def _change_collection(portal: Portal, body: Body) -> object:
+    return portal.change_collection(body.pop("collection"), body.pop("change"), **body)
+
+
 ACTIONS: dict[tuple[str, str], Action] = {
     ("POST", "reset"): _reset,
     ("POST", "seed"): _seed,
@@ -99,6 +108,8 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("GET", "journal"): _journal,
     ("DELETE", "journal"): _clear_journal,
     ("GET", "truth"): _truth,
+    ("GET", "collections"): _collection,
+    ("POST", "collections"): _change_collection,
 }
 
 

@@ -7,6 +7,7 @@ from ..handlers import properties, reference, schemas
 from ..handlers.associations import reading as associations
 from ..handlers.associations import writing as links
 from ..handlers.call import DATED, Call, Reply, Route
+from ..handlers.collections import answering
 from ..handlers.exports import endpoints as exports
 from ..handlers.records import objects, search, writes
 
@@ -167,3 +168,6 @@ class Matcher:
 def _compile(path: str) -> re.Pattern[str]:
     pattern = path.replace("{version}", f"(?P<version>{_VERSION})")
     return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", pattern))
+
+
+MATCHER = Matcher((*ROUTES, *answering.ROUTES))

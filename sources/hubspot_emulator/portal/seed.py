@@ -1,6 +1,7 @@
 """What a portal holds at its start, from a number of contacts and a seed."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cache
 
 from ..clock import to_ms
@@ -68,7 +69,8 @@ class SeedSpec:
     """How much of what; None means in proportion to `contacts`.
 
     `properties` is the number of definitions on contacts, `filled` the share of them that a
-    record has values for, `archived` the share of records in the recycle bin.
+    record has values for, `archived` the share of records in the recycle bin, `sizes` how many
+    rows a collection has, by its name: a few where it is not named, none without `handful`.
     """
 
     seed: int = 1
@@ -91,6 +93,7 @@ class SeedSpec:
     merges: int = 3
     links: bool = True
     handful: bool = True
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> "SeedSpec":

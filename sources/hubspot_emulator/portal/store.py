@@ -19,6 +19,8 @@ from .catalog import reference_data
 from .catalog.definitions import Definition, complete
 from .catalog.object_types import ObjectType, custom_type
 from .changes import When
+from .collections.registry import Collections
+from .collections.seeding import Plan
 from .export_tasks import Tasks
 from .records.table import RecordTable
 from .seed import SeedSpec, populate
@@ -71,6 +73,8 @@ class Portal:
         self.types, self.tables, self.links = contents.types, contents.tables, contents.links
         self.owners, self.pipelines = contents.owners, contents.pipelines
         self.schemas = contents.schemas
+        plan = Plan(self.spec.sizes, self.spec.handful, self.spec.merges)
+        self.collections = Collections(contents, plan, self.clock)
 
     def type(self, name: str) -> ObjectType:
         """Return the object type of any form of its name."""
@@ -278,6 +282,11 @@ class Portal:
     def archive_owner(self, id: str) -> None:
         """Deactivate an owner: `userId` becomes null."""
         next(o for o in self.owners if o["id"] == id).update(archived=True, userId=None)
+
+    @_locked
+    def change_collection(self, /, name: str, change: str, **arguments: Any) -> object:  # noqa: ANN401 - JSON
+        """Change a collection by the name of a method of `Collection`: `add`, `edit`, `delete`."""
+        return self.collections.change(name, change, arguments)
 
     # access
 

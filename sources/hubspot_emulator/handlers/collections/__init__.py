@@ -1,0 +1,1 @@
+"""Everything that is no CRM record: one handler of all endpoints that collections declare."""

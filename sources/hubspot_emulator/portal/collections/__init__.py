@@ -1,0 +1,1 @@
+"""HubSpot beyond the CRM's records: rows of data, and how each endpoint answers them."""

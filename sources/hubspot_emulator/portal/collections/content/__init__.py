@@ -1,0 +1,1 @@
+"""Content: pages, posts, blogs, HubDB, domains, redirects, files."""

@@ -1,0 +1,1 @@
+"""Marketing: forms, e-mails and their events, subscriptions, campaigns, marketing events."""

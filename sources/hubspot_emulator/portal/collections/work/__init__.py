@@ -1,0 +1,1 @@
+"""What runs and what people talk about: workflows, sequences, conversations."""

@@ -1,0 +1,277 @@
+"""Every endpoint beyond the CRM: it pages to its end, filters, refuses, and shows every change."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from caller import Caller
+from emulated_calls import FILTERS, LISTINGS, ROUTES_OF, Listed, listed, pages
+
+from sources.hubspot_emulator.handlers.collections.answering import ROUTES
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.collections.endpoint import Endpoint, Filter
+from sources.hubspot_emulator.portal.collections.values import comparable, member
+from sources.hubspot_emulator.portal.seed import SeedSpec
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[EmulatorServer]:
+    """One emulator for this module."""
+    with EmulatorServer(SeedSpec(contacts=60, properties=30), limits="off") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def reader(running: EmulatorServer) -> Caller:
+    """A portal that no test of this module changes while it is used."""
+    running.portal.reset()
+    return Caller(running)
+
+
+@pytest.fixture
+def caller(running: EmulatorServer) -> Iterator[Caller]:
+    """A fresh portal for one test."""
+    running.portal.reset()
+    yield Caller(running)
+    running.portal.reset()
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_pages_lead_to_the_end(reader: Caller, name: str) -> None:
+    """Pages of two rows hold the same rows in the same order as one large page, each once."""
+    listing = listed(LISTINGS[name], reader.portal)
+    assert listing.paths
+    for path in listing.paths:
+        few, many = pages(reader, listing, path, 2), pages(reader, listing, path, listing.most)
+        assert few.rows == many.rows
+        assert len(few.rows) >= 1
+        assert len(few.rows) == len({str(row) for row in few.rows})
+        assert few.totals <= {len(few.rows)}
+        assert many.calls == 1
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_narrow(reader: Caller, name: str) -> None:
+    """A filter gives the rows that pass it, bounds as its operator says."""
+    endpoint, one = FILTERS[name]
+    listing = listed(endpoint, reader.portal)
+    path = listing.paths[0]
+    rows = pages(reader, listing, path, listing.most).rows
+    values = sorted(
+        {comparable(v): v for row in rows if (v := member(row, one.member)) is not None}.items()
+    )
+    assert values, f"no seeded row has {one.member}"
+    value = values[len(values) // 2][1]
+    given = value[0] if isinstance(value, list) else value
+    asked = listing.with_values({one.param: given})
+    found = pages(reader, asked, path, listing.most).rows
+    assert found == [row for row in rows if expected(row, one, given)]
+
+
+def expected(row: dict[str, Any], one: Filter, given: object) -> bool:
+    """Return whether a row passes a filter, worked out without the emulator's own index."""
+    value = member(row, one.member)
+    if value is None:
+        return False
+    if one.operator in ("=", "^", "~"):
+        texts = [str(part) for part in value] if isinstance(value, list) else [str(value)]
+        return any(str(given) in text if one.operator == "~" else text == str(given)
+                   for text in texts)  # fmt: skip
+    left, right = comparable(value), comparable(given)
+    return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right}[
+        one.operator
+    ]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_refusals(reader: Caller, route: Any) -> None:
+    """An unknown parameter, a token without the scope and a portal without the product are told."""
+    endpoint = ROUTES_OF[route.name]
+    listing = listed(endpoint, reader.portal)
+    for path in listing.paths:
+        strange = listing.call(reader, path, {"stranger": "1"})
+        assert (strange.status_code, strange.json()["category"]) == (400, "VALIDATION_ERROR")
+    path = listing.paths[0]
+    good = listing.call(reader, path, {})
+    assert good.status_code < 300, good.text
+    if endpoint.scopes:
+        reader.portal.set_token("narrow", {"oauth"})
+        poor = listing.call(reader, path, {}, token="narrow")  # noqa: S106 - made up
+        assert (poor.status_code, poor.json()["category"]) == (403, "MISSING_SCOPES")
+    for status in (403, 404):
+        reader.portal.settings.absent = {endpoint.collection: status}
+        lacking = listing.call(reader, path, {})
+        reader.portal.settings.absent = {}
+        assert lacking.status_code == status
+        assert lacking.json()["category"] != "MISSING_SCOPES"
+
+
+@pytest.mark.parametrize("name", [n for n, e in LISTINGS.items() if e.paging.kind != "one"])
+def test_pages_have_a_size_and_cursors_are_the_portals(reader: Caller, name: str) -> None:
+    """A page that is too large and a cursor that the portal never gave are refused."""
+    endpoint = LISTINGS[name]
+    listing = listed(endpoint, reader.portal)
+    assert listing.page(reader, listing.paths[0], listing.most + 1, None).status_code == 400
+    if endpoint.paging.kind != "body":
+        assert listing.page(reader, listing.paths[0], 1, "nonsense").status_code == 400
+
+
+@pytest.mark.parametrize("name", [n for n, e in LISTINGS.items() if e.paging.kind != "one"])
+def test_troubles_of_pages(reader: Caller, name: str) -> None:
+    """On request a page is empty with a cursor, or its cursor leads to itself; no row is lost."""
+    listing = listed(LISTINGS[name], reader.portal)
+    path, collection = listing.paths[0], reader.portal.collections[listing.endpoint.collection]
+    whole = pages(reader, listing, path, 2).rows
+    collection.empty_page()
+    found = pages(reader, listing, path, 2)
+    assert (found.rows, found.empty) == (whole, 1)
+    collection.repeat_cursor()
+    found = pages(reader, listing, path, 2)
+    assert found.rows == [*whole[:2], *whole]
+
+
+def test_changes_show_at_once(caller: Caller) -> None:
+    """Rows that are added, edited, bared, archived and deleted are so in the next answer."""
+    files = caller.portal.collections["files"]
+    listing = Listed.of("files.search", caller.portal)
+    added = files.add({"id": "9001", "access": "PRIVATE", "name": "new", "unheard_of": {"a": 1}})
+    files.edit("8001", {"name": "renamed", "size": "many"})
+    files.bare("8002")
+    files.archive("8003")
+    files.delete("8004")
+    rows = {row["id"]: row for row in pages(caller, listing, listing.paths[0], 100).rows}
+    assert rows["9001"] == added
+    assert (rows["8001"]["name"], rows["8001"]["size"]) == ("renamed", "many")
+    assert rows["8001"]["updatedAt"] > rows["8001"]["createdAt"]
+    assert rows["8002"].keys() == {"id", "access"}
+    assert rows.keys().isdisjoint({"8003", "8004"})
+
+
+def test_rows_may_appear_late(caller: Caller) -> None:
+    """A delayed row, and every row of a collection that lags, is seen when the clock says so."""
+    portal = caller.portal
+    portal.clock.freeze("2026-05-01T12:00:00Z")
+    events = portal.collections["email_events"]
+    listing = Listed.of("email_events.list", portal)
+
+    def seen() -> set[str]:
+        return {row["id"] for row in pages(caller, listing, listing.paths[0], 1000).rows}
+
+    now_ms = portal.clock.now_ms()
+    events.add({"id": "late", "created": now_ms - 1000}, visible_at=now_ms + 5000)
+    events.add({"id": "fresh", "created": now_ms - 60_000})
+    assert "late" not in seen()
+    portal.clock.advance(5000)
+    assert {"late", "fresh"} <= seen()
+    events.lag_ms = 120_000
+    assert seen().isdisjoint({"late", "fresh"})
+    portal.clock.advance(60_000)
+    assert seen() & {"late", "fresh"} == {"fresh"}
+
+
+def test_a_page_goes_on_where_the_last_one_ended(caller: Caller) -> None:
+    """Rows that are deleted or added between two pages take no other row out of the answer."""
+    listing = Listed.of("files.search", caller.portal)
+    files, path = caller.portal.collections["files"], listing.paths[0]
+    first = listing.page(caller, path, 3, None).json()
+    files.delete(first["results"][0]["id"])
+    files.add({"id": "1", "access": "PRIVATE"})
+    rest = listing.page(caller, path, 100, first["paging"]["next"]["after"]).json()["results"]
+    assert first["results"] + rest == [
+        *first["results"],
+        *(row for row in files.rows() if int(row["id"]) > int(first["results"][-1]["id"])),
+    ]
+
+
+HIDDEN: dict[str, Callable[[Caller], Any]] = {
+    "forms of one type": lambda c: {row["formType"] for row in get(c, "/marketing/v3/forms")},
+    "archived forms apart": lambda c: [
+        row["archived"] for row in get(c, "/marketing/v3/forms?formTypes=all&archived=true")
+    ],
+    "e-mails vanish with statistics": lambda c: (
+        len(get(c, "/marketing/v3/emails")) - len(get(c, "/marketing/v3/emails?includeStats=true"))
+    ),
+    "an event without type": lambda c: sum(
+        "type" not in row for row in get(c, f"/email/public/v1/events?{ALL}", "events")
+    ),
+}
+ALL = "startTimestamp=0&endTimestamp=9999999999999&limit=1000"
+SEEN = {"forms of one type": {"hubspot"}, "archived forms apart": [True],
+        "e-mails vanish with statistics": 1, "an event without type": 3}  # fmt: skip
+
+
+def get(caller: Caller, path: str, rows: str = "results") -> list[dict[str, Any]]:
+    """Return the rows of one answer."""
+    found: list[dict[str, Any]] = caller.send("GET", path).json()[rows]
+    return found
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_hubspot_hides(reader: Caller, name: str) -> None:
+    """Defaults of HubSpot hide what a naive client never misses."""
+    assert HIDDEN[name](reader) == SEEN[name]
+
+
+def test_comment_forms_have_no_submissions(reader: Caller) -> None:
+    """Submissions of a comment form are refused by name; those of a deleted form are not found."""
+    forms = reader.portal.collections["forms"]
+    comments = next(row["id"] for row in forms if row["formType"] == "blog_comment")
+    answer = reader.send("GET", f"/form-integrations/v1/submissions/forms/{comments}")
+    assert (answer.status_code, answer.json()["category"]) == (400, "FORM_TYPE_NOT_ALLOWED")
+    assert reader.send("GET", "/form-integrations/v1/submissions/forms/none").status_code == 404
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+def test_members_of_a_list_in_the_order_they_joined(caller: Caller, order: str) -> None:
+    """The join order has the direction of the setting; a member who comes back is the newest."""
+    caller.portal.settings.join_order = order
+    members, path = caller.portal.collections["list_memberships"], "/crm/v3/lists/17/memberships"
+    whole = caller.send("GET", path).json()
+    record = whole["results"][0]["recordId"]
+    members.delete(("17", record))
+    assert caller.send("GET", path).json()["total"] == whole["total"] - 1
+    members.add({"recordId": record, "membershipTimestamp": "2030-01-01T00:00:00Z"}, "17")
+    rows = get(caller, f"{path}/join-order")
+    times = [row["membershipTimestamp"] for row in rows]
+    assert times == sorted(times, reverse=order == "descending")
+    assert rows[0 if order == "descending" else -1]["recordId"] == record
+
+
+def test_a_large_collection_is_quick(running: EmulatorServer) -> None:
+    """A million events take no memory before they are asked for, and a window of them is exact."""
+    running.portal.reset(SeedSpec(contacts=20, properties=10, sizes={"email_events": 20_000}))
+    caller = Caller(running)
+    events = running.portal.collections["email_events"]
+    assert len(events) == 20_000
+    times = sorted(row["created"] for row in events)
+    start, end = times[5_000], times[5_400]
+    window = f"/email/public/v1/events?startTimestamp={start}&endTimestamp={end}&limit=1000"
+    found = [row["created"] for row in get(caller, window, "events")]
+    assert found == times[5_000:5_401][::-1]
+    running.portal.reset(SeedSpec(contacts=60, properties=30))
+
+
+def test_the_control_api_changes_collections(caller: Caller) -> None:
+    """What Python does to a collection, the control API does by the name of the method."""
+
+    def control(change: str, **arguments: Any) -> int:
+        body = {"collection": "roles", "change": change, **arguments}
+        return caller.send("POST", "/_emulator/collections", body).status_code
+
+    assert control("add", row={"id": "99", "name": "Auditor"}) == 200
+    assert control("edit", key="31", members={"name": "Seller"}) == 200
+    assert control("delete", key="32") == 200
+    assert control("burn", key="32") == 400
+    found = {row["id"]: row["name"] for row in get(caller, "/settings/v3/users/roles")}
+    assert (found["99"], found["31"], "32" in found) == ("Auditor", "Seller", False)
+    truth = caller.send("GET", "/_emulator/collections?collection=roles").json()
+    assert {row["id"]: row["name"] for row in truth} == found
+
+
+def test_every_endpoint_is_named_once() -> None:
+    """No two routes have one name, and none is declared twice."""
+    names = [route.name for route in ROUTES]
+    assert len(names) == len(set(names))
+    paths = [(route.method, path) for route in ROUTES for path in route.paths]
+    assert len(paths) == len(set(paths))
+    assert all(isinstance(one, Endpoint) for one in ROUTES_OF.values())
