@@ -5,7 +5,7 @@ chooses the tables, names the cost, repairs by an ordinary load and writes `_hs_
 """
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,7 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.model import LIVE, ObjectType
 from sources.hubspot.run.loaded import Loaded
+from sources.hubspot.run.portal.column_policies import is_current
 from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
 from sources.hubspot.run.portal.schemas import stored_schema
 from sources.hubspot.state.source import SourceState
@@ -194,10 +195,26 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
             f"There is nothing to verify in dataset {options.dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --objects and --dataset.",
         )
+    _refuse_other_policy(run, state, kinds)
     pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
     read = [pair for pair in pairs if pair.table in state.pairs]
     full = {pair.table: pair for pair in read if _has_both_ends(pair, kinds, state)}
     return Scope(kinds, full, state)
+
+
+def _refuse_other_policy(run: Run, state: SourceState, tables: Iterable[str]) -> None:
+    """Refuse to compare tables that were read under other settings on properties.
+
+    Raises:
+        ConfigError: it names them.
+    """
+    used = [name for name in tables if state.columns.get(name) and state.table(name).total != 0]
+    changed = [name for name in used if not is_current(state, run.policy, name)]
+    if changed:
+        raise ConfigError(
+            f"The settings on properties have changed since the last sync: {', '.join(changed)}.",
+            remedy="Run hubspot-elt sync first.",
+        )
 
 
 def _has_both_ends(pair: Pair, kinds: Mapping[str, ObjectType], state: SourceState) -> bool:
@@ -209,7 +226,7 @@ def _has_both_ends(pair: Pair, kinds: Mapping[str, ObjectType], state: SourceSta
 def _checks(judge: Verification, scope: Scope) -> Checks:
     """Begin the check of every table."""
     tables: Checks = {
-        name: judge.check(kind, stored_schema(name, scope.state))
+        name: judge.check(kind, stored_schema(name, scope.state, judge.run.policy))
         for name, kind in scope.kinds.items()
     }
     return tables | {
@@ -228,7 +245,7 @@ def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Resul
         elif result.left and pair:
             checks[name] = differing_links(judge, pair, result.left)
         elif result.left:
-            schema = stored_schema(name, scope.state)
+            schema = stored_schema(name, scope.state, judge.run.policy)
             checks[name] = judge.check_ids(scope.kinds[name], schema, result.left)
     return checks
 

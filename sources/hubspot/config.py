@@ -17,6 +17,7 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.typing import TSecretStrValue
 
 from .errors import ConfigError
+from .privacy import KEY_CHARACTERS, Hasher, Pattern, Policy, to_pattern
 
 WHERE = "SOURCES__HUBSPOT__ACCESS_TOKEN, or [sources.hubspot] access_token in .dlt/secrets.toml"
 """Where the access token is looked for."""
@@ -69,6 +70,15 @@ _MOST = {
     "patience_seconds": 31_536_000,
 }
 """The longest times that make sense; instants much further away cannot be computed."""
+_PATTERNS = ("include_properties", "exclude_properties", "hash_properties")
+_SECRETS = frozenset({"access_token", "hash_key"})
+MAKE_KEY = 'python -c "import secrets; print(secrets.token_hex(32))"'
+"""A command that prints a new key."""
+_KEY_REMEDY = (
+    "Set SOURCES__HUBSPOT__HASH_KEY, or [sources.hubspot] hash_key in .dlt/secrets.toml, to a text"
+    f" of at least {KEY_CHARACTERS} characters, and keep it as long as the dataset. `{MAKE_KEY}`"
+    " makes one."
+)
 _VERSION = re.compile(r"(20\d\d-(?:03|09))(?:-beta)?")
 _FIRST_VERSION = "2026-03"
 
@@ -129,12 +139,21 @@ class HubSpotConfig(BaseConfiguration):
     """Days to keep rows of `_hs_runs`, `_hs_run_tables` and `_hs_verifications`; 0: always."""
     sensitive: bool = False
     """Whether to read properties with sensitive data, which need scopes of their own."""
+    include_properties: list[str] | None = None
+    """Properties to read, such as `["contacts.email", "deals.amount"]`; of the tables that these
+    patterns name, nothing else is read. `*` stands for any characters."""
+    exclude_properties: list[str] | None = None
+    """Properties that are never read, such as `["*.phone", "contacts.hs_analytics_*"]`."""
+    hash_properties: list[str] | None = None
+    """Properties that leave HubSpot as keyed hashes only, such as `["contacts.email"]`."""
+    hash_key: TSecretStrValue | None = None
+    """Secret key of the hashes, of at least 32 characters; whoever has it can test guesses."""
 
     __section__: ClassVar[str] = "hubspot"
     """Always part of a setting's name: `BASE_URL` alone may be meant for another program."""
 
     def __repr__(self) -> str:
-        shown = {name: value for name, value in self.items() if name != "access_token"}
+        shown = {name: value for name, value in self.items() if name not in _SECRETS}
         return f"HubSpotConfig({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
@@ -192,7 +211,61 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
         raise _out_of_range("backfill", "list, export or auto")
     if config.pairs is not None and not all(isinstance(pair, str) for pair in config.pairs):
         raise _out_of_range("pairs", "a list of texts")
+    policy_of(config)
     return config
+
+
+def policy_of(config: HubSpotConfig) -> Policy:
+    """Return what the settings say about properties: read, hashed or left out.
+
+    Raises:
+        ConfigError: a pattern is none, or names what every sync needs; or there is no key.
+    """
+    include, exclude, hashed = (_to_patterns(config, name) for name in _PATTERNS)
+    for name, patterns in zip(_PATTERNS[1:], (exclude, hashed), strict=True):
+        if required := [one for one in patterns if one.required]:
+            raise ConfigError(
+                f"{setting(name)} names {required[0].text}, which a sync needs as it is to"
+                " identify records and to find what changed.",
+                remedy="Remove it from the list. A pattern with a wildcard, such as contacts.*,"
+                " leaves such properties alone.",
+            )
+    hasher = Hasher(_checked_key(config.hash_key).encode()) if hashed else None
+    return Policy(include, exclude, hashed, hasher, config.sensitive)
+
+
+def _to_patterns(config: HubSpotConfig, name: str) -> list[Pattern]:
+    """Read the patterns of a setting.
+
+    Raises:
+        ConfigError: one of them is none; it names the first.
+    """
+    given = config[name] or []
+    if isinstance(given, str) or not all(isinstance(one, str) for one in given):
+        raise _out_of_range(name, 'a list of texts such as ["contacts.email"]')
+    patterns = [to_pattern(text) for text in given]
+    for text, pattern in zip(given, patterns, strict=True):
+        if pattern is None:
+            raise _out_of_range(
+                name, f"a list of `table.property`, such as contacts.email or *.phone; not {text!r}"
+            )
+    return [pattern for pattern in patterns if pattern]
+
+
+def _checked_key(key: str | None) -> str:
+    """Return the key of hashes without the white space around it.
+
+    Raises:
+        ConfigError: there is none, or it is short enough to be guessed.
+    """
+    text = (key or "").strip()
+    if not text:
+        named = setting("hash_properties")
+        raise ConfigError(f"{named} is set, and there is no key.", remedy=_KEY_REMEDY)
+    if len(text) < KEY_CHARACTERS:
+        message = f"The key of hashes has {len(text)} characters, and needs {KEY_CHARACTERS}."
+        raise ConfigError(message, remedy=_KEY_REMEDY)
+    return text
 
 
 def _check_numbers(config: HubSpotConfig) -> None:

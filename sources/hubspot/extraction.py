@@ -148,7 +148,7 @@ class Extraction:
         run.pairs.know({pair.table: (pair.source.table, pair.target.table) for pair in all_pairs})
         run.set_options(hard_delete=request.hard_delete, chosen=bool(request.objects))
         self._begin_load(run)
-        schemas = Schemas(run.portal, run.options, run.tables, self.kinds)
+        schemas = Schemas(run.portal, run.options, run.tables, self.kinds, run.policy)
         links = Links(run, self.pairs)
         if run.load.is_first:
             _refuse_gone(run, request)

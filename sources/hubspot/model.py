@@ -10,6 +10,7 @@ import msgspec
 
 from .errors import HubSpotError
 from .parsing.tolerance import NAME, VITAL, fit, tolerant
+from .privacy import Hasher
 
 R = TypeVar("R")
 
@@ -51,6 +52,8 @@ class Column:
     kind: Kind
     hubspot_type: str
     label: str = ""
+    hasher: Hasher | None = None
+    """What makes hashes of the values; None where they are read as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,13 @@ class TableSchema:
     columns: tuple[Column, ...]
     calculated: tuple[Column, ...] = ()
     """Of these, the ones whose values change without a trace."""
+    private: bool = False
+    """Whether properties are hashed or left out, so that nothing else of a record may show them."""
+
+    @property
+    def hashes(self) -> bool:
+        """Whether any of its columns holds hashes."""
+        return any(column.hasher for column in self.columns)
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -68,7 +78,7 @@ class TableSchema:
         return tuple(column.property for column in self.columns)
 
 
-Change = Literal["added", "archived", "returned", "type", "label", "options"]
+Change = Literal["added", "archived", "returned", "type", "label", "options", "policy"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from .state.damage import NAME
 from .warehouse import run_log
 from .warehouse.end_of_load import end_of_load
 from .warehouse.post_load import clean_up
+from .warehouse.privacy import empty_columns, note_unmatched
 from .warehouse.view import WarehouseView, held_open
 
 
@@ -159,12 +160,15 @@ def load_all(
                 )
                 if before_load:
                     before_load()
+                if run.load.is_first:
+                    empty_columns(pipeline, run)
                 source.resources.add(end_of_load(run))
                 pipeline.run(source)
             loaded.note(run)
             clean_up(pipeline, run, hard_delete=request.hard_delete)
             if not run.outcomes.stopped and not run.load.unfinished:
                 _find_mismatches(run, pipeline, compared)
+                note_unmatched(pipeline, run)
             loaded.note(run)
         except BaseException:
             if len(pipeline.list_completed_load_packages()) > done:

@@ -18,6 +18,8 @@ from ..tables.decoding import Record, RecordDecoder
 
 BATCH = 100  # ids per call, HubSpot's maximum
 HOPELESS = 5  # ids refused one by one without a success: the ids are not the reason
+NOTHING_ELSE = "hs_object_id"
+"""What is asked for where no property is: HubSpot then sends none of its own choice."""
 T = TypeVar("T")
 
 
@@ -50,7 +52,8 @@ def read_batch(
         HubSpotError: anything but a refusal that depends on the ids.
     """
     path = client.path("objects", object_type.path, "batch", "read")
-    body = {"properties": list(decoder.properties), "propertiesWithHistory": []}
+    names = list(decoder.properties) or [NOTHING_ELSE]
+    body = {"properties": names, "propertiesWithHistory": []}
     params = {"archived": "true" if archived else "false"}
     decode = partial(decoder.page, archived=archived)
 

@@ -8,7 +8,7 @@ from ..errors import AnswerTooLargeError, RequestRejectedError
 from ..http.client import Client
 from ..model import Next, ObjectType, Page, Paging
 from ..tables.decoding import Record, RecordDecoder
-from .batch_read import Found, batches, read_batch
+from .batch_read import NOTHING_ELSE, Found, batches, read_batch
 from .search import in_range
 
 PAGE = 100  # records per listing call, HubSpot's maximum
@@ -32,20 +32,19 @@ def list_page(
     Where their names do not fit a URL, the page is listed without them and its records are read
     by id, so a wide portal costs a second call per page and loses no column.
     """
-    names = ",".join(decoder.properties)
+    names = ",".join(decoder.properties) or NOTHING_ELSE
     path = client.path("objects", object_type.path)
     decode = partial(decoder.page, archived=archived)
     params = {"limit": str(PAGE), "archived": "true" if archived else "false"}
     if after is not None:
         params["after"] = after
     if len(names) <= URL_PROPERTIES:
-        named = {"properties": names} if names else {}
         try:
-            return _halving(client, path, named | params, decode, PAGE)
+            return _halving(client, path, {"properties": names} | params, decode, PAGE)
         except RequestRejectedError as error:
             if error.status != HTTPStatus.REQUEST_URI_TOO_LONG:
                 raise
-    page = client.get(path, params, decode=decode)
+    page = client.get(path, {"properties": NOTHING_ELSE} | params, decode=decode)
     ids = [record.id for record in page.results]
     return Page(_read(client, object_type, ids, decoder, archived=archived), page.paging)
 

@@ -225,6 +225,7 @@ ENDPOINTS: dict[str, Endpoint] = {
                     "hubspot_type": "text",
                     "label": "text",
                     "since_at": "timestamp",
+                    "policy": "text",
                 },
                 key=("table_name", "property", "column_name"),
                 scope="table_name",

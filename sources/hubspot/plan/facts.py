@@ -76,6 +76,8 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of these, about how many are loaded as they are."""
     pages: int | None = None
     """Calls of a listing; as many as hundreds of records where None."""
+    hashes: bool = False
+    """Whether properties are hashed: the file of an export would hold their values."""
     calculated: bool = False
     """Whether it has properties that HubSpot calculates."""
     asked: Mapping[Family, int] = {}

@@ -270,6 +270,8 @@ def is_export_chosen(mode: str, *, pages: int, calls_left: int | None, exports_l
 
 def would_export(one: TableFacts, facts: Facts, mode: str) -> bool:
     """Whether a table is read by an export, if this is the mode of backfills."""
+    if one.hashes:
+        return False
     pages = one.pages or cost.pages(one.total or 0)
     left, exports = facts.calls_left, facts.exports_left
     return is_export_chosen(mode, pages=pages, calls_left=left, exports_left=exports)

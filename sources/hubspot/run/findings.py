@@ -35,6 +35,8 @@ class TableFindings:
     """Live and stored records by table that the previous run recounted, and found nothing."""
     probes: dict[str, Any] = field(default_factory=dict)
     """What HubSpot said of each table before it was read; see `steps.probe`."""
+    to_empty: dict[str, set[str]] = field(default_factory=dict)
+    """Columns by table that a sync would empty before it reads, where this run reads nothing."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
     """Ids by table that a load only has to read again."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)

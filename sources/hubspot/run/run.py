@@ -6,12 +6,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, TypeVar
 
-from ..config import HubSpotConfig, check_config
+from ..config import HubSpotConfig, check_config, policy_of
 from ..errors import HubSpotError
 from ..http.client import Client
 from ..model import TableOutcome, View
+from ..privacy import Policy
 from ..state.source import SourceState
 from ..state.store import Store
 from .findings import PairFindings, TableFindings
@@ -104,6 +106,11 @@ class Run:
         self.outcomes.fail(outcome, error, part)
         if not self.options.report_errors:
             raise error
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What the user decided about properties: read, hashed or left out."""
+        return policy_of(self.config)
 
     @property
     def run_id(self) -> str:

@@ -72,6 +72,15 @@ class Cached(Struct, omit_defaults=True):
     """What is kept of its response; judged where it is used."""
 
 
+class ColumnPolicies(Struct, omit_defaults=True):
+    """The user's decision on the properties of a table, as its rows were written under it."""
+
+    digest: str = ""
+    """Of the patterns that may name them, the key included."""
+    columns: dict[str, str] = {}
+    """By column: `hashed:` and the key's fingerprint, or `emptied`; plain values where missing."""
+
+
 class Ledger(Struct, omit_defaults=True):
     """What larger sweeps have used of a day's calls."""
 
@@ -106,6 +115,8 @@ class SourceState(Struct, omit_defaults=True):
     """Every column ever given, by table: property, column, type, HubSpot's type, label."""
     columns_since: dict[str, dict[str, Instant]] = {}
     """Since when a table has its columns."""
+    policies: dict[str, ColumnPolicies] = {}
+    """By table, or part of a reference table, that was read under a policy."""
     reference_digests: dict[str, str] = {}
     """Of the content that each reference table was last loaded with."""
     reference_read_at: dict[str, Instant] = {}

@@ -88,7 +88,8 @@ def _open(opening: Opening) -> Generator[None, None, Table]:
     """Open a table; one that is not used has the columns that it had, and nothing is asked."""
     probe = opening.run.tables.probes.get(opening.object_type.table)
     if probe and probe.facts.is_unused:
-        return opening.with_schema(stored_schema(opening.object_type.table, opening.source))
+        name, policy = opening.object_type.table, opening.run.policy
+        return opening.with_schema(stored_schema(name, opening.source, policy))
     return (yield from opening.table())
 
 

@@ -20,6 +20,7 @@ from ..plan.history import Moment, history
 from ..plan.policy import plan
 from ..plan.steps import Plan
 from ..run.pace.waiting import together
+from ..run.portal.column_policies import is_read_whole
 from ..run.portal.schemas import Schemas
 from ..run.run import Run
 from ..state.source import Ledger as KeptLedger
@@ -161,7 +162,8 @@ class Planning:
         begun = state.completed_run[0] if state.completed_run else None
         if begun and state.count_mismatch[2:] >= [to_ms(begun)]:
             run.tables.mismatches.setdefault(table, state.count_mismatch[:2])  # of the previous run
-        if run.tables.restart(table, asked=run.options.full_refresh):
+        changes = is_read_whole(run.state, run.policy, table, run.view)
+        if run.tables.restart(table, asked=run.options.full_refresh or changes):
             state.start_over()
 
     def _asked(self, opening: Opening) -> Generator[None, None, Probe]:

@@ -110,6 +110,7 @@ def probe_whole(table: Table, total: int | None) -> Probe:
         rows=table.run.load.live_count(table.name),
         searchable=table.object_type.searchable,
         pages=pages_of(total, table.decoder.properties) if total is not None else None,
+        hashes=table.schema.hashes,
     )
     return Probe(facts)
 
@@ -243,11 +244,16 @@ def unfilled(table: Table, pending: PendingColumns, ids: Sequence[str]) -> list[
     """Leave out the records whose columns this load brings, or all have a value of today's."""
     ids = [id_ for id_ in ids if table.read_now.get(id_) is not False]
     has_old_values = pending.returned and not pending.search_again_at
-    if has_old_values or table.run.view is None:
+    if has_old_values or table.run.view is None or _is_emptied_first(table, pending):
         return ids
     rows = table.run.view.rows(table.name, ("id", *pending.columns), ids)
     filled = {row[0] for row in rows if None not in row}
     return [id_ for id_ in ids if id_ not in filled]
+
+
+def _is_emptied_first(table: Table, pending: PendingColumns) -> bool:
+    """Whether a sync would empty the columns before it reads, where nothing is read now."""
+    return not table.run.tables.to_empty.get(table.name, set()).isdisjoint(pending.columns)
 
 
 def is_later(table: Table, pending: PendingColumns) -> bool:

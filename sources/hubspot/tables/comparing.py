@@ -1,6 +1,7 @@
 """Rows made from the portal's records against the rows in the warehouse, value by value."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,7 +75,7 @@ def _rejected_differently(
 
 def sub_schema(schema: TableSchema, columns: Sequence[Column]) -> TableSchema:
     """Return the schema of some columns of a table."""
-    return TableSchema(schema.table, tuple(columns))
+    return replace(schema, columns=tuple(columns), calculated=())
 
 
 def _rows(table: pa.Table, columns: Sequence[str]) -> dict[str, list[Any]]:

@@ -5,7 +5,7 @@ escapes that are no character, is decoded slowly and mended, and the record reme
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from msgspec.structs import astuple
 from ..model import Page, TableSchema
 from ..parsing.lenient_json import SURROGATE, as_text, escaped, loads, replaced, to_json
 from ..parsing.tolerance import NAME, fit
+from ..privacy import Hasher
 from .casts import to_bool
 
 MERGED_IDS = "hs_merged_object_ids"
@@ -46,6 +47,8 @@ class Values:
 
 Misfit = tuple[str, str]
 """A raw text, and why it is rejected."""
+WITHHELD = "(withheld)"
+"""In place of a raw text that may hold values of properties that are hashed or left out."""
 NO_PROPERTIES = "properties"
 """Among what was mended: the record came without its properties, so its values are unknown."""
 
@@ -95,8 +98,10 @@ class RecordDecoder:
             name: f"\x7fp{index}" if _UNFIT_NAME.search(name) else name
             for index, name in enumerate(self.properties)
         }
+        self._hashers = {c.property: c.hasher for c in schema.columns if c.hasher}
+        self._private = schema.private
         self._only_slowly = list(self._members.values()) != list(self.properties)
-        self._shape = _Shape(self.properties, self._members)
+        self._shape = _Shape(self.properties, self._members, self._hashers)
         self._learned = False
 
     def page(self, body: bytes, *, archived: bool = False) -> Page[Record]:
@@ -132,7 +137,8 @@ class RecordDecoder:
         named = [name for name in first if name in self._members]
         order = (*named, *(name for name in self.properties if name not in first))
         if order != self._shape.order:
-            self._shape = _Shape(self.properties, {name: self._members[name] for name in order})
+            members = {name: self._members[name] for name in order}
+            self._shape = _Shape(self.properties, members, self._hashers)
 
     def merged_ids(self, record: Record) -> list[str]:
         """List the ids that were merged into a record, never its own."""
@@ -171,14 +177,22 @@ class RecordDecoder:
         mended: dict[str, Misfit] = {}
         properties = record.get("properties")
         if not isinstance(properties, dict):
-            mended[NO_PROPERTIES] = (escaped(to_json(properties)), "not_an_object")
+            shown = WITHHELD if self._private else escaped(to_json(properties))
+            mended[NO_PROPERTIES] = (shown, "not_an_object")
             properties = {}
         texts = {name: as_text(properties.get(name)) for name in self._members}
         broken = {name: text for name, text in texts.items() if text and SURROGATE.search(text)}
         texts |= {name: replaced(text) for name, text in broken.items()}
         record["properties"] = {self._members[name]: text for name, text in texts.items()}
-        mended |= {name: (escaped(text), "invalid_unicode") for name, text in broken.items()}
+        mended |= {
+            name: (self._shown(name, text), "invalid_unicode") for name, text in broken.items()
+        }
         return mended
+
+    def _shown(self, name: str, text: str) -> str:
+        """Return what may be shown of a value with escapes that are no character."""
+        hasher = self._hashers.get(name)
+        return (hasher.text(replaced(text)) or "") if hasher else escaped(text)
 
 
 def _mend_archived(record: dict[str, Any]) -> dict[str, Misfit]:
@@ -198,12 +212,21 @@ class _Shape:
     as long.
     """
 
-    def __init__(self, properties: Sequence[str], members: Mapping[str, str]) -> None:
-        """Generate it; `members`: the names in JSON of all properties, in the struct's order."""
+    def __init__(
+        self, properties: Sequence[str], members: Mapping[str, str], hashers: Mapping[str, Hasher]
+    ) -> None:
+        """Generate it.
+
+        Args:
+            properties: in the schema's order.
+            members: the names in JSON of all properties, in the struct's order.
+            hashers: of the properties that are hashed.
+        """
         self.order = tuple(members)
         at = {name: position for position, name in enumerate(self.order)}
         self._positions = [at[name] for name in properties]
         self._merged_at = at.get(MERGED_IDS)
+        self._hashers = {at[name]: hasher for name, hasher in hashers.items()}
         self._page_type = Page[_record_type(members.values())]  # type: ignore[misc]
         self._decode: Callable[[bytes], Page[Any]] = msgspec.json.Decoder(self._page_type).decode
 
@@ -217,7 +240,10 @@ class _Shape:
 
     def _to_page(self, page: Page[Any], *, archived: bool) -> Page[Record]:
         rows = [astuple(found.properties) for found in page.results]
-        texts = pa.array(chain.from_iterable(zip(*rows, strict=True)), pa.string())
+        columns: Iterable[Iterable[str | None]] = zip(*rows, strict=True)
+        if self._hashers:
+            columns = self._hashed(columns)
+        texts = pa.array(chain.from_iterable(columns), pa.string())
         values = Values(texts, len(rows), self._positions)
         at = self._merged_at
         records = [
@@ -235,6 +261,12 @@ class _Shape:
             for row, found in enumerate(page.results)
         ]
         return Page(records, page.paging, page.total, page.errors)
+
+    def _hashed(self, columns: Iterable[Iterable[str | None]]) -> Iterator[Iterable[str | None]]:
+        """Put hashes in the place of values that nothing else may see."""
+        for position, column in enumerate(columns):
+            hasher = self._hashers.get(position)
+            yield hasher.texts(column) if hasher else column
 
 
 def _record_type(members: Iterable[str]) -> Any:  # noqa: ANN401 - a generated type

@@ -1,6 +1,7 @@
 """Table schemas of a run: property definitions read at most every 12 hours, several at once."""
 
 from collections.abc import Callable, Generator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from ...api import search
 from ...api.batch_read import batches
 from ...errors import ContractError, HubSpotError
 from ...model import Column, ObjectType, TableSchema
+from ...privacy import OPEN, Policy
 from ...state.source import SourceState
 from ...state.table import TableState
 from ...tables.drift import Facts, compare_facts, describe, facts_of
@@ -21,6 +23,7 @@ from ..findings import TableFindings
 from ..options import Options
 from ..pace.waiting import wait
 from . import refusals
+from .column_policies import by_policy, is_current, note_columns, to_empty
 from .portal import Portal
 
 MAX_AGE = timedelta(hours=12)
@@ -35,6 +38,7 @@ class Schemas:
         options: Options,
         tables: TableFindings,
         object_types: Sequence[ObjectType],
+        policy: Policy = OPEN,
     ) -> None:
         """Remember what may be asked for; nothing is called yet.
 
@@ -43,8 +47,10 @@ class Schemas:
             options: of the run.
             tables: where the run keeps what it has read of them.
             object_types: of the tables.
+            policy: the user's, on what is read of their properties.
         """
         self._portal, self._options, self._tables = portal, options, tables
+        self.policy = policy
         self.object_types = object_types
         self._calls: dict[str, Future[list[Definition]]] = tables.definitions
         self.read: dict[str, list[Definition]] = {}
@@ -70,9 +76,10 @@ class Schemas:
         table = object_type.table
         known = unpack(source.columns.get(table, []))
         is_stale = again and table not in self._tables.refreshed
+        is_stale = is_stale or not is_current(source, self.policy, table)
         facts = None if is_stale else self._cached(table, source)
         if facts is not None:
-            return _schema(table, known, facts)
+            return _schema(table, known, facts, self.policy)
         definitions = yield from self._definitions(object_type, source, known)
         return self._renew(object_type, source, definitions, known)
 
@@ -106,39 +113,54 @@ class Schemas:
         known: Sequence[Column],
     ) -> TableSchema:
         """Make the schema again from definitions, and note what became of the properties."""
-        table, now = object_type.table, self._portal.now()
-        schema = to_schema(table, definitions, known, _normalize())
+        table, now, policy = object_type.table, self._portal.now(), self.policy
+        schema = to_schema(table, _by_policy(policy, table, definitions), known, _normalize())
         columns = [*known, *(column for column in schema.columns if column not in known)]
         source.columns[table] = pack(columns)
         before = facts_of(source.last(_cache_name(table)))
         facts = describe(schema.columns, definitions)
         source.remember(_cache_name(table), msgspec.to_builtins(facts), now=now)
-        self._tables.schema_changes += compare_facts(table, before, facts, known)
-        if before is not None:
-            self._add_pending(object_type, source.table(table), before, facts, known)
+        outdated = to_empty(source, policy, table)
+        changes = compare_facts(table, before, facts, known)
+        self._tables.schema_changes += by_policy(policy, table, changes, outdated)
+        if before is not None or outdated:
+            emptied = {column.name for column in outdated}
+            read = {name for name in (before or facts) if name not in emptied}
+            returned = {column.name for column in known} - read - emptied
+            self._add_pending(object_type, source.table(table), facts, read, returned)
         self.read[table], self.columns[table] = definitions, _current(columns, facts)
         self._tables.refreshed.add(table)
         self.since[table] = source.note_columns(table, columns, at=now)
-        return _schema(table, columns, facts)
+        removes = self._options.refresh_schema
+        note_columns(source, policy, table, columns, current=schema.columns, emptied=removes)
+        return _schema(table, columns, facts, policy)
 
     def _add_pending(
         self,
         object_type: ObjectType,
         state: TableState,
-        before: Facts,
         facts: Facts,
-        known: Sequence[Column],
+        read: AbstractSet[str],
+        returned: AbstractSet[str],
     ) -> None:
-        """Mark the columns as pending that came since the definitions were last read."""
-        old = {column.name for column in known}
-        came = [(name, fact.property) for name, fact in facts.items() if name not in before]
+        """Mark the columns as pending that came since the definitions were last read.
+
+        Args:
+            object_type: of the table.
+            state: of the table.
+            facts: the columns that are read.
+            read: columns that were read before, and hold what they did.
+            returned: columns that may hold values from an earlier time.
+        """
+        came = [(name, fact.property) for name, fact in facts.items() if name not in read]
         if came:
             state.note_columns_added(self._portal.now())
-        if not object_type.searchable:
-            return  # each run lists it whole
+        is_begun_again = state.has_older_rows and state.backfill is None
+        if not object_type.searchable or is_begun_again:
+            return  # it is listed whole
         for part in batches(came, search.GROUPS):
-            returned = [column for column, _ in part if column in old and column not in before]
-            state.add_pending_columns(dict(part), at=self._portal.now(), returned=returned)
+            stale = [column for column, _ in part if column in returned]
+            state.add_pending_columns(dict(part), at=self._portal.now(), returned=stale)
 
     def _cached(self, table: str, source: SourceState) -> Facts | None:
         renews = self._options.refresh_schema and table not in self._tables.refreshed
@@ -161,17 +183,35 @@ def _cache_name(table: str) -> str:
     return f"properties:{table}"
 
 
-def stored_schema(table: str, source: SourceState) -> TableSchema:
+def stored_schema(table: str, source: SourceState, policy: Policy) -> TableSchema:
     """Return a table's schema as the last sync had it; nothing is asked of HubSpot."""
     known = unpack(source.columns.get(table, []))
-    return _schema(table, known, facts_of(source.last(_cache_name(table))) or {})
+    return _schema(table, known, facts_of(source.last(_cache_name(table))) or {}, policy)
 
 
-def _schema(table: str, known: Sequence[Column], facts: Facts) -> TableSchema:
-    """Return the columns of today's properties, in the order of property names."""
-    columns = sorted((c for c in known if c.name in facts), key=lambda c: c.property)
+def _schema(table: str, known: Sequence[Column], facts: Facts, policy: Policy) -> TableSchema:
+    """Return the columns of the properties that are read, in the order of property names."""
+    columns = [
+        replace(column, hasher=policy.hasher_of(table, column.property))
+        for column in sorted(known, key=lambda column: column.property)
+        if column.name in facts and policy.rule(table, column.property) != "excluded"
+    ]
     calculated = [column for column in columns if facts[column.name].calculated]
-    return TableSchema(table, tuple(columns), tuple(calculated))
+    return TableSchema(table, tuple(columns), tuple(calculated), policy.applies_to(table))
+
+
+def _by_policy(
+    policy: Policy, table: str, definitions: Sequence[Definition]
+) -> Sequence[Definition]:
+    """Return the definitions of what is read; hashes are text, of whatever type the values are."""
+    if policy.is_open:
+        return definitions
+    rules = [policy.rule(table, one.name) for one in definitions]
+    return [
+        msgspec.structs.replace(one, type="hashed") if rule == "hashed" else one
+        for one, rule in zip(definitions, rules, strict=True)
+        if rule != "excluded"
+    ]
 
 
 def _current(known: Sequence[Column], facts: Facts) -> list[Column]:

@@ -101,6 +101,10 @@ def _chooses(table: Table, work: Backfill) -> bool:
         "calls_left": run.client.limits.snapshot()["daily"]["remaining"],
     }
     left, mode = exports_left(run, table.source), run.config.backfill
+    if table.schema.hashes:
+        if is_export_chosen(mode, exports_left=left, **facts):
+            _say_why(table, "an export is a file, which would hold what is to be hashed")
+        return False
     if left <= 0 and is_export_chosen(mode, exports_left=1, **facts):
         _say_why(table, f"{PER_DAY} exports were started in the last 24 hours")
     return is_export_chosen(mode, exports_left=left, **facts)

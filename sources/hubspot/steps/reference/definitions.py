@@ -8,7 +8,7 @@ from typing import Any
 
 from ...api.associations import Pair
 from ...errors import HubSpotError
-from ...model import Page
+from ...model import Column, Page
 from ...parsing.tolerance import tolerant
 from ...run.pace.waiting import wait_until
 from ...run.portal.portal_types import link_tables
@@ -38,6 +38,7 @@ def properties(run: Run, schemas: Schemas) -> Items:
                     "hubspot_type": column.hubspot_type,
                     "label": column.label,
                     "since_at": schemas.since[table][column.name].isoformat(),
+                    "policy": _policy(schemas, table, column),
                 }
                 for column in schemas.columns[table]
             ]
@@ -45,6 +46,12 @@ def properties(run: Run, schemas: Schemas) -> Items:
         for table in run.portal.types.gone:  # the columns of its rows stay
             yield from hand_on(run, "properties", [], table)
             yield from hand_on(run, "property_options", [], table)
+
+
+def _policy(schemas: Schemas, table: str, column: Column) -> str | None:
+    """Return whether the values of a column are hashed or no longer read; None where neither."""
+    rule = schemas.policy.rule(table, column.property)
+    return None if rule == "plain" else rule
 
 
 def association_labels(run: Run, links: Links) -> Items:

@@ -10,6 +10,7 @@ from ...errors import ContractError, HubSpotError, partial_listing
 from ...http.client import Client
 from ...model import ObjectType, Page
 from ...parsing.tolerance import tolerant
+from ...run.portal.column_policies import digest_of, note_policy
 from ...run.portal.refusals import remembered
 from ...run.run import Items, Run
 from ...tables.reference_tables import Row, rows_at, rows_by_table
@@ -45,6 +46,7 @@ def endpoint_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
             with part_of(run, outcome, scope) if scope else nullcontext():
                 for table, found in rows_by_table(name, rows, scope).items():
                     yield from hand_on(run, table, found, scope)
+                note_policy(run.state, _key(name, scope), digest_of(run.policy, endpoint.tables))
         for scope in gone:
             for table in endpoint.tables:
                 yield from hand_on(run, table, [], scope)

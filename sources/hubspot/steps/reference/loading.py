@@ -11,11 +11,14 @@ import dlt
 import msgspec
 from dlt.extract.hints import make_hints
 
+from ...catalog.endpoints import REFERENCE
 from ...errors import ContractError, HubSpotError, is_absent
 from ...model import REJECTS, TableOutcome
 from ...run.pace.waiting import wait
+from ...run.portal.column_policies import is_current
 from ...run.run import Run
 from ...state.source import SourceState
+from ...tables.guarding import guarded
 from ...tables.reference_tables import EMPTY_MARK, Row, no_rows, to_batch
 
 MAX_AGE = timedelta(minutes=55)
@@ -36,6 +39,7 @@ def hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Itera
     name = f"{table}:{scope}" if scope else table
     seen_at = run.now()
     batch = to_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.options.strip_nul))
+    batch = guarded(batch, table, run.policy, REFERENCE[table].key)
     rejects = batch.rejects.drop_columns(["seen_at"]).to_pylist()
     content = msgspec.json.encode(batch.rows.to_pylist() + rejects)
     digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY
@@ -95,6 +99,9 @@ def is_due(run: Run, state: SourceState, name: str, *digests: str) -> bool:
     read_at = state.reference_read_at.get(name)
     known = {state.reference_digests.get(digest, STALE) for digest in digests}
     if read_at is None or run.options.refresh_schema or STALE in known:
+        return True
+    tables = [digest.partition(":")[0] for digest in digests]
+    if not is_current(state, run.policy, name, tables):
         return True
     return run.now() - read_at >= MAX_AGE
 

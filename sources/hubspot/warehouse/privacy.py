@@ -1,0 +1,100 @@
+"""The warehouse under another policy: columns are emptied, and what still holds plain values."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from dlt.pipeline.pipeline import Pipeline
+
+from ..catalog.endpoints import REFERENCE
+from ..catalog.names import did_you_mean
+from ..model import REJECTS, Column
+from ..privacy import REQUIRED, Policy
+from ..run.portal.column_policies import names_by_table, plain_columns, to_empty
+from ..run.run import Run
+from ..state.source import SourceState
+from ..state.store import source_state
+from .erase import Dataset, marks, open_datasets
+from .view import WarehouseView
+
+REMEDY = "Run hubspot-elt sync --refresh-schema: it empties them."
+
+
+def empty_columns(pipeline: Pipeline, run: Run) -> None:
+    """Empty the columns whose values were written under another policy, before a load reads.
+
+    With them go their rejected values, and the rows of both in dlt's staging dataset. It may be
+    done twice: the state says that it is done in the load that fills the columns again. Columns of
+    excluded properties are emptied where the schema is refreshed.
+
+    Args:
+        pipeline: with the state of the destination.
+        run: that has begun its first load.
+    """
+    state, excluded = source_state(pipeline), run.options.refresh_schema
+    found = {
+        table: to_empty(state, run.policy, table, excluded=excluded)
+        for table in sorted(run.load.open_tables)
+    }
+    found = {table: columns for table, columns in found.items() if columns}
+    if not found:
+        return
+    with open_datasets(pipeline) as datasets:
+        for dataset in datasets:
+            for table, columns in found.items():
+                _empty(dataset, table, columns)
+        if datasets and datasets[0].client.capabilities.sqlglot_dialect == "duckdb":
+            datasets[0].ask("CHECKPOINT")  # the freed blocks are used again
+
+
+def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
+    """Set columns of a table to null, and delete what was rejected of their properties."""
+    held = dataset.tables.get(table, set())
+    names = [
+        dataset.client.escape_column_name(column.name)
+        for column in columns
+        if column.name.casefold() in held
+    ]
+    if names:
+        nothing = ", ".join(f"{name} = NULL" for name in names)
+        where = " OR ".join(f"{name} IS NOT NULL" for name in names)
+        dataset.ask(f"UPDATE {dataset.qualified[table]} SET {nothing} WHERE {where}")  # noqa: S608
+    if REJECTS in dataset.tables:
+        properties = sorted({column.property for column in columns})
+        where = f"table_name = %s AND property IN ({marks(properties)})"
+        dataset.delete(REJECTS, where, table, *properties)
+
+
+def unmatched(view: WarehouseView, run_policy: Policy, tables: Iterable[str]) -> str:
+    """Say which patterns of the settings name no property at all; empty where each does.
+
+    Args:
+        view: the warehouse, whose definitions name the properties.
+        run_policy: of the settings.
+        tables: all object tables; those whose definitions were never read are not judged.
+    """
+    if run_policy.is_open:
+        return ""
+    names = {table: {*found, *REQUIRED} for table, found in names_by_table(view).items()}
+    unread = {*tables} - names.keys()
+    names |= {table: {*one.columns} for table, one in REFERENCE.items()}
+    lost = run_policy.unmatched(names, unread)
+    if not lost:
+        return ""
+    known = [f"{table}.{name}" for table, found in names.items() for name in found]
+    meant = did_you_mean([one for one in lost if "*" not in one], known)
+    return f"The settings name properties that do not exist: {', '.join(lost)}. {meant}".strip()
+
+
+def note_unmatched(pipeline: Pipeline, run: Run) -> None:
+    """Add to the run's outcomes what its settings name that does not exist."""
+    if run.policy.is_open:
+        return
+    with WarehouseView(pipeline) as view:
+        text = unmatched(view, run.policy, [kind.table for kind in run.portal.types.types])
+    if text:
+        run.outcomes.of("properties").note(text)
+
+
+def held_plain(state: SourceState, policy: Policy) -> Iterator[str]:
+    """Yield the columns that hold values against the policy, as `table.column`."""
+    for table in sorted(state.columns):
+        yield from (f"{table}.{name}" for name in plain_columns(state, policy, table))
