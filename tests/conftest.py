@@ -22,6 +22,7 @@ import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.collector import NULL_COLLECTOR
+from dlt.load.load import Load
 from hypothesis import settings
 from no_pandas import install
 
@@ -96,6 +97,15 @@ def _small_blocks() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _hasty_loads() -> Iterator[None]:
+    """A job of dlt that failed is tried again at once, not after a second."""
+    wait = property(lambda _: 0.05, lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Load, "_run_loop_sleep_duration", wait, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmulatorServer]:
     """One emulator for the whole session, with wide rate limits."""
@@ -123,15 +133,20 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Container()[PipelineContext].deactivate()  # of a test before, whose folder is gone
 
 
-@pytest.fixture
-def config(server: EmulatorServer) -> HubSpotConfig:
-    """Settings that point at the emulator, with its wide limits."""
+def wide(server: EmulatorServer) -> HubSpotConfig:
+    """Return settings that point at the emulator, with its wide limits."""
     return resolve_config(
         base_url=server.url,
         access_token=server.token,
         search_per_second=10**6,
         associations_per_10_seconds=10**6,
     )
+
+
+@pytest.fixture
+def config(server: EmulatorServer) -> HubSpotConfig:
+    """Settings that point at the emulator, with its wide limits."""
+    return wide(server)
 
 
 class Warehouse:

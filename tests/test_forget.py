@@ -15,7 +15,7 @@ import psycopg2
 import pyarrow as pa
 import pytest
 import test_postgres
-from conftest import Warehouse
+from conftest import Warehouse, wide
 from dlt.common.versioned_state import decompress_state
 
 from destinations.lock import exclusive
@@ -26,7 +26,6 @@ from pipelines.cli.output.report import RunReport
 from pipelines.commands.forget import forget, without
 from pipelines.runtime import local_runs
 from pipelines.runtime.stored import stored_pipeline
-from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import ConfigError, WarehouseError
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -74,7 +73,7 @@ def template(server: EmulatorServer, tmp_path_factory: pytest.TempPathFactory) -
     with pytest.MonkeyPatch.context() as patch:
         file = tmp_path_factory.mktemp("forget") / "warehouse.duckdb"
         patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(file))
-        config = resolve_config(base_url=server.url, access_token=server.token)
+        config = wide(server)
         survivor = loaded(server.portal, Warehouse(file, config).sync)
     return file, survivor
 

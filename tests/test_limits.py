@@ -4,6 +4,7 @@ import contextlib
 import heapq
 import itertools
 import json
+import math
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from wire import SPEED, quick, quick_client, quicken
 
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import DailyQuotaError, UnavailableError
@@ -266,10 +268,11 @@ def test_busy_client_is_never_refused():
     Every third call arrives 80 ms late, which is what a limiter that counts sendings trips over.
     """
     seconds = 12.0
-    with EmulatorServer(SeedSpec(contacts=5), latency_ms=20) as server:
-        server.portal.faults.add(delay_ms=80, probability=0.3)
+    with EmulatorServer(SeedSpec(contacts=5), latency_ms=20 / SPEED) as server:
+        quicken(server.portal)
+        server.portal.faults.add(delay_ms=80 / SPEED, probability=0.3)
         config = HubSpotConfig(access_token=server.token, base_url=server.url, calls_in_flight=24)
-        client = Client(config)
+        client = quick_client(config)
         sent = keep_busy(client, seconds)
         assert client.meter.rate_limited == 0
         assert not server.portal.journal.find(status=429)
@@ -289,17 +292,17 @@ def keep_busy(client: Client, seconds: float) -> Counter[str]:
         "associations": lambda: client.post(links, inputs, decode=json.loads),
     }
     answered: Counter[str] = Counter()
-    end = time.monotonic() + seconds
+    end = quick() + seconds
 
     def work(budget: str) -> None:
         with contextlib.suppress(UnavailableError):  # cancelled in the end
-            while time.monotonic() < end:
+            while quick() < end:
                 calls[budget]()
-                answered[budget] += time.monotonic() < end
+                answered[budget] += quick() < end
 
     with ThreadPoolExecutor(24) as pool:
         futures = [pool.submit(work, budget) for budget in calls for _ in range(8)]
-        time.sleep(seconds)
+        time.sleep(seconds / SPEED)
         client.cancel()
     for future in futures:
         future.result()
@@ -381,20 +384,20 @@ def test_two_commands_share_the_budget(start, delays):
 def two_clients(server: EmulatorServer, budgets: Callable[[Client], list]) -> list[Client]:
     """Call with two clients of eight threads each, the second one later; return them."""
     config = HubSpotConfig(access_token=server.token, base_url=server.url, calls_in_flight=8)
-    clients = [Client(config), Client(config)]
-    end = time.monotonic() + 9
+    clients = [quick_client(config), quick_client(config)]
+    end = quick() + 9
 
     def work(client: Client) -> None:
         with contextlib.suppress(UnavailableError):  # cancelled in the end
-            while time.monotonic() < end:
+            while quick() < end:
                 for call in budgets(client):
                     call()
 
     with ThreadPoolExecutor(16) as pool:
         futures = [pool.submit(work, clients[0]) for _ in range(8)]
-        time.sleep(0.7)
+        time.sleep(0.7 / SPEED)
         futures += [pool.submit(work, clients[1]) for _ in range(8)]
-        time.sleep(end - time.monotonic())
+        time.sleep((end - quick()) / SPEED)
         for client in clients:
             client.cancel()
     for future in futures:
@@ -416,7 +419,8 @@ def search(client: Client) -> Callable[[], object]:
 def test_two_commands_share_searches():
     """What others use of the interval warns of their searches, which no header tells of."""
     limits = {"interval": 100, "interval_ms": 10_000, "search": 5}
-    with EmulatorServer(SeedSpec(contacts=1), limits=limits, latency_ms=20) as server:
+    with EmulatorServer(SeedSpec(contacts=1), limits=limits, latency_ms=20 / SPEED) as server:
+        quicken(server.portal)
         two_clients(server, lambda client: [owners(client), *[search(client)] * 3])
         assert server.portal.journal.count(status=429) <= 6  # it was 20
         assert server.portal.journal.count(path_contains="/search", status=200) >= 9
@@ -428,10 +432,13 @@ def test_portal_that_grants_no_exemption():
     with EmulatorServer(SeedSpec(contacts=1), limits=limits, exemptions=False) as server:
         config = HubSpotConfig(access_token=server.token, base_url=server.url, search_per_second=50)
         said: list[str] = []
-        client = Client(config)
+        clock = server.portal.clock
+        client = Client(
+            config,
+            sleep=lambda seconds: clock.advance(math.ceil(seconds * 1000)),
+            clock=lambda: clock.elapsed_ms() / 1000,
+        )
         client.health.notify = said.append
-        waited = []
-        client.limits.wait = lambda seconds: waited.append(seconds) or time.sleep(min(seconds, 2))
         owners(client)()
         for _ in range(60):
             search(client)()
