@@ -32,6 +32,9 @@ FILTERS: dict[str, tuple[Endpoint, Filter]] = {
 }
 ALWAYS: dict[str, dict[str, str]] = {
     "forms.list": {"formTypes": "all"},
+    "subscription_statuses.of_email": {"channel": "EMAIL"},
+    "subscription_statuses.batch": {"channel": "EMAIL"},
+    "subscription_opt_outs.batch": {"channel": "EMAIL"},
     "lists.history": {"startDate": "2026-01-01T00:00:00Z", "endDate": "2026-02-01T00:00:00Z"},
     "workflows.performance": {"start": "0", "end": "86400000", "bucketType": "DAY"},
 }
@@ -43,6 +46,8 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 SLOTS: dict[str, dict[str, str]] = {
     "list_memberships.of_record": {"type": "0-1", "record": "1"},
+    "limits_association_records.to": {"source": "0-1"},
+    "limits_association_records.pair": {"source": "0-1", "target": "0-2"},
 }
 
 
@@ -105,14 +110,17 @@ def listed(endpoint: Endpoint, portal: Portal) -> Listed:
         slots["key"] = str(row.get(kind.keys[-1]))
     if "{parent}" in endpoint.paths:
         slots["parent"] = _parent(endpoint, portal, row)
-    if "{contact}" in endpoint.paths:
-        slots["contact"] = str(row["_contact"])
+    for slot, own in (("contact", "_contact"), ("email", "_parent"), ("type", "_type")):
+        if f"{{{slot}}}" in endpoint.paths and slot not in slots:
+            slots[slot] = str(row.get(own))
     query = dict(ALWAYS.get(name, {}))
     if "userId!" in endpoint.query:
         query["userId"] = str(row["userId"])
     body = BODIES.get(name)
     if body is None and endpoint.body is not None:
-        body = {"inputs": [{"id": str(row.get(kind.keys[-1]))}]}
+        by_text = endpoint.collection.startswith("subscription_")
+        key = str(row.get(kind.keys[-1]))
+        body = {"inputs": ["a@example.com"] if by_text else [{"id": key}]}
     paths = [path.format(**slots) for path in expand(endpoint.paths)]
     return Listed(endpoint, paths, query, body)
 

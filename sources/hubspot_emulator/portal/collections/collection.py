@@ -76,6 +76,12 @@ class Collection:
             and (wanted is None or str(row.get("_parent")) == wanted)
         ]
 
+    def seen(self, parent: Key | None = None) -> list[Row]:
+        """Return every row that answers may show, of one parent or all, in the order of keys."""
+        wanted = None if parent is None else str(parent)
+        places = [place for _, place in self.entries(self.kind.keys[-1], (), wanted)]
+        return [row for place in places if (row := self.row(place)) is not None]
+
     def __len__(self) -> int:
         return self._next - sum(row is None for row in self._changed.values())
 

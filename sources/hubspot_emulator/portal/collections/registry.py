@@ -5,17 +5,27 @@ from typing import Any
 
 from ...clock import Clock
 from ..contents import Contents
-from .account import settings
+from .account import security, settings, usage
 from .collection import Collection
 from .content import files, pages
 from .crm import lists
 from .endpoint import Endpoint
 from .kind import Kind
-from .marketing import email, email_events, forms
+from .marketing import (
+    campaigns,
+    email,
+    email_events,
+    forms,
+    marketing_events,
+    subscriptions,
+)
 from .seeding import Plan, Seeds
 from .work import automation
 
-_GROUPS = (settings, lists, forms, email, email_events, pages, files, automation)
+_GROUPS = (
+    settings, usage, security, lists, forms, email, email_events, subscriptions, campaigns,
+    marketing_events, pages, files, automation,
+)  # fmt: skip
 KINDS: dict[str, Kind] = {kind.name: kind for group in _GROUPS for kind in group.KINDS}
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for group in _GROUPS for one in group.ENDPOINTS)
 

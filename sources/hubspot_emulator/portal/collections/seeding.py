@@ -85,6 +85,10 @@ class Seeds:
         """Return when a definition was last changed."""
         return iso(self.made_ms(number) + 30 * DAY_MS + number % 7 * HOUR_MS)
 
+    def instant(self, at_ms: int) -> str:
+        """Return an instant as text."""
+        return iso(at_ms)
+
     def event_ms(self, name: str, number: int, usual: int) -> int:
         """Return the time of an event: evenly over the 60 days before today, oldest first."""
         count = max(1, self.size(name, usual))

@@ -81,7 +81,7 @@ def _rate(seeds: Seeds, number: int) -> Row:
 
 def _current(ask: Ask) -> Row:
     latest: dict[str, Row] = {}
-    for row in ask.collections["exchange_rates"].rows():
+    for row in ask.collections["exchange_rates"].seen():
         known = latest.get(row["fromCurrencyCode"])
         if known is None or known["effectiveAt"] < row["effectiveAt"]:
             latest[row["fromCurrencyCode"]] = row
@@ -94,12 +94,24 @@ def _code(_: Seeds, number: int) -> Row:
     return {"currencyCode": code, "currencyName": name}
 
 
+def _central_rates(ask: Ask) -> Row:
+    own = ask.collections["company_currency"].seen()
+    return {
+        "centralFxRatesEnabled": bool(own),
+        "currencyCode": own[0]["currencyCode"] if own else None,
+    }
+
+
+def _unsupported(_: Ask) -> Row:
+    return {"results": ["XAU"]}
+
+
 def _own_currency(seeds: Seeds, _: int) -> Row:
     return {"id": "1", "currencyCode": "EUR", "createdAt": seeds.made(0)}
 
 
 def _company_currency(ask: Ask) -> Row:
-    rows = ask.collections["company_currency"].rows()
+    rows = ask.collections["company_currency"].seen()
     return rows[0] if rows else {}
 
 
@@ -149,7 +161,7 @@ def _units_of_user(ask: Ask) -> Row:
     names, wanted = ask.query.get("name", ()), ask.query.get("properties", ())
     rows = [
         {n: v for n, v in row.items() if n[0] != "_" and (n != "logoMetadata" or n in wanted)}
-        for row in ask.collections["business_units"].rows()
+        for row in ask.collections["business_units"].seen()
         if user not in row.get("_hidden_from", ()) and (not names or row["name"] in names)
     ]
     return {"results": rows}
@@ -199,6 +211,10 @@ ENDPOINTS = (
     one_of(_RATES),
     Endpoint(collection="exchange_rates", name="current", answer=_current,
              paths=f"{CURRENCIES}/exchange-rates/current", **_MONEY),
+    Endpoint(collection="exchange_rates", name="central", answer=_central_rates,
+             paths=f"{CURRENCIES}/central-fx-rates/information", **_MONEY),
+    Endpoint(collection="exchange_rates", name="unsupported", answer=_unsupported,
+             paths=f"{CURRENCIES}/central-fx-rates/unsupported-currencies", **_MONEY),
     Endpoint(collection="currency_codes", paths=f"{CURRENCIES}/codes", **_MONEY),
     Endpoint(collection="company_currency", paths=f"{CURRENCIES}/company-currency", name="get",
              answer=_company_currency, **_MONEY),

@@ -148,12 +148,12 @@ def _folder(seeds: Seeds, number: int) -> Row:
 
 def _folder_tree(ask: Ask) -> Row:
     wanted = ask.one("folderId", "0")
-    rows = ask.collections["list_folders"].rows()
+    rows = ask.collections["list_folders"].seen()
     if all(row["id"] != wanted for row in rows):
         raise not_found(f"Folder {wanted} does not exist")
     lists = [
         int(row["listId"])
-        for row in ask.collections["lists"].rows()
+        for row in ask.collections["lists"].seen()
         if str(row.get("_folder", 0)) == wanted
     ]
     return {"folder": {**_node(rows, wanted), "childLists": lists}}
@@ -173,7 +173,7 @@ def _node(rows: Iterable[Row], folder_id: str) -> Row:
 def _of_record(ask: Ask, type_id: str, record: str) -> list[Row]:
     members = ask.collections["list_memberships"]
     found = []
-    for row in ask.collections["lists"].rows():
+    for row in ask.collections["lists"].seen():
         joined = members.find((row["listId"], record))
         if row["objectTypeId"] == type_id and joined is not None:
             at = joined["membershipTimestamp"]

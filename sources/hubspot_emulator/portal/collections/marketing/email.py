@@ -111,7 +111,7 @@ def _sent_between(ask: Ask) -> list[Row]:
     wanted = ask.query.get("emailIds", ())
     return [
         row
-        for row in ask.collections["marketing_emails"].rows()
+        for row in ask.collections["marketing_emails"].seen()
         if "publishedAt" in row
         and (start is None or to_ms(row["publishedAt"]) >= start)
         and (end is None or to_ms(row["publishedAt"]) <= end)
