@@ -275,3 +275,37 @@ def test_every_endpoint_is_named_once() -> None:
     paths = [(route.method, path) for route in ROUTES for path in route.paths]
     assert len(paths) == len(set(paths))
     assert all(isinstance(one, Endpoint) for one in ROUTES_OF.values())
+
+
+def test_histories_have_several_versions(reader: Caller) -> None:
+    """Seeded values have pasts: several versions, equal instants, backdated ones, missing names."""
+    table = reader.portal.table("contacts")
+    ids = [str(one) for one in table.ids()[:40]]
+    names = ["city", "lastname", "lifecyclestage", "jobtitle"]
+    body = {"inputs": [{"id": one} for one in ids], "properties": [],
+            "propertiesWithHistory": names}  # fmt: skip
+    answer = reader.send("POST", "/crm/v3/objects/contacts/batch/read", body).json()
+    pasts = [(row, name, row["propertiesWithHistory"].get(name))
+             for row in answer["results"] for name in names]  # fmt: skip
+    assert {len(past) for _, _, past in pasts if past is not None} >= {0, 1, 2, 3}
+    assert any(past is None for _, _, past in pasts)
+    several = [past for _, _, past in pasts if past and len(past) > 1]
+    assert any(past[0]["timestamp"] == past[1]["timestamp"] for past in several)
+    assert any(past[-1]["timestamp"] < row["createdAt"] for row, _, past in pasts if past)
+    assert all(past == sorted(past, key=lambda e: e["timestamp"], reverse=True) for past in several)
+    assert all(row["properties"][name] == past[0]["value"] for row, name, past in pasts if past)
+    too_many = {**body, "inputs": [{"id": str(n)} for n in range(51)]}
+    refused = reader.send("POST", "/crm/v3/objects/contacts/batch/read", too_many)
+    assert (refused.status_code, "50" in refused.json()["message"]) == (400, True)
+
+
+def test_an_edit_leaves_the_past_as_it_was(caller: Caller) -> None:
+    """A changed value is added to the versions there were; those of other values stay."""
+    record = str(caller.portal.table("contacts").ids()[5])
+    path = f"/crm/v3/objects/contacts/{record}?propertiesWithHistory=city,lastname,jobtitle"
+    before = caller.send("GET", path).json()["propertiesWithHistory"]
+    caller.portal.update("contacts", record, {"city": "Bern"})
+    after = caller.send("GET", path).json()["propertiesWithHistory"]
+    assert after["city"][0]["value"] == "Bern"
+    assert after.pop("city")[1:] == before.pop("city", [])
+    assert after == before

@@ -8,12 +8,19 @@ from ..clock import iso
 from .catalog.definitions import Definition, complete, standard
 from .catalog.object_types import ObjectType
 from .links import LinkStore
+from .records import history
 from .records.record import Change, Record
 from .records.rows import SeededRows, SeedOptions
 from .records.table import RecordTable
 
 USER_ID = 9_586_504  # who changes records by hand
 NEW_ID_ON_MERGE = ("0-1", "0-2")
+_SOURCES: dict[str, dict[str, Any]] = {
+    "CRM_UI": {"sourceId": f"userId:{USER_ID}", "updatedByUserId": USER_ID},
+    "INTEGRATION": {"sourceId": "42", "sourceLabel": "Importer"},
+    "AUTOMATION_PLATFORM": {"sourceId": "enrollmentId:77"},
+}
+"""Members of an entry of the history, by where the value came from."""
 
 
 class When(NamedTuple):
@@ -64,35 +71,37 @@ def _changed(
     """Return the next version of a record, its history longer by these values."""
     _check_names(table, properties)
     record = existing(table, record_id)
-    history = dict(record.history)
+    versions = dict(record.history)
     for name, value in properties.items():
-        past = history.get(name) or _first(record, name)
-        history[name] = (Change(value, when.at_ms, source), *past)
-    return replace(record, values={**record.values, **properties}, history=history)
+        past = versions.get(name) or _first(table, record, name)
+        versions[name] = (Change(value, when.at_ms, source), *past)
+    return replace(record, values={**record.values, **properties}, history=versions)
 
 
-def _first(record: Record, name: str) -> tuple[Change, ...]:
-    value = record.values.get(name)
-    return () if value is None else (Change(value, record.created_ms, "IMPORT"),)
+def _first(table: RecordTable, record: Record, name: str) -> tuple[Change, ...]:
+    """Return the versions of a value that was never changed since the start."""
+    value = table.value(record, name)
+    if value is None:
+        return ()
+    ordinal = table.rows.ordinal_of(record.id)
+    if ordinal is None or name not in record.values:
+        return (Change(value, record.created_ms, "IMPORT"),)
+    return history.seeded(table.rows, ordinal, name, value)
 
 
 def history_of(table: RecordTable, record: Record, name: str) -> list[dict[str, Any]]:
-    """Return every value a property had, newest first."""
-    changes = record.history.get(name)
-    if changes is None:
-        value = table.value(record, name)
-        changes = () if value is None else (Change(value, record.created_ms, "IMPORT"),)
-    return [_entry(change) for change in changes]
+    """Return every value a property had, newest first; a backdated one comes where it belongs."""
+    changes = record.history.get(name) or _first(table, record, name)
+    return [_entry(one) for one in sorted(changes, key=lambda one: one.at_ms, reverse=True)]
 
 
 def _entry(change: Change) -> dict[str, Any]:
-    by_user = {"sourceId": f"userId:{USER_ID}", "updatedByUserId": USER_ID}
     return {
         "value": change.value,
         "timestamp": iso(change.at_ms),
         "sourceType": change.source,
         "sourceLabel": None,
-        **(by_user if change.source == "CRM_UI" else {}),
+        **_SOURCES.get(change.source, {}),
     }
 
 

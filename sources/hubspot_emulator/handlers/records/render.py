@@ -8,6 +8,7 @@ import msgspec
 from ...clock import iso
 from ...portal.catalog.reference_data import PORTAL_ID
 from ...portal.changes import history_of
+from ...portal.records.history import is_listed
 from ...portal.records.record import Record
 from ...portal.records.table import RecordTable
 
@@ -128,7 +129,12 @@ def with_history(
     every = tuple(dict.fromkeys((*names, *history)))
     shown = plan_for(table, every).any(record)
     if history:
-        shown["propertiesWithHistory"] = {
+        past = {
             name: history_of(table, record, name) for name in history if name in table.definitions
+        }
+        shown["propertiesWithHistory"] = {
+            name: versions
+            for name, versions in past.items()
+            if versions or is_listed(record.id, name)
         }
     return shown
