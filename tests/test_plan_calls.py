@@ -121,6 +121,8 @@ LEFT = frozenset({"records", "links"})
 """HubSpot alone knows who left the archive, and what is linked with those that are restored."""
 LINKS = frozenset({"links"})
 """HubSpot alone knows which links of changed records are new, and how many pages of them."""
+LABELS = frozenset({"labels"})
+"""HubSpot alone knows whether a link of those that are read has the label that was renamed."""
 COUNTED = frozenset({"records", "searches"})
 """HubSpot alone knows whether the counts agree again, once the archive was swept."""
 
@@ -191,6 +193,41 @@ def edit_company(portal: Portal) -> None:
     portal.clock.advance(5 * MINUTE)
 
 
+def new_label(portal: Portal) -> None:
+    """Give a link a label, so that its labels are read when they are old."""
+    type_id = portal.create_label(*TWO, "Buyer", "Bought by")
+    portal.associate(TWO[0], ids(portal)[0], TWO[1], ids(portal, TWO[1])[0], type_id)
+    later(13)(portal)
+
+
+def rename_label(portal: Portal) -> None:
+    """Give the label of a link another name; nothing else changes."""
+    type_id = next(kind for *_, kind, _, label in portal.associations(*TWO) if label == "Buyer")
+    portal.rename_label(*TWO, type_id, "Customer", "Sold to")
+    later(2)(portal)
+
+
+def recalculate(portal: Portal) -> None:
+    """Change a calculated value of a contact, and nothing else."""
+    definitions = portal.table("contacts").definitions
+    name = next(name for name, one in definitions.items() if one.get("calculated"))
+    portal.set_calculated("contacts", ids(portal)[3], {name: "4711"})
+    later(2)(portal)
+
+
+def merge(portal: Portal) -> None:
+    """Merge two contacts."""
+    one, other, *_ = ids(portal)
+    portal.merge("contacts", one, other)
+    portal.clock.advance(5 * MINUTE)
+
+
+def create_and_archive(portal: Portal) -> None:
+    """Create a record of a type that was not used, and archive it at once."""
+    portal.archive("carts", portal.create("carts", {}))
+    later(25)(portal)
+
+
 def link_inside(portal: Portal) -> None:
     """Link two contacts and change one of them: the other one's links are read, too."""
     link(portal, "contacts")
@@ -226,7 +263,12 @@ CALM = [
     State("idle for a day", later(25)),
     State("nothing is cheap, nothing due", later(0.1), settings={"sweep_at_once_calls": 0}),
     State("nothing is cheap, the hour is over", later(2), settings={"sweep_at_once_calls": 0}),
-    State("nothing is cheap, the day is over", later(25), settings={"sweep_at_once_calls": 0}),
+    State(
+        "nothing is cheap, the day is over: calculated values are not compared before",
+        later(25),
+        settings={"sweep_at_once_calls": 0},
+        bounded=frozenset({"records", "links"}),
+    ),
     State("the share is spent", later(2), settings={"sweep_share": 1e-9}),
     State("sweeps in every run", later(0.1), settings={"sweep_hours": 0, "links_hours": 0}),
     State("all links by request", later(0.1), options={"links": True}),
@@ -239,6 +281,12 @@ CALM = [
         bounded=frozenset({"records", "definitions"}),
     ),
     State("the same when idle", later(2), options={"objects": (*TWO, "carts", "taxes")}),
+    State(
+        "a record of an unused type was created and archived",
+        create_and_archive,
+        options={"objects": (*TWO, "carts", "taxes")},
+        bounded=frozenset({"records", "definitions"}),
+    ),
     State("a type without search", options={"objects": (*TWO, "contracts")}, bounded=FIRST),
     State("the same again", later(0.1), options={"objects": (*TWO, "contracts")}),
     State("a full refresh", options={"full_refresh": True}, bounded=FIRST),
@@ -252,12 +300,17 @@ BUSY = [
     State("a record was created", lambda p: create(p, 1), bounded=LINKS),
     State("more changed than the newest name", lambda p: edit(p, 210), bounded=LINKS),
     State("quiet again", later(2)),
+    State("a calculated value changed alone", recalculate, bounded=LINKS),
+    State("two records were merged", merge, bounded=COUNTED | LINKS),
+    State("a label came", new_label, bounded=LABELS),
+    State("it was renamed", rename_label, bounded=LABELS),
+    State("and nothing else", later(2)),
     State("a new property", new_property, bounded=LINKS),
     State("its second search", later(2)),
     State(
         "a record was archived",
         lambda p: p.archive("contacts", ids(p)[9]),
-        bounded=COUNTED,
+        bounded=COUNTED | LINKS,
     ),
     State(
         "a record was purged",

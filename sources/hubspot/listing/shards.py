@@ -67,6 +67,18 @@ def ask_division(
         return [], 0
 
 
+def most_questions(total: int, shards: int, spare: float) -> int:
+    """Return how many searches dividing a listing takes at most; it takes one at least, or none.
+
+    Args:
+        total: number of records.
+        shards: ranges that are wanted.
+        spare: records that may be read twice.
+    """
+    shards = min(shards, total // (PAGE * WORTH))
+    return min(int(ASKED * spare / PAGE), shards) if shards > 1 else 0
+
+
 def divide(count: Count, total: int, last_id: int, *, shards: int, spare: float) -> Division:
     """Find where a listing is divided into ranges of about as many records each.
 
@@ -80,13 +92,12 @@ def divide(count: Count, total: int, last_id: int, *, shards: int, spare: float)
     Returns:
         First ids of all ranges but the first, ascending, and the records that it cost to ask.
     """
-    shards = min(shards, total // (PAGE * WORTH))
-    questions = min(int(ASKED * spare / PAGE), shards)
-    if shards <= 1 or not questions:
+    shards, most = min(shards, total // (PAGE * WORTH)), most_questions(total, shards, spare)
+    if not most:
         return [], 0
     parts = [_part(count(0, last_id), total, last_id)]
     asked = 1
-    while asked < questions:
+    while asked < most:
         uneven = [part for part in parts if not part.is_even]
         fullest = max(uneven, key=lambda part: part.records, default=None)
         if fullest is None or fullest.records < total / shards:

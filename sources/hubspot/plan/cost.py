@@ -11,7 +11,8 @@ from typing import NamedTuple
 from ..api import associations, batch_read, record_pages, search
 from ..api.associations import Side
 from ..catalog.apis import Family
-from ..listing.ranges import SPARE, WASTE, WORTH
+from ..listing.ranges import SPARE, WASTE, WORTH, shards_of
+from ..listing.shards import most_questions
 from .facts import PairState, TableFacts, TableState
 from .steps import Bounds, add, exactly, up_to
 
@@ -20,6 +21,10 @@ EXPORT_CALLS = 8
 """Of an export, about: its start, its status, its count, two batch reads of a sample."""
 EXPORT_WAIT = 200
 """Times that an export is asked after until it is ready, at most."""
+FEW_SUSPECTS = 100
+"""Records that a recount reads by id, at most, where the numbers agree."""
+UNUSED_PAGES = 3
+"""Of the archive of a type without live records, at most."""
 LINKS_EACH = 2
 """Records that one of a pair's larger table is linked with, on average, at most."""
 MOST_PARTS = 100
@@ -56,6 +61,12 @@ def listing(facts: TableFacts, *, done: int = 0, is_first: bool = False) -> Call
     if facts.total is None:  # only listing shows how many there are
         least, most = 1, max(1, pages(facts.rows or 0)) + is_first
     return {"records": (least, most)}
+
+
+def division(total: int, calls_in_flight: int) -> Calls:
+    """Return what it takes to find out where a large listing is divided into ranges."""
+    most = most_questions(total, shards_of(total, calls_in_flight), SPARE * total)
+    return {"searches": (min(1, most), most)} if most else {}
 
 
 def changed(facts: TableFacts) -> tuple[Calls, Bounds]:
@@ -111,7 +122,7 @@ def once_archived(state: TableState) -> int:
     return record_pages.PAGE * ((known and known.calls) or 0)
 
 
-def archive(facts: TableFacts, state: TableState, *, surprises: int) -> Calls:
+def archive(facts: TableFacts, state: TableState, *, surprises: int, definitions: int = 1) -> Calls:
     """Return what a sweep of archived records takes; those that left the archive are read by id.
 
     That is exact only where the last sweep found none: HubSpot reports no restored or purged one.
@@ -120,11 +131,11 @@ def archive(facts: TableFacts, state: TableState, *, surprises: int) -> Calls:
         facts: of the table.
         state: of the table.
         surprises: records that may be in the archive since the last sweep, or back from it.
+        definitions: calls for the property definitions of the table.
     """
     known = state.sweeps.get("archive")
     if facts.is_unused:  # a page; what it holds is listed once more, with all properties
-        first = known is None or known.calls is None
-        return {"records": (1, 1 + first), "definitions": up_to(int(first))}
+        return {"records": (1, 1 + UNUSED_PAGES), "definitions": up_to(definitions)}
     if known is None or known.calls is None:
         return {"records": (1, 1 + pages(max(facts.total or 0, facts.rows or 0)))}
     moved = surprises + once_archived(state)
@@ -138,12 +149,12 @@ def calculated_calls(facts: TableFacts, state: TableState) -> int:
     return max(1, pages(facts.total if facts.total is not None else state.total or 0))
 
 
-def calculated(facts: TableFacts, state: TableState) -> Calls:
+def calculated(facts: TableFacts, state: TableState, differing: Bounds) -> Calls:
     """Return what a sweep of calculated values takes; those that differ are read by id as well."""
     listed, total = calculated_calls(facts, state), facts.total or state.total or 0
     is_large = total > WORTH * record_pages.PAGE
     divided = 2 + ceil(SPARE * total / WASTE) if is_large else 0
-    calls: dict[Family, Bounds] = {"records": (listed, listed + divided)}
+    calls: dict[Family, Bounds] = {"records": add((listed, listed + divided), reads(differing))}
     return calls | ({"searches": exactly(1)} if is_large else {})
 
 
@@ -191,7 +202,13 @@ def links_calls(state: PairState, ends: Ends) -> int:
 
 
 def links(
-    state: PairState, ends: Ends, *, read: Bounds, is_first: bool, changed: int | None = 0
+    state: PairState,
+    ends: Ends,
+    *,
+    read: Bounds,
+    is_first: bool,
+    changed: int | None,
+    is_relabelled: bool,
 ) -> Calls:
     """Return what a sweep of a pair takes.
 
@@ -201,6 +218,7 @@ def links(
         read: records of the source whose links are read in this load anyway.
         is_first: whether a table of the pair is read whole: then links come with its records.
         changed: records of both ends that changed; None where some are not named.
+        is_relabelled: whether there may be association types that no sweep has met.
     """
     calls, side = links_calls(state, ends), side_of(state, ends)
     reads_target = side == "target"
@@ -209,7 +227,9 @@ def links(
     last = ends.source % associations.BATCH or associations.BATCH  # that the last call asks for
     is_sure = reads_target or read[1] < last  # no call has only records that are read anyway
     least = calls if is_sure else max(0, calls - pages(read[1], associations.BATCH))
-    learns = 2 if reads_target and not state.knows_types else 0  # types, and links of unclear ones
+    learns = (
+        2 if reads_target and (is_relabelled or not state.knows_types) else 0
+    )  # types, and links of unclear ones
     both = int(state.has_links is False and state.asks_both and not ends.is_same)
     more = _more_calls(state, ends, side, calls, changed)
     return {"links": add((least, calls + both + learns), more)}

@@ -30,6 +30,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     full_refresh: bool = False
     sweep_links: bool = False
     """Whether the user asks for all links (`--links`)."""
+    calls_in_flight: int = 14
+    """A large listing is divided into as many ranges at most."""
+    definition_calls: int = 1
+    """Calls for the property definitions of a type."""
     sees_warehouse: bool = True
     """False in plain dlt use: then nothing can be compared with the rows that are there."""
 
@@ -80,6 +84,8 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether properties are hashed: the file of an export would hold their values."""
     calculated: bool = False
     """Whether it has properties that HubSpot calculates."""
+    recalculated: int | None = None
+    """Records whose calculated values differ from the warehouse's; None where nobody has asked."""
     asked: Mapping[Family, int] = {}
     """Calls that the probe made for the table, by kind of endpoint."""
     fills: tuple[Fill, ...] = ()
@@ -98,6 +104,8 @@ class PairFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str
     refusal: str = ""
     """Why the token or the portal does not let one read its links."""
+    relabelled: bool = False
+    """Whether HubSpot names its association types otherwise than when they were last read."""
 
 
 class ReferenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

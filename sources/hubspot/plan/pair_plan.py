@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import cost
 from .evidence import Subject
 from .facts import Facts, PairFacts, PairState, State
-from .steps import Bounds, Step, add, up_to
+from .steps import Bounds, Step, add
 from .table_plan import WHOLE, Sight, SweepCandidate
 
 
@@ -45,6 +45,7 @@ def pair_sweeps(
             read=add(*_changed_rows(sure.get(one.source, ()))),
             is_first=pair not in state.pairs or _is_read_whole(steps),
             changed=_changed(sights, one, steps),
+            is_relabelled=one.relabelled,
         )
         yield SweepCandidate("links", pair, subject, calls, is_free=bool(forced))
 
@@ -143,17 +144,16 @@ def changed_links(
     )
 
 
-def returned_links(
-    facts: Facts, state: State, sights: Mapping[str, Sight], table: str
+def links_of_found(
+    facts: Facts, state: State, sights: Mapping[str, Sight], table: str, rows: Bounds
 ) -> cost.Calls:
-    """Return what the links of records take that are back from the archive of a table."""
+    """Return what the links of records take that a sweep of their table reads by id."""
     calls: cost.Calls = {}
-    back = [up_to(sights[table].returning)]
     for pair, one in facts.pairs.items():
         known, ends = state.pairs.get(pair, PairState()), ends_of(facts, sights, pair)
         if one.refusal or known.reported_by == "target" or ends is None:
             continue
-        source, target = (back if table == end else [] for end in (one.source, one.target))
+        source, target = ([rows] if table == end else [] for end in (one.source, one.target))
         if source or target:
             calls = cost.join(calls, cost.changed_links(source, target, ends))
     return calls

@@ -13,7 +13,7 @@ from ..catalog.endpoints import ENDPOINTS
 from . import cost
 from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
-from .pair_plan import changed_links, ends_of, pair_sweeps, returned_links
+from .pair_plan import changed_links, ends_of, links_of_found, pair_sweeps
 from .steps import Plan, Step, exactly
 from .table_plan import SWEEPS, Sight, SweepCandidate, table_steps, table_sweeps
 
@@ -29,28 +29,30 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
         ledger: the day's share of calls for expensive sweeps.
         now: HubSpot's time, aware UTC.
     """
-    sights = {
-        name: Sight(
-            name,
-            one,
-            state.tables.get(name, TableState()),
-            facts.options,
-            now,
-            state.was_interrupted,
-        )
-        for name, one in {**facts.others, **facts.tables}.items()
-    }
+    sights = _sights(facts, state, now)
     sure = {name: tuple(table_steps(sights[name], facts)) for name in facts.tables}
     wanted = [one for name in sure for one in table_sweeps(sights[name], sure[name])]
     wanted += pair_sweeps(facts, state, sights, sure)
     swept = [_with_links(step, facts, state, sights) for step in _affordable(wanted, ledger, now)]
     steps = [*_reference(facts)]
     for name, found in sure.items():
-        steps += [*found, *(step for step in swept if step.table == name)]
+        steps += [_with_links(step, facts, state, sights) for step in found]
+        steps += [step for step in swept if step.table == name]
     for pair in facts.pairs:
         steps += changed_links(facts, state, sights, pair, sure)
         steps += [step for step in swept if step.table == pair]
     return Plan((*steps, *_labels(facts, state, sights, steps)))
+
+
+def _sights(facts: Facts, state: State, now: datetime) -> dict[str, Sight]:
+    """Put together what is known of each table."""
+    kept = state.tables
+    return {
+        name: Sight(
+            name, one, kept.get(name, TableState()), facts.options, now, state.was_interrupted
+        )
+        for name, one in {**facts.others, **facts.tables}.items()
+    }
 
 
 def _affordable(wanted: list[SweepCandidate], ledger: Ledger, now: datetime) -> list[Step]:
@@ -84,10 +86,11 @@ def _affordable(wanted: list[SweepCandidate], ledger: Ledger, now: datetime) -> 
 
 
 def _with_links(step: Step, facts: Facts, state: State, sights: Mapping[str, Sight]) -> Step:
-    """Add the links of the records that a sweep of the archive may find to be back."""
-    if step.kind != "archive" or not sights[step.table].returning:
+    """Add the links of the records that a sweep, or a recount, may read by id."""
+    rows = sights[step.table].found_by(step.kind) if step.table in sights else (0, 0)
+    if not rows[1]:
         return step
-    links = returned_links(facts, state, sights, step.table)
+    links = links_of_found(facts, state, sights, step.table, rows)
     return structs.replace(step, calls=cost.join(step.calls, links))
 
 
@@ -114,7 +117,8 @@ def _labels(
 ) -> Iterator[Step]:
     """Read the labels of pairs that have links, every 12 hours, and of those that may get some."""
     found = {step.table for step in steps if "links" in step.calls}  # pairs, or tables at an end
-    least, most, linked = 0, 0, 0
+    most = sum(one.relabelled for one in facts.pairs.values())  # if a link shows it
+    least, linked = 0, most
     for pair in facts.reference.stale_labels:
         if pair not in facts.pairs or not ends_of(facts, sights, pair):
             continue

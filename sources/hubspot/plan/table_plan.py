@@ -52,6 +52,24 @@ class Sight:
         return cost.once_archived(self.state) + max(0, self.surplus)
 
     @property
+    def recalculated(self) -> Bounds:
+        """How many records a sweep of calculated values reads by id, for they differ."""
+        one, most = self.facts, self.facts.recalculated
+        if most is None:
+            return up_to(one.total if one.total is not None else self.state.total or 0)
+        return (0 if self.surplus or self.returning else most), most
+
+    def found_by(self, kind: Kind) -> Bounds:
+        """How many live records a sweep or a recount may read by id, with their links."""
+        if kind == "archive":
+            return up_to(self.returning)
+        if kind == "calculated":
+            return self.recalculated
+        if kind in {"recount", "compare"}:
+            return up_to(max(cost.FEW_SUSPECTS, abs(self.surplus)))
+        return 0, 0
+
+    @property
     def differs(self) -> str:
         """The two counts that disagree, as a sentence; for the same two numbers every other run."""
         facts, state = self.facts, self.state
@@ -106,9 +124,11 @@ def _why_recounted(sight: Sight) -> str:
 def _archive_cost(sight: Sight) -> cost.Calls:
     one = sight.facts
     if one.rows is None or not one.names_all:  # any of them may be back from the archive
-        return cost.archive(one, sight.state, surprises=one.matching or one.changed)
-    surprises = abs(sight.surplus) + one.restored
-    return cost.archive(sight.facts, sight.state, surprises=surprises)
+        surprises = one.matching or one.changed
+    else:
+        surprises = abs(sight.surplus) + one.restored
+    definitions = sight.options.definition_calls
+    return cost.archive(one, sight.state, surprises=surprises, definitions=definitions)
 
 
 SWEEPS: dict[Kind, SweepKind] = {
@@ -140,8 +160,8 @@ SWEEPS: dict[Kind, SweepKind] = {
         lambda options: options.sweep_hours,
         cost.calculated_calls,
         lambda sight: sight.facts.calculated and sight.options.sees_warehouse,
-        lambda sight: cost.calculated(sight.facts, sight.state),
-        "Large tables are listed in several ranges; a few pages come twice.",
+        lambda sight: cost.calculated(sight.facts, sight.state, sight.recalculated),
+        "HubSpot alone knows which values differ; of large tables a few pages come twice.",
         "a calculated value alone, {size} records",
     ),
 }
@@ -216,13 +236,16 @@ def _backfill(sight: Sight, facts: Facts, asked: cost.Calls) -> Step:
     done = state.backfill or 0
     is_first = state.watermark is None or sight.options.full_refresh
     listed = cost.listing(one, done=done, is_first=is_first)
+    if state.backfill is None:
+        listed = join(listed, cost.division(one.total or 0, sight.options.calls_in_flight))
     calls = join(join(asked, listed), _after_listing(sight))
     rows = None if one.total is None else exactly(max(0, one.total - done))
     reason = _why_whole(sight)
     if is_first and not done and would_export(one, facts, facts.options.backfill):
-        exported = join(calls, {"exports": (3, cost.EXPORT_CALLS + cost.EXPORT_WAIT)})
-        low = asked.get("records", (0, 0))[0]
-        exported = {**exported, "records": (low, exported["records"][1])}
+        exported = {**join(calls, {"exports": (3, cost.EXPORT_CALLS + cost.EXPORT_WAIT)})}
+        for family in listed:  # nothing is listed where the export is of use
+            low = asked.get(family, (0, 0))[0]
+            exported[family] = (low, exported[family][1])
         return Step(kind="export", table=table, reason=reason, calls=exported, rows=rows)
     kind: Kind = "backfill" if is_first else "listing"
     return Step(kind=kind, table=table, reason=reason, calls=calls, rows=rows)
@@ -286,6 +309,7 @@ def _changes(sight: Sight, asked: cost.Calls) -> Step:
     if cost.is_listing_cheaper(one):
         reason = f"{one.matching:,} records changed; listing all takes fewer calls."
         again: cost.Calls = {"searches": exactly(1)}  # for the highest id
+        again = join(again, cost.division(one.total or 0, sight.options.calls_in_flight))
         calls = join(join(asked, again), cost.listing(one))
         rows = exactly(one.total or 0)
         return Step(kind="listing", table=table, reason=reason, calls=calls, rows=rows)

@@ -27,6 +27,7 @@ from ..state.source import Ledger as KeptLedger
 from ..state.source import SourceState
 from ..tables.decoding import RecordDecoder
 from .exports.export import exports_left
+from .foretelling import foretold
 from .links.links import Links
 from .probe import (
     UNUSED,
@@ -120,7 +121,7 @@ class Planning:
             self._begun = True
             try:
                 yield from together([self._probe(kind) for kind in kinds], most=len(kinds) or 1)
-                self._plan = self._make([kind.table for kind in kinds])
+                self._plan = yield from self._make(kinds)
             except BaseException as error:
                 self._failed = error
                 raise
@@ -185,15 +186,11 @@ class Planning:
         table = yield from opening.table(again=bool(news))
         return (yield from probe_changes(table, newest, is_counted=self._is_foretold))
 
-    def _make(self, tables: Sequence[str]) -> Plan:
+    def _make(self, kinds: Sequence[ObjectType]) -> Generator[None, None, Plan]:
         """Decide, and draw what expensive sweeps take from the day's share."""
         run = self._run
-        facts = self.facts(tables)
-        was_interrupted = run.view is not None and run.before_ended is None and _is_known(run)
-        moment = Moment(run.run_id, run.now(), was_interrupted, run.tables.sweeps_begun)
-        past = history(run.state, moment, tables=facts.tables, pairs=facts.pairs)
         ledger = ledger_of(run)
-        made = plan(facts, past, ledger, run.now())
+        made = yield from self._decide(kinds, ledger)
         if made.paid:
             run.state.ledger = KeptLedger(_today(run), ledger.used + made.paid)
         run.tables.begin_sweeps((step.kind, step.table) for step in made.steps)
@@ -202,6 +199,25 @@ class Planning:
         if run.load.is_first:
             run.pairs.plan_sweeps(step.table for step in made.steps if step.kind == "links")
         return made
+
+    def _decide(self, kinds: Sequence[ObjectType], ledger: Ledger) -> Generator[None, None, Plan]:
+        """Plan the load; where nothing is read afterwards, ask what reading would show, and again.
+
+        Args:
+            kinds: object types that are read.
+            ledger: the day's share of calls for expensive sweeps.
+        """
+        run, facts = self._run, self.facts([kind.table for kind in kinds])
+        was_interrupted = run.view is not None and run.before_ended is None and _is_known(run)
+        moment = Moment(run.run_id, run.now(), was_interrupted, run.tables.sweeps_begun)
+        past = history(run.state, moment, tables=facts.tables, pairs=facts.pairs)
+        made = plan(facts, past, ledger, run.now())
+        if not self._is_foretold:
+            return made
+        openings = {kind.table: self.opening(kind) for kind in kinds}
+        pairs = {pair.table: pair for pair in self._links.pairs}
+        more = foretold(run, facts, made, lambda table: openings[table].table(), pairs)
+        return plan((yield from more), past, ledger, run.now())
 
     def facts(self, tables: Sequence[str]) -> Facts:
         """Return what is known of these tables, and of the pairs that this load may sweep."""
@@ -264,6 +280,8 @@ def _options(run: Run) -> Options:
         links_hours=config.links_hours,
         backfill=cast("BackfillMode", config.backfill),
         sweep_links=run.options.sweep_links,
+        calls_in_flight=config.calls_in_flight,
+        definition_calls=definition_calls(run),
         sees_warehouse=run.view is not None,
     )
 

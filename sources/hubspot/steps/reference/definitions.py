@@ -1,6 +1,6 @@
 """Reference tables that come with records: property definitions, association labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Any
 
 from ...api.associations import Pair
 from ...errors import HubSpotError
+from ...http.client import Client
 from ...model import Column, Page
 from ...parsing.tolerance import tolerant
 from ...run.pace.waiting import wait_until
@@ -90,8 +91,18 @@ def _are_labels_due(run: Run, pair: Pair) -> bool:
 
 def _ask_for_labels(run: Run, pair: Pair) -> Future[Page[dict[str, Any]]]:
     client = run.portal.client_for("association_labels")
+    return run.submit(partial(read_labels, client, pair), lane="links")
+
+
+def read_labels(client: Client, pair: Pair) -> Page[dict[str, Any]]:
+    """Read the association types of a pair, with their labels."""
     path = client.path("association_labels", pair.source.path, pair.target.path)
-    return run.submit(partial(client.get, path, decode=_decode_page), lane="links")
+    return client.get(path, decode=_decode_page)
+
+
+def labels_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Return the labels of association types by type id, as the state keeps them."""
+    return {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
 
 
 def _hand_on_labels(run: Run, pair: Pair, found: Sequence[dict[str, Any]]) -> Iterator[Any]:
@@ -107,8 +118,7 @@ def _hand_on_labels(run: Run, pair: Pair, found: Sequence[dict[str, Any]]) -> It
     yield from hand_on(run, "association_labels", rows, pair.table)
     if state.reference_digests[name] != before or run.options.refresh_schema:
         run.pairs.relabelled.add(pair.table)
-    labels = {str(row.get("typeId")): to_text(row.get("label")) for row in rows}
-    state.remember(f"labels:{pair.table}", labels, now=run.now())
+    state.remember(f"labels:{pair.table}", labels_of(rows), now=run.now())
 
 
 def _drop_labels(run: Run, state: SourceState) -> Iterator[Any]:

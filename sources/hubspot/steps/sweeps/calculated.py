@@ -4,7 +4,7 @@ A change of theirs moves no last-modified. On a schedule every live record is li
 but these properties; those whose values differ from the warehouse's are read again by id.
 """
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,34 @@ def sweep_calculated(table: Table) -> Items:
         return
     known.open_sweep = None
     known.swept_at = work.started_at
+
+
+def count_recalculated(
+    table: Table, changed: Collection[str], *, most_calls: int
+) -> Generator[None, None, int | None]:
+    """Count the records that a sweep would read by id; None where they take more calls than given.
+
+    Args:
+        table: theirs.
+        changed: ids of records that are read before a sweep.
+        most_calls: for the listing.
+    """
+    run, schema = table.run, sub_schema(table.schema, table.schema.calculated)
+    client = run.portal.client_for(f"{table.name}: calculated")  # it is no call of a sync
+    ask = partial(list_page, client, table.object_type, RecordDecoder(schema))
+    records, after = list[Record](), None
+    for _ in range(most_calls):
+        page = yield from wait(run.submit(partial(ask, after)))
+        records += page.results
+        after = page.after
+        if after is None:
+            break
+    if after is not None or run.view is None:
+        return None
+    others = [record for record in records if record.id not in {*changed}]
+    strip_nul = bool(run.options.strip_nul)
+    differing, missing = compare(run.view, schema, others, strip_nul=strip_nul)
+    return len(differing) + len(missing)
 
 
 def _list(table: Table, view: View, work: OpenSweep) -> Generator[Any, None, bool]:
