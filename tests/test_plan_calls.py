@@ -7,8 +7,9 @@ some, HubSpot does not report which of them were restored or purged, and a plan 
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from random import Random
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from conftest import Warehouse
@@ -16,6 +17,7 @@ from conftest import Warehouse
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
+from sources.hubspot.catalog.apis import Family
 from sources.hubspot.errors import DailyQuotaError
 from sources.hubspot.http.paths import api_of
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -115,6 +117,7 @@ def create(portal: Portal, count: int) -> None:
     portal.clock.advance(5 * MINUTE)
 
 
+ALL = frozenset(get_args(Family))
 FIRST = frozenset({"records", "links", "labels"})
 """How many records are archived, and which pairs have links, is known after the first load."""
 LEFT = frozenset({"records", "links"})
@@ -228,6 +231,17 @@ def create_and_archive(portal: Portal) -> None:
     later(25)(portal)
 
 
+def list_type(*, listed: bool) -> Change:
+    """Have HubSpot list the portal's own object types, or no more."""
+
+    def change(portal: Portal) -> None:
+        for schema in portal.schemas.values():
+            schema["archived"] = not listed
+        later(0.1)(portal)
+
+    return change
+
+
 def link_inside(portal: Portal) -> None:
     """Link two contacts and change one of them: the other one's links are read, too."""
     link(portal, "contacts")
@@ -330,6 +344,7 @@ ARCHIVED = [
     State("as many restored as archived", swap, settings=EVERY_RUN, bounded=LEFT),
     State("a record was restored", restore, bounded=COUNTED | LEFT),
 ]
+OWN_TYPE = {"objects": ("contacts", "vehicle")}
 EMPTY = [
     State("first sync", bounded=FIRST),
     State("idle", later(0.1)),
@@ -342,6 +357,9 @@ EMPTY = [
     State("all records are gone", purge_all, settings=ALL_MAY_GO, bounded=COUNTED | LEFT),
     State("a used table without a record", later(0.1), settings=EVERY_RUN),
     State("a record changed whose partners are gone", edit_company, bounded=FIRST - {"records"}),
+    State("a type of the portal's own", later(0.1), options=OWN_TYPE, bounded=FIRST),
+    State("HubSpot does not list it", list_type(listed=False)),
+    State("listed again", list_type(listed=True), options=OWN_TYPE, bounded=FIRST),
 ]
 
 
@@ -394,6 +412,42 @@ def test_first_links_and_last_records(portal: Portal, warehouse: Warehouse) -> N
     portal.reset(SeedSpec(seed=3, contacts=20, companies=30, archived=0, merges=0, links=False))
     portal.clock.advance(5 * MINUTE)
     run_all(portal, warehouse, EMPTY)
+
+
+CHANGES: Sequence[Change] = (
+    lambda p: edit(p, 3),
+    lambda p: create(p, 2),
+    lambda p: p.archive("contacts", ids(p)[-2]),
+    edit_company,
+    link_inside,
+    link_and_edit,
+    merge,
+    new_property,
+    purge_archived,
+    recalculate,
+    restore,
+    swap,
+    create_and_archive,
+    later(1.5),
+    later(25),
+)
+"""What may happen to a portal between two runs."""
+
+
+def test_any_states(portal: Portal, warehouse: Warehouse) -> None:
+    """Whatever happens between two runs, the bounds of every kind hold the calls that are made."""
+    chance = Random(1)
+    seed(portal, contacts=60, archived=0.1)
+    run_all(portal, warehouse, [ARCHIVED[0]])
+    for number in range(6):
+        drawn = chance.sample(CHANGES, chance.randint(1, 3))
+
+        def change(portal: Portal, drawn: Sequence[Change] = drawn) -> None:
+            for one in drawn:
+                one(portal)
+
+        state = State(f"random state {number}", change, {"objects": (*TWO, "carts")}, bounded=ALL)
+        check(portal, warehouse, state)
 
 
 def test_there_are_twenty_states() -> None:

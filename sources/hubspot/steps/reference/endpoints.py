@@ -91,7 +91,8 @@ def _due(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
             and is_used
             and not remembered(run.portal, run.options, state, kind.table)
         )
-        if wanted and is_due(run, state, key, *digests):
+        is_listed_again = kind.table in state.deleted_types  # what was read of it is gone
+        if wanted and (is_listed_again or is_due(run, state, key, *digests)):
             due.append(kind)
     return due
 
