@@ -175,12 +175,15 @@ def reference_tables() -> Iterator[Row]:
     yield "table", "key", "columns", "read from", "scope of the token, any of"
     slots = {"": "", "object type": "{type}", "pair": "{from}/{to}"}
     for endpoint in ENDPOINTS.values():
-        path, slot = endpoint.api.dated, slots[endpoint.per]
-        named = path.replace("{segments}", slot) if "{segments}" in path else f"{path}/{slot}"
-        path = f"`{named.rstrip('/')}`"
-        for table, one in endpoint.tables.items():
-            others = [name for name in one.columns if name not in one.key]
-            yield f"`{table}`", listed(one.key), listed(others), path, listed(endpoint.scopes)
+        path, slot = endpoint.api.dated, slots.get(str(endpoint.per), "")
+        if "{segments}" in path or "{object_path}" in path:
+            named = path.replace("{segments}", slot).replace("{object_path}", slot)
+        else:
+            named = f"{path}/{slot}".rstrip("/")
+        for table in endpoint.tables:
+            others = [name for name in table.names if name not in table.keys]
+            scopes = listed(endpoint.scopes)
+            yield f"`{table.name}`", listed(table.keys), listed(others), f"`{named}`", scopes
 
 
 def own_tables() -> Iterator[Row]:

@@ -5,7 +5,7 @@ Decoders are tried as functions, a few hundred answers; whole syncs show what a 
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -16,16 +16,20 @@ from truth import differences, link_differences
 
 from sources.hubspot.api import associations, custom_schemas, search
 from sources.hubspot.api.search import modified_ms
+from sources.hubspot.catalog.endpoints import ENDPOINTS
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ContractError, UnavailableError
 from sources.hubspot.http.responses import Answer, failure, undecodable
 from sources.hubspot.model import Column, Page, TableSchema, decode_account
 from sources.hubspot.parsing.tolerance import tolerant
 from sources.hubspot.run.portal import portal_types
+from sources.hubspot.steps.collections.pages import decode_page
 from sources.hubspot.steps.exports import fetch
-from sources.hubspot.tables import reference_tables
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.drift import describe
+from sources.hubspot.tables.endpoints import definitions as own_rows
+from sources.hubspot.tables.endpoints.batches import Reading, to_batches
+from sources.hubspot.tables.endpoints.items import Items
 from sources.hubspot.tables.properties import decode_definitions, to_schema
 from sources.hubspot.tables.records import to_batch
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -62,9 +66,9 @@ def read_definitions(body: bytes) -> object:
     """Make columns, facts and the rows of two tables of property definitions."""
     definitions = decode_definitions(body)
     schema = to_schema("contacts", definitions, (), str.lower)
-    rows = reference_tables.definition_rows("contacts", definitions)
+    rows = own_rows.definition_rows("contacts", definitions)
     return describe(schema.columns, definitions), [
-        reference_tables.to_batch(table, found, seen_at=NOW) for table, found in rows.items()
+        own_rows.rows_batch(table, found, seen_at=NOW) for table, found in rows.items()
     ]
 
 
@@ -79,27 +83,30 @@ def read_reference(table: str) -> Callable[[bytes], object]:
     """Return what makes the rows of a reference table of a page."""
 
     def read(body: bytes) -> object:
-        page = tolerant(Page[dict[str, Any]])(body)
-        rows = reference_tables.rows_at(page.results, "$.results")
-        scope = {"object_type": "deals", "pair": "contacts_to_companies"}
-        rows = [
-            {**row, **scope, "from_object_type": "contacts", "to_object_type": "companies"}
-            for row in rows
-        ]
-        found = [reference_tables.to_batch(table, rows, seen_at=NOW)]
-        if table == "pipelines":
-            stages = reference_tables.rows_by_table(table, rows, "deals")["pipeline_stages"]
-            found.append(reference_tables.to_batch("pipeline_stages", stages, seen_at=NOW))
-        return found
+        endpoint = ENDPOINTS[table]
+        if endpoint.own_reader:
+            page = tolerant(Page[dict[str, Any]])(body)
+            ends = {"from_object_type": "contacts", "to_object_type": "companies"}
+            own = ends | {"pair": "contacts_to_companies"}
+            rows = [{**row, **own} for row in own_rows.rows_at(page.results, "$.results")]
+            return [own_rows.rows_batch(table, rows, seen_at=NOW)]
+        answer = decode_page(endpoint, body)
+        return [batch for _, batch in to_batches(endpoint, items_of(answer.rows), Reading(NOW))]
 
     return read
+
+
+def items_of(rows: Sequence[Any]) -> Items:
+    """Return the rows of an answer for deals as items."""
+    items = Items()
+    items.extend(rows, {"object_type": "deals"}, "$.results")
+    return items
 
 
 def read_account(body: bytes) -> object:
     """Make the row of the account."""
     given = decode_account(body).given
-    rows = [{**given, reference_tables.PATH: "$"}]
-    return reference_tables.to_batch("account", rows, seen_at=NOW)
+    return own_rows.rows_batch("account", [{**given, own_rows.PATH: "$"}], seen_at=NOW)
 
 
 RECORD = {
@@ -253,9 +260,8 @@ def with_odd_option(answer: dict[str, Any]) -> dict[str, Any]:
 
 def test_pipeline_without_its_stages_is_told() -> None:
     """A pipeline that lacks the list of its stages, whose rows then go, leaves a reject."""
-    rows = reference_tables.rows_at([{"id": "p", "label": "Sales"}], "$.results")
-    rows = [{**row, "object_type": "deals"} for row in rows]
-    batch = reference_tables.to_batch("pipelines", rows, seen_at=NOW)
+    items = items_of([{"id": "p", "label": "Sales"}])
+    ((_, batch),) = to_batches(ENDPOINTS["pipelines"], items, Reading(NOW))
     told = batch.rejects.select(["id", "property", "reason"]).to_pylist()
     assert told == [{"id": "deals:p", "property": "stages", "reason": "not_a_list"}]
 

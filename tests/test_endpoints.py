@@ -9,22 +9,23 @@ from conftest import Warehouse
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.catalog import endpoints
-from sources.hubspot.catalog.endpoints import APIS, ENDPOINTS, REFERENCE, Endpoint
+from sources.hubspot.catalog.endpoints import APIS, ENDPOINT_OF, ENDPOINTS, TABLES, declaration
+from sources.hubspot.catalog.endpoints.declaration import Endpoint
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.http import paths
-from sources.hubspot.http.paths import api_of, path_of
+from sources.hubspot.http.paths import api_of, path_of, slotted_path
 from sources.hubspot.source import READERS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
-PAGE = Path(endpoints.__file__).parent.parent / "docs" / "extending.md"
+PAGE = Path(endpoints.__file__).parents[2] / "docs" / "extending.md"
 
 
 def documented() -> dict[str, Endpoint]:
     """Return the row that the page on extensions shows."""
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    row: dict[str, Endpoint] = eval(f"{{{block}}}", {**vars(endpoints)})  # noqa: S307 - our page
-    return row
+    (row,) = eval(f"({block})", {**vars(declaration)})  # noqa: S307 - our page
+    return {row.name: row}
 
 
 def test_a_row_of_the_catalog_is_all_that_an_endpoint_takes(
@@ -33,13 +34,14 @@ def test_a_row_of_the_catalog_is_all_that_an_endpoint_takes(
     """The example of the documents is planned, loaded with its calls, and not read again."""
     ((name, row),) = documented().items()
     monkeypatch.setitem(endpoints.ENDPOINTS, name, row)
-    monkeypatch.setitem(endpoints.REFERENCE, name, row.tables[name])
+    monkeypatch.setitem(endpoints.TABLES, name, row.first)
+    monkeypatch.setitem(endpoints.ENDPOINT_OF, name, name)
     monkeypatch.setitem(endpoints.APIS, name, row.api)
     paths.patterns.cache_clear()
     portal.reset(SeedSpec(seed=3, contacts=20, properties=5))
     options = SyncOptions(objects=("companies", "contacts"))
     foretold = {row[0]: row for row in plan(options, config=warehouse.config).sections[0].rows}
-    assert foretold["property_groups"][1:5:3] == ("reference", {"low": 2, "high": 2})
+    assert foretold["property_groups"][1:5:3] == ("collection", {"low": 2, "high": 2})
     outcome = warehouse.sync(*options.objects).tables["property_groups"]
     assert (outcome.status, outcome.mode, outcome.calls) == ("ok", "whole", 2)
     rows = warehouse.rows("SELECT object_type, name, label FROM property_groups ORDER BY 1")
@@ -53,22 +55,21 @@ def test_rows_of_the_catalog_are_whole(name: str) -> None:
     """Keys and scopes are columns; the first table has the endpoint's name, the others lists."""
     endpoint = ENDPOINTS[name]
     first, *others = endpoint.tables
-    assert first == name
-    assert not endpoint.tables[first].member
-    for table in endpoint.tables.values():
-        assert {*table.key} | {*(table.parent or ())} <= {*table.columns}
-        assert bool(endpoint.per) == bool(table.scope)
-        assert table.scope is None or table.scope in table.key
-    if not endpoint.has_own_reader:
+    assert first.name == name
+    assert not first.rows
+    for table in endpoint.tables:
+        assert {*table.keys} <= {*table.names}
+        assert table.scope is None or table.scope in table.keys
+    if not endpoint.own_reader:
         assert endpoint.per != "pair"
-        assert all(endpoint.tables[table].member for table in others)
-    assert endpoint.has_own_reader == (name in READERS)
+        assert all(table.lists for table in others)
+    assert endpoint.own_reader == (name in READERS)
 
 
 def test_names_of_tables_and_apis_are_taken_once() -> None:
     """No two endpoints or object types fill the same table, or bear the name of another API."""
-    tables = [table for one in ENDPOINTS.values() for table in one.tables]
-    assert len(tables) == len(REFERENCE)
+    tables = [table.name for one in ENDPOINTS.values() for table in one.tables]
+    assert len(tables) == len(TABLES) == len(ENDPOINT_OF)
     assert not {*tables} & {kind.table for kind in STANDARD}
     assert len(APIS) == len(ENDPOINTS) + len(endpoints.OBJECT_APIS)
 
@@ -77,5 +78,7 @@ def test_names_of_tables_and_apis_are_taken_once() -> None:
 @pytest.mark.parametrize("version", ["v3", "2026-03"])
 def test_a_path_leads_back_to_its_api(name: str, version: str) -> None:
     """What a call counts as follows from its path, in both forms."""
-    assert api_of(path_of(version, name, ["contacts", "companies"])) == APIS[name]
+    slots = re.findall(r"{(?!version|segments)(\w+)}", APIS[name].numbered + APIS[name].dated)
+    path = slotted_path(version, name, dict.fromkeys(slots, "7")) if slots else ""
+    assert api_of(path or path_of(version, name, ["contacts", "companies"])) == APIS[name]
     assert api_of("/oauth/v2/private-apps/get") is None

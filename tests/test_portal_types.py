@@ -73,8 +73,11 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
     assert new in said(report)
     assert warehouse.rows(PURGED) == [(len(vehicles),)]
     assert warehouse.rows(f"SELECT count(*) FROM {LINKS}") == [(0,)]
-    for table in ("pipelines", "pipeline_stages", "properties", "property_options"):
+    for table in ("properties", "property_options"):
         assert warehouse.rows(f"SELECT * FROM {table} WHERE object_type = ?", VEHICLE) == []
+    for table in ("pipelines", "pipeline_stages"):
+        live = f"SELECT * FROM {table} WHERE object_type = ? AND NOT _hs_archived"
+        assert warehouse.rows(live, VEHICLE) == []
     assert warehouse.rows("SELECT * FROM association_labels WHERE pair = ?", LINKS) == []
     assert warehouse.rows("SELECT * FROM _hs_columns WHERE table_name = ?", VEHICLE) != []
     after = verify(VerifyOptions(), collector=NULL_COLLECTOR, config=warehouse.config)

@@ -7,7 +7,7 @@ import pytest
 from conftest import FEW, Warehouse
 from truth import differences, link_differences, tables
 
-from sources.hubspot.catalog.endpoints import REFERENCE
+from sources.hubspot.catalog.endpoints import TABLES
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -65,7 +65,7 @@ def test_first_load_merges_nothing(portal: Portal, warehouse: Warehouse) -> None
     assert "hubspot_staging" not in schemas
     for table in PAIRS.keys() & tables(warehouse):
         assert warehouse.rows(f"SELECT * FROM {table} WHERE _hs_no_links IS NOT NULL") == []
-    keys = {name: one.key for name, one in REFERENCE.items()} | {
+    keys = {name: one.keys for name, one in TABLES.items()} | {
         "_hs_rejected_values": ("table_name", "id", "property")
     }
     for table, key in keys.items():
@@ -87,7 +87,7 @@ def test_rows_that_no_state_tells_of_are_replaced(
             connection.execute(f"DELETE FROM hubspot.{table}")
     assert warehouse.sync("contacts", "companies").exit_code == 0
     both = {table: table for table in ("contacts", "companies")}
-    for table, key in {"contacts": ("id",), "properties": REFERENCE["properties"].key}.items():
+    for table, key in {"contacts": ("id",), "properties": TABLES["properties"].keys}.items():
         doubled = f"SELECT 1 FROM {table} GROUP BY {', '.join(key)} HAVING count(*) > 1"
         assert warehouse.rows(doubled) == [], table
     assert differences(portal, warehouse, both) == []

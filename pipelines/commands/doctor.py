@@ -167,7 +167,7 @@ def _unreadable_endpoints(client: Client) -> dict[str, HubSpotError]:
 
     Those that are read for each object type need the scopes of these types.
     """
-    asked = [n for n, row in ENDPOINTS.items() if not (row.per or row.has_own_reader)]
+    asked = [n for n, row in ENDPOINTS.items() if not (row.per or row.own_reader)]
     errors = {name: _refused(client, client.path(name)) for name in asked}
     return {name: error for name, error in errors.items() if error}
 

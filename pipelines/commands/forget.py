@@ -23,7 +23,7 @@ from pipelines.cli.output.report import RunReport, Section
 from pipelines.commands.state import changing_pipeline, choose
 from pipelines.runtime import local_runs
 from pipelines.runtime.stored import commit, dataset_of
-from sources.hubspot.catalog.endpoints import REFERENCE
+from sources.hubspot.catalog.endpoints import TABLES
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.state.source import SourceState
@@ -175,7 +175,7 @@ def _erase_from_runs(
 def _erase_mentions(dataset: Dataset, table: str, ids: Sequence[str]) -> None:
     """Erase a record from all tables about records of several tables, known or to come."""
     for name, columns in dataset.tables.items():
-        if name in REFERENCE:
+        if name in TABLES:
             continue  # a pipeline's id is no record's
         for kind in ("table_name", "object_type"):
             for key in ("id", "record_id"):

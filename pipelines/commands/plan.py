@@ -21,7 +21,7 @@ from pipelines.commands.sync import SyncOptions
 from pipelines.runtime.repair import foresee
 from pipelines.runtime.stored import dataset_of, exists, stored_pipeline
 from sources.hubspot import HubSpotConfig, Run, open_run
-from sources.hubspot.catalog.apis import Budget
+from sources.hubspot.catalog.apis import Budget, Family
 from sources.hubspot.catalog.endpoints import APIS
 from sources.hubspot.errors import HubSpotError, is_absent
 from sources.hubspot.extraction import Extraction, Opened, Request
@@ -34,8 +34,8 @@ from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import put, source_state
+from sources.hubspot.steps.collections.pricing import endpoint_calls
 from sources.hubspot.steps.reference.definitions import LABELS_MAX_AGE
-from sources.hubspot.steps.reference.endpoints import reference_calls
 from sources.hubspot.sync import configure
 from sources.hubspot.warehouse.view import WarehouseView
 
@@ -46,7 +46,8 @@ BLANK = ("", "")
 """What people are not shown: families and why calls are open."""
 BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "mode")
 TOTALS = ("tables", "rows", "calls", "minutes", "calls_left_today")
-BUDGETS = {api.family: api.budget for api in APIS.values()}
+BUDGETS: dict[Family, Budget] = {api.family: api.budget for api in APIS.values()}
+BUDGETS.setdefault("collections", "interval")
 """What each kind of call counts against."""
 
 
@@ -108,7 +109,7 @@ class _Nothing(WarehouseView):
 
 def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceState) -> Forecast:
     """Probe and plan as a sync does, on a copy of the state."""
-    request = Request(options.objects, options.only, options.hard_delete)
+    request = Request(options.objects, options.only, hard_delete=options.hard_delete)
     read, gone = {*state.read_tables}, {*state.deleted_types}
     with _as_extracted(pipeline, state):
         extraction = Extraction(request, run)
@@ -117,7 +118,8 @@ def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         kinds = extraction.wanted
         planning.foretell(
             lambda: ReferenceFacts(
-                reference_calls(run, options.objects, kinds), tuple(_stale_labels(opened))
+                endpoint_calls(run, options.objects, kinds, extraction.endpoints),
+                tuple(_stale_labels(opened)),
             )
         )
         made = finished(planning.made(kinds))

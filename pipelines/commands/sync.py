@@ -21,7 +21,7 @@ from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.session import opened
 from pipelines.runtime.stored import dataset_of
 from sources.hubspot import Run
-from sources.hubspot.catalog.endpoints import REFERENCE
+from sources.hubspot.catalog.endpoints import TABLES
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.model import SchemaChange
 from sources.hubspot.run.loaded import Loaded, kept, run_status
@@ -153,7 +153,7 @@ def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | 
         report.tables = loaded.settle(run, "interrupted")
     if ending:
         report.error = f"{report.error} {kept(report.tables)}"
-    objects = [one for name, one in report.tables.items() if name not in REFERENCE]
+    objects = [one for name, one in report.tables.items() if name not in TABLES]
     if not ending and all(outcome.status == "skipped" for outcome in objects):
         report.warnings.append("No record was read: every object type was skipped.")
 

@@ -28,7 +28,7 @@ from pipelines.runtime.stored import commit, exists
 from sources.hubspot import Run
 from sources.hubspot.api.batch_read import batches
 from sources.hubspot.api.search import GROUPS
-from sources.hubspot.catalog.endpoints import REFERENCE
+from sources.hubspot.catalog.endpoints import ENDPOINT_OF, TABLES
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS, Column
@@ -84,7 +84,7 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
 
 def is_state_lost(pipeline: Pipeline) -> bool:
     """Whether loads have ended in a dataset that has no state."""
-    brought = [*(kind.table for kind in STANDARD), *REFERENCE]
+    brought = [*(kind.table for kind in STANDARD), *TABLES]
     return _known(pipeline).is_empty and was_loaded(pipeline, brought)
 
 
@@ -141,9 +141,11 @@ def foresee(pipeline: Pipeline, state: SourceState, at: datetime) -> tuple[Damag
 def find_all(pipeline: Pipeline) -> Damage:
     """Compare a dataset with what the last sync left of tables, columns and reference data."""
     damage = find_damage(pipeline)
-    digests = _known(pipeline).reference_digests.items()
+    known = _known(pipeline)
+    digests = known.reference_digests.items()
     filled = {name.partition(":")[0] for name, digest in digests if digest not in NEVER_READ}
-    there = filled & REFERENCE.keys() - {*damage.gone}
+    filled |= {table for one in known.collections.values() for table in one.filled}
+    there = filled & TABLES.keys() - {*damage.gone}
     with WarehouseView(pipeline) as view:
         counts = view.counts(sorted(there), "1 = 1")
     return replace(damage, emptied=[table for table, count in counts.items() if not count])
@@ -193,7 +195,7 @@ def _names(pipeline: Pipeline) -> list[str]:
         name = client.make_qualified_table_name("object_types")
         objects.update(row[0] for row in client.execute_sql(f"SELECT table_name FROM {name}") or ())  # noqa: S608 - a name of ours
     links = [f"{one}_to_{other}" for one in objects for other in objects]
-    return [*objects, *links, *REFERENCE, REJECTS, *OWN_LOGS]
+    return [*objects, *links, *TABLES, REJECTS, *OWN_LOGS]
 
 
 def _plan(pipeline: Pipeline, damage: Damage, at: datetime) -> tuple[list[Edit], dict[str, str]]:
@@ -225,12 +227,12 @@ def _plan(pipeline: Pipeline, damage: Damage, at: datetime) -> tuple[list[Edit],
 
 def _kind(name: str, table: TTableSchema) -> Kind:
     columns = table["columns"].keys()
+    if name in TABLES:
+        return "reference"
     if "_hs_deleted_at" in columns:
         return "objects"
     if {"from_id", "to_id"} <= columns:
         return "links"
-    if name in REFERENCE:
-        return "reference"
     return "rejects" if name == REJECTS else "log"
 
 
@@ -250,6 +252,9 @@ def _load_reference(source: SourceState, table: str) -> None:
     """Have a reference table loaded whole, though nothing in it has changed."""
     for name in [name for name in source.reference_digests if name.partition(":")[0] == table]:
         del source.reference_digests[name]
+    for key, kept in source.collections.items():
+        if key.partition(":")[0] == ENDPOINT_OF[table]:
+            kept.start_over()
     if table in {"properties", "property_options", "_hs_columns"}:
         source.expire("properties:")
     if table == "association_labels":

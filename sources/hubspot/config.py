@@ -135,6 +135,8 @@ class HubSpotConfig(BaseConfiguration):
     pairs: list[str] | None = None
     """Changes to the pairs whose links are read: `["leads:users"]` adds a pair,
     `["deals:contacts"]` reads one in the other direction, `["-contacts:emails"]` leaves one out."""
+    exclude: list[str] | None = None
+    """Groups or tables of other APIs that are not read: `["settings", "forms"]`."""
     run_log_days: int = 90
     """Days to keep rows of `_hs_runs`, `_hs_run_tables` and `_hs_verifications`; 0: always."""
     sensitive: bool = False
@@ -186,13 +188,14 @@ def resolve_config(**explicit: Any) -> HubSpotConfig:  # noqa: ANN401 - dlt coer
     return check_config(config)
 
 
-def configured_pairs(**explicit: Any) -> list[str] | None:  # noqa: ANN401 - dlt coerces the types
-    """Return the setting `pairs`, which needs no token; None where it is not set."""
-    given = {name: value for name, value in explicit.items() if value is not None}
+def configured(name: str, **explicit: Any) -> list[str] | None:  # noqa: ANN401 - dlt coerces the types
+    """Return one of the settings that are lists, which needs no token; None where it is not set."""
+    given = {key: value for key, value in explicit.items() if value is not None}
     config = resolve_configuration(
         HubSpotConfig(), sections=SECTIONS, explicit_value=given, accept_partial=True
     )
-    return config.pairs
+    found: list[str] | None = config[name]
+    return found
 
 
 def check_config(config: HubSpotConfig) -> HubSpotConfig:
@@ -211,6 +214,8 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
         raise _out_of_range("backfill", "list, export or auto")
     if config.pairs is not None and not all(isinstance(pair, str) for pair in config.pairs):
         raise _out_of_range("pairs", "a list of texts")
+    if config.exclude is not None and not all(isinstance(one, str) for one in config.exclude):
+        raise _out_of_range("exclude", "a list of texts")
     policy_of(config)
     return config
 

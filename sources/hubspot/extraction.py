@@ -17,7 +17,8 @@ from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.extract import DltResource
 
 from .api.associations import Pair
-from .config import HubSpotConfig, configured_pairs, resolve_config
+from .catalog.endpoints import ENDPOINTS, chosen
+from .config import HubSpotConfig, configured, resolve_config
 from .errors import UnknownTypeError
 from .http.client import Client
 from .model import ObjectType
@@ -79,6 +80,8 @@ class Request:
     """Tables by name; all that the token may read where empty."""
     only: Sequence[str] = ()
     """Of these, the ones to load now; all where empty."""
+    endpoints: Sequence[str] | None = None
+    """Endpoints to read; None: all, or those of records where `objects` are named."""
     hard_delete: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings that override the configuration."""
@@ -115,7 +118,7 @@ class Extraction:
         """
         if self._given is None and self.request.objects:
             with suppress(UnknownTypeError):  # maybe one of the portal's own types
-                self._choose(PortalTypes(), configured_pairs(**self.request.settings))
+                self._choose(PortalTypes(), configured("pairs", **self.request.settings))
                 return
         self.begin()
 
@@ -174,9 +177,18 @@ class Extraction:
         return all_pairs
 
     @property
-    def is_first(self) -> bool:
-        """Whether it is the first extraction of its run, which brings reference tables."""
-        return self._opened is None or self._opened.run.load.is_first
+    def endpoints(self) -> list[str]:
+        """Endpoints that this extraction may have something to do for.
+
+        Of those of the portal all in the first load of a run, in the others what is left; those
+        that are asked for each object type, or pair, in every load.
+        """
+        opened = self._opened
+        run = opened.run if opened else None
+        names = chosen_of(self.request, run.config if run else None)
+        if run is None or run.load.is_first:
+            return names
+        return [name for name in names if ENDPOINTS[name].per or run.load.wants(name)]
 
     @property
     def wanted(self) -> list[ObjectType]:
@@ -247,6 +259,14 @@ class Opened:
 
 Read = Callable[[Opened], Items]
 """Makes the rows of a resource."""
+
+
+def chosen_of(request: Request, config: HubSpotConfig | None) -> list[str]:
+    """Return the endpoints that a source is to read."""
+    if request.endpoints is not None:
+        return [name for name in ENDPOINTS if name in request.endpoints]
+    exclude = config.exclude if config else configured("exclude", **request.settings)
+    return [*chosen(exclude or (), crm_only=bool(request.objects))]
 
 
 def _types_of(run: Run, named: Sequence[str]) -> PortalTypes:

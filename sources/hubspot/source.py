@@ -13,17 +13,18 @@ from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource, DltSource
 
 from .api.associations import Pair
-from .catalog.endpoints import ENDPOINTS, Endpoint
+from .catalog.endpoints import ENDPOINTS
+from .catalog.endpoints.declaration import Endpoint, Table
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
 from .run.pace.waiting import wait_until
 from .run.run import Items, Run
 from .steps import objects as spine
+from .steps.collections.reading import collection_rows
 from .steps.reference import definitions, portal
-from .steps.reference.endpoints import endpoint_rows
 from .steps.sweeps.links import sweep_links
 from .tables.empty_tables import if_missing
-from .tables.reference_tables import arrow_schema
+from .tables.endpoints.batches import arrow_schema
 
 MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 
@@ -68,18 +69,24 @@ def hubspot(
         HubSpotError: the portal does not answer or refuses the token.
     """
     settings = {"access_token": access_token}
-    request = Request(names_of(objects), names_of(only), hard_delete, settings)
+    request = Request(names_of(objects), names_of(only), hard_delete=hard_delete, settings=settings)
     extraction = Extraction(request, run)
     extraction.prepare()
-    first = {name: one for name, one in ENDPOINTS.items() if not one.per}
-    for name, endpoint in first.items() if extraction.is_first else ():
-        yield _whole(extraction, name, endpoint)
+    endpoints = [ENDPOINTS[name] for name in extraction.endpoints]
+    for endpoint in endpoints:
+        if not _follows_types(endpoint):
+            yield _endpoint(extraction, endpoint)
     for kind in extraction.wanted:
         yield _records(extraction, kind)
     yield _sweep(extraction)
-    for name, endpoint in ENDPOINTS.items():
-        if endpoint.per:
-            yield _whole(extraction, name, endpoint)
+    for endpoint in endpoints:
+        if _follows_types(endpoint):
+            yield _endpoint(extraction, endpoint)
+
+
+def _follows_types(endpoint: Endpoint) -> bool:
+    """Whether an endpoint is read when all object tables are done."""
+    return endpoint.per in ("object type", "pair")
 
 
 READERS: dict[str, Read] = {
@@ -91,19 +98,20 @@ READERS: dict[str, Read] = {
 """Readers of the endpoints that take more than a row of the catalog."""
 
 
-def _reader(name: str, endpoint: Endpoint) -> Read:
-    """Return what reads an endpoint; where it is asked per object type, after the object tables."""
+def _read(endpoint: Endpoint, opened: Opened) -> Items:
+    """Read an endpoint; where it is asked per object type, after the object tables.
 
-    def read(opened: Opened) -> Items:
-        if endpoint.has_own_reader:
-            rows = READERS[name](opened)
-        else:
-            rows = endpoint_rows(opened.run, name, opened.schemas.object_types)
-        if not endpoint.per:
-            return rows
-        return _after_tables(opened.run, rows, last_load=not endpoint.in_every_load)
-
-    return read
+    Those of its tables are made that the dataset lacks.
+    """
+    if endpoint.own_reader:
+        rows = READERS[endpoint.name](opened)
+    else:
+        rows = collection_rows(opened.run, endpoint.name, opened.schemas.object_types)
+    if _follows_types(endpoint):
+        rows = _after_tables(opened.run, rows, last_load=not endpoint.in_every_load)
+    yield from rows
+    for table in endpoint.tables:
+        yield from if_missing(table.name, arrow_schema(table.name))
 
 
 def _records(extraction: Extraction, kind: ObjectType) -> DltResource:
@@ -161,28 +169,37 @@ def _with_rejects(resource: DltResource, extraction: Extraction) -> DltResource:
     )
 
 
-def _whole(extraction: Extraction, name: str, endpoint: Endpoint) -> DltResource:
-    """Make the resource of reference tables, replaced whole or by object type."""
-    read = _reader(name, endpoint)
-    resource = extraction.resource(name, partial(_with_tables, name, read))
+def _endpoint(extraction: Extraction, endpoint: Endpoint) -> DltResource:
+    """Make the resource of an endpoint and its tables."""
+    resource = extraction.resource(endpoint.name, partial(_read, endpoint))
     _with_rejects(resource, extraction)
-    for table, one in endpoint.tables.items():
-        key, scope = one.key, one.scope
+    for table in endpoint.tables:
         resource.apply_hints(
-            table_name=table,
-            primary_key=None if scope else key,
-            merge_key=scope,
+            table_name=table.name,
             create_table_variant=True,
-            **(_merging(extraction) if scope else {"write_disposition": "replace"}),
+            **_replacing(extraction, endpoint, table),
         )
     return resource
 
 
-def _with_tables(name: str, read: Read, opened: Opened) -> Items:
-    """Hand on rows, and make those of a resource's tables that the dataset lacks."""
-    yield from read(opened)
-    for table in ENDPOINTS[name].tables:
-        yield from if_missing(table, arrow_schema(table))
+def _replacing(extraction: Extraction, endpoint: Endpoint, table: Table) -> dict[str, Any]:
+    """Return the hints by which rows of an endpoint's table take the place of older ones.
+
+    By key; within a row of the first table all rows of a child table; of an endpoint with a reader
+    of its own all rows of a scope, or of the table.
+    """
+    if endpoint.own_reader and not table.scope:
+        return {"primary_key": table.keys, "write_disposition": "replace"}
+    group: Sequence[str] = ()
+    if table.scope:
+        group = (table.scope,)
+    elif table is not endpoint.first and not endpoint.keeps(table):
+        group = tuple(table.parent_keys)
+    key = () if group else table.keys
+    said: Any = {  # each time, for dlt remembers it
+        name: {"primary_key": name in key, "merge_key": name in group} for name in table.keys
+    }
+    return _merging(extraction, **said)
 
 
 def _merging(extraction: Extraction, **columns: Any) -> dict[str, Any]:  # noqa: ANN401 - dlt's hints

@@ -8,7 +8,16 @@ from typing import Literal
 
 Budget = Literal["interval", "search", "associations"]
 """HubSpot's rate limits that calls count against."""
-Family = Literal["reference", "definitions", "searches", "records", "links", "labels", "exports"]
+Family = Literal[
+    "reference",
+    "definitions",
+    "searches",
+    "records",
+    "links",
+    "labels",
+    "exports",
+    "collections",
+]
 """Kinds of calls by which a plan counts them."""
 
 

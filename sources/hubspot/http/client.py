@@ -22,7 +22,7 @@ from .auth.bearer import BearerAuth
 from .clock import PortalClock
 from .limits import Limits
 from .meter import Meter
-from .paths import budget_of, path_of
+from .paths import budget_of, path_of, slotted_path
 from .patience import LONGEST_WAIT_SECONDS, Health, Patience
 from .responses import Answer, CallFailedError, failure, undecodable
 from .transport.connection import NO_ANSWER, Connections
@@ -100,6 +100,10 @@ class Client:
     def path(self, api: str, *segments: str) -> str:
         """Return the path of an API of the catalog, in the version of the settings."""
         return path_of(self.config.api_version, api, segments)
+
+    def slotted_path(self, api: str, slots: Mapping[str, str]) -> str:
+        """Return the path of an API whose slots have names of their own."""
+        return slotted_path(self.config.api_version, api, slots)
 
     def get(
         self,

@@ -1,7 +1,7 @@
 """The path of a call, and which API a path belongs to."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from urllib.parse import quote
 
@@ -24,6 +24,13 @@ def path_of(version: str, api: str, segments: Sequence[str]) -> str:
     return template.format(version=version, segments=quoted)
 
 
+def slotted_path(version: str, api: str, slots: Mapping[str, str]) -> str:
+    """Return the path of a call to an API whose path has slots with names of their own."""
+    template = APIS[api].numbered if version == "v3" else APIS[api].dated
+    quoted = {name: quote(value, safe="") for name, value in slots.items()}
+    return template.format(version=version, **quoted)
+
+
 def api_of(path: str) -> Api | None:
     """Return the API that a path belongs to; None where it is none of the catalog.
 
@@ -43,13 +50,15 @@ def budget_of(path: str) -> Budget:
 def patterns() -> list[tuple[str, re.Pattern[str]]]:
     """Return what paths look like, those first that say most."""
     templates = [(name, path) for name, api in APIS.items() for path in (api.numbered, api.dated)]
-    templates.sort(key=lambda one: ("{segments}" not in one[1], -len(one[1])))
+    templates.sort(key=lambda one: -len(_SLOT.sub("", one[1])))
     return [(name, re.compile(_pattern(template))) for name, template in templates]
 
 
+_SLOT = re.compile(r"{\w+}")
+
+
 def _pattern(template: str) -> str:
-    parts = [re.escape(part) for part in re.split(r"{version}|{segments}", template)]
-    slots = {"{version}": "[^/]+", "{segments}": ".+"}
-    found = [slots[slot] for slot in re.findall(r"{version}|{segments}", template)]
+    parts = [re.escape(part) for part in _SLOT.split(template)]
+    found = [".+" if slot == "{segments}" else "[^/]+" for slot in _SLOT.findall(template)]
     pattern = "".join(part + slot for part, slot in zip(parts, [*found, ""], strict=True))
     return pattern if "{segments}" in template else f"{pattern}(/.*)?"

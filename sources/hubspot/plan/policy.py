@@ -108,8 +108,10 @@ def _reference(facts: Facts) -> Iterator[Step]:
     for name, calls in facts.reference.calls.items():
         if calls:
             reason = "Read whole, loaded where it differs."
-            found: cost.Calls = {ENDPOINTS[name].api.family: exactly(calls)}
-            yield Step(kind="reference", table=name, reason=reason, calls=found, rows=None)
+            endpoint = ENDPOINTS[name]
+            found: cost.Calls = {endpoint.api.family: exactly(calls)}
+            kind = "reference" if endpoint.own_reader else "collection"
+            yield Step(kind=kind, table=name, reason=reason, calls=found, rows=None)
 
 
 def _labels(

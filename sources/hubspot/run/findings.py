@@ -142,3 +142,20 @@ class PairFindings:
         """Hand over the link tables whose labels are to be set, once."""
         taken, self.relabelled = self.relabelled, set()
         return taken
+
+
+@dataclass(slots=True)
+class CollectionFindings:
+    """What a run knows of the endpoints of the catalog, by their names."""
+
+    loaded: set[str] = field(default_factory=set)
+    """Keys of their states whose rows this run loaded: what is gone is marked after the load."""
+    done: set[str] = field(default_factory=set)
+    """Endpoints that this run has read to their ends, or failed to."""
+    following: set[str] = field(default_factory=set)
+    """Endpoints that the next load reads, for this one brought their parents."""
+
+    def take_loaded(self) -> set[str]:
+        """Hand over the keys whose rows were loaded, once."""
+        taken, self.loaded = self.loaded, set()
+        return taken

@@ -16,7 +16,7 @@ from ..model import TableOutcome, View
 from ..privacy import Policy
 from ..state.source import SourceState
 from ..state.store import Store
-from .findings import PairFindings, TableFindings
+from .findings import CollectionFindings, PairFindings, TableFindings
 from .load import Load
 from .options import Options
 from .outcomes import Outcomes
@@ -42,6 +42,7 @@ class Run:
     outcomes: Outcomes = field(default_factory=Outcomes)
     tables: TableFindings = field(default_factory=TableFindings)
     pairs: PairFindings = field(default_factory=PairFindings)
+    collections: CollectionFindings = field(default_factory=CollectionFindings)
     load: Load = field(default_factory=Load)
     view: View | None = None
     """The warehouse; without it nothing is compared with what is there, and no links swept."""
@@ -75,7 +76,8 @@ class Run:
         """Tables that another load has to go on with: read on, count again or repair."""
         if self.options.repairing:
             return {*self.tables.repairs}
-        return self.load.unfinished | self.tables.to_recount.keys()
+        following = self.collections.following
+        return self.load.unfinished | self.tables.to_recount.keys() | following
 
     def begin_load(self, tables: Collection[str]) -> Load:
         """Begin the next load: of all tables in the first, of those that are left in the others."""

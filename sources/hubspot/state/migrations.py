@@ -117,6 +117,20 @@ def _table_to_2(table: State) -> State:
     return rest | {"sweeps": sweeps}
 
 
+def _to_3(state: State) -> State:
+    """From digests of owners and pipelines to the state of their endpoints: they are read again."""
+    moved = {"owners", "pipelines", "pipeline_stages"}
+    found = {}
+    for member in ("reference_digests", "reference_read_at"):
+        entries = state.get(member)
+        if isinstance(entries, dict):
+            gone = {name: one for name, one in entries.items() if name.partition(":")[0] in moved}
+            state = state | {member: {n: one for n, one in entries.items() if n not in gone}}
+            if member == "reference_read_at":
+                found = {name: {"read_at": at, "is_stale": True} for name, at in gone.items()}
+    return state | {"version": 3} | ({"collections": found} if found else {})
+
+
 _SOURCE = {
     "worked_until": "last_run_ended_at",
     "gone": "deleted_types",
@@ -142,7 +156,7 @@ _SWEEP = {"columns_at": "columns_added_at", "seen": "archived_ids"}
 _BACKFILL = {"anew": "has_older_rows", "way": "paging", "swept": "archive_swept"}
 _PAIR = {"owed": "pending", "told_by": "reported_by", "sweep": "open_sweep"}
 _LINK_SWEEP = {"began_at": "started_at", "after": "after_id", "told": "reported"}
-_STEPS: tuple[Callable[[State], State], ...] = (_to_1, _to_2)
+_STEPS: tuple[Callable[[State], State], ...] = (_to_1, _to_2, _to_3)
 """The first leads from version 0 to 1, and so on."""
 
 

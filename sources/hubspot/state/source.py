@@ -7,12 +7,15 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from ..model import Column, Kind
+from .collections import CollectionState
 from .table import Instant, Sweep, TableState
 
-VERSION = 2
+VERSION = 3
 """Of the state's shape; a change that older states do not fit needs a migration."""
 RELABELLED = "labels:"
 """Before the name of a link table in `pending_cleanup`: its links get new labels."""
+COLLECTION = "collection:"
+"""Before the key of a collection in `pending_cleanup`: its rows that are gone are marked."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -121,6 +124,8 @@ class SourceState(Struct, omit_defaults=True):
     """Of the content that each reference table was last loaded with."""
     reference_read_at: dict[str, Instant] = {}
     """When each reference table, or a part of one, was last read."""
+    collections: dict[str, CollectionState] = {}
+    """By endpoint of the catalog, with the object type behind a colon where it has parts."""
     pending_cleanup: list[str] = []
     """Tables and link tables that a run may not have cleaned up after its last load."""
     exports_started_at: list[Instant] = []
@@ -150,6 +155,10 @@ class SourceState(Struct, omit_defaults=True):
     def pair(self, name: str) -> PairState:
         """Return the state of a pair's links; a new one where nothing is known of it."""
         return self.pairs.setdefault(name, PairState())
+
+    def collection(self, key: str) -> CollectionState:
+        """Return the state of an endpoint, or of a part of it; a new one where nothing is known."""
+        return self.collections.setdefault(key, CollectionState())
 
     def end_table(self, table: str, at: datetime, links: Iterable[str]) -> None:
         """Forget a table whose type is gone, but for its columns; with it its link tables."""

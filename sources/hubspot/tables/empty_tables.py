@@ -14,6 +14,7 @@ def is_missing(table: str) -> bool:
 
 
 def if_missing(table: str, columns: pa.Schema) -> Iterator[Any]:
-    """Yield a table without rows, by which dlt makes it, unless the dataset has it already."""
-    if is_missing(table):
+    """Yield a table without rows, by which dlt makes it, unless the dataset has all of it."""
+    known = dlt.current.source_schema().tables.get(table, {}).get("columns", {})
+    if not all("data_type" in known.get(name, {}) for name in columns.names):
         yield dlt.mark.with_table_name(columns.empty_table(), table)

@@ -10,7 +10,7 @@ from ..model import REJECTS
 from ..run.pace.waiting import wait_until
 from ..run.resources import make_resource
 from ..run.run import Run
-from ..state.source import RELABELLED
+from ..state.source import COLLECTION, RELABELLED
 from ..tables.empty_tables import if_missing
 from ..tables.records import REJECTS as REJECT_COLUMNS
 from .run_log import COLUMNS, RUN_TABLES, RUNS, VERIFICATIONS
@@ -50,7 +50,8 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
             | run.tables.to_clean_up
         )
         relabelled = {f"{RELABELLED}{pair}" for pair in run.pairs.relabelled}
-        state.pending_cleanup = sorted(tables | relabelled)
+        ended = {f"{COLLECTION}{key}" for key in run.collections.loaded}
+        state.pending_cleanup = sorted(tables | relabelled | ended)
         state.hard_delete = run.options.hard_delete
     for name, columns in _TABLES.items():
         yield from if_missing(name, columns)

@@ -18,6 +18,7 @@ from ..run.portal.portal_types import link_tables
 from ..run.run import Run
 from ..state.source import RELABELLED, SourceState
 from ..state.store import source_state
+from .collections import end_collections
 from .view import WarehouseView
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
@@ -42,6 +43,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             run.outcomes.fail(run.outcomes.of(table), error)
     _end_tables(pipeline, run, hard_delete=hard_delete)
     left = run.tables.take_to_clean_up()
+    end_collections(pipeline, run, left, hard_delete=hard_delete)
     run.pairs.linked |= left
     relabelled = run.pairs.take_relabelled() | _relabelled(left)
     with pipeline.sql_client() as client:
@@ -92,7 +94,7 @@ def _relabelled(names: Iterable[str]) -> set[str]:
 def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
     """Make the rows of types that HubSpot no longer has tombstones, and empty their link tables."""
     tables = pipeline.default_schema.tables
-    objects = [name for name, table in tables.items() if "_hs_deleted_at" in table["columns"]]
+    objects = [name for name, table in tables.items() if "_hs_deletion" in table["columns"]]
     ended = source_state(pipeline).deleted_types.keys() & {*objects}
     gone = sorted((run.load.dead | run.tables.to_clean_up) & ended)
     if not gone:

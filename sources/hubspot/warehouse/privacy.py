@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dlt.pipeline.pipeline import Pipeline
 
-from ..catalog.endpoints import REFERENCE
+from ..catalog.endpoints import TABLES
 from ..catalog.names import did_you_mean
 from ..model import REJECTS, Column
 from ..privacy import REQUIRED, Policy
@@ -75,7 +75,7 @@ def unmatched(view: WarehouseView, run_policy: Policy, tables: Iterable[str]) ->
         return ""
     names = {table: {*found, *REQUIRED} for table, found in names_by_table(view).items()}
     unread = {*tables} - names.keys()
-    names |= {table: {*one.columns} for table, one in REFERENCE.items()}
+    names |= {table: {*one.names} for table, one in TABLES.items()}
     lost = run_policy.unmatched(names, unread)
     if not lost:
         return ""

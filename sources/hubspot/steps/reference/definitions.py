@@ -16,7 +16,8 @@ from ...run.portal.portal_types import link_tables
 from ...run.portal.schemas import Schemas
 from ...run.run import Items, Run
 from ...state.source import SourceState
-from ...tables.reference_tables import definition_rows, rows_at, to_text
+from ...tables.endpoints.definitions import definition_rows, rows_at
+from ...tables.endpoints.items import to_text
 from ..links.links import Links
 from .loading import hand_on, part_of, waited
 

@@ -11,15 +11,16 @@ import dlt
 import msgspec
 from dlt.extract.hints import make_hints
 
-from ...catalog.endpoints import REFERENCE
+from ...catalog.endpoints import TABLES
 from ...errors import ContractError, HubSpotError, is_absent
 from ...model import REJECTS, TableOutcome
 from ...run.pace.waiting import wait
 from ...run.portal.column_policies import is_current
 from ...run.run import Run
 from ...state.source import SourceState
+from ...tables.endpoints.definitions import EMPTY_MARK, no_rows, rows_batch
+from ...tables.endpoints.items import Row
 from ...tables.guarding import guarded
-from ...tables.reference_tables import EMPTY_MARK, Row, no_rows, to_batch
 
 MAX_AGE = timedelta(minutes=55)
 """Runs at the full hour read reference tables each time, runs in between do not."""
@@ -38,8 +39,8 @@ def hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Itera
     state = run.state
     name = f"{table}:{scope}" if scope else table
     seen_at = run.now()
-    batch = to_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.options.strip_nul))
-    batch = guarded(batch, table, run.policy, REFERENCE[table].key)
+    batch = rows_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.options.strip_nul))
+    batch = guarded(batch, table, run.policy, TABLES[table].keys)
     rejects = batch.rejects.drop_columns(["seen_at"]).to_pylist()
     content = msgspec.json.encode(batch.rows.to_pylist() + rejects)
     digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY

@@ -4,15 +4,15 @@ from collections.abc import Collection
 from typing import Any
 
 from ...api.custom_schemas import CustomSchema
-from ...catalog.endpoints import ENDPOINTS
 from ...catalog.object_types import STANDARD
 from ...errors import HubSpotError, is_absent
 from ...model import Account, ObjectType, TableOutcome
 from ...run.portal.portal_types import link_tables
 from ...run.run import Items, Run
 from ...state.source import SourceState
-from ...tables.reference_tables import PATH, Row
-from .loading import STALE, hand_on, is_due
+from ...tables.endpoints.definitions import PATH
+from ...tables.endpoints.items import Row
+from .loading import hand_on, is_due
 
 TABLES_OF_HUBSPOT = frozenset(kind.table for kind in STANDARD)
 
@@ -108,9 +108,8 @@ def _note_gone(run: Run, state: SourceState) -> None:
     known = run.portal.types
     for table in state.deleted_types.keys() - known.gone.keys():
         del state.deleted_types[table]
-        for name, endpoint in ENDPOINTS.items():
-            if endpoint.per == "object type" and not endpoint.has_own_reader:
-                state.reference_digests[f"{name}:{table}"] = STALE
+        for key, kept in state.collections.items():
+            kept.is_stale |= key.endswith(f":{table}")
     others = [kind.table for kind in known.types] + [*known.gone]
     for table in known.gone.keys() - state.deleted_types.keys():
         if table in state.read_tables and run.outcomes.of(table).status == "ok":

@@ -29,8 +29,7 @@ class Listing:
     def numbered(self) -> bool:
         """Return whether pages are found by a number of rows."""
         kind = self.endpoint.paging.kind
-        by_number = self.ask.one("offset") or self.ask.one("sort")
-        return kind == "body" or (kind == "either" and bool(by_number))
+        return kind == "body" or (kind == "either" and bool(self.ask.one("offset")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,7 @@ class Kind:
     `key` names the members that tell rows apart; `_parent` is the row of the collection `parent`
     that this one belongs to. `time` is the instant the row itself carries, `required` the members
     that HubSpot always sends, `touched` the member that an edit sets to the present, `archived_at`
-    the one that archiving sets (`@ms` behind it: as a number). `alias`: another member by which a
-    path may name a row.
+    the one that archiving sets (`@ms` behind it: as a number).
     """
 
     name: str
@@ -30,7 +29,6 @@ class Kind:
     required: str = ""
     touched: str = ""
     archived_at: str = ""
-    alias: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -1,0 +1,51 @@
+"""The endpoints of every API but those of records and links, as data: a row here is a new endpoint.
+
+The source, the plan, the documents and the tests follow from it; see `docs/extending.md`.
+"""
+
+from collections.abc import Collection
+
+from ..apis import OBJECT_APIS, Api
+from . import crm
+from .declaration import Endpoint, Table
+
+MODULES = (crm,)
+ENDPOINTS: dict[str, Endpoint] = {one.name: one for module in MODULES for one in module.ENDPOINTS}
+"""Every endpoint that fills tables, by the name of its resource and of its API."""
+
+TABLES: dict[str, Table] = {table.name: table for one in ENDPOINTS.values() for table in one.tables}
+"""Every table of theirs, by name."""
+
+ENDPOINT_OF: dict[str, str] = {
+    table.name: one.name for one in ENDPOINTS.values() for table in one.tables
+}
+"""The endpoint of each table."""
+
+GROUPS: dict[str, tuple[str, ...]] = {}
+"""The endpoints of each group, by its name."""
+for _one in ENDPOINTS.values():
+    GROUPS[_one.group] = (*GROUPS.get(_one.group, ()), _one.name)
+
+APIS: dict[str, Api] = OBJECT_APIS | {name: one.api for name, one in ENDPOINTS.items()}
+"""Every API, by the name that callers use."""
+
+
+def chosen(exclude: Collection[str] = (), *, crm_only: bool = False) -> tuple[str, ...]:
+    """Return the endpoints that a run reads.
+
+    Args:
+        exclude: groups, endpoints or tables that are left out; what belongs to records is not.
+        crm_only: whether the user names object types, so that no more than what belongs to them is
+            read.
+    """
+    left_out = {name.strip().casefold() for name in exclude}
+    return tuple(
+        name
+        for name, one in ENDPOINTS.items()
+        if one.group == crm.CRM
+        or not (crm_only or not one.default or left_out & {one.group, name, *_tables(one)})
+    )
+
+
+def _tables(endpoint: Endpoint) -> tuple[str, ...]:
+    return tuple(table.name for table in endpoint.tables[:1])

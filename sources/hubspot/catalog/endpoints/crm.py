@@ -1,0 +1,149 @@
+"""What belongs to the CRM's records: the account, object types, owners, pipelines, definitions."""
+
+from .declaration import Endpoint, Table, after
+
+CRM = "crm"
+ENDPOINTS = (
+    Endpoint(
+        "account",
+        group=CRM,
+        numbered="/account-info/v3/details",
+        dated="/account-info/{version}/details",
+        family="reference",
+        own_reader=True,
+        tables=(
+            Table(
+                "account",
+                "portal_id",
+                "portal_id integer, account_type, time_zone, company_currency,"
+                " additional_currencies json, utc_offset, utc_offset_milliseconds integer,"
+                " ui_domain, data_hosting_location",
+            ),
+        ),
+    ),
+    Endpoint(
+        "object_types",
+        group=CRM,
+        numbered="/crm-object-schemas/v3/schemas",
+        dated="/crm-object-schemas/{version}/schemas",
+        family="reference",
+        scopes=("crm.schemas.custom.read", "crm.objects.custom.read"),
+        own_reader=True,
+        tables=(
+            Table(
+                "object_types",
+                "table_name",
+                "table_name, object_type_id, name, fully_qualified_name, singular_label,"
+                " plural_label, custom bool, created_at timestamp, updated_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "owners",
+        group=CRM,
+        numbered="/crm/v3/owners",
+        dated="/crm/owners/{version}",
+        family="reference",
+        paging=after(100),
+        variants=({"archived": "false"}, {"archived": "true"}),
+        scopes=("crm.objects.owners.read", "automation"),
+        tables=(
+            Table(
+                "owners",
+                "id",
+                "id, email, type, first_name, last_name, user_id integer,"
+                " user_id_including_inactive integer, archived bool, teams json,"
+                " created_at timestamp, updated_at timestamp",
+            ),
+            Table(
+                "owner_teams",
+                "owner_id, team_id",
+                "owner_id = ^id, team_id = id, team_name = name, is_primary bool = primary",
+                rows="teams",
+            ),
+        ),
+    ),
+    Endpoint(
+        "pipelines",
+        group=CRM,
+        numbered="/crm/v3/pipelines/{object_path}",
+        dated="/crm/pipelines/{version}/{object_path}",
+        family="reference",
+        per="object type",
+        applies=lambda kind: kind.pipelines,
+        scopes=("crm.objects.<type>.read",),
+        tables=(
+            Table(
+                "pipelines",
+                "object_type, id",
+                "object_type = @object_type, id, label, display_order integer, archived bool,"
+                " created_at timestamp, updated_at timestamp",
+            ),
+            Table(
+                "pipeline_stages",
+                "object_type, pipeline_id, id",
+                "object_type = @object_type, pipeline_id = ^id, id, label, display_order integer,"
+                " metadata json, probability double = metadata.probability,"
+                " is_closed bool = metadata.isClosed, ticket_state = metadata.ticketState,"
+                " write_permissions, archived bool, created_at timestamp, updated_at timestamp",
+                rows="stages",
+                keeps=True,
+            ),
+        ),
+    ),
+    Endpoint(
+        "properties",
+        group=CRM,
+        numbered="/crm/v3/properties",
+        dated="/crm/properties/{version}",
+        family="definitions",
+        per="object type",
+        scopes=("crm.objects.<type>.read", "crm.schemas.<type>.read"),
+        in_every_load=True,
+        own_reader=True,
+        tables=(
+            Table(
+                "properties",
+                "object_type, name",
+                "object_type, name, label, type, field_type, group_name, description,"
+                " calculated bool, has_unique_value bool, hidden bool, hubspot_defined bool,"
+                " external_options bool, referenced_object_type, archived bool",
+                scope="object_type",
+            ),
+            Table(
+                "property_options",
+                "object_type, property, value",
+                "object_type, property, value, label, display_order integer, hidden bool,"
+                " description",
+                rows="options",
+                scope="object_type",
+            ),
+            Table(
+                "_hs_columns",
+                "table_name, property, column_name",
+                "table_name, property, column_name, hubspot_type, label, since_at timestamp,"
+                " policy",
+                scope="table_name",
+            ),
+        ),
+    ),
+    Endpoint(
+        "association_labels",
+        group=CRM,
+        numbered="/crm/v4/associations/{segments}/labels",
+        dated="/crm/associations/{version}/{segments}/labels",
+        family="labels",
+        budget="associations",
+        per="pair",
+        scopes=("crm.objects.<type>.read",),
+        own_reader=True,
+        tables=(
+            Table(
+                "association_labels",
+                "pair, type_id",
+                "pair, from_object_type, to_object_type, type_id integer, category, label",
+                scope="pair",
+            ),
+        ),
+    ),
+)

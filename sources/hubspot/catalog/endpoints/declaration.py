@@ -1,0 +1,260 @@
+"""What a declaration of an endpoint consists of: where it is, how it is read, its tables."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any, Literal
+
+from ...model import ObjectType
+from ..apis import Api, Budget, Family
+from .columns import Column, columns
+
+Params = Mapping[str, str]
+EVERY_RUN = timedelta()
+HOUR = timedelta(minutes=55)
+"""Runs at the full hour read it each time, runs in between do not."""
+TWELVE_HOURS, DAY, WEEK = timedelta(hours=12), timedelta(days=1), timedelta(days=7)
+BETA_TIER, LEGACY_SUNSET, V4_SUNSET = "beta", date(2027, 9, 30), date(2027, 3, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How an answer leads to the next one; see `one_answer`, `after` and their like."""
+
+    kind: Literal["none", "after", "body_offset", "text_offset", "random"]
+    size: int = 0
+    """Rows that a call asks for; 0 where it cannot say."""
+    size_param: str = "limit"
+
+
+def one_answer() -> Paging:
+    """All rows in one answer."""
+    return Paging("none")
+
+
+def after(size: int, param: str = "limit") -> Paging:
+    """`paging.next.after` of an answer is the `after` of the next call, in query or body."""
+    return Paging("after", size, param)
+
+
+def body_offset(size: int, param: str = "count") -> Paging:
+    """While `hasMore`, the `offset` of an answer is that of the next call's body."""
+    return Paging("body_offset", size, param)
+
+
+def text_offset(size: int, param: str = "limit") -> Paging:
+    """While `hasMore`, the `offset` of an answer is that of the next call's query."""
+    return Paging("text_offset", size, param)
+
+
+def random_access(size: int, param: str = "limit") -> Paging:
+    """`paging.next.offset` of an answer is the `offset` of the next call's query."""
+    return Paging("random", size, param)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All rows are read each time; those that no longer come are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """HubSpot filters by time of change; all rows are read now and then, for what is gone."""
+
+    param: str
+    """The parameter of the query, or member of the body, with the bound below."""
+    column: str
+    """The column whose values it bounds."""
+    form: Literal["iso", "ms"] = "iso"
+    lookback: timedelta = timedelta(minutes=10)
+    """How far behind the last reading rows are asked for again."""
+    whole_every: timedelta = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class NewestFirst:
+    """Rows come newest first, and are read up to those that are known; none is ever gone."""
+
+    column: str
+    """Their time."""
+    lookback: timedelta = timedelta(minutes=15)
+    """Rows may come so late, or so far out of order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Rows of closed spans of time, oldest span first; none is ever gone."""
+
+    column: str
+    """Their time."""
+    start: str
+    """The parameter with the lower bound."""
+    end: str
+    """The parameter with the upper bound."""
+    form: Literal["iso", "ms", "date"] = "iso"
+    span: timedelta = DAY
+    """The longest one."""
+    lag: timedelta = timedelta(hours=1)
+    """Rows come so late: no span ends later than this before now."""
+    lookback: timedelta = timedelta(hours=6)
+    """How far behind the last span they are asked for again."""
+    first: timedelta = timedelta(days=90)
+    """How far back the first reading goes."""
+
+
+Reading = Whole | Increment | NewestFirst | Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """One call, or a list of pages, for each row of a table that is in the warehouse."""
+
+    table: str
+    slots: Mapping[str, str]
+    """Of the path, or constants of its rows (`@name`): each takes a column of the parent."""
+    changed: str = ""
+    """A timestamp column of the parent: only parents are read where it is new. All where empty."""
+    where: str = ""
+    """Which parents have such rows, as a condition in SQL; all that are not gone where empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """One call for many rows of a table that is in the warehouse."""
+
+    table: str
+    column: str
+    """Of the parent, which names it in the call."""
+    size: int
+    """Parents in a call."""
+    shape: Mapping[str, Any] | None = None
+    """An input of the call, with `@id` where the parent's name goes; the bare name where None."""
+    inputs: str = "inputs"
+    """The member of the body, or the repeated parameter of the query, that has the inputs."""
+    match: str = "id"
+    """The column of the first table that names the parent: its rows are replaced by parent."""
+    changed: str = ""
+    where: str = ""
+
+
+Per = Literal["", "object type", "pair"] | Parents | Batches
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: the objects of an answer's list, or of lists within them."""
+
+    name: str
+    key: str
+    """Columns that identify a row, divided by commas; never null."""
+    columns: str
+    """In the language of `columns`."""
+    rows: str = ""
+    """Of a child table: the member with its items, `fieldGroups.fields` for lists within lists;
+    `a | b` for items of several; `counters{}` for the members of an object as items."""
+    keeps: bool = False
+    """Of a child table: whether rows that are gone stay, with `_hs_deleted_at`."""
+    scope: str | None = None
+    """Of an endpoint with a reader of its own: rows of one value of it are replaced at a time."""
+
+    @cached_property
+    def fields(self) -> tuple[Column, ...]:
+        """Its columns, but for those that each table has."""
+        return columns(self.columns)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The names of its key columns."""
+        return tuple(name.strip() for name in self.key.split(","))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of its columns, but for those that each table has."""
+        return tuple(one.name for one in self.fields)
+
+    @cached_property
+    def lists(self) -> tuple[str, ...]:
+        """Of a child table: where its items are."""
+        return tuple(path.strip() for path in self.rows.split("|") if path.strip())
+
+    @cached_property
+    def takes_members(self) -> bool:
+        """Whether its items are objects: it has columns of their members."""
+        return any(one.origin == "member" for column in self.fields for one in column.sources)
+
+    @cached_property
+    def parent_keys(self) -> dict[str, str]:
+        """Of a child table: key columns that are members of the parent, and these members."""
+        own = {one.name: one.sources[0] for one in self.fields}
+        found = {name: own[name] for name in self.keys}
+        return {name: ".".join(one.path) for name, one in found.items() if one.origin == "parent"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One endpoint of HubSpot's and the tables that its answers fill."""
+
+    name: str = field(kw_only=False)
+    """Of its resource, its API and its first table."""
+    group: str
+    tables: tuple[Table, ...]
+    """The first has the objects of the answer, the others those of lists within them."""
+    path: str = ""
+    """Where it is, in every version; else `numbered` and `dated`. Slots: `{version}`, and those of
+    its parents and variants."""
+    numbered: str = ""
+    dated: str = ""
+    method: Literal["GET", "POST"] = "GET"
+    params: Params = field(default_factory=dict)
+    """Of every call."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+    """Of every call by POST."""
+    rows: str = "results"
+    """The member of an answer with its objects; `$` where the answer is the list, `.` where it is
+    the only object."""
+    paging: Paging = field(default_factory=one_answer)
+    variants: tuple[Params, ...] = ({},)
+    """Passes, each with slots or parameters of its own, which are constants (`@archived`) of its
+    rows, too. A row of a later pass takes the place of none of an earlier one."""
+    read: Reading = field(default_factory=Whole)
+    per: Per = ""
+    """What it is asked for, one by one; else the portal."""
+    applies: Callable[[ObjectType], bool] = lambda _kind: True
+    """Which object types have it."""
+    due: timedelta = HOUR
+    """How old what it brought may be before it is read again."""
+    default: bool = True
+    """Whether a run reads it that names no tables."""
+    scopes: tuple[str, ...] = ()
+    """Scopes of a token, any of which allows to read it; none where every token may."""
+    tier: str = ""
+    """What the portal has to have, such as `Marketing Hub Professional`."""
+    sunset: date | None = None
+    """When HubSpot stops to support it."""
+    family: Family = "collections"
+    budget: Budget = "interval"
+    own_reader: bool = False
+    """Whether the source reads it with a function of its own (`READERS` in `source.py`)."""
+    in_every_load: bool = False
+    """Whether each load of a run reads it, for it says what the load's columns are."""
+
+    @cached_property
+    def api(self) -> Api:
+        """Where it is, and what its calls count as."""
+        numbered, dated = self.numbered or self.path, self.dated or self.path
+        return Api(numbered, dated, self.family, self.budget)
+
+    @property
+    def first(self) -> Table:
+        """The table with the objects of its answers."""
+        return self.tables[0]
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether a row that no longer comes is gone."""
+        return isinstance(self.read, Whole | Increment) and not self.own_reader
+
+    def keeps(self, table: Table) -> bool:
+        """Whether rows of a table that are gone stay, with `_hs_deleted_at`."""
+        return self.has_gone and (table.keeps or table is self.first)

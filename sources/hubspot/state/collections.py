@@ -1,0 +1,42 @@
+"""The state of one endpoint of the catalog, or of one object type's part of it."""
+
+from msgspec import Struct, field
+
+from .table import Instant
+
+
+class CollectionState(Struct, omit_defaults=True):
+    """What is kept of the readings of one endpoint."""
+
+    read_at: Instant | None = None
+    """When the last reading that came to its end began."""
+    whole_at: Instant | None = None
+    """When the last one of these began that read all rows."""
+    loaded_at: Instant | None = None
+    """The `_hs_synced_at` of the last such rows that were loaded: older rows are gone."""
+    digest: str = ""
+    """Of what these rows were made of; empty where there were too many to hold."""
+    shape: str = ""
+    """Of the columns, and the user's policy on them, by which these rows were made."""
+    calls: int = 0
+    """What the last reading took that came to its end."""
+    is_stale: bool = False
+    """Whether the next run reads it, however young what it has is."""
+    watermark: Instant | None = None
+    """What is older, by HubSpot's time of the rows, is in the table."""
+    parent_at: Instant | None = None
+    """Of parents up to this `_hs_synced_at`, the rows are read."""
+    parent_id: str = ""
+    """Of those loaded at that very time, up to this id."""
+    newest_parent_at: Instant | None = None
+    """The latest change of a parent that was seen."""
+    filled: list[str] = []
+    """Its tables that had rows when all were last loaded."""
+    marks: dict[str, Instant] = field(default_factory=dict)
+    """By parent, what is older is in the table."""
+
+    def start_over(self) -> None:
+        """Forget what is loaded: the next run loads all of it."""
+        fresh = CollectionState(read_at=self.read_at, is_stale=True)
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(fresh, name))

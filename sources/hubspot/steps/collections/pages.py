@@ -1,0 +1,184 @@
+"""Pages of an endpoint's answers, by each of HubSpot's ways to go from one to the next."""
+
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from ...catalog.endpoints.declaration import Endpoint
+from ...errors import ContractError, partial_listing
+from ...http.client import Client
+from ...model import Paging
+from ...parsing.tolerance import fit, misfit, tolerant
+from ...run.pace.waiting import wait
+from ...run.run import Run
+
+EMPTY_PAGES = 2  # in a row that promise more, before it is no accident
+_decode_any = tolerant(Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One list of pages."""
+
+    endpoint: Endpoint
+    path: str
+    params: Mapping[str, Any]
+    body: Mapping[str, Any] = field(default_factory=dict)
+    begun: bool = False
+    """Whether HubSpot has answered for another part of the same reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One page."""
+
+    rows: list[Any]
+    cursor: str | None
+    """Of the next page; None on the last one."""
+
+
+def pages(
+    run: Run, client: Client, request: Request, *, ahead: bool = True
+) -> Generator[Answer | None, None, None]:
+    """Yield the pages of a list, and None while waiting.
+
+    Guarantees: a page without rows is looked behind; HubSpot's cursors are never followed in a
+    circle.
+
+    Args:
+        run: whose calls wait in line.
+        client: whose meter counts the calls.
+        request: the list.
+        ahead: whether the next page is asked for before this one is taken.
+
+    Raises:
+        HubSpotError: of the first page as it is; of a later one a ContractError where HubSpot
+            refuses to go on, repeats a cursor, or promises more and returns nothing.
+    """
+    name, followed, empty = request.endpoint.name, set[str](), 0
+    call: Future[Answer] | None = _ask(run, client, request, None)
+    while call is not None:
+        with partial_listing(name) if request.begun or followed else nullcontext():
+            answer = yield from wait(call)
+        empty = 0 if answer.rows else empty + 1
+        cursor, call = answer.cursor, None
+        if cursor is not None:
+            if cursor in followed or empty == EMPTY_PAGES:
+                raise _endless(name, cursor, empty)
+            followed.add(cursor)
+            call = _ask(run, client, request, cursor) if ahead else None
+        yield answer
+        if cursor is not None and call is None:
+            call = _ask(run, client, request, cursor)
+
+
+def _endless(name: str, cursor: str, empty: int) -> ContractError:
+    did = (
+        f"returns {empty} pages of {name} in a row without a row and promises more"
+        if empty == EMPTY_PAGES
+        else f"repeats a page of {name}"
+    )
+    return ContractError(f"HubSpot {did}, at cursor {cursor}.", remedy="Run the sync again.")
+
+
+def _ask(run: Run, client: Client, request: Request, cursor: str | None) -> Future[Answer]:
+    """Start the call for a page."""
+    endpoint, paging = request.endpoint, request.endpoint.paging
+    params, body = {**request.params}, {**request.body}
+    sent: dict[str, Any] = {}
+    if paging.size:
+        sent[paging.size_param] = paging.size if endpoint.method == "POST" else str(paging.size)
+    if cursor is not None:
+        is_body_offset = paging.kind == "body_offset"
+        member = "after" if paging.kind == "after" else "offset"
+        sent[member] = int(cursor) if is_body_offset and cursor.isdecimal() else cursor
+    elif paging.kind == "body_offset":
+        sent["offset"] = 0
+    (body if endpoint.method == "POST" else params).update(sent)
+    decode, budget = partial(decode_page, endpoint), endpoint.budget
+    if endpoint.method == "POST":
+        return run.submit(
+            partial(client.post, request.path, body, params, decode=decode, budget=budget)
+        )
+    return run.submit(partial(client.get, request.path, params, decode=decode, budget=budget))
+
+
+def decode_page(endpoint: Endpoint, body: bytes) -> Answer:
+    """Read a page.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON; ValidationError: it lacks what nothing works without.
+    """
+    answer = _decode_any(body)
+    rows = rows_of(answer, endpoint.rows)
+    if endpoint.first.takes_members:
+        rows = [row for row in rows if isinstance(row, Mapping)]
+    return Answer(rows, CURSORS[endpoint.paging.kind](answer))
+
+
+def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON
+    """Return the objects of an answer.
+
+    Raises:
+        msgspec.ValidationError: they are not where they should be.
+    """
+    if place == ".":
+        if not isinstance(answer, Mapping):
+            raise misfit(answer, "$")
+        return [answer]
+    found, path = answer, "$"
+    for member in () if place == "$" else place.split("."):
+        if not isinstance(found, Mapping):
+            raise misfit(found, path)
+        path = f"{path}.{member}"
+        if member not in found:
+            raise msgspec.ValidationError(f"`{path}` is missing")
+        found = found[member]
+    if not isinstance(found, list):
+        raise misfit(found, path)
+    return found
+
+
+def _next(answer: Any, member: str) -> str | None:  # noqa: ANN401 - any JSON
+    """Return the cursor in `paging.next`."""
+    paging = answer.get("paging") if isinstance(answer, Mapping) else None
+    if paging is None:
+        return None
+    if member == "after":
+        found = fit(paging, Paging, "$.paging").next
+        return None if found is None or found.after is None else str(found.after)
+    following = paging.get("next") if isinstance(paging, Mapping) else None
+    if following is None:
+        return None
+    offset = following.get(member) if isinstance(following, Mapping) else None
+    if not isinstance(offset, str | int) or isinstance(offset, bool):
+        raise misfit(offset, f"$.paging.next.{member}")
+    return str(offset)
+
+
+def _offset(answer: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Return the offset of an answer that says that there is more."""
+    flag = answer.get("hasMore") if isinstance(answer, Mapping) else None
+    if not isinstance(flag, bool):
+        raise misfit(flag, "$.hasMore")
+    if not flag:
+        return None
+    offset = answer.get("offset")
+    if not isinstance(offset, str | int) or isinstance(offset, bool) or offset == "":
+        raise misfit(offset, "$.offset")
+    return str(offset)
+
+
+CURSORS: Mapping[str, Callable[[Any], str | None]] = {
+    "none": lambda _answer: None,
+    "after": partial(_next, member="after"),
+    "body_offset": _offset,
+    "text_offset": _offset,
+    "random": partial(_next, member="offset"),
+}
+"""Finds the cursor of the next page in an answer."""

@@ -1,0 +1,1 @@
+"""Rows of the endpoints of the catalog: the objects of answers as Arrow."""

@@ -1,0 +1,167 @@
+"""Objects of an endpoint's answers, and where each column of their tables takes its value."""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from ...catalog.endpoints.columns import Column, Origin, Source, camel
+from ...catalog.endpoints.declaration import Table
+from ...parsing.lenient_json import to_json
+
+Row = Mapping[str, Any]
+Constants = Mapping[str, str]
+"""What a call was made for, by the names of the declaration."""
+_EPOCH = {0, "0", "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"}
+
+
+@dataclass(slots=True)
+class Items:
+    """The items of one table in a block, each with what its columns may be taken from."""
+
+    values: list[Any] = field(default_factory=list)
+    constants: list[Constants] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    """Where each is in the answer, for messages; empty where `starts` says it."""
+    parents: list[Any] = field(default_factory=list)
+    ordinals: list[tuple[int, ...]] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    starts: list[tuple[int, str]] = field(default_factory=list)
+    """From which index on items come from a page, and where in its answer they are."""
+
+    def extend(self, rows: Sequence[Any], constants: Constants, place: str) -> None:
+        """Add the objects of a page."""
+        self.starts.append((len(self.values), place))
+        self.values.extend(rows)
+        self.constants.extend([constants] * len(rows))
+
+    def place(self, index: int) -> str:
+        """Name where an item is in HubSpot's answer."""
+        if self.places or not self.starts:
+            return self.places[index] if self.places else f"$[{index}]"
+        start, place = self.starts[bisect_right(self.starts, index, key=itemgetter(0)) - 1]
+        return f"{place}[{index - start}]"
+
+    def only(self, indices: Sequence[int]) -> "Items":
+        """Return some of the items."""
+        parts = (getattr(self, name) for name in _PARALLEL)
+        found = Items(*([part[index] for index in indices] if part else [] for part in parts))
+        found.places = [self.place(index) for index in indices]
+        return found
+
+
+_PARALLEL = ("values", "constants", "places", "parents", "ordinals", "lists", "names")
+
+
+def children_of(table: Table, first: Items) -> Items:
+    """Return the items of a child table that lie in the rows of the first one."""
+    found = Items()
+    for path in table.lists:
+        is_map, members = path.endswith("{}"), path.removesuffix("{}").split(".")
+        for index, row in enumerate(first.values):
+            for ordinals, name, value in _walk(row, members, (), is_map):
+                if table.takes_members and not isinstance(value, Mapping):
+                    continue  # `check_lists` says so
+                found.values.append(value)
+                found.parents.append(row)
+                found.constants.append(first.constants[index])
+                found.ordinals.append(ordinals)
+                found.lists.append(path)
+                found.names.append(name)
+                found.places.append(f"{first.place(index)}.{path}[{ordinals[-1]}]")
+    return found
+
+
+Found = tuple[tuple[int, ...], str, Any]
+"""An item of a list within lists: its ordinals, its name in an object, its value."""
+
+
+def _walk(
+    value: Any,  # noqa: ANN401 - any JSON
+    path: Sequence[str],
+    ordinals: tuple[int, ...],
+    is_map: bool,  # noqa: FBT001 - recursive
+) -> Iterator[Found]:
+    found = value.get(path[0]) if isinstance(value, Mapping) else None
+    if len(path) > 1 and isinstance(found, list):
+        for ordinal, one in enumerate(found):
+            yield from _walk(one, path[1:], (*ordinals, ordinal), is_map)
+    elif len(path) > 1:
+        yield from _walk(found, path[1:], ordinals, is_map)
+    elif is_map:
+        named = found.items() if isinstance(found, Mapping) else ()
+        for ordinal, (name, one) in enumerate(named):
+            yield (*ordinals, ordinal), name, one
+    else:
+        for ordinal, one in enumerate(found if isinstance(found, list) else [found]):
+            if one is not None:
+                yield (*ordinals, ordinal), "", one
+
+
+def given(column: Column, items: Items) -> list[Any]:
+    """Return what HubSpot gives for a column, one value for each item."""
+    first, *others = column.sources
+    found = _taken(first, column.name, items)
+    for source in others:
+        instead = _taken(source, column.name, items)
+        found = [instead[i] if one is None else one for i, one in enumerate(found)]
+    if column.form == "nonzero":
+        return [None if isinstance(one, str | int) and one in _EPOCH else one for one in found]
+    return found
+
+
+def _taken(source: Source, name: str, items: Items) -> list[Any]:
+    if source.origin == "member" and len(source.path) == 1:
+        return _members(items.values, source.path[0], name)
+    return _ORIGINS[source.origin](items, source.path)
+
+
+_ORIGINS: dict[Origin, Callable[[Items, Sequence[str]], list[Any]]] = {
+    "member": lambda items, path: [_dig(row, path) for row in items.values],
+    "parent": lambda items, path: [_dig(row, path) for row in items.parents],
+    "constant": lambda items, path: [constants.get(path[0]) for constants in items.constants],
+    "item": lambda items, _path: items.values,
+    "ordinal": lambda items, path: [
+        one[int(path[0]) - 1 if path else -1] for one in items.ordinals
+    ],
+    "key": lambda items, _path: items.names,
+    "list": lambda items, path: [path[0] == one for one in items.lists],
+    "hash": lambda items, _path: [*map(_digest, items.values, items.constants)],
+}
+
+
+def _members(rows: Sequence[Any], member: str, name: str) -> list[Any]:
+    """Return a member of each row; where HubSpot writes it as the column is called, also that."""
+    if member == camel(name) != name:
+        return [
+            (row.get(member, row.get(name)) if isinstance(row, Mapping) else None) for row in rows
+        ]
+    return [row.get(member) if isinstance(row, Mapping) else None for row in rows]
+
+
+def _dig(value: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
+    for member in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(member)
+    return value
+
+
+def _digest(value: Any, constants: Constants) -> str:  # noqa: ANN401 - any JSON
+    text = to_text([value, {**constants}]) or ""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def to_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    """Return a value's text; of a list or an object its JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, UnicodeEncodeError):  # it was read leniently
+        return to_json(value)

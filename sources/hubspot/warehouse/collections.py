@@ -1,0 +1,122 @@
+"""What SQL does after a load of collections: rows that no longer come are marked as gone."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.pipeline.pipeline import Pipeline
+
+from ..catalog.endpoints import ENDPOINTS
+from ..catalog.endpoints.declaration import Endpoint, Table
+from ..model import REJECTS
+from ..run.run import Run
+from ..state.source import COLLECTION
+from ..state.store import source_state
+
+Client = SqlClientBase[Any]
+
+
+def end_collections(
+    pipeline: Pipeline, run: Run, left: Iterable[str], *, hard_delete: bool
+) -> None:
+    """Mark the rows that the readings of this run, or of one that was killed, did not bring.
+
+    Everything here may be done twice.
+
+    Args:
+        pipeline: of the dataset.
+        run: with the collections that it loaded.
+        left: what an earlier run may not have cleaned up, as the state names it.
+        hard_delete: whether such rows are removed.
+    """
+    keys = run.collections.take_loaded()
+    keys |= {one.removeprefix(COLLECTION) for one in left if one.startswith(COLLECTION)}
+    if not keys:
+        return
+    state, tables = source_state(pipeline), {*pipeline.default_schema.tables}
+    with pipeline.sql_client() as client:
+        for key in sorted(keys):
+            name, _, scope = key.partition(":")
+            endpoint, kept = ENDPOINTS.get(name), state.collections.get(key)
+            if endpoint is None or kept is None or not {t.name for t in endpoint.tables} <= tables:
+                continue
+            if REJECTS in tables:
+                _withdraw(client, endpoint, scope, kept.loaded_at)
+            if kept.loaded_at and endpoint.has_gone:
+                _end(client, run, endpoint, scope, kept.loaded_at, hard_delete=hard_delete)
+            _replace_children(client, endpoint)
+
+
+def _end(
+    client: Client, run: Run, endpoint: Endpoint, scope: str, at: datetime, *, hard_delete: bool
+) -> None:
+    """Mark what a complete reading did not bring, and remove what lay in it."""
+    for table in endpoint.tables:
+        name = client.make_qualified_table_name(table.name)
+        where = "(_hs_synced_at IS NULL OR _hs_synced_at < %s)"
+        args: list[Any] = [at]
+        if scope:
+            where, args = f"{where} AND object_type = %s", [at, scope]
+        if endpoint.keeps(table):
+            where += " AND _hs_deleted_at IS NULL"
+        found = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {where}", *args)  # noqa: S608
+        if not (found and found[0][0]):
+            continue
+        if hard_delete or not endpoint.keeps(table):
+            client.execute_sql(f"DELETE FROM {name} WHERE {where}", *args)  # noqa: S608
+        else:
+            flags = ", archived = TRUE" if "archived" in table.names else ""
+            sets = f"_hs_deleted_at = %s, _hs_archived = TRUE{flags}"
+            client.execute_sql(f"UPDATE {name} SET {sets} WHERE {where}", at, *args)  # noqa: S608
+        if endpoint.keeps(table):
+            run.outcomes.of(table.name).tombstones += int(found[0][0])
+
+
+def _replace_children(client: Client, endpoint: Endpoint) -> None:
+    """Remove what lay in rows that were read again without it."""
+    first = client.make_qualified_table_name(endpoint.first.name)
+    for table in endpoint.tables[1:]:
+        if endpoint.keeps(table):
+            continue
+        child = client.make_qualified_table_name(table.name)
+        same = " AND ".join(_same_parent(client, endpoint, table, child))
+        client.execute_sql(
+            f"DELETE FROM {child} WHERE EXISTS (SELECT 1 FROM {first} AS parent"  # noqa: S608
+            f" WHERE {same} AND parent._hs_synced_at > {child}._hs_synced_at)"
+        )
+
+
+def _same_parent(client: Client, endpoint: Endpoint, table: Table, child: str) -> Iterable[str]:
+    """Yield the conditions under which a row of a child table lies in one of the first table."""
+    members = {
+        ".".join(source.path): column.name
+        for column in endpoint.first.fields
+        for source in column.sources
+        if source.origin in {"member", "constant"}
+    }
+    for name, member in table.parent_keys.items():
+        column = client.escape_column_name(members.get(member, member))
+        yield f"parent.{column} = {child}.{client.escape_column_name(name)}"
+
+
+def _withdraw(client: Client, endpoint: Endpoint, scope: str, whole_at: datetime | None) -> None:
+    """Delete rejected values of rows that were read again; those that remain are new rows."""
+    rejects = client.make_qualified_table_name(REJECTS)
+    for table in endpoint.tables:
+        if whole_at and endpoint.has_gone:
+            prefix = f"{scope}:" if scope else ""
+            client.execute_sql(
+                f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
+                " AND substr(id, 1, %s) = %s AND seen_at < %s",
+                *(table.name, len(prefix), prefix, whole_at),
+            )
+        rows = client.make_qualified_table_name(table.name)
+        names = [f"CAST(record.{client.escape_column_name(n)} AS VARCHAR)" for n in table.keys]
+        key = " || ':' || ".join(names)
+        client.execute_sql(
+            f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
+            f" (SELECT 1 FROM {rows} AS record WHERE {key} = {rejects}.id"
+            f" AND record._hs_synced_at > {rejects}.seen_at)",
+            table.name,
+        )

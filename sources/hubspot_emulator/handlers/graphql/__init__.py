@@ -1,1 +1,0 @@
-"""GraphQL over the portal's records."""
