@@ -108,7 +108,11 @@ HardDelete = Annotated[
 Links = Annotated[bool, typer.Option("--links", help="Read all links again now.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Compare with the portal after the sync.")]
 RefreshSchema = Annotated[
-    bool, typer.Option("--refresh-schema", help="Read the property definitions again.")
+    bool,
+    typer.Option(
+        "--refresh-schema",
+        help="Read the property definitions again; empty columns of excluded properties.",
+    ),
 ]
 Wait = Annotated[
     float,

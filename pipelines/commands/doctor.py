@@ -1,6 +1,7 @@
 """Whether a sync would work: one line per check, and a remedy where it would not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -11,12 +12,15 @@ from destinations.catalog import KNOWN, Known
 from destinations.resolve import describe, explained
 from destinations.tables import Damage
 from pipelines.cli.notices import notices
+from pipelines.cli.output.privacy import still_plain
 from pipelines.cli.output.report import RunReport, Section, find_cause
 from pipelines.commands.sync import SyncOptions
 from pipelines.runtime.repair import REMEDY, find_all, is_state_lost, names_of, refusal
 from pipelines.runtime.stored import dataset_of, exists, portal_types, stored_pipeline
+from sources.hubspot.api.batch_read import NOTHING_ELSE
 from sources.hubspot.catalog.endpoints import ENDPOINTS
-from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot.catalog.object_types import STANDARD
+from sources.hubspot.config import HubSpotConfig, policy_of, resolve_config
 from sources.hubspot.errors import (
     ConfigError,
     HubSpotError,
@@ -27,10 +31,14 @@ from sources.hubspot.errors import (
 )
 from sources.hubspot.http.client import Client
 from sources.hubspot.model import ObjectType, decode_account
+from sources.hubspot.privacy import Policy
+from sources.hubspot.run.portal.column_policies import names_by_table
 from sources.hubspot.run.portal.portal_types import PortalTypes
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
+from sources.hubspot.warehouse.privacy import unmatched
+from sources.hubspot.warehouse.view import WarehouseView
 
 Level = Literal["ok", "note", "warning", "failed"]
 
@@ -42,6 +50,7 @@ _SOON_DAYS = 180
 _LOW_QUOTA = 0.1
 _CLOCKS_APART = timedelta(minutes=1)
 COLUMNS = ("check", "level", "finding", "remedy")
+ID_ALONE = {"properties": NOTHING_ELSE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ class Stored:
     """What somebody has done to the tables; None where the destination cannot be opened."""
     lost: bool = False
     """Whether the state is gone, though rows are there."""
+    names: Mapping[str, set[str]] = field(default_factory=dict)
+    """Properties by table, as the last sync has read their definitions."""
 
 
 def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
@@ -82,7 +93,9 @@ def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunR
     except HubSpotError as error:
         stored = Stored(_failed("destination", error))
     if findings[0].level != "failed":
-        findings += _portal(config or resolve_config(), options, report, stored.state)
+        resolved = config or resolve_config()
+        findings += _policy(policy_of(resolved), stored)
+        findings += _portal(resolved, options, report, stored.state)
     findings += _left(stored, report.portal_id)
     rows = [(f.check, f.level, f.text, f.remedy) for f in findings]
     report.sections.append(Section("checks", COLUMNS, rows, below=("remedy",)))
@@ -117,6 +130,21 @@ def _settings(config: HubSpotConfig | None) -> Iterator[Finding]:
         "ok",
         f"{config.base_url}, API version {config.api_version}, {share} of the rate budgets",
     )
+
+
+def _policy(policy: Policy, stored: Stored) -> Iterator[Finding]:
+    """Return what the settings say about properties, and what the warehouse holds against it."""
+    if policy.is_open:
+        return
+    named = [(table, name) for table, names in stored.names.items() for name in names]
+    rules = Counter(policy.rule(table, name) for table, name in named)
+    text = f"{rules['hashed']:,} known properties are hashed, {rules['excluded']:,} are left out"
+    yield Finding("properties", "ok", text)
+    tables = {*(kind.table for kind in STANDARD), *stored.state.tables}
+    if lost := unmatched(policy, stored.names, tables):
+        yield Finding("properties", "note", lost, "Correct the pattern, or remove it.")
+    for found, remedy in still_plain(stored.state, policy):
+        yield Finding("properties", "warning", found, remedy)
 
 
 def _portal(
@@ -176,7 +204,7 @@ def _refusals(client: Client, chosen: Sequence[ObjectType]) -> dict[str, HubSpot
     """Return why tables cannot be read, by table; all are asked at the same time."""
     with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
         paths = [client.path("objects", kind.path) for kind in chosen]
-        answers = list(pool.map(partial(_refused, client), paths))
+        answers = list(pool.map(partial(_refused, client, query=ID_ALONE), paths))
     return {kind.table: error for kind, error in zip(chosen, answers, strict=True) if error}
 
 
@@ -212,10 +240,12 @@ def _custom_types(known: PortalTypes, objects: Sequence[str]) -> Iterator[Findin
         yield Finding("object types", "failed", text, error.remedy, error.exit_code)
 
 
-def _refused(client: Client, path: str) -> HubSpotError | None:
+def _refused(
+    client: Client, path: str, query: Mapping[str, str] | None = None
+) -> HubSpotError | None:
     """Return why the token may not read what a path lists; None where it may."""
     try:
-        client.get(path, {"limit": 1}, decode=len)
+        client.get(path, {"limit": "1", **(query or {})}, decode=len)
     except (RequestRejectedError, ScopeMissingError) as error:
         return error
     return None
@@ -284,6 +314,8 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
         with explained(name):
             lost = exists(pipeline) and is_state_lost(pipeline)
             damage = find_all(pipeline)
+            with WarehouseView(pipeline) as view:
+                names = names_by_table(view) if exists(pipeline) else {}
     known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name, Known())
     note = f"; {known.note}" if known.note else ""
     return Stored(
@@ -291,6 +323,7 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
         state,
         damage,
         lost=lost,
+        names=names,
     )
 
 

@@ -16,6 +16,7 @@ from dlt.extract.source import SourceSchemaInjectableContext
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.resolve import explained
+from pipelines.cli.output.privacy import policy_section, still_plain
 from pipelines.cli.output.report import RunReport, Section
 from pipelines.commands.sync import SyncOptions
 from pipelines.runtime.repair import foresee
@@ -25,10 +26,12 @@ from sources.hubspot.catalog.apis import Budget, Family
 from sources.hubspot.catalog.endpoints import APIS
 from sources.hubspot.errors import HubSpotError, is_absent
 from sources.hubspot.extraction import Extraction, Opened, Request
+from sources.hubspot.model import ObjectType
 from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
 from sources.hubspot.plan.steps import Plan, Step, add, calls_of
 from sources.hubspot.plan.table_plan import WHY_BOUNDS, would_export
+from sources.hubspot.run.portal.column_policies import names_by_table, to_empty
 from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
@@ -37,6 +40,7 @@ from sources.hubspot.state.store import put, source_state
 from sources.hubspot.steps.collections.pricing import endpoint_calls
 from sources.hubspot.steps.reference.definitions import LABELS_MAX_AGE
 from sources.hubspot.sync import configure
+from sources.hubspot.warehouse.privacy import unmatched
 from sources.hubspot.warehouse.view import WarehouseView
 
 T = TypeVar("T")
@@ -63,6 +67,8 @@ class Forecast:
     """Tables that earlier syncs have read."""
     gone: Collection[str]
     """Tables whose object type was gone before."""
+    names: Mapping[str, set[str]]
+    """Properties by table, as far as their definitions are known."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -93,6 +99,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
             run.close()
     limits = run.client.limits.snapshot()
     _describe(report, forecast.plan, limits)
+    _describe_policy(report, run, forecast, state)
     _warn_of_refused(report, run, forecast, options.objects)
     report.sections += _backfills(forecast)
     report.portal_id, report.calls = run.portal.account.portal_id, run.client.meter.calls
@@ -116,6 +123,7 @@ def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         opened = extraction.begin()
         planning = opened.planning
         kinds = extraction.wanted
+        run.tables.to_empty = _to_empty(run, kinds)
         planning.foretell(
             lambda: ReferenceFacts(
                 endpoint_calls(run, options.objects, kinds, extraction.endpoints),
@@ -129,7 +137,23 @@ def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
     for error in errors.values():
         if not is_absent(error):
             raise error
-    return Forecast(made, facts, errors, read, gone)
+    return Forecast(made, facts, errors, read, gone, _names(run, opened))
+
+
+def _to_empty(run: Run, kinds: Sequence[ObjectType]) -> dict[str, set[str]]:
+    """Return the columns by table that a sync would empty before it reads."""
+    found = {kind.table: to_empty(run.state, run.policy, kind.table) for kind in kinds}
+    return {table: {column.name for column in columns} for table, columns in found.items()}
+
+
+def _names(run: Run, opened: Opened) -> dict[str, set[str]]:
+    """Return the names of properties by table, where the settings say anything about some."""
+    if run.policy.is_open or run.view is None:
+        return {}
+    read = opened.schemas.read
+    return names_by_table(run.view) | {
+        table: {one.name for one in definitions} for table, definitions in read.items()
+    }
 
 
 @contextmanager
@@ -223,6 +247,17 @@ def _describe(report: RunReport, made: Plan, limits: Limits) -> None:
             f"The sync takes {to_text(calls)} calls, but {left:,} are left today; it keeps what "
             "it has loaded and goes on with the next run."
         )
+
+
+def _describe_policy(report: RunReport, run: Run, forecast: Forecast, state: SourceState) -> None:
+    """Add what the settings say about properties, and what the warehouse holds against them."""
+    read = {name: found for name, found in forecast.names.items() if name in forecast.facts.tables}
+    if section := policy_section(run.policy, read):
+        report.sections.append(section)
+    tables = [kind.table for kind in run.portal.types.types]
+    lost = unmatched(run.policy, forecast.names, tables)
+    report.warnings += [lost] if lost else []
+    report.warnings += [" ".join(found) for found in still_plain(state, run.policy)]
 
 
 def _row(step: Step, limits: Limits) -> Sequence[Any]:

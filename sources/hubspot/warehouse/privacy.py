@@ -1,6 +1,7 @@
 """The warehouse under another policy: columns are emptied, and what still holds plain values."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from dlt.pipeline.pipeline import Pipeline
 
@@ -14,8 +15,6 @@ from ..state.source import SourceState
 from ..state.store import source_state
 from .erase import Dataset, marks, open_datasets
 from .view import WarehouseView
-
-REMEDY = "Run hubspot-elt sync --refresh-schema: it empties them."
 
 
 def empty_columns(pipeline: Pipeline, run: Run) -> None:
@@ -63,24 +62,24 @@ def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
         dataset.delete(REJECTS, where, table, *properties)
 
 
-def unmatched(view: WarehouseView, run_policy: Policy, tables: Iterable[str]) -> str:
+def unmatched(policy: Policy, names: Mapping[str, AbstractSet[str]], tables: Iterable[str]) -> str:
     """Say which patterns of the settings name no property at all; empty where each does.
 
     Args:
-        view: the warehouse, whose definitions name the properties.
-        run_policy: of the settings.
-        tables: all object tables; those whose definitions were never read are not judged.
+        policy: of the settings.
+        names: of properties, by object table, as far as definitions were read.
+        tables: all object tables; what may name a property of those never read is not judged.
     """
-    if run_policy.is_open:
+    if policy.is_open:
         return ""
-    names = {table: {*found, *REQUIRED} for table, found in names_by_table(view).items()}
-    unread = {*tables} - names.keys()
-    names |= {table: {*one.names} for table, one in TABLES.items()}
-    lost = run_policy.unmatched(names, unread)
+    found = {table: {*named, *REQUIRED} for table, named in names.items()}
+    unread = {*tables} - found.keys()
+    found |= {table: {*one.names} for table, one in TABLES.items()}
+    lost = policy.unmatched(found, unread)
     if not lost:
         return ""
-    known = [f"{table}.{name}" for table, found in names.items() for name in found]
-    meant = did_you_mean([one for one in lost if "*" not in one], known)
+    known = [f"{table}.{name}" for table, named in found.items() for name in named]
+    meant = did_you_mean([one for one in lost if not {*"*?"} & {*one}], known)
     return f"The settings name properties that do not exist: {', '.join(lost)}. {meant}".strip()
 
 
@@ -89,12 +88,16 @@ def note_unmatched(pipeline: Pipeline, run: Run) -> None:
     if run.policy.is_open:
         return
     with WarehouseView(pipeline) as view:
-        text = unmatched(view, run.policy, [kind.table for kind in run.portal.types.types])
-    if text:
+        names = names_by_table(view)
+    if text := unmatched(run.policy, names, [kind.table for kind in run.portal.types.types]):
         run.outcomes.of("properties").note(text)
 
 
-def held_plain(state: SourceState, policy: Policy) -> Iterator[str]:
-    """Yield the columns that hold values against the policy, as `table.column`."""
+def held_plain(state: SourceState, policy: Policy) -> dict[str, list[str]]:
+    """Return the columns that hold values against the policy, by what the policy says of them."""
+    found: dict[str, list[str]] = {}
     for table in sorted(state.columns):
-        yield from (f"{table}.{name}" for name in plain_columns(state, policy, table))
+        for column in plain_columns(state, policy, table):
+            rule = policy.rule(table, column.property)
+            found.setdefault(rule, []).append(f"{table}.{column.name}")
+    return found

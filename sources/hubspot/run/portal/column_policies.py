@@ -1,6 +1,6 @@
 """The policy of today against the one that a table's rows were written under."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...model import Column, SchemaChange, View
@@ -74,11 +74,11 @@ def _is_outdated(policy: Policy, table: str, column: Column, kept: str, *, exclu
     return kept.startswith("hashed:")
 
 
-def plain_columns(source: SourceState, policy: Policy, table: str) -> list[str]:
+def plain_columns(source: SourceState, policy: Policy, table: str) -> list[Column]:
     """Return the columns that still have values as HubSpot has them, against the policy."""
     kept = _kept(source, table).columns
     return [
-        column.name
+        column
         for column in unpack(source.columns.get(table, []))
         if policy.rule(table, column.property) != "plain" and not kept.get(column.name)
     ]
@@ -177,18 +177,6 @@ def names_by_table(view: View, tables: Sequence[str] = ()) -> dict[str, set[str]
         if not archived:
             names.setdefault(table, set()).add(name)
     return names
-
-
-def without_excluded(
-    policy: Policy, names: Mapping[str, Iterable[str]]
-) -> dict[str, dict[str, list[str]]]:
-    """Return, by table and policy, the properties that are hashed or excluded."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for table, named in sorted(names.items()):
-        for name in sorted(named):
-            if (rule := policy.rule(table, name)) != "plain":
-                found.setdefault(table, {}).setdefault(rule, []).append(name)
-    return found
 
 
 def _kept(source: SourceState, name: str) -> ColumnPolicies:
