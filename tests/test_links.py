@@ -74,6 +74,8 @@ def test_renamed_label_is_renamed_on_every_link(portal: Portal, warehouse: Wareh
     with duckdb.connect(str(warehouse.path)) as connection:  # as a kill after the load leaves it
         old = "UPDATE hubspot.contacts_to_companies SET label = 'Buyer' WHERE label = 'Purchaser'"
         connection.execute(old)
+        last = "started_at = (SELECT max(started_at) FROM hubspot._hs_runs)"
+        connection.execute(f"UPDATE hubspot._hs_runs SET status = 'running' WHERE {last}")
     warehouse.sync("contacts", "companies")
     assert link_differences(portal, warehouse, pairs) == []
     portal.rename_label("contacts", "companies", same, "Buying", "Buyer")

@@ -5,6 +5,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 from conftest import FEW, Warehouse
+from dlt.common.versioned_state import decompress_state
 from truth import differences, link_differences, tables
 
 from sources.hubspot.catalog.endpoints import TABLES
@@ -36,7 +37,8 @@ def test_first_sync_is_complete_and_the_next_one_idle(portal: Portal, warehouse:
     """After the first sync every record, value, tombstone and link of the portal is there.
 
     When nothing changed, the next one asks once per object type and once per small pair, and for
-    metadata; pairs without a link, and those of more than 1,000 records, are left out.
+    metadata; pairs without a link, and those of more than 1,000 records, are left out. No table is
+    cleaned up again.
     """
     portal.reset(MANY)
     report = warehouse.sync(*OBJECTS)
@@ -55,6 +57,9 @@ def test_first_sync_is_complete_and_the_next_one_idle(portal: Portal, warehouse:
     linked += " AND schema_name = 'hubspot' AND estimated_size > 0"
     assert len(pairs) == warehouse.rows(linked)[0][0]
     assert len(paths) <= len(pairs) + 2  # a firm of two pages, labels with a name for each end
+    states = "SELECT state FROM _dlt_pipeline_state ORDER BY version DESC LIMIT 1"
+    state = decompress_state(warehouse.rows(states)[0][0])["sources"]["hubspot"]
+    assert OBJECTS.keys().isdisjoint(state.get("pending_cleanup", ()))
 
 
 def test_first_load_merges_nothing(portal: Portal, warehouse: Warehouse) -> None:

@@ -37,6 +37,7 @@ from .steps.backfill import appends
 from .steps.links.links import Links
 from .steps.planning import Planning
 from .steps.reference.portal import are_types_due
+from .warehouse.end_of_load import left_to_clean_up
 
 _KEEPS_NUL = "duckdb"  # all of its kin do; other databases refuse a whole load for one NUL
 VERSIONS = "_dlt_version"  # holds a row before any table of a dataset does
@@ -161,6 +162,8 @@ class Extraction:
     def _begin_load(self, run: Run) -> None:
         """Choose the tables that this load brings, and those whose rows are added as they are."""
         load = run.begin_load([kind.table for kind in run.portal.types.types])
+        if load.number == 1:
+            run.tables.to_clean_up = left_to_clean_up(run)
         wanted = {
             kind.table: run.state.table(kind.table) for kind in self.kinds if load.wants(kind.table)
         }

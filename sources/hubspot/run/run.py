@@ -85,7 +85,6 @@ class Run:
         is_first = number == 1 and not self.options.repairing
         if is_first:
             self.before_ended = self.state.last_run_ended_at
-            self.tables.to_clean_up = {*self.state.pending_cleanup}
         bound = LoadBudget(self.options.load_rows, self.options.load_seconds)
         wanted = None if is_first else self.left
         self.load = Load(number, is_first, wanted, bound, self.view, tables)

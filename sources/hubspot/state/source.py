@@ -128,6 +128,8 @@ class SourceState(Struct, omit_defaults=True):
     """By endpoint of the catalog, with the object type behind a colon where it has parts."""
     pending_cleanup: list[str] = []
     """Tables and link tables that a run may not have cleaned up after its last load."""
+    cleanup_run_id: str | None = None
+    """The run that brought that load; where it came to a good end, nothing is left to clean up."""
     exports_started_at: list[Instant] = []
     """When exports were started, oldest first."""
     ledger: Ledger = field(default_factory=Ledger)

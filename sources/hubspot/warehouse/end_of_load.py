@@ -22,6 +22,7 @@ _KEYS = {
     VERIFICATIONS: ("run_id", "table_name"),
     REJECTS: ("table_name", "id", "property"),
 }
+_BY_ID = "run_id = %s"
 
 
 def end_of_load(run: Run) -> DltResource:
@@ -33,6 +34,19 @@ def end_of_load(run: Run) -> DltResource:
     for name, key in _KEYS.items():
         resource.apply_hints(table_name=name, primary_key=key, create_table_variant=True)
     return resource
+
+
+def left_to_clean_up(run: Run) -> set[str]:
+    """Return the tables that an earlier run may not have cleaned up after its last load.
+
+    A run whose row says that it ended well has cleaned up after every load.
+    """
+    left, run_id = {*run.state.pending_cleanup}, run.state.cleanup_run_id
+    if left and run_id and run.view is not None:
+        found = [row for rows in run.view.values(RUNS, ("status",), _BY_ID, run_id) for row in rows]
+        if found in ([("ok",)], [("partial",)]):
+            return set()
+    return left
 
 
 def _end_of_load(run: Run) -> Generator[Any, None, None]:
@@ -52,6 +66,7 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
         relabelled = {f"{RELABELLED}{pair}" for pair in run.pairs.relabelled}
         ended = {f"{COLLECTION}{key}" for key in run.collections.loaded}
         state.pending_cleanup = sorted(tables | relabelled | ended)
+        state.cleanup_run_id = run.run_id
         state.hard_delete = run.options.hard_delete
     for name, columns in _TABLES.items():
         yield from if_missing(name, columns)

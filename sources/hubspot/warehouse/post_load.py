@@ -4,7 +4,8 @@ Everything here may be done twice: a run that is killed between a load and this 
 the tables in the state (`SourceState.pending_cleanup`), and the next run does it again for them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +42,8 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             _mark_purged(pipeline, run, table, sorted(ids), hard_delete=hard_delete)
         except ContractError as error:
             run.outcomes.fail(run.outcomes.of(table), error)
-    _end_tables(pipeline, run, hard_delete=hard_delete)
+    state = source_state(pipeline)
+    _end_tables(pipeline, run, state, hard_delete=hard_delete)
     left = run.tables.take_to_clean_up()
     end_collections(pipeline, run, left, hard_delete=hard_delete)
     run.pairs.linked |= left
@@ -50,19 +52,19 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
         columns = pipeline.default_schema.tables
         tables = {*columns}
         cleaned = {name for name in left & tables if "_hs_deleted_at" in columns[name]["columns"]}
-        for table in (run.load.merged | cleaned) & tables:
-            _follow_merges(client, table)
+        _follow_merges(client, (run.load.merged | cleaned) & tables)
         pairs = {
             pair: ends for pair, ends in run.pairs.ends.items() if tables.issuperset({pair, *ends})
         }
-        _drop_links(client, run.load.dead | cleaned, pairs, hard_delete=hard_delete)
-        if not run.load.unfinished:
-            _drop_strays(client, run, pairs, source_state(pipeline))
+        complete = {} if run.load.unfinished else _complete(run, pairs, state)
+        _drop_strays(client, complete)
+        rest = {pair: pairs[pair] for pair in pairs.keys() - complete.keys()}
+        _drop_links(client, run.load.dead | cleaned, rest, hard_delete=hard_delete)
         if LABELS in tables:
             _set_labels(client, relabelled & pairs.keys())
         if REJECTS in tables:
-            _withdraw_rejects(client, (run.load.appending | run.tables.changed | cleaned) & tables)
-            _withdraw_replaced(client, run)
+            changed = run.load.appending | run.tables.changed | cleaned
+            _withdraw_rejects(client, run, changed & tables)
         if pipeline.default_schema.state_table_name in tables:
             _drop_old_states(client, pipeline)
 
@@ -73,17 +75,32 @@ def _keep_newest(pipeline: Pipeline, names: Iterable[str]) -> None:
     tables = [name for name in names if "_hs_synced_at" in known.get(name, {}).get("columns", {})]
     if not tables:
         return
+    twice = "SELECT id FROM {} GROUP BY id HAVING count(*) > 1"
     with pipeline.sql_client() as client:
-        for table in tables:
+        for table in _with_rows(client, tables, f"({twice}) AS twice"):
             name = client.make_qualified_table_name(table)
-            twice = f"SELECT id FROM {name} GROUP BY id HAVING count(*) > 1"  # noqa: S608
             same_id = f"FROM {name} AS other WHERE other.id = {name}.id"
-            found = client.execute_sql(f"SELECT count(*) FROM ({twice}) AS twice")  # noqa: S608
-            if found and found[0][0]:
-                client.execute_sql(
-                    f"DELETE FROM {name} WHERE id IN ({twice})"  # noqa: S608
-                    f" AND _hs_synced_at < (SELECT max(other._hs_synced_at) {same_id})"
-                )
+            client.execute_sql(
+                f"DELETE FROM {name} WHERE id IN ({twice.format(name)})"  # noqa: S608
+                f" AND _hs_synced_at < (SELECT max(other._hs_synced_at) {same_id})"
+            )
+
+
+def _with_rows(client: Client, tables: Iterable[str], rows: str) -> list[str]:
+    """Return the tables of which there are such rows, by one statement: most often there are none.
+
+    Args:
+        client: of the dataset.
+        tables: that are there.
+        rows: what stands after FROM, with `{}` for the name of the table.
+    """
+    names = {table: client.make_qualified_table_name(table) for table in sorted(tables)}
+    sql = " UNION ALL ".join(
+        f"SELECT '{table}', count(*) FROM {rows.format(*[name] * rows.count('{}'))}"  # noqa: S608
+        for table, name in names.items()
+    )
+    found = (client.execute_sql(sql) if sql else None) or ()
+    return [table for table, count in found if count]
 
 
 def _relabelled(names: Iterable[str]) -> set[str]:
@@ -91,11 +108,11 @@ def _relabelled(names: Iterable[str]) -> set[str]:
     return {name.removeprefix(RELABELLED) for name in names if name.startswith(RELABELLED)}
 
 
-def _end_tables(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
+def _end_tables(pipeline: Pipeline, run: Run, state: SourceState, *, hard_delete: bool) -> None:
     """Make the rows of types that HubSpot no longer has tombstones, and empty their link tables."""
     tables = pipeline.default_schema.tables
     objects = [name for name, table in tables.items() if "_hs_deletion" in table["columns"]]
-    ended = source_state(pipeline).deleted_types.keys() & {*objects}
+    ended = state.deleted_types.keys() & {*objects}
     gone = sorted((run.load.dead | run.tables.to_clean_up) & ended)
     if not gone:
         return
@@ -169,19 +186,20 @@ def _check_share(run: Run, table: str, gone: int, live: int) -> None:
         )
 
 
-def _follow_merges(client: Client, table: str) -> None:
+def _follow_merges(client: Client, tables: Iterable[str]) -> None:
     """Let ids that were merged into a record that was merged itself name the last survivor."""
-    name = client.make_qualified_table_name(table)
-    middle = f"SELECT id FROM {name} WHERE _hs_deletion = 'merged'"  # noqa: S608
+    middle = "SELECT id FROM {} WHERE _hs_deletion = 'merged'"
     passed_on = f"_hs_deletion = 'merged' AND _hs_merged_into IN ({middle})"
+    left: Iterable[str] = tables
     for _ in range(CHAIN):
-        left = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {passed_on}")  # noqa: S608
-        if not left or not left[0][0]:
-            return
-        client.execute_sql(
-            f"UPDATE {name} SET _hs_merged_into = (SELECT max(next._hs_merged_into)"  # noqa: S608
-            f" FROM {name} AS next WHERE next.id = {name}._hs_merged_into) WHERE {passed_on}"
-        )
+        left = _with_rows(client, left, f"{{}} WHERE {passed_on}")
+        for table in left:
+            name = client.make_qualified_table_name(table)
+            client.execute_sql(
+                f"UPDATE {name} SET _hs_merged_into = (SELECT max(next._hs_merged_into)"  # noqa: S608
+                f" FROM {name} AS next WHERE next.id = {name}._hs_merged_into)"
+                f" WHERE {passed_on.format(name)}"
+            )
 
 
 def _drop_links(
@@ -200,23 +218,26 @@ def _drop_links(
                 )
 
 
-def _drop_strays(
-    client: Client,
-    run: Run,
-    pairs: Mapping[str, tuple[str, str]],
-    state: SourceState,
-) -> None:
-    """Take away new links of records that are not in the warehouse, as both ends are complete.
-
-    Such were created while the run was at work. Should they come, their links come with them;
-    should they be purged before, nobody would ask for their links again.
-    """
+def _complete(
+    run: Run, pairs: Mapping[str, tuple[str, str]], state: SourceState
+) -> dict[str, tuple[str, str]]:
+    """Return the link tables with new links whose ends are both complete."""
     linked = run.pairs.take_linked()
+    return {
+        pair: ends
+        for pair, ends in pairs.items()
+        if not linked.isdisjoint({pair, *ends})
+        and all(state.table(end).watermark is not None for end in ends)
+    }
+
+
+def _drop_strays(client: Client, pairs: Mapping[str, tuple[str, str]]) -> None:
+    """Take away links of records that are not in the warehouse, or not live.
+
+    Such as are not there were created while the run was at work. Should they come, their links come
+    with them; should they be purged before, nobody would ask for their links again.
+    """
     for pair, ends in pairs.items():
-        if linked.isdisjoint({pair, *ends}):
-            continue
-        if any(state.table(end).watermark is None for end in ends):
-            continue
         links, *records = (client.make_qualified_table_name(name) for name in (pair, *ends))
         strays = " OR ".join(
             f"{column} NOT IN (SELECT id FROM {table} WHERE {LIVE})"  # noqa: S608
@@ -227,25 +248,37 @@ def _drop_strays(
 
 def _set_labels(client: Client, pairs: Iterable[str]) -> None:
     """Give every link the label that its association type has by now."""
+    names = {pair: client.make_qualified_table_name(pair) for pair in sorted(pairs)}
+    if not names:
+        return
     labels = client.make_qualified_table_name(LABELS)
-    for pair in pairs:
-        links = client.make_qualified_table_name(pair)
-        types = f"SELECT type_id, category, label FROM {labels} WHERE pair = %s"  # noqa: S608
-        for type_id, category, label in client.execute_sql(types, pair) or ():
-            where = "type_id = %s AND category = %s AND "
-            if label is None:
-                sql = f"UPDATE {links} SET label = NULL WHERE {where} label IS NOT NULL"  # noqa: S608
-                client.execute_sql(sql, type_id, category)
-            else:
-                where += "(label IS NULL OR label <> %s)"
-                sql = f"UPDATE {links} SET label = %s WHERE {where}"  # noqa: S608
-                client.execute_sql(sql, label, type_id, category, label)
+    held = " UNION ALL ".join(
+        f"SELECT DISTINCT '{pair}', type_id, category, label FROM {links}"  # noqa: S608
+        for pair, links in names.items()
+    )
+    found = client.execute_sql(f"SELECT pair, type_id, category, label FROM {labels}") or ()  # noqa: S608
+    known = {(pair, type_id, category): label for pair, type_id, category, label in found}
+    for pair, label, *which in _mislabelled(client.execute_sql(held) or (), known):
+        value = "NULL" if label is None else "%s"
+        sql = f"UPDATE {names[pair]} SET label = {value} WHERE type_id = %s AND category = %s"  # noqa: S608
+        client.execute_sql(sql, *([] if label is None else [label]), *which)
 
 
-def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
-    """Delete rejected values of records that were read again; those that remain are new rows."""
+def _mislabelled(
+    held: Iterable[Sequence[Any]], known: Mapping[tuple[Any, ...], str | None]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the pair, label, id and category of each type of which links have another label."""
+    types = {tuple(one[:3]) for one in held if known.get(tuple(one[:3]), one[3]) != one[3]}
+    for pair, type_id, category in types:
+        yield pair, known[pair, type_id, category], type_id, category
+
+
+def _withdraw_rejects(client: Client, run: Run, changed: AbstractSet[str]) -> None:
+    """Delete rejected values of rows that were read again; those that remain are new rows."""
     rejects = client.make_qualified_table_name(REJECTS)
-    for table in changed:
+    found = client.execute_sql(f"SELECT DISTINCT table_name FROM {rejects}") or ()  # noqa: S608
+    held = {row[0] for row in found}
+    for table in sorted(changed & held):
         records = client.make_qualified_table_name(table)
         client.execute_sql(
             f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
@@ -253,17 +286,13 @@ def _withdraw_rejects(client: Client, changed: Iterable[str]) -> None:
             f" AND record._hs_synced_at > {rejects}.seen_at)",
             table,
         )
-
-
-def _withdraw_replaced(client: Client, run: Run) -> None:
-    """Delete rejected values of rows of reference tables that were read again."""
-    rejects = client.make_qualified_table_name(REJECTS)
     for (table, key), at in run.tables.replaced.items():
-        client.execute_sql(
-            f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
-            " AND substr(id, 1, %s) = %s AND seen_at < %s",
-            *(table, len(key), key, at),
-        )
+        if table in held:
+            client.execute_sql(
+                f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
+                " AND substr(id, 1, %s) = %s AND seen_at < %s",
+                *(table, len(key), key, at),
+            )
     run.tables.replaced.clear()
 
 
