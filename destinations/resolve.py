@@ -13,6 +13,7 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+from sources.hubspot.warehouse.view import held_open
 
 from .catalog import UNFIT
 from .duckdb.file import LITTLE_MEMORY
@@ -93,26 +94,12 @@ def open_destination(pipeline: Pipeline) -> Iterator[None]:
                 file = duckdb_path(client.config)
                 held.enter_context(created_private(file))
                 held.enter_context(_open_duckdb_file(file))
+                if file.exists():
+                    held.enter_context(held_open(pipeline))
             elif isinstance(client, SqlJobClientBase):
                 _check_sql(client)
             else:
                 client.is_storage_initialized()
-        yield
-
-
-@contextmanager
-def kept_open(pipeline: Pipeline) -> Iterator[None]:
-    """Keep a DuckDB file open from its first moment on; nothing is done for other destinations.
-
-    `open_destination` makes no file. Whoever opens one meanwhile shares it, instead of opening and
-    checkpointing it again.
-    """
-    if not is_duckdb(pipeline):
-        yield
-        return
-    import duckdb  # noqa: PLC0415 - only this destination needs it
-
-    with duckdb.connect(str(duckdb_path(pipeline.destination_client().config))):
         yield
 
 

@@ -129,6 +129,15 @@ def clear_system_tables(pipeline: Pipeline) -> bool:
     return bool(short)
 
 
+def is_there(pipeline: Pipeline) -> bool:
+    """Whether there is such a dataset; true where there is no SQL to ask."""
+    client = pipeline.destination_client()
+    if not isinstance(client, SqlJobClientBase):
+        return True
+    with client:
+        return client.sql_client.has_dataset()
+
+
 def was_loaded(pipeline: Pipeline, names: Iterable[str]) -> bool:
     """Whether a load has ended in a dataset whose state is gone.
 

@@ -117,7 +117,7 @@ def test_failing_load(
     seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tables whose load the warehouse refused have failed, with no row and no watermark."""
-    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"memory_limit": "4MB"}')
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"memory_limit": "2MB"}')
     report = warehouse.sync("contacts", "companies")
     assert (report.status, report.exit_code) == ("failed", 6)
     assert {outcome.status for outcome in report.tables.values()} == {"failed"}

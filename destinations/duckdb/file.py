@@ -40,7 +40,9 @@ class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class
         given.pipeline_name = given.pipeline_name or PIPELINE  # the file is called after it
         key = accept_partial, repr(vars(given))
         if key not in self._resolved:
-            self._resolved[key] = _placed(super().configuration(given, accept_partial))
+            made = _placed(super().configuration(given, accept_partial))
+            made.info_tables_query_threshold = 0  # a list of names takes longer than all columns
+            self._resolved[key] = made
         config = self._resolved[key].copy()
         config.credentials = self._resolved[key].credentials
         return config

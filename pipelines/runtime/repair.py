@@ -21,6 +21,7 @@ from destinations.tables import (
     clear_system_tables,
     find_damage,
     install_schema,
+    is_there,
     recreate,
     was_loaded,
 )
@@ -72,9 +73,11 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
     known, damages = mended_state(pipeline)
     if damages and known.is_empty:
         return {}  # it is refused: what it held is not known
+    if known.is_empty and not is_there(pipeline):
+        return {}
     if known.is_empty:  # dlt does without a state that it cannot read
         clear_system_tables(pipeline)
-    gone = {_STATE: STATE_GONE} if is_state_lost(pipeline) else {}
+    gone = {_STATE: STATE_GONE} if _is_lost(pipeline, known) else {}
     if not known.is_empty and not pipeline.default_schema.data_table_names():
         gone["_dlt_version"] = "The schema was gone: it was made of the tables that are there."
     if gone:
@@ -84,8 +87,12 @@ def recover(pipeline: Pipeline) -> dict[str, str]:
 
 def is_state_lost(pipeline: Pipeline) -> bool:
     """Whether loads have ended in a dataset that has no state."""
+    return _is_lost(pipeline, _known(pipeline))
+
+
+def _is_lost(pipeline: Pipeline, known: SourceState) -> bool:
     brought = [*(kind.table for kind in STANDARD), *TABLES]
-    return _known(pipeline).is_empty and was_loaded(pipeline, brought)
+    return known.is_empty and was_loaded(pipeline, brought)
 
 
 def repair(pipeline: Pipeline, run: Run, lost: Mapping[str, str]) -> None:

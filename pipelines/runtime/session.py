@@ -8,7 +8,7 @@ from dlt.pipeline.pipeline import Pipeline
 
 from destinations.connections import interrupt
 from destinations.lock import Patience, claimed
-from destinations.resolve import explained, keeps_nul, kept_open
+from destinations.resolve import explained, keeps_nul
 from pipelines.cli.output.progress import RunCollector
 from pipelines.runtime.quicker_dlt import keep_schemas
 from pipelines.runtime.repair import recover, refuse_missing, repair
@@ -18,6 +18,7 @@ from pipelines.runtime.stored import check_naming, hubspot_pipeline, intact, men
 from pipelines.runtime.workdir import working_folder
 from sources.hubspot import Run, open_run
 from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.warehouse.view import held_open
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def opened(
                 with hurrying(run.client.abort), ExitStack() as held:
                     log.attach(run)
                     with explained(log.destination):
-                        held.enter_context(kept_open(pipeline))
+                        held.enter_context(held_open(pipeline))
                     lost = _restore(pipeline, log.destination)
                     run.store.note_damages(mend_stored(pipeline))
                     check_naming(pipeline)

@@ -119,8 +119,9 @@ def make_tables(pipeline: Pipeline) -> bool:
         if not client.is_storage_initialized():
             client.initialize_storage()
         # as dlt does before each load, but for the version of a schema that it does not know
-        client._execute_schema_update_sql(COLUMNS, store_schema=False)  # noqa: SLF001
-        _take_over_modes(client)
+        made = client._execute_schema_update_sql(COLUMNS, store_schema=False)  # noqa: SLF001
+        if "run_id" not in made.get(RUN_TABLES, {}).get("columns", {}):
+            _take_over_modes(client)  # the table is not new
     return True
 
 
