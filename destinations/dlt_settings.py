@@ -79,8 +79,8 @@ _OFF_BY_DEFAULT = {"dev_mode", "full_refresh", "hard_delete"}
 _OFF = {"", "0", "false", "no", "off"}
 _PRESET: Mapping[str, Any] = {"intercept_signals": False}
 """A signal ends a run at once instead of after the load that is being written."""
-_DEFAULTS: Mapping[tuple[str, str], Any] = {("data_writer", "buffer_max_items"): 200}
-"""Tables come as large as memory allows: dlt need not wait for 5,000 rows."""
+_DEFAULTS: Mapping[str, Any] = {"buffer_max_items": 200}
+"""Of data writers. Tables come as large as memory allows: dlt need not wait for 5,000 rows."""
 
 
 class _Defaults(ConfigProvider):
@@ -88,17 +88,17 @@ class _Defaults(ConfigProvider):
 
     name = "hubspot-elt"
     supports_secrets = False
-    supports_sections = True
+    supports_sections = False  # so dlt asks once for each setting, instead of for each section
 
     def get_value(
         self,
         key: str,
         hint: type[Any],  # noqa: ARG002 - dlt's signature
         pipeline_name: str | None,  # noqa: ARG002
-        *sections: str,
+        *sections: str,  # noqa: ARG002
     ) -> tuple[Any | None, str]:
         """Return a default and its name."""
-        return _DEFAULTS.get((sections[-1] if sections else "", key)), key
+        return _DEFAULTS.get(key), key
 
 
 class Shared:

@@ -24,18 +24,16 @@ from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.load.load import Load
 from hypothesis import settings
-from no_pandas import install
 
 from pipelines.cli.console import importing
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.sync import SyncOptions, sync
+from pipelines.runtime.quicker_dlt import without_pandas
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits
-
-install()
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system, where pytest makes folders of its own
 SPACE_BYTES = 4 * 2**30
@@ -66,6 +64,13 @@ def _no_garbage() -> None:
     """What is imported is no garbage, here as for the command line."""
     with importing():
         pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_pandas() -> Iterator[None]:
+    """DuckDB looks for no pandas in questions of the tests either."""
+    with without_pandas():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,18 +1,29 @@
-"""Computes once what dlt computes for every load; saves a third of a small sync.
+"""Computes once what dlt, or DuckDB, computes again and again; saves half of a small sync.
 
 dlt has no setting for any of it. What stands in for a part of it answers as that part does.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dlt.common import validation
 from dlt.common.configuration import resolve
+from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import ConfigProvider, EnvironProvider
+from dlt.common.configuration.specs.base_configuration import (
+    BaseConfiguration,
+    is_context_inner_hint,
+)
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.normalizers.json import helpers
 from dlt.common.schema import Schema
 from dlt.common.storages import LiveSchemaStorage
 from dlt.pipeline.pipeline import Pipeline
@@ -23,7 +34,19 @@ SECRET_FILES = Path("/run/secrets")
 
 _get_type_hints: Any = validation.get_type_hints  # type: ignore[attr-defined]
 _hints: dict[type, dict[str, Any]] = {}
+_OF_TYPES: dict[str, Callable[..., Any]] = {
+    name: getattr(validation, name)
+    for name in (
+        *("extract_union_types", "get_literal_args"),
+        *("is_literal_type", "is_optional_type", "is_union_type"),
+    )
+}
+"""What dlt asks of the type of each hint of each column, to validate a schema."""
 _is_secret_hint: Any = resolve.is_secret_hint  # type: ignore[attr-defined]
+_resolve_single_value: Any = resolve._resolve_single_value  # noqa: SLF001 - as below
+_resolve_merge_strategy: Any = helpers.resolve_merge_strategy  # type: ignore[attr-defined]
+_count: Any = BaseConfiguration.__len__
+_counted: dict[type, int] = {}
 
 
 class Environment(EnvironProvider):
@@ -44,6 +67,33 @@ class Environment(EnvironProvider):
         return os.environ.get(name), name
 
 
+class NoPandas(MetaPathFinder):
+    """Says at once that pandas is not there.
+
+    DuckDB looks for it twice in every statement, each time through every folder of the path.
+    """
+
+    def find_spec(self, fullname: str, _path: object = None, _target: object = None) -> None:
+        """Leave all others to the next finder."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+@contextmanager
+def without_pandas() -> Iterator[None]:
+    """Have pandas refused until the context ends, where it is not installed."""
+    refused = any(isinstance(finder, NoPandas) for finder in sys.meta_path)
+    if refused or find_spec("pandas"):
+        yield
+        return
+    finder = NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
 class OwnSchemas(LiveSchemaStorage):
     """The schemas in a folder that this process alone writes to, so what is in memory is there."""
 
@@ -54,16 +104,27 @@ class OwnSchemas(LiveSchemaStorage):
 
 @contextmanager
 def _quickened() -> Iterator[None]:
-    types: Any = validation.get_type_hints  # type: ignore[attr-defined]
-    secrets: Any = resolve.is_secret_hint  # type: ignore[attr-defined]
-    validation.get_type_hints = _type_hints  # type: ignore[assignment, attr-defined]
-    resolve.is_secret_hint = cache(_is_secret_hint)  # type: ignore[assignment, attr-defined]
+    before = [(where, name, getattr(where, name)) for where, name, _ in _stand_ins()]
+    for where, name, quicker in _stand_ins():
+        setattr(where, name, quicker)
     try:
-        with exchanged_providers(_quicker):
+        with exchanged_providers(_quicker), without_pandas():
             yield
     finally:
-        validation.get_type_hints = types  # type: ignore[attr-defined]
-        resolve.is_secret_hint = secrets  # type: ignore[attr-defined]
+        for where, name, own in before:
+            setattr(where, name, own)
+
+
+def _stand_ins() -> Sequence[tuple[Any, str, Any]]:
+    """Return what stands in for what: a module or class of dlt's, a name in it, what is quicker."""
+    return (
+        (validation, "get_type_hints", _type_hints),
+        *((validation, name, _known_types(ask)) for name, ask in _OF_TYPES.items()),
+        (resolve, "is_secret_hint", cache(_is_secret_hint)),
+        (resolve, "_resolve_single_value", partial(_single_value, {})),
+        (helpers, "resolve_merge_strategy", _merge_strategy),
+        (BaseConfiguration, "__len__", _count_settings),
+    )
 
 
 def _quicker(providers: Sequence[ConfigProvider]) -> list[ConfigProvider]:
@@ -78,13 +139,79 @@ def _quicker(providers: Sequence[ConfigProvider]) -> list[ConfigProvider]:
 
 
 quickened = Shared(_quickened)
-"""As a context: dlt remembers the types of its schemas, and looks for no files of secrets."""
+"""As a context: dlt remembers the types of its schemas and its settings, and looks for no files of
+secrets; pandas is not looked for."""
+
+
+def _single_value(
+    known: dict[object, tuple[Sequence[ConfigProvider], Any, Sequence[Any]]],
+    key: str,
+    hint: Any,  # noqa: ANN401 - any type
+    inner_hint: Any,  # noqa: ANN401 - any type
+    *sections: Any,  # noqa: ANN401 - names, or tuples of them
+) -> tuple[Any, list[Any]]:
+    """Return a setting and where it was looked for; providers are asked once for each.
+
+    dlt asks them again for each file that it writes, in each section that may hold a setting.
+    What is found depends on the providers, and on where dlt is at.
+    """
+    if is_context_inner_hint(inner_hint):  # no setting: it may be another one at any time
+        return cast(
+            "tuple[Any, list[Any]]", _resolve_single_value(key, hint, inner_hint, *sections)
+        )
+    container = Container()
+    providers = container[PluggableRunContext].providers.providers
+    at = container[ConfigSectionContext]
+    asked = (id(providers), key, hint, inner_hint, sections, at.pipeline_name, at.sections)
+    if asked not in known:
+        value, traces = _resolve_single_value(key, hint, inner_hint, *sections)
+        known[asked] = (
+            providers,
+            value,
+            traces,
+        )  # with the providers, so that no others have their id
+    _, value, traces = known[asked]
+    return value, [*traces]
+
+
+def _merge_strategy(tables: Any, table: Any) -> Any:  # noqa: ANN401 - dlt's
+    """Return how a table is merged; that it is not takes no settings to know.
+
+    dlt asks for each table of a schema, and resolves all that a destination can do to answer.
+    """
+    if table.get("write_disposition") != "merge":
+        return None
+    return _resolve_merge_strategy(tables, table)
+
+
+def _count_settings(config: BaseConfiguration) -> int:
+    """Count the settings of a configuration, which are those of its class.
+
+    dlt does it to learn whether there is a configuration at all, some hundreds of times a load.
+    """
+    kind = type(config)
+    if kind not in _counted:
+        _counted[kind] = _count(config)
+    return _counted[kind]
 
 
 def keep_schemas(pipeline: Pipeline) -> None:
     """Let a pipeline whose working folder is its own read each schema once."""
     settings = pipeline._schema_storage_config  # noqa: SLF001 - dlt makes the storage itself
     pipeline._schema_storage = OwnSchemas(settings, makedirs=True)  # noqa: SLF001
+
+
+def _known_types(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what answers a question about a type once."""
+    known: dict[int, tuple[object, Any]] = {}
+
+    def answer(kind: object, **options: object) -> Any:  # noqa: ANN401 - dlt's
+        found = known.get(id(kind))
+        if found is None:
+            found = known[id(kind)] = kind, ask(kind, **options)  # held, so its id stays its own
+        return found[1]
+
+    return answer
 
 
 def _type_hints(spec: type, globalns: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -30,15 +30,17 @@ MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 
 
 class OwnSchema(DltSource):
-    """A source that shares its schema with no pipeline.
+    """A source that shares its schema with no pipeline, unless it is run but once.
 
     Tools that run a source twice may take apart what a pipeline shows them, as dagster-dlt does.
     """
 
+    runs_once = False
+
     @DltSource.schema.setter  # type: ignore[attr-defined, untyped-decorator]
     def schema(self, value: Schema) -> None:
         """Keep a copy."""
-        self._schema = value.clone()
+        self._schema = value if self.runs_once else value.clone()
 
 
 @dlt.source(_impl_cls=OwnSchema, name="hubspot", section="hubspot", max_table_nesting=0)

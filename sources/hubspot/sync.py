@@ -162,6 +162,7 @@ def load_all(
                     before_load()
                 if run.load.is_first:
                     empty_columns(pipeline, run)
+                source.runs_once = True
                 source.resources.add(end_of_load(run))
                 pipeline.run(source)
             loaded.note(run)
