@@ -283,17 +283,30 @@ def test_odd_values() -> None:
 
 
 def test_owners(portal: Portal, warehouse: Warehouse) -> None:
-    """Tables that are read whole obey at once, keys stay; nobody's e-mail is left."""
+    """Tables of other APIs obey at once, those who left included; keys stay."""
     portal.create("contacts", {"firstname": "Ada"})
+    left = portal.create_owner("left@plain.example")
     warehouse.sync("contacts")
-    emails = [email for (email,) in warehouse.rows("SELECT email FROM owners ORDER BY id")]
+    portal.clock.advance(3_600_000)
+    portal.owners[:] = [owner for owner in portal.owners if owner["id"] != left]
+    warehouse.sync("contacts")
+    emails = dict(warehouse.rows("SELECT id, email FROM owners"))
+    assert emails[left] == "left@plain.example"
     private = warehouse.with_settings(
         hash_properties=["owners.email"], exclude_properties=["owners.*name"], hash_key=KEY
     )
+    assert "owners.email" in findings(private)
     private.sync("contacts")
-    rows = private.rows("SELECT email, first_name, last_name FROM owners ORDER BY id")
-    assert rows == [(hashed(email) if email else email, None, None) for email in emails]
-    assert any(emails)
+    found = dict(private.rows("SELECT id, email FROM owners"))
+    assert found == {id_: hashed(email) for id_, email in emails.items()} | {left: None}
+    assert not [email for email in emails.values() if email in everything(private)]
+    assert "owners.email" not in findings(private)
+    assert "owners.first_name" in findings(private)
+    private.sync("contacts", refresh_schema=True)
+    names = private.rows("SELECT DISTINCT first_name, last_name FROM owners")
+    assert names == [(None, None)]
+    assert "warning" not in findings(private)
+    assert dict(private.rows("SELECT id, email FROM owners")) == found
 
 
 def test_exports(portal: Portal, warehouse: Warehouse) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..listing.prefetch import Calls
 from ..model import SchemaChange
+from ..state.source import ColumnPolicies
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class TableFindings:
     """What HubSpot said of each table before it was read; see `steps.probe`."""
     to_empty: dict[str, set[str]] = field(default_factory=dict)
     """Columns by table that a sync would empty before it reads, where this run reads nothing."""
+    policies: dict[str, ColumnPolicies] = field(default_factory=dict)
+    """Declared tables that this run writes under another policy on their columns than before."""
     repairs: dict[str, list[str]] = field(default_factory=dict)
     """Ids by table that a load only has to read again."""
     archived_seen: dict[str, set[str]] = field(default_factory=dict)

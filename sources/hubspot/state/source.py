@@ -1,6 +1,6 @@
 """The state of the whole source: whose portal it is, its tables and pairs, what is cached."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -191,6 +191,11 @@ class SourceState(Struct, omit_defaults=True):
         """Return a cached value however old it is, or None where there is none."""
         entry = self.cache.get(name)
         return entry.value if entry else None
+
+    def note_policies(self, policies: Mapping[str, ColumnPolicies]) -> None:
+        """Keep under which policy tables are written from now on; nothing where there is none."""
+        self.policies |= policies
+        self.policies = {name: one for name, one in self.policies.items() if one.digest}
 
     def note_columns(
         self, table: str, columns: Sequence[Column], *, at: datetime

@@ -68,5 +68,6 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
         state.pending_cleanup = sorted(tables | relabelled | ended)
         state.cleanup_run_id = run.run_id
         state.hard_delete = run.options.hard_delete
+        state.note_policies(run.tables.policies)
     for name, columns in _TABLES.items():
         yield from if_missing(name, columns)

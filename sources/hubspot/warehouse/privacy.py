@@ -9,7 +9,12 @@ from ..catalog.endpoints import TABLES
 from ..catalog.names import did_you_mean
 from ..model import REJECTS, Column
 from ..privacy import REQUIRED, Policy
-from ..run.portal.column_policies import names_by_table, plain_columns, to_empty
+from ..run.portal.column_policies import (
+    declared_policy,
+    names_by_table,
+    plain_columns,
+    to_empty,
+)
 from ..run.run import Run
 from ..state.source import SourceState
 from ..state.store import source_state
@@ -33,6 +38,9 @@ def empty_columns(pipeline: Pipeline, run: Run) -> None:
         table: to_empty(state, run.policy, table, excluded=excluded)
         for table in sorted(run.load.open_tables)
     }
+    for name, declared in TABLES.items():
+        if made := declared_policy(state, run.policy, declared, excluded=excluded):
+            found[name], run.tables.policies[name] = made
     found = {table: columns for table, columns in found.items() if columns}
     if not found:
         return
@@ -96,8 +104,7 @@ def note_unmatched(pipeline: Pipeline, run: Run) -> None:
 def held_plain(state: SourceState, policy: Policy) -> dict[str, list[str]]:
     """Return the columns that hold values against the policy, by what the policy says of them."""
     found: dict[str, list[str]] = {}
-    for table in sorted(state.columns):
-        for column in plain_columns(state, policy, table):
-            rule = policy.rule(table, column.property)
-            found.setdefault(rule, []).append(f"{table}.{column.name}")
+    for table in sorted({*state.columns, *TABLES}):
+        for name, rule in plain_columns(state, policy, table).items():
+            found.setdefault(rule, []).append(f"{table}.{name}")
     return found

@@ -1,10 +1,12 @@
 """The policy of today against the one that a table's rows were written under."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from ...catalog.endpoints import ENDPOINT_OF, TABLES
+from ...catalog.endpoints.declaration import Table
 from ...model import Column, SchemaChange, View
-from ...privacy import Policy
+from ...privacy import Policy, Rule
 from ...state.source import ColumnPolicies, SourceState
 from ...tables.drift import facts_of
 from ...tables.properties import unpack
@@ -33,14 +35,6 @@ def digest_of(policy: Policy, tables: Iterable[str]) -> str:
     return "".join(policy.digest(table) for table in tables)
 
 
-def note_policy(source: SourceState, name: str, digest: str) -> None:
-    """Keep under which policy a part of a reference table was read."""
-    if digest:
-        source.policies[name] = ColumnPolicies(digest)
-    else:
-        source.policies.pop(name, None)
-
-
 def to_empty(
     source: SourceState, policy: Policy, table: str, *, excluded: bool = False
 ) -> list[Column]:
@@ -61,27 +55,81 @@ def to_empty(
     return [
         column
         for column in unpack(source.columns.get(table, []))
-        if _is_outdated(policy, table, column, kept.get(column.name, ""), excluded=excluded)
+        if _is_outdated(
+            policy.rule(table, column.property),
+            kept.get(column.name, ""),
+            _mark(policy),
+            excluded=excluded,
+        )
     ]
 
 
-def _is_outdated(policy: Policy, table: str, column: Column, kept: str, *, excluded: bool) -> bool:
-    rule = policy.rule(table, column.property)
+def declared_policy(
+    source: SourceState, policy: Policy, table: Table, *, excluded: bool
+) -> tuple[list[Column], ColumnPolicies] | None:
+    """Return which columns of a declared table are emptied, and what the state is to keep of it.
+
+    Args:
+        source: the state before the run.
+        policy: of today.
+        table: of an endpoint.
+        excluded: whether columns of excluded properties are emptied, too.
+
+    Returns:
+        None where the table was last written under the policy of today.
+    """
+    if is_current(source, policy, table.name) and not (excluded and policy.applies_to(table.name)):
+        return None
+    kept, mark = _kept(source, table.name).columns, _mark(policy)
+    rules = {name: policy.rule(table.name, name, table.keys) for name in table.names}
+    was_read = is_read(source, table.name)
+    outdated = [
+        Column(name, name, "text", "")
+        for name, rule in rules.items()
+        if was_read and _is_outdated(rule, kept.get(name, ""), mark, excluded=excluded)
+    ]
+    marks = _marks(rules, kept, mark, are_empty=excluded or not was_read)
+    return outdated, ColumnPolicies(policy.digest(table.name), marks)
+
+
+def _marks(
+    rules: Mapping[str, Rule], kept: Mapping[str, str], mark: str, *, are_empty: bool
+) -> dict[str, str]:
+    """Return what the state is to keep of the columns of a declared table, by their rules."""
+    excluded = dict.fromkeys(rules, EMPTIED) if are_empty else kept
+    after = {"plain": {}, "hashed": dict.fromkeys(rules, mark), "excluded": excluded}
+    marks = {name: after[rule].get(name, "") for name, rule in rules.items()}
+    return {name: found for name, found in marks.items() if found}
+
+
+def is_read(source: SourceState, table: str) -> bool:
+    """Whether rows of a declared table may be in the warehouse."""
+    endpoint = ENDPOINT_OF[table]
+    return any(
+        one.read_at for key, one in source.collections.items() if key.partition(":")[0] == endpoint
+    )
+
+
+def _is_outdated(rule: Rule, kept: str, mark: str, *, excluded: bool) -> bool:
+    """Whether the values of a column were written under another policy, and have to go."""
     if rule == "excluded":
         return excluded and kept != EMPTIED
     if rule == "hashed":
-        return kept not in {_mark(policy), EMPTIED}
+        return kept not in {mark, EMPTIED}
     return kept.startswith("hashed:")
 
 
-def plain_columns(source: SourceState, policy: Policy, table: str) -> list[Column]:
+def plain_columns(source: SourceState, policy: Policy, table: str) -> dict[str, Rule]:
     """Return the columns that still have values as HubSpot has them, against the policy."""
     kept = _kept(source, table).columns
-    return [
-        column
+    rules = {
+        column.name: policy.rule(table, column.property)
         for column in unpack(source.columns.get(table, []))
-        if policy.rule(table, column.property) != "plain" and not kept.get(column.name)
-    ]
+    }
+    if table in TABLES and is_read(source, table):
+        one = TABLES[table]
+        rules = {name: policy.rule(table, name, one.keys) for name in one.names}
+    return {name: rule for name, rule in rules.items() if rule != "plain" and not kept.get(name)}
 
 
 def note_columns(

@@ -15,7 +15,6 @@ from ...catalog.endpoints import TABLES
 from ...errors import ContractError, HubSpotError, is_absent
 from ...model import REJECTS, TableOutcome
 from ...run.pace.waiting import wait
-from ...run.portal.column_policies import is_current
 from ...run.run import Run
 from ...state.source import SourceState
 from ...tables.endpoints.definitions import EMPTY_MARK, no_rows, rows_batch
@@ -100,9 +99,6 @@ def is_due(run: Run, state: SourceState, name: str, *digests: str) -> bool:
     read_at = state.reference_read_at.get(name)
     known = {state.reference_digests.get(digest, STALE) for digest in digests}
     if read_at is None or run.options.refresh_schema or STALE in known:
-        return True
-    tables = [digest.partition(":")[0] for digest in digests]
-    if not is_current(state, run.policy, name, tables):
         return True
     return run.now() - read_at >= MAX_AGE
 
