@@ -6,6 +6,7 @@ from machine import followed
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # as the command line has it; read by an import
 
+import itertools
 import shutil
 import tempfile
 import warnings
@@ -48,6 +49,9 @@ WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing
 CORE = ("contacts", "companies", "deals", "tickets")
 SERVERS: dict[str, EmulatorServer] = {}  # by address: the portals that runs of a test read
+READERS = duckdb.connect()
+"""To which the files that tests read are attached."""
+NUMBERS = itertools.count()
 NEXT_RUN_MS = 2_000  # HubSpot's clock is known to the second, and nobody's runs begin in the same
 FEW = SeedSpec(contacts=60, companies=20, properties=12, custom_objects=0, handful=False)
 """A portal of some records of each core type, for tests to which its size does not matter."""
@@ -162,6 +166,7 @@ class Warehouse:
 
     def __init__(self, path: Path, config: HubSpotConfig) -> None:
         self.path, self.config = path, config
+        self._reader: duckdb.DuckDBPyConnection | None = None
 
     def sync(self, *objects: str, **options: Any) -> RunReport:
         """Run a sync of these tables, seconds after the last; raise what it could not begin."""
@@ -212,23 +217,38 @@ class Warehouse:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Keep the file open: DuckDB takes longer to open it than to answer a question."""
+        """Keep the file attached: that takes longer than to answer a question."""
         if not self.path.is_file():
             yield
             return
-        with duckdb.connect(str(self.path), read_only=True):
+        with self._attached():
             yield
+
+    @contextmanager
+    def _attached(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Attach the file to a database in memory, which takes half as long as opening it."""
+        if self._reader:
+            yield self._reader
+            return
+        name = f"file_{next(NUMBERS)}"
+        with READERS.cursor() as reader:
+            try:
+                reader.execute(f"ATTACH '{self.path}' AS {name} (READ_ONLY)")
+                reader.execute(f"USE {name}.hubspot")
+                self._reader = reader
+                yield reader
+            finally:
+                self._reader = None
+                reader.execute(f"USE memory; DETACH DATABASE IF EXISTS {name}")
 
     def rows(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """Run SQL on the dataset."""
-        with duckdb.connect(str(self.path), read_only=True) as connection:
-            connection.execute("SET schema = 'hubspot'")
+        with self._attached() as connection:
             return connection.execute(sql, args).fetchall()
 
     def table(self, name: str) -> dict[str, dict[str, Any]]:
         """Return a table's rows by id."""
-        with duckdb.connect(str(self.path), read_only=True) as connection:
-            connection.execute("SET schema = 'hubspot'")
+        with self._attached() as connection:
             cursor = connection.table(name)
             columns = [column[0] for column in cursor.description]
             rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
