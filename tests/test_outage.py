@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from wire import SPEED, Clocked, quick_client
+from wire import Clocked, Quick
 
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ForeignResponseError, HubSpotError, UnavailableError, is_absent
@@ -106,13 +106,14 @@ def test_calls_of_all_threads_wait_together(server, portal, monkeypatch):
     """Eight threads that meet an outage all go on after it, and it is told once."""
     monkeypatch.setattr(patience, "REPORT_SECONDS", 1.0)
     config = HubSpotConfig(access_token=server.token, base_url=server.url, max_attempts=2)
-    client = quick_client(config)
+    clock = Quick(5)
+    client = clock.client(config)
     said: list[str] = []
     client.health.notify = said.append
     path = client.path("objects", "contacts")
     client.get(path, {"limit": 1}, decode=json.loads)
     portal.faults.add(status=503)
-    threading.Timer(3 / SPEED, portal.faults.clear).start()
+    threading.Timer(3 / clock.speed, portal.faults.clear).start()
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(client.get, path, {"limit": 1}, decode=json.loads) for _ in range(8)]
         assert all(call.result()["results"] for call in calls)

@@ -72,19 +72,24 @@ class Clocked:
         return self.client.get(path, {"limit": 1}, decode=json.loads)
 
 
-SPEED = 5
+class Quick:
+    """A clock that runs some times as fast as the real one."""
 
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
 
-def quick() -> float:
-    """Return the seconds of a clock that runs `SPEED` times as fast as the real one."""
-    return time.monotonic() * SPEED
+    def now(self) -> float:
+        """Return the seconds of this clock."""
+        return time.monotonic() * self.speed
 
+    def sleep(self, seconds: float) -> None:
+        """Wait until so many seconds of this clock are over."""
+        time.sleep(seconds / self.speed)
 
-def quick_client(config: HubSpotConfig) -> Client:
-    """Return a client on the quick clock: its threads wait, but a fifth as long."""
-    return Client(config, sleep=lambda seconds: time.sleep(seconds / SPEED), clock=quick)
+    def client(self, config: HubSpotConfig) -> Client:
+        """Return a client that waits by this clock."""
+        return Client(config, sleep=self.sleep, clock=self.now)
 
-
-def quicken(portal: Portal) -> None:
-    """Let the windows of a portal's budgets follow the quick clock."""
-    setattr(portal.clock, "elapsed_ms", lambda: quick() * 1000)  # noqa: B010 - of this one clock
+    def rule(self, portal: Portal) -> None:
+        """Let the windows of a portal's budgets follow this clock."""
+        setattr(portal.clock, "elapsed_ms", lambda: self.now() * 1000)  # noqa: B010 - of one clock
