@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from sources.hubspot.errors import BusyError, ConfigError, OverlapError
 
 from .failures import credentials_setting, redacted
-from .resolve import describe, duckdb_path, explained, is_duckdb, open_destination
+from .resolve import client_of, describe, duckdb_path, explained, is_duckdb, open_destination
 
 _SESSION = {
     "idle_in_transaction_session_timeout": "0",
@@ -97,7 +97,7 @@ def exclusive(pipeline: Pipeline) -> Iterator[None]:
     name = pipeline.destination.destination_name if pipeline.destination else ""
     with ExitStack() as held:
         with explained(name):
-            client = pipeline.destination_client()
+            client = client_of(pipeline)
             if is_duckdb(pipeline):
                 file = duckdb_path(client.config).resolve()
                 held.enter_context(_on_file(file, describe(pipeline)))

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import dlt
 from dlt.common.destination import Destination
+from dlt.common.destination.client import JobClientBase
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.pipeline.pipeline import Pipeline
 
@@ -89,7 +91,7 @@ def open_destination(pipeline: Pipeline) -> Iterator[None]:
         raise ConfigError("There is no destination.", remedy="Set --destination.")
     with ExitStack() as held:
         with explained(destination.destination_name):
-            client = pipeline.destination_client()
+            client = client_of(pipeline)
             if is_duckdb(pipeline):
                 file = duckdb_path(client.config)
                 held.enter_context(created_private(file))
@@ -108,11 +110,22 @@ def keeps_nul(name: str) -> bool:
     return name in {"duckdb", "motherduck", "ducklake"} or name.endswith(FILE)
 
 
+def client_of(pipeline: Pipeline) -> JobClientBase:
+    """Return a client for what needs no schema, such as where a pipeline writes; made once."""
+    if pipeline not in _CLIENTS:
+        _CLIENTS[pipeline] = pipeline.destination_client()
+    return _CLIENTS[pipeline]
+
+
+_CLIENTS: WeakKeyDictionary[Pipeline, JobClientBase] = WeakKeyDictionary()
+"""By pipeline; dlt makes a schema for each client that is made before a dataset's is known."""
+
+
 def describe(pipeline: Pipeline) -> str:
     """Return in a few words where a pipeline writes, without any secret."""
     name = pipeline.destination.destination_name if pipeline.destination else ""
     with explained(name):
-        client = pipeline.destination_client()
+        client = client_of(pipeline)
     if is_duckdb(pipeline):
         return f"DuckDB file {duckdb_path(client.config)}"
     location = str(getattr(client.config, "credentials", None) or "")

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import EnvironProvider
+from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.load.configuration import LoaderConfiguration
 
 from pipelines.runtime.quicker_dlt import Environment, quickened
 from sources.hubspot import Run
@@ -191,3 +193,21 @@ def test_files_of_secrets_are_read_where_there_are_any(
             assert type(context.providers["Environment Variables"]) is kind
     monkeypatch.setenv("SOURCES__HUBSPOT__TIMEOUT_SECONDS", "7")
     assert resolve_config(access_token=TOKEN).timeout_seconds == 7
+
+
+def test_a_run_finds_the_settings_that_dlt_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is looked up once a run is what dlt finds in that section; afterwards it asks again."""
+
+    def workers(section: str) -> int:
+        found = resolve_configuration(
+            LoaderConfiguration(), sections=(section,), accept_partial=True
+        )
+        return int(found.workers)
+
+    usual = workers("extract")
+    monkeypatch.setenv("LOAD__WORKERS", str(usual + 1))
+    with quickened:
+        found = [workers(section) for section in ("load", "load", "extract")]
+    assert found == [usual + 1, usual + 1, usual]
+    monkeypatch.setenv("LOAD__WORKERS", str(usual + 2))
+    assert workers("load") == usual + 2

@@ -16,7 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 
 from destinations.failures import first_line
 from destinations.lock import place_of
-from destinations.resolve import explained
+from destinations.resolve import client_of, explained
 from pipelines.cli.masking import access_token, masked
 from pipelines.cli.output.report import RunReport, report_of
 from pipelines.runtime import local_runs
@@ -83,7 +83,7 @@ class RunLog:
             suppress(HubSpotError),
             explained(self.destination),
         ):  # opening it reports what is wrong
-            self._place = place_of(pipeline.destination_client())
+            self._place = place_of(client_of(pipeline))
 
     @contextmanager
     def writing(self, pipeline: Pipeline) -> Iterator[None]:

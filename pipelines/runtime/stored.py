@@ -18,6 +18,7 @@ from dlt.pipeline.pipeline import Pipeline
 from destinations.dlt_settings import PIPELINE, own_settings
 from destinations.failures import another_naming, first_line
 from destinations.resolve import (
+    client_of,
     duckdb_path,
     explained,
     is_duckdb,
@@ -194,4 +195,4 @@ def portal_types(
 
 def exists(pipeline: Pipeline) -> bool:
     """Whether there is anything to read; opening a DuckDB file that is not there would make it."""
-    return not is_duckdb(pipeline) or duckdb_path(pipeline.destination_client().config).exists()
+    return not is_duckdb(pipeline) or duckdb_path(client_of(pipeline).config).exists()
