@@ -5,12 +5,15 @@
 
     pipeline = dlt.pipeline("hubspot", destination="duckdb", dataset_name="hubspot")
     sync(pipeline, ["contacts", "companies"])
+
+`hubspot_graphql` is a resource for a query that the tables do not answer.
 """
 
 from .config import HubSpotConfig
 from .extraction import open_run
+from .graphql import hubspot_graphql
 from .run.run import Run
 from .source import hubspot
 from .sync import SyncResult, sync
 
-__all__ = ["HubSpotConfig", "Run", "SyncResult", "hubspot", "open_run", "sync"]
+__all__ = ["HubSpotConfig", "Run", "SyncResult", "hubspot", "hubspot_graphql", "open_run", "sync"]

@@ -54,6 +54,7 @@ class Settings:
     which there are several files, and a zip. `export_minutes`: instants without their seconds.
     `absent`: collections and products the portal lacks, with the status that says so. `join_order`:
     whether members of a list come `ascending` or `descending` by the time they joined.
+    `graphql_points`: values that one GraphQL query may answer.
     """
 
     limits: Limits | None = field(default_factory=Limits)
@@ -77,6 +78,7 @@ class Settings:
     export_minutes: bool = False
     absent: Mapping[str, int] = field(default_factory=dict)
     join_order: str = "ascending"
+    graphql_points: int = 30_000
 
     def __setattr__(self, name: str, value: object) -> None:
         """Keep a member; one whose misspelling would go unnoticed is checked first."""

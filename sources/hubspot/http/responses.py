@@ -130,7 +130,16 @@ class _Body(dict[str, Any]):
     def is_hubspots(self) -> bool:
         """Whether it has the form of HubSpot's errors, which no proxy or firewall sends."""
         named = any(self.text(name) for name in ("message", "category", "correlationId"))
-        return named or self.get("status") == "error"
+        return bool(named or self.get("status") == "error" or self.reported)
+
+    @property
+    def reported(self) -> str:
+        """What is wrong, as one short line; GraphQL's errors have a list of messages alone."""
+        errors = self.get("errors")
+        entries = (
+            [one for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+        )
+        return self.text("message") or next((_Body(one).text("message") for one in entries), "")
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -290,7 +299,7 @@ def _error(
 ) -> E:
     """Build an error with everything support asks for."""
     correlation = body.text("correlationId") or answer.headers.get("X-HubSpot-Correlation-Id")
-    reported = found or body.text("message") or "no further word"
+    reported = found or body.reported or "no further word"
     reference = f" (correlation id {correlation})" if correlation else ""
     return kind(
         f"HubSpot answered {answer.status} to {call}: {reported.rstrip('.')}{reference}.",

@@ -9,6 +9,7 @@ from ..handlers.associations import writing as links
 from ..handlers.call import DATED, Call, Reply, Route
 from ..handlers.collections import answering
 from ..handlers.exports import endpoints as exports
+from ..handlers.graphql import endpoint as graphql
 from ..handlers.records import objects, search, writes
 
 # where each family of endpoints lies: the numbered form (or forms), then the dated one
@@ -137,6 +138,7 @@ ROUTES: tuple[Route, ...] = (
     _route("exports.status", "GET", "/async/tasks/{id}/status", exports.status),
     _route("exports.detail", "GET", "/{id}", exports.detail),
     _route("downloads.file", "GET", "/{id}/{signature}", exports.download),
+    graphql.ROUTE,
 )  # fmt: skip
 
 

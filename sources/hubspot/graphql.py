@@ -1,0 +1,75 @@
+"""A GraphQL query as a dlt resource: for a question that REST answers with many calls."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import dlt
+from dlt.common.typing import TSecretStrValue
+from dlt.extract import DltResource
+
+from .api.graphql import CollectionQuery, Row, read_collection
+from .catalog.endpoints import REFERENCE
+from .catalog.object_types import STANDARD
+from .config import resolve_config
+from .errors import ConfigError
+from .http.client import Client
+from .run.resources import make_resource
+
+_NESTING = 1_000  # levels: dlt's default, whatever the schema around says
+_TABLES = {kind.table for kind in STANDARD} | REFERENCE.keys()
+
+
+def hubspot_graphql(
+    name: str,
+    query: str,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    primary_key: str | Sequence[str] | None = None,
+    write_disposition: Any = None,  # noqa: ANN401 - dlt's hint
+    access_token: TSecretStrValue | None = None,
+) -> DltResource:
+    """Make a resource of the rows of one collection query; nested lists become child tables.
+
+    It is a query and no feed: each run reads all rows, at most 10,000, and sees no deletions.
+    Nothing is asked, nor a token needed, before the resource is read. Rows reach dlt only when the
+    last page is there.
+
+    Args:
+        name: of the table; no name of the CRM source's tables.
+        query: GraphQL with the variables `$limit` and `$offset`, passed to one collection that
+            asks for `items`, and for `hasMore` or `total`; both is best.
+        variables: of the query; `limit` (1 to 500, by default 100) is the rows of a page.
+        primary_key: members of an item; `_metadata__id` is the `id` within `_metadata`.
+        write_disposition: dlt's; where None, `merge` with a primary key and `replace` without.
+        access_token: of the portal; the setting `sources.hubspot.access_token` where None.
+
+    Raises:
+        ConfigError: the name is taken, or the query cannot be paged.
+    """
+    _check_name(name)
+    keys = (primary_key,) if isinstance(primary_key, str) else tuple(primary_key or ())
+    asked = CollectionQuery(name, query, dict(variables or {}), keys)
+
+    def rows() -> Iterator[list[Row]]:
+        with closing(Client(resolve_config(access_token=access_token))) as client:
+            yield read_collection(client, asked) or dlt.mark.materialize_table_schema()
+
+    resource = make_resource(
+        name,
+        rows,
+        primary_key=list(keys) or None,
+        write_disposition=write_disposition or ("merge" if keys else "replace"),
+    )
+    resource.max_table_nesting = _NESTING
+    return resource
+
+
+def _check_name(name: str) -> None:
+    """Refuse the names of tables that the CRM source writes, or may write."""
+    ends = name.casefold().split("_to_")
+    if name.startswith("_") or all(one in _TABLES or one.startswith("custom_") for one in ends):
+        raise ConfigError(
+            f"{name} is the name of a table that the CRM source writes.",
+            remedy=f"Choose another one, such as graphql_{name.strip('_')}.",
+        )
