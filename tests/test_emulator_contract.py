@@ -389,6 +389,13 @@ CASES: dict[str, Case] = {
         lambda w: requests.get(w.exported().result, timeout=5).text.splitlines()[0],
         lambda got: got == '"hs_object_id","email","lastname","Associated Company IDs"',
     ),
+    "graphql.query": (
+        lambda w: w.raw(
+            "POST", "/collector/graphql",
+            {"query": "{ CRM { company_collection(limit: 2) { total items { name } } } }"},
+        ),
+        lambda got: len(got["data"]["CRM"]["company_collection"]["items"]) == 2,
+    ),
 }  # fmt: skip
 
 

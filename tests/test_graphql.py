@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import dlt
 import pytest
 from conftest import Warehouse
+from dlt.extract.exceptions import ResourceExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from sources.hubspot import hubspot, hubspot_graphql
@@ -19,12 +21,14 @@ from sources.hubspot.errors import (
     ConfigError,
     ContractError,
     HubSpotError,
+    NotFoundError,
     RateLimitedError,
     RequestRejectedError,
     ScopeMissingError,
     UnavailableError,
 )
 from sources.hubspot.http.client import Client
+from sources.hubspot_emulator.handlers.graphql import endpoint
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -42,6 +46,14 @@ query contacts($limit: Int, $offset: Int) {
 """
 KEY = ("hs_object_id",)
 COLLECTION = "/data/CRM/contact_collection"
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch, server: EmulatorServer, tmp_path: Path) -> None:
+    """Resources read the emulated portal; pipelines keep their state in the test's folder."""
+    monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
+    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", server.token)
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
 
 
 @pytest.fixture
@@ -69,12 +81,8 @@ def answer_errors(*errors: dict[str, Any], data: Any = None) -> dict[str, Any]:
     return {"status": 200, "body": {"data": data, "errors": list(errors)}}
 
 
-def test_the_example_of_the_docs_and_the_crm_tables_share_a_pipeline(
-    portal: Portal, server: EmulatorServer, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Deals with their contacts as child rows; the CRM tables keep their flat form; and empties."""
-    monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
-    monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", server.token)
+def test_the_example_of_the_docs(portal: Portal, warehouse: Warehouse) -> None:
+    """Deals come with their contacts as child rows; a run that finds none empties both tables."""
     portal.reset(SPEC)
     namespace: dict[str, Any] = {}
     (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
@@ -93,30 +101,34 @@ def test_the_example_of_the_docs_and_the_crm_tables_share_a_pipeline(
     assert [(name, email) for name, _, email in namespace["emails"]] == linked
     assert {"Appointmentscheduled"} <= {label for _, label, _ in namespace["emails"]}
 
-    pipeline = dlt.pipeline("crm", destination="duckdb", dataset_name="hubspot")
-    pipeline.run(hubspot(["deals"]))
-    pipeline.run(namespace["sales"], write_disposition="replace")
-    assert [*pipeline.schemas] == ["hubspot"]
-    assert "sales" in pipeline.default_schema.tables
-    pipeline.run(hubspot(["deals"]))
-    tables = {name for (name,) in warehouse.rows("SELECT table_name FROM duckdb_tables()")}
-    assert "sales__associations__contacts__items" in tables
-    assert not {name for name in tables if name.startswith("deals__")}
-    assert pipeline.default_schema._normalizers_config["json"]["config"]["max_nesting"] == 0
-    assert len(warehouse.table("deals")) == len(deals)
-
     for id_ in sold:
         portal.archive("deals", id_)
-    pipeline.run(namespace["sales"], write_disposition="replace")
+    namespace["pipeline"].run(namespace["sales"], write_disposition="replace")
     for table in ("sales", "sales__associations__contacts__items"):
         assert warehouse.rows(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
-def test_rows_with_a_key_are_merged(
-    portal: Portal, server: EmulatorServer, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crm_tables_stay_flat_in_the_same_schema(portal: Portal) -> None:
+    """A query nests in a schema whose CRM tables do not, and changes nothing for them."""
+    portal.reset(SPEC)
+    pipeline = dlt.pipeline("crm", destination="duckdb", dataset_name="hubspot")
+    nested = "associations { deal_collection__contact_to_deal { hasMore items { dealname } } }"
+    for source in (
+        hubspot(["deals"]).with_resources("deals"),
+        hubspot_graphql("people", CONTACTS.replace("email", nested)),
+        hubspot(["contacts"]).with_resources("contacts"),
+    ):
+        pipeline.extract(source)
+    pipeline.normalize()
+    (schema,) = pipeline.schemas.values()
+    child = "people__associations__deal_collection__contact_to_deal__items"
+    assert {"deals", "contacts", "people", child} <= schema.tables.keys()
+    assert [name for name, table in schema.tables.items() if table.get("parent")] == [child]
+    assert schema._normalizers_config["json"]["config"]["max_nesting"] == 0
+
+
+def test_rows_with_a_key_are_merged(portal: Portal, warehouse: Warehouse) -> None:
     """With a key a second run changes rows in place; a failed one leaves the table as it was."""
-    monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
     portal.reset(SPEC)
     pipeline = dlt.pipeline("merging", destination="duckdb", dataset_name="hubspot")
     people = hubspot_graphql(
@@ -124,7 +136,6 @@ def test_rows_with_a_key_are_merged(
         CONTACTS,
         {"limit": 10},
         primary_key="_metadata__id",
-        access_token=server.token,
     )
     pipeline.run(people)
     first, gone, *_ = before = list(portal.records("contacts"))
@@ -260,6 +271,16 @@ def test_the_portal_refuses(portal: Portal, client: Client, server: EmulatorServ
     assert refused.value.scopes == ("collector.graphql_query.execute",)
 
 
+def test_the_emulator_does_without_its_library(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installation without graphql-core has an emulator that says what it lacks."""
+    monkeypatch.setitem(sys.modules, "graphql", None)
+    monkeypatch.delitem(sys.modules, f"{endpoint.__package__}.execution", raising=False)
+    with pytest.raises(NotFoundError, match="graphql-core"):
+        read(client)
+
+
 def test_the_end_of_the_search_index_is_no_end(portal: Portal, client: Client) -> None:
     """Where more rows follow the last that can be paged to, the message names REST."""
     batch = [{"hs_object_id": n} for n in range(500)]
@@ -334,6 +355,39 @@ def test_what_cannot_be_read_is_refused_before_any_call(
     """A query that cannot be paged, or would overwrite a CRM table, makes no resource."""
     with pytest.raises(ConfigError, match=text):
         hubspot_graphql(name, query, variables)
+
+
+@pytest.mark.parametrize(
+    ("variable", "pattern", "text"),
+    [
+        ("EXCLUDE", "contacts.email", r"keep contacts\.email in HubSpot"),
+        ("HASH", "*.EMAIL*", r"keep contacts\.email in HubSpot"),
+        ("INCLUDE", "contacts.email", "other properties than those included"),
+        ("EXCLUDE", "companies.email", ""),
+    ],
+)
+def test_a_query_of_what_must_stay_in_hubspot_is_not_sent(
+    portal: Portal,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    pattern: str,
+    text: str,
+) -> None:
+    """Excluded and hashed properties are not asked for under any alias, nor filtered by."""
+    monkeypatch.setenv(f"SOURCES__HUBSPOT__{variable}_PROPERTIES", f'["{pattern}"]')
+    monkeypatch.setenv("SOURCES__HUBSPOT__HASH_KEY", "k" * 32)
+    portal.reset(SPEC)
+    for query in (
+        CONTACTS.replace("email", "mail: email"),
+        CONTACTS.replace(" email", "").replace("$offset,", '$offset, filter: {email__eq: "a"},'),
+    ):
+        people = hubspot_graphql("people", query)
+        if not text:
+            assert {row["_metadata"]["id"] for row in people} <= {*portal.records("contacts")}
+            continue
+        with pytest.raises(ResourceExtractionError, match=text):
+            list(people)
+        assert pages(portal) == []
 
 
 @pytest.mark.parametrize(

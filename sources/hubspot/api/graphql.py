@@ -122,7 +122,7 @@ def read_collection(client: Client, asked: CollectionQuery) -> list[Row]:
     that changes meanwhile is read again. Without `total` and key a shift may go unnoticed.
 
     Raises:
-        ConfigError: the query has no collection, lacks what tells its end, matches more than
+        ConfigError: the query has no collection, lacks what shows its end, matches more than
             10,000 rows, or a nested collection has more rows than it asks for.
         ContractError: HubSpot answers the same page twice, or an empty one before the end.
         ScopeMissingError: the token lacks a scope, or the portal a product.
@@ -242,7 +242,7 @@ def _refuse(asked: CollectionQuery, errors: object) -> NoReturn:
 
 
 def _check_nested(client: Client, asked: CollectionQuery, path: str, rows: list[Row]) -> None:
-    """Refuse nested collections that are cut, and name those that do not tell.
+    """Refuse nested collections that are cut, and name those that do not say whether they are.
 
     Raises:
         ConfigError: there are more rows than the query asks for.
