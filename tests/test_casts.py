@@ -86,7 +86,7 @@ def microseconds_of(text: str) -> Fraction:
         return Fraction((at - EPOCH) // timedelta(microseconds=1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     values=st.lists(st.one_of(st.none(), TEXTS), min_size=1, max_size=8),
@@ -104,7 +104,7 @@ def test_every_value_is_exact_or_rejected(kind: Kind, values: list[str | None]) 
             assert reasons[index] == "precision"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(kind=st.sampled_from(KINDS), texts=st.lists(TEXTS, min_size=1, max_size=8))
 def test_a_cast_does_not_depend_on_the_neighbours(kind: Kind, texts: list[str]) -> None:
     """A column casts every value as if it were alone."""

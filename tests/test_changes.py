@@ -95,18 +95,6 @@ def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> No
     assert warehouse.table("contacts").keys() == rows.keys() - {gone}
 
 
-def test_full_refresh_finds_what_was_purged(portal: Portal, warehouse: Warehouse) -> None:
-    """A full refresh reads all records anew and marks as purged those that are nowhere."""
-    warehouse.load(portal, FEW, "contacts")
-    gone = next(iter(portal.records("contacts")))
-    portal.purge("contacts", gone)
-    report = warehouse.sync("contacts", full_refresh=True)
-    assert report.tables["contacts"].mode == "backfill"
-    row = warehouse.table("contacts")[gone]
-    assert (row["_hs_deletion"], row["_hs_deleted_at"] is None) == ("purged", False)
-    assert differences(portal, warehouse, CONTACTS) == []
-
-
 @pytest.mark.parametrize("version", ["v3", "2026-09"])
 def test_every_version_of_the_paths(portal: Portal, warehouse: Warehouse, version: str) -> None:
     """Numbered and dated paths bring the same rows."""

@@ -19,7 +19,7 @@ HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)
 
 def test_failed_links_hold_the_checkpoint_back(portal: Portal, warehouse: Warehouse) -> None:
     """Records whose links could not be read are read again by the next run."""
-    portal.reset(SeedSpec(contacts=2500, properties=12))
+    portal.reset(SeedSpec(contacts=1200, properties=12))
     portal.faults.add(path=LINKS_CALL, status=503, nth=2)
     careless = warehouse.with_settings(max_attempts=1)
     assert careless.sync("contacts", "companies").exit_code == 6
@@ -40,13 +40,21 @@ def test_failed_sweep_is_made_up_for(portal: Portal, warehouse: Warehouse) -> No
     assert link_differences(portal, warehouse, FIRMS) == []
 
 
-def test_full_refresh_leaves_no_stale_link(portal: Portal, warehouse: Warehouse) -> None:
-    """A full refresh takes away links that are gone, of live and of purged records."""
+def test_full_refresh_leaves_nothing_stale(portal: Portal, warehouse: Warehouse) -> None:
+    """A full refresh reads all records, and marks as purged those that are nowhere.
+
+    It takes away links that are gone, of live and of purged records.
+    """
     warehouse.load(portal, FEW, "contacts", "companies")
     linked = [(a, b) for a, b, *_ in portal.associations("contacts", "companies")]
     portal.dissociate("contacts", linked[0][0], "companies", linked[0][1])
-    portal.purge("contacts", linked[-1][0])
-    warehouse.sync("contacts", "companies", full_refresh=True)
+    gone = linked[-1][0]
+    portal.purge("contacts", gone)
+    report = warehouse.sync("contacts", "companies", full_refresh=True)
+    assert report.tables["contacts"].mode == "backfill"
+    row = warehouse.table("contacts")[gone]
+    assert (row["_hs_deletion"], row["_hs_deleted_at"] is None) == ("purged", False)
+    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
     assert link_differences(portal, warehouse, FIRMS) == []
 
 
@@ -71,11 +79,20 @@ def test_links_go_with_a_record_merged_in_the_same_load(
 def test_unreadable_type_does_not_fail_those_it_is_linked_with(
     portal: Portal, warehouse: Warehouse
 ) -> None:
-    """A change of a company is loaded by a token that may not read contacts."""
+    """A 403 for one object type is a row that names the scope, not the end of the run.
+
+    A change of a company is loaded by a token that may not read contacts.
+    """
     portal.reset(FEW)
     scopes = frozenset({"crm.objects.companies.read", "crm.schemas.companies.read"})
     portal.settings.tokens["emulator-token"] = Token(scopes=scopes)
-    warehouse.sync("contacts", "companies")
+    report = warehouse.sync("contacts", "companies")
+    assert (report.status, report.exit_code) == ("partial", 3)
+    told = "SELECT status, error FROM _hs_run_tables WHERE table_name = 'contacts'"
+    ((status, error),) = warehouse.rows(told)
+    assert status == "failed"
+    assert "contacts.read" in error
+    assert any("contacts" in warning for warning in report.warnings)
     portal.update("companies", next(iter(portal.records("companies"))), {"name": "New"})
     report = warehouse.sync("contacts", "companies")
     assert report.tables["companies"].status == "ok"
@@ -131,20 +148,24 @@ def test_archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
         assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 
-@pytest.mark.parametrize("path", ["/contacts/search", "/properties/2026-03/contacts"])
-def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse, path: str) -> None:
+def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse) -> None:
     """A search without records or their number, and no property at all, fail the table.
 
     They are no sign that nothing changed, or that the columns of what changed are empty.
     """
-    warehouse.load(portal, FEW, "contacts")
-    portal.update("contacts", next(iter(portal.records("contacts"))), {"city": "New"})
+    tables = ("contacts", "companies")
+    warehouse.load(portal, FEW, *tables)
+    for table in tables:
+        portal.update(table, next(iter(portal.records(table))), {"city": "New"})
     portal.clock.advance(2 * HOUR_MS)
-    portal.faults.add(path=path, status=200, body={"results": []})
-    assert warehouse.sync("contacts").exit_code == 4
+    for path in ("/contacts/search", "/properties/2026-03/companies"):
+        portal.faults.add(path=path, status=200, body={"results": []})
+    report = warehouse.sync(*tables)
+    assert report.exit_code == 4
+    assert [report.tables[table].status for table in tables] == ["failed"] * 2
     portal.faults.clear()
-    assert warehouse.sync("contacts").exit_code == 0
-    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
+    assert warehouse.sync(*tables).exit_code == 0
+    assert differences(portal, warehouse, {table: table for table in tables}) == []
 
 
 def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
@@ -161,15 +182,19 @@ def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
     assert warehouse.table("contacts")[one]["_hs_deleted_at"] == merged_at
 
 
-@pytest.mark.parametrize("status", [400, 403])
-def test_refused_pair_is_asked_for_once(portal: Portal, warehouse: Warehouse, status: int) -> None:
+def test_refused_pair_is_asked_for_once(portal: Portal, warehouse: Warehouse) -> None:
     """A pair that HubSpot refuses costs a handful of calls and a warning, whatever its size."""
     portal.reset(SeedSpec(contacts=2500, properties=12))
-    portal.faults.add(path=LINKS_CALL, status=status)
-    report = warehouse.sync("contacts", "companies")
+    for target, status in (("companies", 400), ("deals", 403)):
+        path = f"/associations/2026-03/(contacts/{target}|{target}/contacts)/batch/read"
+        portal.faults.add(path=path, status=status)
+    report = warehouse.sync("contacts", "companies", "deals")
     assert report.exit_code == 0
-    assert report.tables["contacts_to_companies"].status == "skipped"
-    assert portal.journal.count(path_contains=LINKS_CALL) <= 20
+    for target in ("companies", "deals"):
+        assert report.tables[f"contacts_to_{target}"].status == "skipped"
+        asked = [f"{a}/{b}/batch/read" for a, b in (("contacts", target), (target, "contacts"))]
+        calls = [portal.journal.count(path_contains=f"/associations/2026-03/{a}") for a in asked]
+        assert 1 <= sum(calls) <= 20
 
 
 @pytest.mark.parametrize("total", [0, None])

@@ -274,7 +274,6 @@ CALM = [
     State("idle, sweeps not due", later(0.1)),
     State("idle for two hours", later(2)),
     State("idle for thirteen hours: labels and definitions", later(13)),
-    State("idle for a day", later(25)),
     State("nothing is cheap, nothing due", later(0.1), settings={"sweep_at_once_calls": 0}),
     State("nothing is cheap, the hour is over", later(2), settings={"sweep_at_once_calls": 0}),
     State(
@@ -286,7 +285,6 @@ CALM = [
     State("the share is spent", later(2), settings={"sweep_share": 1e-9}),
     State("sweeps in every run", later(0.1), settings={"sweep_hours": 0, "links_hours": 0}),
     State("all links by request", later(0.1), options={"links": True}),
-    State("idle once more", later(0.1)),
     State("one table of two", later(0.1), options={"objects": ("contacts",)}),
     State("a table more", later(0.1), options={"objects": (*TWO, "notes")}, bounded=FIRST),
     State(
@@ -302,7 +300,6 @@ CALM = [
         bounded=frozenset({"records", "definitions"}),
     ),
     State("a type without search", options={"objects": (*TWO, "contracts")}, bounded=FIRST),
-    State("the same again", later(0.1), options={"objects": (*TWO, "contracts")}),
     State("a full refresh", options={"full_refresh": True}, bounded=FIRST),
 ]
 BUSY = [

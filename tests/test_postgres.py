@@ -194,20 +194,25 @@ TEXTS = {
 
 
 def test_text_arrives_as_it_is(portal: Portal, postgres: Postgres) -> None:
-    """Any text comes back unchanged."""
+    """Any text comes back unchanged, but for its NUL characters, which PostgreSQL cannot hold.
+
+    The raw value says where they were. An option's empty value and description stay empty text, and
+    a missing label is NULL.
+    """
+    options = [{"value": "", "label": "none", "description": ""}]
+    portal.create_property("contacts", {"name": "x", "type": "enumeration", "options": options})
     sent = {portal.create("contacts", {"lastname": text}): text for text in TEXTS.values()}
-    postgres.sync("contacts")
+    id_, company = portal.create("contacts", {"lastname": "a\0b"}), portal.create("companies", {})
+    portal.associate("contacts", id_, "companies", company)
+    postgres.sync("contacts", "companies")
     rows = postgres.table("contacts")
     assert {id_: rows[id_]["lastname"] for id_ in sent} == sent
-
-
-def test_nul_characters_are_recorded(portal: Portal, postgres: Postgres) -> None:
-    """Text loses its NUL characters, which PostgreSQL cannot hold; the raw value says where."""
-    id_ = portal.create("contacts", {"lastname": "a\0b"})
-    postgres.sync("contacts")
-    assert postgres.table("contacts")[id_]["lastname"] == "ab"
-    rejected = "SELECT property, raw_value, reason FROM _hs_rejected_values WHERE id = ?"
-    assert postgres.rows(rejected, id_) == [("lastname", "a\\0b", "nul_character")]
+    assert rows[id_]["lastname"] == "ab"
+    rejected = "SELECT id, property, raw_value, reason FROM _hs_rejected_values"
+    assert postgres.rows(rejected) == [(id_, "lastname", "a\\0b", "nul_character")]
+    sql = "SELECT value, description FROM property_options WHERE property = ?"
+    assert postgres.rows(sql, "x") == [("", "")]
+    assert (None,) in postgres.rows("SELECT label FROM contacts_to_companies")
 
 
 def test_text_with_nul_loads_in_a_plain_pipeline(
@@ -226,18 +231,6 @@ def test_text_with_nul_loads_in_a_plain_pipeline(
     )
     pipeline.run(hubspot(["contacts"]).with_resources("contacts"))
     assert postgres.table("contacts")[id_]["lastname"] == "ab"
-
-
-def test_empty_text_is_not_null(portal: Portal, postgres: Postgres) -> None:
-    """An option's empty value and description stay empty text; a missing label is NULL."""
-    options = [{"value": "", "label": "none", "description": ""}]
-    portal.create_property("contacts", {"name": "x", "type": "enumeration", "options": options})
-    contact, company = portal.create("contacts", {}), portal.create("companies", {})
-    portal.associate("contacts", contact, "companies", company)
-    postgres.sync("contacts", "companies")
-    sql = "SELECT value, description FROM property_options WHERE property = ?"
-    assert postgres.rows(sql, "x") == [("", "")]
-    assert (None,) in postgres.rows("SELECT label FROM contacts_to_companies")
 
 
 @pytest.mark.parametrize(

@@ -41,19 +41,6 @@ def limited(portal: Portal, *scopes: str) -> None:
     portal.settings.tokens["emulator-token"] = Token(scopes=frozenset(known))
 
 
-def test_limited_token_is_told_in_one_line(portal: Portal, warehouse: Warehouse) -> None:
-    """A run of everything names what the token may not read, and the scopes to add, in one line."""
-    portal.reset(SeedSpec(contacts=20, **SMALL))
-    limited(portal)
-    for _ in range(2):  # the second run knows it from the first one
-        report = warehouse.sync_all()
-        assert (report.exit_code, len(report.warnings)) == (0, 1)
-        for name in ("deals", "owners", "crm.objects.deals.read", "crm.objects.owners.read"):
-            assert f" {name}" in report.warnings[0]
-        assert "sensitive" not in report.warnings[0]
-        assert "pipelines of" not in report.warnings[0]
-
-
 def test_named_table_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
     """A table that the user named and that is refused is an error; the others are loaded."""
     portal.reset(SeedSpec(contacts=20, **SMALL))

@@ -24,7 +24,7 @@ SIGNALS = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n
 @pytest.fixture
 def slow() -> Iterator[EmulatorServer]:
     """A portal of this test alone, whose pages of contacts come after it."""
-    with EmulatorServer(SeedSpec(contacts=20), limits="off") as server:
+    with EmulatorServer(SeedSpec(contacts=3, companies=3), limits="off") as server:
         yield server
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -361,15 +362,18 @@ def test_folder_of_a_killed_run_is_taken_away(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_that_begin_at_once_leave_each_other_their_folders(tmp_path: Path) -> None:
+def test_runs_that_begin_at_once_leave_each_other_their_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No run takes a folder for one that was left while its run is about to lock it."""
-    begin = (
-        "from pipelines.runtime.workdir import working_folder\n"
-        "for _ in range(100):\n    with working_folder() as folder:\n        assert folder.exists()"
-    )
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
-    runs = [subprocess.Popen([sys.executable, "-c", begin], env=environment) for _ in range(2)]
-    assert [run.wait() for run in runs] == [0] * 2
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def begin(_: int) -> bool:
+        with working_folder() as folder:
+            return folder.exists()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(begin, range(400)))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -73,8 +73,12 @@ def test_equal_tables_are_called_equal(synced: Warehouse) -> None:
 
 
 def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None:
-    """Rows that were deleted, invented, doubled, aged or altered are named; repair mends them."""
+    """Rows that were deleted, invented, doubled, aged or altered are named; repair mends them.
+
+    So are links that were deleted, invented, doubled or relabelled, by where they begin.
+    """
     ids = sorted(portal.records("contacts"))
+    linked = sorted({a for a, *_ in portal.associations("contacts", "companies")} - {*ids[:5]})
     dead = sorted(portal.records("contacts", archived=True))
     one = "id IN (SELECT min(id) FROM contacts WHERE _hs_deletion = '{}')"
     damage(
@@ -89,6 +93,11 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
         f"UPDATE contacts SET _hs_deleted_at = '2020-01-01 00:00:00Z' WHERE id = '{dead[2]}'",
         f"DELETE FROM contacts WHERE {one.format('merged')}",
         f"DELETE FROM contacts WHERE {one.format('archived')}",
+        f"DELETE FROM {LINKS} WHERE from_id = '{linked[0]}'",
+        twin(LINKS, f"from_id = '{linked[1]}'", "'999' AS to_id"),
+        twin(LINKS, f"from_id = '{linked[1]}'", "'77' AS from_id"),
+        f"UPDATE {LINKS} SET label = 'Nonsense' WHERE from_id = '{linked[2]}'",
+        twin(LINKS, f"from_id = '{linked[3]}'"),
     )
     report = compare(synced)
     row = results(report)["contacts"]
@@ -97,6 +106,10 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
     assert (row["ids"]["stale"], {*row["ids"]["wrong"]}) == ([ids[3]], {ids[4], *dead[1:3]})
     assert ids[0] in row["ids"]["missing"]
     assert len(row["ids"]["missing"]) == 3
+    links = results(report)[LINKS]["ids"]
+    assert links["missing"] == [linked[0]]
+    assert {*links["extra"]} == {linked[1], "77", linked[3]}
+    assert links["wrong"] == [linked[2]]
     kept = synced.rows("SELECT ids, result FROM _hs_verifications WHERE table_name = 'contacts'")
     assert (json.loads(kept[0][0]), kept[0][1]) == (row["ids"], "differs")
     repaired = compare(synced, repair=True)
@@ -105,30 +118,9 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
     assert results(repaired)["contacts"]["repaired"] == 10
     assert compare(synced).exit_code == 0
     assert differences(portal, synced, OBJECTS) == []
+    assert link_differences(portal, synced, PAIRS) == []
     doubled = "SELECT id FROM contacts GROUP BY id HAVING count(*) > 1"
     assert synced.rows(doubled) == []
-
-
-def test_damaged_links_are_found_and_repaired(portal: Portal, synced: Warehouse) -> None:
-    """Links that were deleted, invented, doubled or relabelled are named by where they begin."""
-    linked = sorted({a for a, *_ in portal.associations("contacts", "companies")})
-    damage(
-        synced,
-        f"DELETE FROM {LINKS} WHERE from_id = '{linked[0]}'",
-        twin(LINKS, f"from_id = '{linked[1]}'", "'999' AS to_id"),
-        twin(LINKS, f"from_id = '{linked[1]}'", "'77' AS from_id"),
-        f"UPDATE {LINKS} SET label = 'Nonsense' WHERE from_id = '{linked[2]}'",
-        twin(LINKS, f"from_id = '{linked[3]}'"),
-    )
-    report = compare(synced)
-    found = results(report)["contacts_to_companies"]["ids"]
-    assert report.exit_code == 8
-    assert found["missing"] == [linked[0]]
-    assert {*found["extra"]} == {linked[1], "77", linked[3]}
-    assert found["wrong"] == [linked[2]]
-    assert compare(synced, repair=True).exit_code == 0
-    assert compare(synced).exit_code == 0
-    assert link_differences(portal, synced, PAIRS) == []
 
 
 def test_links_to_archived_records_are_no_difference(portal: Portal, warehouse: Warehouse) -> None:
