@@ -22,7 +22,11 @@ LISTINGS = {
     if one.answer is None and not one.single and one.batch is None
 }
 # a filter may need another parameter beside it, or no row of the seed could show its work
-NOT_TESTED_ALONE: set[str] = set()
+NOT_TESTED_ALONE = {"conversation_threads.list associatedTicketId"}
+COMPANIONS: dict[str, dict[str, object]] = {
+    "event_occurrences.list objectId": {"objectType": "CONTACT"},
+    "conversation_threads.list associatedContactId": {"threadStatus": "OPEN"},
+}
 FILTERS: dict[str, tuple[Endpoint, Filter]] = {
     f"{name} {one.param}": (endpoint, one)
     for name, endpoint in LISTINGS.items()
@@ -32,6 +36,9 @@ FILTERS: dict[str, tuple[Endpoint, Filter]] = {
 }
 ALWAYS: dict[str, dict[str, str]] = {
     "forms.list": {"formTypes": "all"},
+    "event_occurrences.list": {"eventType": "e_visited_page"},
+    "lead_score_values.history": {"objectTypeId": "0-1"},
+    "traffic_daily.report": {"start": "20200101", "end": "20991231"},
     "subscription_statuses.of_email": {"channel": "EMAIL"},
     "subscription_statuses.batch": {"channel": "EMAIL"},
     "subscription_opt_outs.batch": {"channel": "EMAIL"},
@@ -42,10 +49,19 @@ BODIES: dict[str, dict[str, Any]] = {
     "lists.search": {"listIds": [], "processingTypes": [], "additionalProperties": []},
     "lists.all": {"processingTypes": [], "additionalProperties": []},
     "list_memberships.of_records": {"inputs": [{"objectTypeId": "0-1", "recordId": "1"}]},
+    "subscription_statuses.batch": {"inputs": ["a@example.com"]},
+    "subscription_opt_outs.batch": {"inputs": ["a@example.com"]},
     "workflows.batch_read": {"inputs": [{"type": "FLOW_ID", "flowId": "12"}]},
 }
 SLOTS: dict[str, dict[str, str]] = {
     "list_memberships.of_record": {"type": "0-1", "record": "1"},
+    "pipeline_audits.of_pipeline": {"type": "deals", "pipeline": "default"},
+    "pipeline_audits.of_stage": {"type": "0-3", "pipeline": "default", "stage": "closedwon"},
+    "association_limits.of_pair": {"from_type": "deals", "to_type": "contacts"},
+    "property_validations.list": {"type": "0-1"},
+    "object_tags.list": {"type": "0-3"},
+    "traffic_daily.report": {"breakdown": "sources", "period": "daily"},
+    "conversation_recaps.of_record": {"type": "0-48"},
     "limits_association_records.to": {"source": "0-1"},
     "limits_association_records.pair": {"source": "0-1", "target": "0-2"},
 }
@@ -110,17 +126,25 @@ def listed(endpoint: Endpoint, portal: Portal) -> Listed:
         slots["key"] = str(row.get(kind.keys[-1]))
     if "{parent}" in endpoint.paths:
         slots["parent"] = _parent(endpoint, portal, row)
-    for slot, own in (("contact", "_contact"), ("email", "_parent"), ("type", "_type")):
+    for slot, own in (
+        ("contact", "_contact"),
+        ("email", "_parent"),
+        ("type", "_type"),
+        ("object", "_object"),
+        ("message", "id"),
+    ):
         if f"{{{slot}}}" in endpoint.paths and slot not in slots:
             slots[slot] = str(row.get(own))
     query = dict(ALWAYS.get(name, {}))
     if "userId!" in endpoint.query:
         query["userId"] = str(row["userId"])
+    if "objectTypeId" in query and "objectId" in row:
+        query["objectId"] = str(row["objectId"])
     body = BODIES.get(name)
     if body is None and endpoint.body is not None:
-        by_text = endpoint.collection.startswith("subscription_")
         key = str(row.get(kind.keys[-1]))
-        body = {"inputs": ["a@example.com"] if by_text else [{"id": key}]}
+        by_text = endpoint.batch is not None and endpoint.batch.member == ""
+        body = {"inputs": [key if by_text else {"id": key}]}
     paths = [path.format(**slots) for path in expand(endpoint.paths)]
     return Listed(endpoint, paths, query, body)
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from caller import Caller
-from emulated_calls import FILTERS, LISTINGS, ROUTES_OF, Listed, listed, pages
+from emulated_calls import COMPANIONS, FILTERS, LISTINGS, ROUTES_OF, Listed, listed, pages
 
+from sources.hubspot_emulator.clock import to_ms
 from sources.hubspot_emulator.handlers.collections.answering import ROUTES
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.collections.endpoint import Endpoint, Filter
@@ -54,7 +55,7 @@ def test_pages_lead_to_the_end(reader: Caller, name: str) -> None:
 def test_filters_narrow(reader: Caller, name: str) -> None:
     """A filter gives the rows that pass it, bounds as its operator says."""
     endpoint, one = FILTERS[name]
-    listing = listed(endpoint, reader.portal)
+    listing = listed(endpoint, reader.portal).with_values(COMPANIONS.get(name, {}))
     path = listing.paths[0]
     rows = pages(reader, listing, path, listing.most).rows
     values = sorted(
@@ -63,7 +64,8 @@ def test_filters_narrow(reader: Caller, name: str) -> None:
     assert values, f"no seeded row has {one.member}"
     value = values[len(values) // 2][1]
     given = value[0] if isinstance(value, list) else value
-    asked = listing.with_values({one.param: given})
+    in_ms = one.format == "ms" and isinstance(given, str)
+    asked = listing.with_values({one.param: to_ms(given) if in_ms else given})
     found = pages(reader, asked, path, listing.most).rows
     assert found == [row for row in rows if expected(row, one, given)]
 

@@ -55,6 +55,7 @@ class Settings:
     `absent`: collections and products the portal lacks, with the status that says so. `join_order`:
     whether members of a list come `ascending` or `descending` by the time they joined.
     `graphql_points`: values that one GraphQL query may answer.
+    `open_event_windows`: whether occurrences may be asked for without type or object.
     """
 
     limits: Limits | None = field(default_factory=Limits)
@@ -79,6 +80,7 @@ class Settings:
     absent: Mapping[str, int] = field(default_factory=dict)
     join_order: str = "ascending"
     graphql_points: int = 30_000
+    open_event_windows: bool = False
 
     def __setattr__(self, name: str, value: object) -> None:
         """Keep a member; one whose misspelling would go unnoticed is checked first."""

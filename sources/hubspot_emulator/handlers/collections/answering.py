@@ -1,6 +1,7 @@
 """The one handler of every declared endpoint: what it refuses, and how it answers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 
@@ -24,7 +25,7 @@ def answer(endpoint: Endpoint, call: Call) -> Reply:
     ask = Ask(call.params, call.repeated, call.body, portal.collections, portal.contents,
               portal.settings, call.token.scopes, portal.clock.now_ms())  # fmt: skip
     try:
-        _need_parent(endpoint, ask)
+        ask = _with_parent(endpoint, ask)
         if endpoint.check is not None:
             endpoint.check(ask)
         if endpoint.answer is not None:
@@ -60,12 +61,16 @@ def _need_parameters(endpoint: Endpoint, call: Call) -> None:
             raise invalid(f"The query parameter {name[:-1]} is required")
 
 
-def _need_parent(endpoint: Endpoint, ask: Ask) -> None:
-    """Answer 404 for children of what is no longer there."""
+def _with_parent(endpoint: Endpoint, ask: Ask) -> Ask:
+    """Return the request with the key of its parent; children of what is gone get 404."""
     parent = ask.params.get("parent")
     name = endpoint.parent or ask.collections[endpoint.collection].kind.parent
-    if parent is not None and name and ask.collections[name].find(parent) is None:
+    if parent is None or not name:
+        return ask
+    key = ask.collections[name].resolve(parent)
+    if key is None:
         raise not_found(f"{name} has no {parent}")
+    return replace(ask, params={**ask.params, "parent": key})
 
 
 def _route(endpoint: Endpoint) -> Route:

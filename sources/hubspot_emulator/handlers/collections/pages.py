@@ -29,7 +29,8 @@ class Listing:
     def numbered(self) -> bool:
         """Return whether pages are found by a number of rows."""
         kind = self.endpoint.paging.kind
-        return kind == "body" or (kind == "either" and bool(self.ask.one("offset")))
+        by_number = self.ask.one("offset") or self.ask.one("sort")
+        return kind == "body" or (kind == "either" and bool(by_number))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,10 @@ def single(endpoint: Endpoint, ask: Ask) -> Reply:
     """Answer one row by its key."""
     key = ask.params["key"]
     collection = ask.collections[endpoint.collection]
-    row = collection.find((ask.params["parent"], key) if "parent" in ask.params else key)
+    if "parent" in ask.params:
+        row = collection.find((ask.params["parent"], key))
+    else:
+        row = collection.find(collection.resolve(key) or key)
     if row is None or not _in_view(endpoint, ask, row):
         raise not_found()
     return Reply(shown(endpoint, ask, row))

@@ -95,6 +95,14 @@ class Collection:
             return None
         return self.row(place)
 
+    def resolve(self, name: str) -> str | None:
+        """Return the key of a visible row that a path names by its key or alias, None if none."""
+        if self.find(name) is not None:
+            return name
+        alias, key = self.kind.alias, self.kind.keys[-1]
+        named = (row for row in self.seen() if alias and str(row.get(alias)) == name)
+        return next((str(row[key]) for row in named), None)
+
     def __getitem__(self, key: Key) -> Row:
         return self._existing(_parts(key))[1]
 
@@ -141,7 +149,7 @@ class Collection:
                 continue
             entry = (comparable(member(row, order)) if order else (1, 0), place)
             found[_EVERY].append(entry)
-            if self.kind.parent:
+            if "_parent" in row:
                 found.setdefault(str(row.get("_parent")), []).append(entry)
         for entries in found.values():
             entries.sort()

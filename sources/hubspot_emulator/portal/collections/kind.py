@@ -17,7 +17,8 @@ class Kind:
     `key` names the members that tell rows apart; `_parent` is the row of the collection `parent`
     that this one belongs to. `time` is the instant the row itself carries, `required` the members
     that HubSpot always sends, `touched` the member that an edit sets to the present, `archived_at`
-    the one that archiving sets (`@ms` behind it: as a number).
+    the one that archiving sets (`@ms` behind it: as a number). `alias`: another member by which a
+    path may name a row.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Kind:
     required: str = ""
     touched: str = ""
     archived_at: str = ""
+    alias: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from ...clock import Clock
 from ..contents import Contents
 from .account import security, settings, usage
 from .collection import Collection
-from .content import files, pages
-from .crm import lists
+from .content import files, hubdb, pages
+from .crm import audits, commerce, deals, imports, lists
 from .endpoint import Endpoint
 from .kind import Kind
 from .marketing import (
@@ -17,14 +17,17 @@ from .marketing import (
     email_events,
     forms,
     marketing_events,
+    occurrences,
     subscriptions,
+    traffic,
 )
 from .seeding import Plan, Seeds
-from .work import automation
+from .work import automation, conversations
 
 _GROUPS = (
     settings, usage, security, lists, forms, email, email_events, subscriptions, campaigns,
-    marketing_events, pages, files, automation,
+    marketing_events, pages, files, automation, deals, occurrences, conversations, hubdb, imports,
+    audits, commerce, traffic,
 )  # fmt: skip
 KINDS: dict[str, Kind] = {kind.name: kind for group in _GROUPS for kind in group.KINDS}
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for group in _GROUPS for one in group.ENDPOINTS)
