@@ -39,6 +39,7 @@ ALWAYS: dict[str, dict[str, str]] = {
     "event_occurrences.list": {"eventType": "e_visited_page"},
     "lead_score_values.history": {"objectTypeId": "0-1"},
     "traffic_daily.report": {"start": "20200101", "end": "20991231"},
+    "subscription_opt_outs.of_email": {"channel": "EMAIL"},
     "subscription_statuses.of_email": {"channel": "EMAIL"},
     "subscription_statuses.batch": {"channel": "EMAIL"},
     "subscription_opt_outs.batch": {"channel": "EMAIL"},
@@ -62,6 +63,7 @@ SLOTS: dict[str, dict[str, str]] = {
     "object_tags.list": {"type": "0-3"},
     "traffic_daily.report": {"breakdown": "sources", "period": "daily"},
     "conversation_recaps.of_record": {"type": "0-48"},
+    "lists.by_name": {"type": "0-1", "name": "List 0"},
     "limits_association_records.to": {"source": "0-1"},
     "limits_association_records.pair": {"source": "0-1", "target": "0-2"},
 }

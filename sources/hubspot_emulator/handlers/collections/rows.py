@@ -52,8 +52,9 @@ def listed(endpoint: Endpoint, ask: Ask) -> Reply:
     collection = ask.collections[endpoint.collection]
     order, descending = _order(endpoint, ask)
     entries = collection.entries(order, _tests(endpoint, ask), ask.params.get("parent"))
-    if endpoint.keep is not None:
-        entries = [one for one in entries if endpoint.keep(ask, collection.row(one[1]) or {})]
+    keep = None if endpoint.keep is None else endpoint.keep(ask)
+    if keep is not None:
+        entries = [one for one in entries if keep(collection.row(one[1]) or {})]
     listing = Listing(endpoint, ask, collection, entries, descending=descending)
     page = pages.page_of(listing)
     return Reply(pages.framed(listing, page, [_row(listing, one) for one in page.entries]))
@@ -86,6 +87,8 @@ def _tests(endpoint: Endpoint, ask: Ask) -> tuple[Test, ...]:
     found = [test for one in filters(endpoint.filters) if (test := _test(ask, one))]
     if endpoint.archived:
         found.append(Test(ARCHIVED, "=", ((1, ask.flag("archived")),)))
+    if endpoint.live:
+        found.append(Test(ARCHIVED, "=", ((1, False),)))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from .asking import Ask
-from .kind import Row
+from .kind import Keep, Row
 from .values import INSTANT, TEXT
 
 
@@ -95,11 +95,11 @@ class Endpoint:
     of a request with a body. `sorts`: names that `sort` takes, `name=member` where they differ;
     `order` the member that rows come by otherwise, `-` before it for descending, `?` where the
     portal's setting tells. `archived`: whether rows in the recycle bin come only with
-    `archived=true`.
+    `archived=true`; `live`: that they never come.
 
     `rows`: the member that holds the rows, `""` for a bare list. `check` refuses a request, `keep`
-    says which rows come, `shape` how one is shown. `batch`: a batch read. `single`: one row, by its
-    key. `answer`: the whole body, where it is no list of rows.
+    says for a request which rows come (None: all), `shape` how one is shown. `batch`: a batch
+    read. `single`: one row, by its key. `answer`: the whole body, where it is no list of rows.
     """
 
     collection: str
@@ -114,6 +114,7 @@ class Endpoint:
     sorts: str = ""
     order: str = ""
     archived: bool = False
+    live: bool = False
     parent: str = ""
     scopes: str = ""
     product: str = ""
@@ -122,7 +123,7 @@ class Endpoint:
     envelope: bool = False
     bucket: str = "interval"
     check: Callable[[Ask], None] | None = None
-    keep: Callable[[Ask, Row], bool] | None = None
+    keep: Callable[[Ask], Keep | None] | None = None
     shape: Callable[[Ask, Row], Row] | None = None
     answer: Callable[[Ask], Row | list[Row]] | None = None
 
@@ -142,6 +143,23 @@ def one_of(
         scopes=listing.scopes,
         product=listing.product,
         shape=shape or listing.shape,
+    )
+
+
+def batch_of(listing: Endpoint, most: int = 100, member: str = "") -> Endpoint:
+    """Return the endpoint that reads rows of a listing by their ids, bare texts unless told."""
+    return Endpoint(
+        collection=listing.collection,
+        paths=" ".join(path + "/batch/read" for path in expand(listing.paths)),
+        name="batch_read",
+        method="POST",
+        body="inputs!",
+        batch=Batch(most, member),
+        query="archived" if listing.archived else "",
+        archived=listing.archived,
+        scopes=listing.scopes,
+        product=listing.product,
+        shape=listing.shape,
     )
 
 

@@ -9,6 +9,9 @@ from .seeding import Seeds
 Row = dict[str, Any]
 """Members as HubSpot sends them; a name that begins with `_` is the portal's own and stays here."""
 
+Keep = Callable[[Row], bool]
+"""Whether a row is among an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

@@ -3,7 +3,7 @@
 from ....clock import to_ms
 from ..asking import Ask
 from ..endpoint import Endpoint, after
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..seeding import HOUR_MS, Seeds
 
 ACTIVITY = "/account-info/(v3|2026-03)/activity"
@@ -55,16 +55,10 @@ def _security(seeds: Seeds, number: int) -> Row:
     return {**made, "infoUrl": "https://app.example.com/settings"} if number % 2 else made
 
 
-def _since(ask: Ask, row: Row) -> bool:
-    """Return whether security activity lies between the two epochs of a request."""
-    start, end = ask.instant("fromTimestamp", "ms"), ask.instant("toTimestamp", "ms")
-    at = to_ms(row["createdAt"])
-    return (start is None or at >= start) and (end is None or at <= end)
-
-
-def _kept(ask: Ask, row: Row) -> bool:
-    """Return whether a login is not older than the 90 days that are kept."""
-    return to_ms(row["loginAt"]) > ask.now_ms - 90 * 24 * HOUR_MS
+def _kept(ask: Ask) -> Keep:
+    """Keep logins that are not older than 90 days."""
+    oldest = ask.now_ms - 90 * 24 * HOUR_MS
+    return lambda row: to_ms(row["loginAt"]) > oldest
 
 
 KINDS = (
@@ -83,7 +77,7 @@ ENDPOINTS = (
              scopes=SCOPE, filters="userId=userId", order="-loginAt", keep=_kept),
     Endpoint(
         collection="security_activity", paths=f"{ACTIVITY}/security", paging=after(),
-        scopes=SCOPE, filters="userId=userId", order="-createdAt", keep=_since,
-        query="fromTimestamp toTimestamp",
+        scopes=SCOPE, order="-createdAt",
+        filters="userId=userId fromTimestamp>=createdAt@ms toTimestamp<=createdAt@ms",
     ),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..asking import Ask
-from ..endpoint import Endpoint, after, one_of
+from ..endpoint import Endpoint, after, batch_of, one_of
 from ..kind import Kind, Row
 from ..seeding import Seeds
 
@@ -209,6 +209,7 @@ ENDPOINTS = (
              paging=after(), parent="teams", scopes="settings.users.teams.read", answer=_members),
     _RATES,
     one_of(_RATES),
+    batch_of(_RATES, member="id"),
     Endpoint(collection="exchange_rates", name="current", answer=_current,
              paths=f"{CURRENCIES}/exchange-rates/current", **_MONEY),
     Endpoint(collection="exchange_rates", name="central", answer=_central_rates,

@@ -2,7 +2,7 @@
 
 from ..asking import Ask
 from ..endpoint import Endpoint, after, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..seeding import Seeds
 
 FILES = "/files/(v3|2026-03|2026-09)"
@@ -64,12 +64,11 @@ def _folder(seeds: Seeds, number: int) -> Row:
     return {**made, "parentFolderId": "20"} if number else made
 
 
-def _seen(ask: Ask, row: Row) -> bool:
-    """Return whether a file appears: never one in the bin, hidden ones only with their scope."""
-    hidden = str(row.get("access", "")).startswith("HIDDEN")
-    scopes = ask.scopes
-    allowed = scopes is None or "files.ui_hidden.read" in scopes
-    return not row.get("_archived") and (not hidden or allowed)
+def _open(ask: Ask) -> Keep | None:
+    """Keep hidden files away from tokens that lack their scope."""
+    if ask.scopes is None or "files.ui_hidden.read" in ask.scopes:
+        return None
+    return lambda row: not str(row.get("access", "")).startswith("HIDDEN")
 
 
 KINDS = (
@@ -81,7 +80,8 @@ KINDS = (
 ENDPOINTS = (
     Endpoint(
         collection="files", name="search", paths=f"{FILES}/files/search", scopes=SCOPES,
-        paging=after(10, 100, ceiling=10_000), query="before properties", keep=_seen, order="id",
+        paging=after(10, 100, ceiling=10_000), query="before properties", order="id",
+        live=True, keep=_open,
         sorts="id name createdAt updatedAt size",
         filters=f"{_COMMON} {_NUMBERS} type=type extension=extension encoding=encoding url=url "
                 "fileMd5=fileMd5 isUsableInContent=isUsableInContent@bool "
@@ -91,7 +91,8 @@ ENDPOINTS = (
     one_of(Endpoint(collection="files", paths=f"{FILES}/files", scopes=SCOPES), query="properties"),
     Endpoint(
         collection="file_folders", name="search", paths=f"{FILES}/folders/search", scopes=SCOPES,
-        paging=after(10, 100, ceiling=10_000), query="before properties", keep=_seen, order="id",
+        paging=after(10, 100, ceiling=10_000), query="before properties", order="id",
+        live=True, keep=_open,
         sorts="id name createdAt updatedAt", filters=_COMMON,
     ),
     one_of(Endpoint(collection="file_folders", paths=f"{FILES}/folders", scopes=SCOPES),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..endpoint import Endpoint, after, one_of
+from ..endpoint import Endpoint, after, batch_of, one_of
 from ..kind import Kind, Row
 from ..seeding import Seeds, guid
 
@@ -284,6 +284,9 @@ _LISTINGS = (
 ENDPOINTS = (
     *_LISTINGS,
     *(one_of(listing, query="property") for listing in _LISTINGS),
+    *(batch_of(listing) for listing in _LISTINGS[:6]),
+    one_of(Endpoint(collection="url_mappings", paths="/url-mappings/2026-03/url-mappings",
+                    scopes="content")),
     Endpoint(collection="url_mappings", paths="/url-mappings/2026-03/url-mappings", rows="",
              scopes="content"),
     Endpoint(

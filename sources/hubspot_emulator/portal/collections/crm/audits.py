@@ -4,7 +4,7 @@ from typing import Any
 
 from ..asking import Ask, not_found
 from ..endpoint import Endpoint
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds
 
@@ -69,10 +69,10 @@ def _limit(_: Seeds, number: int) -> Row:
     }
 
 
-def _of_pair(ask: Ask, row: Row) -> bool:
+def _of_pair(ask: Ask) -> Keep:
     ends = [ask.contents.types.find(ask.params[end]) for end in ("from_type", "to_type")]
     names = [one.type_id for one in ends if one is not None]
-    return bool(row.get("_pair") == " ".join(names))
+    return lambda row: bool(row.get("_pair") == " ".join(names))
 
 
 def _validation(_: Seeds, number: int) -> Row:

@@ -2,7 +2,7 @@
 
 from ..asking import Ask, not_found
 from ..endpoint import Endpoint, after, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds, guid
 
@@ -143,8 +143,9 @@ def _recommendation(seeds: Seeds, number: int) -> Row:
     }
 
 
-def _in_unit(ask: Ask, row: Row) -> bool:
-    return str(row.get("businessUnitId", 0)) == ask.one("businessUnitId", "0")
+def _in_unit(ask: Ask) -> Keep:
+    wanted = ask.one("businessUnitId", "0")
+    return lambda row: str(row.get("businessUnitId", 0)) == wanted
 
 
 def _transcript(seeds: Seeds, number: int) -> Row:

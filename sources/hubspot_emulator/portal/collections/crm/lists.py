@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ....clock import DAY_MS, iso, to_ms
 from ..asking import Ask, not_found
 from ..endpoint import Endpoint, Paging, after
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import HOUR_MS, Seeds
 
@@ -96,9 +96,11 @@ def _whole(ask: Ask, row: Row) -> Row:
     return {name: value for name, value in made.items() if name[0] != "_"}
 
 
-def _queried(ask: Ask, row: Row) -> bool:
+def _queried(ask: Ask) -> Keep | None:
     text, kinds = str(ask.body.get("query", "")).lower(), ask.body.get("processingTypes", [])
-    return text in row["name"].lower() and (not kinds or row["processingType"] in kinds)
+    if not text and not kinds:
+        return None
+    return lambda row: text in row["name"].lower() and (not kinds or row["processingType"] in kinds)
 
 
 def _by_ids(ask: Ask) -> Row:
@@ -116,6 +118,13 @@ def _by_id(ask: Ask) -> Row:
     if row is None:
         raise not_found("List does not exist")
     return {"list": _whole(ask, row)}
+
+
+def _by_name(ask: Ask) -> Row:
+    for row in ask.collections["lists"].seen():
+        if (row["objectTypeId"], row["name"]) == (ask.params["type"], ask.params["name"]):
+            return {"list": _whole(ask, row)}
+    raise not_found("List does not exist")
 
 
 def _history(ask: Ask) -> Row:
@@ -239,6 +248,8 @@ ENDPOINTS = (
     _LISTS,
     Endpoint(collection="lists", name="get", paths=LISTS + "/{key}", scopes=SCOPE,
              query="includeFilters", answer=_by_id),
+    Endpoint(collection="lists", name="by_name", scopes=SCOPE, query="includeFilters",
+             paths=LISTS + "/object-type-id/{type}/name/{name}", answer=_by_name),
     Endpoint(collection="list_folders", name="tree", paths=f"{LISTS}/folders", scopes=SCOPE,
              query="folderId", answer=_folder_tree),
     Endpoint(collection="lists", name="history", parent="lists", scopes=SCOPE, answer=_history,

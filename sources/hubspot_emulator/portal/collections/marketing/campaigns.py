@@ -5,7 +5,7 @@ from typing import Any
 from ....clock import to_ms
 from ..asking import Ask, not_found
 from ..endpoint import Batch, Endpoint, after, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds, guid
 
@@ -84,9 +84,9 @@ def _with_properties(ask: Ask, row: Row) -> Row:
     return {**made, "properties": found}
 
 
-def _named(ask: Ask, row: Row) -> bool:
+def _named(ask: Ask) -> Keep:
     wanted = ask.one("name").lower()
-    return wanted in str(row.get("_properties", {}).get("hs_name", "")).lower()
+    return lambda row: wanted in str(row.get("_properties", {}).get("hs_name", "")).lower()
 
 
 def _with_assets(ask: Ask, row: Row) -> Row:
@@ -116,8 +116,8 @@ def _asset_shown(ask: Ask, row: Row) -> Row:
     return {**made, "metrics": row.get("_metrics", {})} if dated else made
 
 
-def _of_type(ask: Ask, row: Row) -> bool:
-    return bool(row["_type"] == ask.params["type"])
+def _of_type(ask: Ask) -> Keep:
+    return lambda row: bool(row["_type"] == ask.params["type"])
 
 
 def _check_type(ask: Ask) -> None:
@@ -239,6 +239,8 @@ ENDPOINTS = (
              shape=_asset_shown, **SCOPE),
     Endpoint(collection="campaign_budget_items", name="totals", answer=_budget,
              paths=BASE + "/{parent}/budget/totals", **SCOPE),
+    one_of(Endpoint(collection="campaign_budget_items", paths=BASE + "/{parent}/budget", **SCOPE)),
+    one_of(Endpoint(collection="campaign_spend_items", paths=BASE + "/{parent}/spend", **SCOPE)),
     Endpoint(collection="campaigns", name="metrics", parent="campaigns", answer=_metrics,
              paths=f"{_REPORTS}/metrics", query="startDate endDate", **SCOPE),
     Endpoint(collection="campaigns", name="revenue", parent="campaigns", answer=_revenue,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ....clock import DAY_MS, iso, to_ms
 from ..asking import Ask, not_found
 from ..endpoint import Endpoint, after, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import HOUR_MS, Seeds, guid
 
@@ -91,8 +91,10 @@ def _recipients(seeds: Seeds, number: int) -> Row:
     }
 
 
-def _has_statistics(ask: Ask, row: Row) -> bool:
-    return not (ask.flag("includeStats") and row.get("_without_statistics"))
+def _has_statistics(ask: Ask) -> Keep | None:
+    if not ask.flag("includeStats"):
+        return None
+    return lambda row: not row.get("_without_statistics")
 
 
 def _shown(ask: Ask, row: Row) -> Row:

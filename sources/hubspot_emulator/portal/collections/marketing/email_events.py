@@ -2,7 +2,7 @@
 
 from ..asking import Ask
 from ..endpoint import Endpoint, Paging, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..seeding import MINUTE_MS, Seeds, guid
 
 V1 = "/email/public/v1"
@@ -62,8 +62,10 @@ def _event(seeds: Seeds, number: int) -> Row:
     }
 
 
-def _not_filtered(ask: Ask, row: Row) -> bool:
-    return not (ask.flag("excludeFilteredEvents") and row.get("filteredEvent"))
+def _not_filtered(ask: Ask) -> Keep | None:
+    if not ask.flag("excludeFilteredEvents"):
+        return None
+    return lambda row: not row.get("filteredEvent")
 
 
 def _campaign(seeds: Seeds, number: int) -> Row:
@@ -111,9 +113,11 @@ def _change(seeds: Seeds, number: int) -> Row:
     }
 
 
-def _of_type(ask: Ask, row: Row) -> bool:
+def _of_type(ask: Ask) -> Keep | None:
     wanted = ask.one("changeType")
-    return not wanted or any(one["changeType"] == wanted for one in row.get("changes", ()))
+    if not wanted:
+        return None
+    return lambda row: any(one["changeType"] == wanted for one in row.get("changes", ()))
 
 
 KINDS = (

@@ -2,7 +2,7 @@
 
 from ..asking import Ask
 from ..endpoint import Endpoint, after, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..seeding import HOUR_MS, Seeds
 
 BASE = "/marketing/(marketing-events/v3|v3/marketing-events|marketing-events/2026-03)"
@@ -75,12 +75,10 @@ def _totals(ask: Ask) -> Row:
             "cancelled": found["cancellations"], "noShows": found["noShows"]}  # fmt: skip
 
 
-def _in_state(ask: Ask, row: Row) -> bool:
-    state, who = ask.one("state"), ask.one("contactIdentifier")
-    contact = row.get("associations", {}).get("contact", {})
-    known = (contact.get("contactId"), contact.get("email"))
-    right = not state or row.get("properties", {}).get("attendanceState") == state
-    return right and (not who or who in known)
+def _of_contact(ask: Ask) -> Keep | None:
+    """Keep who is meant by an id or an e-mail address."""
+    who = ask.one("contactIdentifier")
+    return (lambda row: who in row["associations"]["contact"].values()) if who else None
 
 
 KINDS = (
@@ -99,6 +97,7 @@ ENDPOINTS = (
     Endpoint(
         collection="marketing_event_participations", name="breakdown", scopes=SCOPE,
         paths=BASE + "/participations/{parent}/breakdown", paging=after(10, 100, total=True),
-        query="before state contactIdentifier", keep=_in_state, order="createdAt",
+        query="before contactIdentifier", keep=_of_contact, order="createdAt",
+        filters="state=properties.attendanceState",
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..asking import Ask
 from ..endpoint import Endpoint, after, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds
 
@@ -60,8 +60,9 @@ def _with_properties(ask: Ask, row: Row) -> Row:
     return {**row, "properties": row["_properties"]} if wanted else row
 
 
-def _named(ask: Ask, row: Row) -> bool:
-    return ask.one("searchString").lower() in str(row.get("name", "")).lower()
+def _named(ask: Ask) -> Keep:
+    wanted = ask.one("searchString").lower()
+    return lambda row: wanted in str(row.get("name", "")).lower()
 
 
 def _check_order(ask: Ask) -> None:
@@ -91,18 +92,19 @@ def _check_filters(ask: Ask) -> None:
         raise refuse("eventType is required with id")
     if not (ask.one("eventType") or ask.one("objectId") or ask.settings.open_event_windows):
         raise refuse("One of eventType or objectId is required")
+    named = ask.one("objectType")
+    if named and ask.contents.types.find(named) is None:
+        raise refuse(f"Object type {named} is not known")
     kind = ask.one("eventType")
     if kind and ask.collections["event_types"].find(kind) is None:
         raise refuse(f"Event type {kind} is not known")
 
 
-def _of_object(ask: Ask, row: Row) -> bool:
-    """Return whether an occurrence is of the object type asked for, by any of its names."""
-    wanted = ask.one("objectType")
-    if not wanted:
-        return True
-    found, own = (ask.contents.types.find(one) for one in (wanted, str(row["objectType"])))
-    return found is not None and found == own
+def _of_object(ask: Ask) -> Keep | None:
+    """Keep occurrences of the object type asked for, by any of its names."""
+    find = ask.contents.types.find
+    wanted = find(ask.one("objectType")) if ask.one("objectType") else None
+    return None if wanted is None else lambda row: find(str(row["objectType"])) == wanted
 
 
 KINDS = (

@@ -92,6 +92,11 @@ def _one(ask: Ask) -> Row:
     return _enveloped(ask, _of(ask, "subscription_statuses", ask.params["email"]))
 
 
+def _opted_out_one(ask: Ask) -> Row:
+    _need_channel(ask)
+    return _enveloped(ask, _of(ask, "subscription_opt_outs", ask.params["email"]))
+
+
 def _enveloped(ask: Ask, rows: list[Row]) -> Row:
     now = iso(ask.now_ms)
     return {"status": "COMPLETE", "results": rows, "startedAt": now, "completedAt": now}
@@ -154,6 +159,9 @@ ENDPOINTS = (
              scopes=READ, answer=_definitions_of_v3),
     Endpoint(collection="subscription_statuses", name="of_email", scopes=READ, answer=_one,
              paths=BASE + "/statuses/{email}", query="channel! businessUnitId"),
+    Endpoint(collection="subscription_opt_outs", name="of_email", scopes=READ,
+             answer=_opted_out_one, query="channel! businessUnitId verbose",
+             paths=BASE + "/statuses/{email}/unsubscribe-all"),
     Endpoint(collection="subscription_statuses", name="v3", scopes=READ, answer=_status_of_v3,
              paths=V3 + "/status/email/{email}"),
     Endpoint(collection="subscription_statuses", name="batch", method="POST", body="inputs!",

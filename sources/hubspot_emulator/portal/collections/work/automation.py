@@ -5,7 +5,7 @@ from typing import Any
 from ....clock import iso
 from ..asking import Ask, not_found
 from ..endpoint import Batch, Endpoint, Paging, after, one_of
-from ..kind import Kind, Row
+from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds, guid
 
@@ -119,8 +119,9 @@ def _sequence(seeds: Seeds, number: int) -> Row:
     }  # fmt: skip
 
 
-def _of_user(ask: Ask, row: Row) -> bool:
-    return ask.one("userId") in (row["userId"], *row.get("_shared_with", ()))
+def _of_user(ask: Ask) -> Keep:
+    user = ask.one("userId")
+    return lambda row: user in (row["userId"], *row.get("_shared_with", ()))
 
 
 def _known_user(ask: Ask) -> None:
