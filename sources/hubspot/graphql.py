@@ -10,7 +10,7 @@ from dlt.common.typing import TSecretStrValue
 from dlt.extract import DltResource
 
 from .api.graphql import CollectionQuery, Row, read_collection
-from .catalog.endpoints import REFERENCE
+from .catalog.endpoints import TABLES
 from .catalog.object_types import STANDARD
 from .config import policy_of, resolve_config
 from .errors import ConfigError
@@ -19,7 +19,7 @@ from .privacy import Policy
 from .run.resources import make_resource
 
 _NESTING = 1_000  # levels: dlt's default, whatever the schema around says
-_TABLES = {kind.table for kind in STANDARD} | REFERENCE.keys()
+_TABLES = {kind.table for kind in STANDARD} | TABLES.keys()
 
 
 def hubspot_graphql(
