@@ -1,5 +1,6 @@
 """Shared by all tests: an emulated portal on a real socket, and syncs of it into a real DuckDB."""
 
+import json
 import os
 
 from machine import followed
@@ -30,6 +31,8 @@ from pipelines.cli.console import importing
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.sync import SyncOptions, sync
 from pipelines.runtime.quicker_dlt import without_pandas
+from sources.hubspot.catalog.endpoints import GROUPS
+from sources.hubspot.catalog.endpoints.crm import CRM
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -47,6 +50,8 @@ settings.load_profile("same")
 
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing
+OTHER_GROUPS = sorted(GROUPS.keys() - {CRM})
+"""What no test reads that does not ask for it: it would pay for forty more tables."""
 CORE = ("contacts", "companies", "deals", "tickets")
 SERVERS: dict[str, EmulatorServer] = {}  # by address: the portals that runs of a test read
 READERS = duckdb.connect()
@@ -136,6 +141,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in followed():
         monkeypatch.delenv(name)
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("SOURCES__HUBSPOT__EXCLUDE", json.dumps(OTHER_GROUPS))
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", UNPACKED)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path.with_name(f"{tmp_path.name}.state")))
     monkeypatch.chdir(tmp_path)

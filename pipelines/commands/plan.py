@@ -37,7 +37,7 @@ from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import put, source_state
-from sources.hubspot.steps.collections.pricing import endpoint_calls
+from sources.hubspot.steps.collections.pricing import collection_facts, crm_calls
 from sources.hubspot.steps.reference.definitions import LABELS_MAX_AGE
 from sources.hubspot.sync import configure
 from sources.hubspot.warehouse.privacy import unmatched
@@ -126,7 +126,8 @@ def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         run.tables.to_empty = _to_empty(run, kinds)
         planning.foretell(
             lambda: ReferenceFacts(
-                endpoint_calls(run, options.objects, kinds, extraction.endpoints),
+                crm_calls(run, options.objects, kinds, extraction.endpoints),
+                collection_facts(run, extraction.chosen),
                 tuple(_stale_labels(opened)),
             )
         )
@@ -229,6 +230,7 @@ def _describe(report: RunReport, made: Plan, limits: Limits) -> None:
         )
     )
     calls = add(*(step.in_all for step in made.steps))
+    more = any(step.is_open for step in made.steps)
     rows = add(*(step.rows for step in made.steps if step.rows))
     tables = len({step.table for step in made.steps if step.kind != "skip"})
     left = limits["daily"]["remaining"]
@@ -237,9 +239,9 @@ def _describe(report: RunReport, made: Plan, limits: Limits) -> None:
         Section(
             "totals",
             TOTALS,
-            [(tables, *(to_json(one) for one in totals), left)],
+            [(tables, to_json(rows), to_json(calls, more=more), to_json(totals[2]), left)],
             "In sum",
-            [(f"{tables:,}", *(to_text(one) for one in totals), left)],
+            [(f"{tables:,}", to_text(rows), to_text(calls, more=more), to_text(totals[2]), left)],
         )
     )
     if left is not None and calls[1] > left - limits["daily"]["reserve"]:
@@ -264,14 +266,15 @@ def _row(step: Step, limits: Limits) -> Sequence[Any]:
     families = {family: to_json(calls) for family, calls in step.calls.items()}
     rows = None if step.rows is None else to_json(step.rows)
     took = to_json(_minutes([step], limits))
-    calls = to_json(step.in_all)
+    calls = to_json(step.in_all, more=step.is_open)
     return (step.table, step.kind, step.reason, rows, calls, took, families, _open_reason(step))
 
 
 def _open_reason(step: Step) -> str:
     """Say why the calls of a step are not known exactly; nothing where they are."""
     low, high = step.in_all
-    return "" if low == high else WHY_BOUNDS.get(step.kind, "")
+    is_known = low == high and not step.is_open
+    return "" if is_known else WHY_BOUNDS.get(step.kind, "")
 
 
 def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:
@@ -285,7 +288,10 @@ def _brief(steps: Sequence[Step], limits: Limits) -> list[Sequence[Any]]:
         records = "" if step.rows is None else to_text(step.rows)
         took = to_text(_minutes([step], limits))
         rows.append(
-            (step.table, step.kind, step.reason, records, to_text(step.in_all), took, *BLANK)
+            (
+                *(step.table, step.kind, step.reason, records),
+                *(to_text(step.in_all, more=step.is_open), took, *BLANK),
+            )
         )
     if merged:
         name, calls = f"{len(merged)} other tables", add(*(step.in_all for step in merged))
@@ -298,14 +304,14 @@ def _is_quiet(step: Step) -> bool:
     return step.kind == "changes" and step.rows == (0, 0)
 
 
-def to_json(bounds: tuple[float, float]) -> dict[str, float]:
-    """Return bounds as programs read them: both ends."""
-    return {"low": bounds[0], "high": bounds[1]}
+def to_json(bounds: tuple[float, float], *, more: bool = False) -> dict[str, float | None]:
+    """Return bounds as programs read them: both ends; no upper one where there may be more."""
+    return {"low": bounds[0], "high": None if more else bounds[1]}
 
 
-def to_text(bounds: tuple[float, float]) -> str:
-    """Return bounds as people read them: `12`, or `12-15`."""
-    return "-".join(dict.fromkeys(f"{end:,}" for end in bounds))
+def to_text(bounds: tuple[float, float], *, more: bool = False) -> str:
+    """Return bounds as people read them: `12`, `12-15`, or `12+` where there may be more."""
+    return f"{bounds[0]:,}+" if more else "-".join(dict.fromkeys(f"{end:,}" for end in bounds))
 
 
 def _warn_of_refused(

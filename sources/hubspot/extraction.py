@@ -34,6 +34,7 @@ from .run.run import Items, Run
 from .state.damage import SOURCE, refuse
 from .state.source import SourceState
 from .steps.backfill import appends
+from .steps.collections.reading import wanted
 from .steps.links.links import Links
 from .steps.planning import Planning
 from .steps.reference.portal import are_types_due
@@ -180,6 +181,11 @@ class Extraction:
         return all_pairs
 
     @property
+    def chosen(self) -> list[str]:
+        """Endpoints that the user has chosen."""
+        return chosen_of(self.request, self._opened.run.config if self._opened else None)
+
+    @property
     def endpoints(self) -> list[str]:
         """Endpoints that this extraction may have something to do for.
 
@@ -189,9 +195,11 @@ class Extraction:
         opened = self._opened
         run = opened.run if opened else None
         names = chosen_of(self.request, run.config if run else None)
-        if run is None or run.load.is_first:
+        if run is None:
             return names
-        return [name for name in names if ENDPOINTS[name].per or run.load.wants(name)]
+        if not run.load.is_first:
+            names = [one for one in names if _follows_types(one) or run.load.wants(one)]
+        return wanted(run, names) if self._given else names
 
     @property
     def wanted(self) -> list[ObjectType]:
@@ -262,6 +270,11 @@ class Opened:
 
 Read = Callable[[Opened], Items]
 """Makes the rows of a resource."""
+
+
+def _follows_types(name: str) -> bool:
+    """Whether an endpoint is asked for object types or pairs, so that every load may have some."""
+    return ENDPOINTS[name].per in ("object type", "pair")
 
 
 def chosen_of(request: Request, config: HubSpotConfig | None) -> list[str]:

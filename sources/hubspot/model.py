@@ -228,6 +228,10 @@ class View(Protocol):
         """Yield columns of the rows that meet a condition, a few thousand at a time."""
         ...
 
+    def qualified(self, table: str) -> str | None:
+        """Return the name of a table in SQL; None where there is no such table."""
+        ...
+
     def rows(
         self, table: str, columns: Sequence[str], keys: Sequence[str], key: str = "id"
     ) -> list[tuple[Any, ...]]:

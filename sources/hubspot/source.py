@@ -14,6 +14,7 @@ from dlt.extract import DltResource, DltSource
 
 from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS
+from .catalog.endpoints.crm import CRM
 from .catalog.endpoints.declaration import Endpoint, Table
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
@@ -112,7 +113,9 @@ def _read(endpoint: Endpoint, opened: Opened) -> Items:
     if _follows_types(endpoint):
         rows = _after_tables(opened.run, rows, last_load=not endpoint.in_every_load)
     yield from rows
-    for table in endpoint.tables:
+    kept = opened.run.state.collections.get(endpoint.name)
+    was_read = endpoint.group == CRM or (kept is not None and kept.read_at is not None)
+    for table in endpoint.tables if was_read else ():
         yield from if_missing(table.name, arrow_schema(table.name))
 
 
@@ -197,9 +200,12 @@ def _replacing(extraction: Extraction, endpoint: Endpoint, table: Table) -> dict
         group = (table.scope,)
     elif table is not endpoint.first and not endpoint.keeps(table):
         group = tuple(table.parent_keys)
+    elif table is endpoint.first:
+        group = endpoint.replaced_by
     key = () if group else table.keys
     said: Any = {  # each time, for dlt remembers it
-        name: {"primary_key": name in key, "merge_key": name in group} for name in table.keys
+        name: {"primary_key": name in key, "merge_key": name in group}
+        for name in {**dict.fromkeys(table.keys), **dict.fromkeys(group)}
     }
     return _merging(extraction, **said)
 

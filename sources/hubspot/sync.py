@@ -19,12 +19,13 @@ from dlt.pipeline.pipeline import Pipeline
 
 from .config import HubSpotConfig, resolve_config
 from .errors import ConfigError, HubSpotError, PartialSyncError
-from .extraction import names_of, open_run
+from .extraction import Request, chosen_of, names_of, open_run
 from .model import LIVE, TableOutcome
 from .run.loaded import Loaded, run_status
 from .run.run import Run
 from .source import hubspot
 from .state.damage import NAME
+from .steps.collections.reading import note_following
 from .warehouse import run_log
 from .warehouse.end_of_load import end_of_load
 from .warehouse.post_load import clean_up
@@ -170,6 +171,7 @@ def load_all(
             if not run.outcomes.stopped and not run.load.unfinished:
                 _find_mismatches(run, pipeline, compared)
                 note_unmatched(pipeline, run)
+            _note_following(run, pipeline, request)
             loaded.note(run)
         except BaseException:
             if len(pipeline.list_completed_load_packages()) > done:
@@ -177,6 +179,15 @@ def load_all(
             raise
         if run.outcomes.stopped or not run.left:
             return
+
+
+def _note_following(run: Run, pipeline: Pipeline, request: SyncRequest) -> None:
+    """Note the collections whose parents this load brought: the next one reads them."""
+    if run.outcomes.stopped or run.options.repairing:
+        return
+    names = chosen_of(Request(request.objects), run.config)
+    with WarehouseView(pipeline) as view:
+        note_following(run, view, names)
 
 
 def _find_mismatches(run: Run, pipeline: Pipeline, compared: set[str]) -> None:

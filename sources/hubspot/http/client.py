@@ -4,7 +4,7 @@ import copy
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,8 @@ from .transport.connection import NO_ANSWER, Connections
 from .transport.network import unreachable
 
 T = TypeVar("T")
-Params = Mapping[str, str | int]
+Params = Mapping[str, str | int | Sequence[str]]
+"""Of a query; a name with several values is repeated."""
 
 CALLS = logging.getLogger("hubspot_elt.calls")
 """A line at level DEBUG for each call: method, target, what came back and when; no secret."""
@@ -285,7 +286,7 @@ class _Call:
         """The path with its query, as it is sent."""
         if not self.params:
             return self.path
-        return f"{self.path}?{urlencode(self.params, safe=',:', quote_via=quote)}"
+        return f"{self.path}?{urlencode(self.params, doseq=True, safe=',:', quote_via=quote)}"
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

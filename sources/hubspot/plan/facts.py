@@ -108,11 +108,28 @@ class PairFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether HubSpot names its association types otherwise than when they were last read."""
 
 
+class CollectionFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An endpoint of the catalog that is due."""
+
+    reason: str
+    """Why it is, as a sentence."""
+    calls: int | None = None
+    """What the last reading of all its rows took; None where there was none."""
+    parents: int = 0
+    """Rows of another table that it is asked for, as the warehouse has them."""
+    are_parents_due: bool = False
+    """Whether this run reads their table first, so that there may be others."""
+    windows: int = 0
+    """Spans of time that it is asked for."""
+
+
 class ReferenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Calls of the reference tables that are due."""
 
     calls: Mapping[str, int] = {}
     """By endpoint of the catalog."""
+    collections: Mapping[str, CollectionFacts] = {}
+    """Endpoints of other APIs that are due, by name."""
     stale_labels: tuple[str, ...] = ()
     """Pairs whose association labels were read more than 12 hours ago, or never."""
 

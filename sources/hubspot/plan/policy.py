@@ -11,6 +11,7 @@ from msgspec import structs
 
 from ..catalog.endpoints import ENDPOINTS
 from . import cost
+from .collections.price import collection_step
 from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
 from .pair_plan import changed_links, ends_of, links_of_found, pair_sweeps
@@ -112,6 +113,8 @@ def _reference(facts: Facts) -> Iterator[Step]:
             found: cost.Calls = {endpoint.api.family: exactly(calls)}
             kind = "reference" if endpoint.own_reader else "collection"
             yield Step(kind=kind, table=name, reason=reason, calls=found, rows=None)
+    for name, one in facts.reference.collections.items():
+        yield collection_step(ENDPOINTS[name], one)
 
 
 def _labels(

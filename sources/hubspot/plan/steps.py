@@ -29,6 +29,7 @@ STEP_BOUNDS: dict[Kind, str] = {
     "changed_links": LINKS_ARE_OPEN,
     "links": LINKS_ARE_OPEN,
     "labels": "HubSpot alone knows which pairs have links.",
+    "collection": "HubSpot alone knows how many pages there are.",
 }
 """Why the calls of a step lie within bounds, where they do; those of sweeps stand in `SWEEPS`."""
 
@@ -63,6 +64,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: Mapping[Family, Bounds] = {}
     rows: Bounds | None = (0, 0)
     """Records it reads; None where it is known only once they are read."""
+    is_open: bool = False
+    """Whether it may take more calls than the most that is known."""
     paid: int = 0
     """Calls that it draws from the day's share for expensive sweeps."""
 

@@ -154,7 +154,9 @@ class CollectionFindings:
     loaded: set[str] = field(default_factory=set)
     """Keys of their states whose rows this run loaded: what is gone is marked after the load."""
     done: set[str] = field(default_factory=set)
-    """Endpoints that this run has read to their ends, or failed to."""
+    """Keys of their states that this run has read to their ends, or failed to."""
+    begun: set[tuple[str, str]] = field(default_factory=set)
+    """Keys, and parents, of which this run has read what an earlier one may have missed."""
     following: set[str] = field(default_factory=set)
     """Endpoints that the next load reads, for this one brought their parents."""
 

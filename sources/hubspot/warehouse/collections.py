@@ -1,14 +1,14 @@
 """What SQL does after a load of collections: rows that no longer come are marked as gone."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from ..catalog.endpoints import ENDPOINTS
-from ..catalog.endpoints.declaration import Endpoint, Table
+from ..catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
+from ..catalog.endpoints.declaration import Endpoint, Parents, Table
 from ..model import REJECTS
 from ..run.run import Run
 from ..state.source import COLLECTION
@@ -46,6 +46,7 @@ def end_collections(
             if kept.loaded_at and endpoint.has_gone:
                 _end(client, run, endpoint, scope, kept.loaded_at, hard_delete=hard_delete)
             _replace_children(client, endpoint)
+            _drop_of_gone(client, endpoint, tables)
 
 
 def _end(
@@ -81,22 +82,37 @@ def _replace_children(client: Client, endpoint: Endpoint) -> None:
             continue
         child = client.make_qualified_table_name(table.name)
         same = " AND ".join(_same_parent(client, endpoint, table, child))
-        client.execute_sql(
-            f"DELETE FROM {child} WHERE EXISTS (SELECT 1 FROM {first} AS parent"  # noqa: S608
-            f" WHERE {same} AND parent._hs_synced_at > {child}._hs_synced_at)"
-        )
+        own = f"(SELECT 1 FROM {first} AS parent WHERE {same}"  # noqa: S608
+        stale = f"EXISTS {own} AND parent._hs_synced_at > {child}._hs_synced_at)"
+        if endpoint.replaced_by:
+            stale += f" OR NOT EXISTS {own})"
+        client.execute_sql(f"DELETE FROM {child} WHERE {stale}")  # noqa: S608
+
+
+def _drop_of_gone(client: Client, endpoint: Endpoint, tables: Collection[str]) -> None:
+    """Remove what was read of rows that are gone by now: of an endpoint's own, and its parents'."""
+    for one in ENDPOINTS.values():
+        per, own = one.per, one.replaced_by
+        if isinstance(per, str) or not own or not {per.table, one.name} <= {*tables}:
+            continue
+        if not (one is endpoint or per.table in {table.name for table in endpoint.tables}):
+            continue
+        names = [*per.slots.values()] if isinstance(per, Parents) else [per.column]
+        child, parent = (client.make_qualified_table_name(n) for n in (one.name, per.table))
+        same = " AND ".join(f"parent.{a} = {child}.{b}" for a, b in zip(names, own, strict=False))
+        if per.table not in TABLES or ENDPOINTS[ENDPOINT_OF[per.table]].keeps(TABLES[per.table]):
+            client.execute_sql(
+                f"DELETE FROM {child} WHERE EXISTS (SELECT 1 FROM {parent} AS parent"  # noqa: S608
+                f" WHERE {same} AND parent._hs_deleted_at IS NOT NULL)"
+            )
+            _replace_children(client, one)
 
 
 def _same_parent(client: Client, endpoint: Endpoint, table: Table, child: str) -> Iterable[str]:
     """Yield the conditions under which a row of a child table lies in one of the first table."""
-    members = {
-        ".".join(source.path): column.name
-        for column in endpoint.first.fields
-        for source in column.sources
-        if source.origin in {"member", "constant"}
-    }
-    for name, member in table.parent_keys.items():
-        column = client.escape_column_name(members.get(member, member))
+    columns = {column.sources: column.name for column in endpoint.first.fields}
+    for name, sources in table.parent_keys.items():
+        column = client.escape_column_name(columns[sources])
         yield f"parent.{column} = {child}.{client.escape_column_name(name)}"
 
 

@@ -7,7 +7,7 @@ means that there is none. Paths:
 
 - `roleIds`, `from.replyTo`: a member of the object, or of an object within it; without a path the
   name in camel case.
-- `^id`: a member of the row that a child table's objects lie in.
+- `^id`: a member of the row that a child table's objects lie in; `^hash`: its digest.
 - `.`: the item itself; `#`: its place in its list, from 0, `#1` that of the outermost list around
   it; `.key`: its name, where the items are the members of an object.
 - `?primaryTeamId`: whether the item comes from this of several lists.

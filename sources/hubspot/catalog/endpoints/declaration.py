@@ -1,6 +1,6 @@
 """What a declaration of an endpoint consists of: where it is, how it is read, its tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from ...model import ObjectType
 from ..apis import Api, Budget, Family
-from .columns import Column, columns
+from .columns import Column, Source, columns
 
-Params = Mapping[str, str]
+Params = Mapping[str, str | Sequence[str]]
+"""Of a query; a name with several values is repeated."""
 EVERY_RUN = timedelta()
 HOUR = timedelta(minutes=55)
 """Runs at the full hour read it each time, runs in between do not."""
@@ -151,7 +152,8 @@ class Table:
     columns: str
     """In the language of `columns`."""
     rows: str = ""
-    """Of a child table: the member with its items, `fieldGroups.fields` for lists within lists;
+    """Of a child table, or a first table that has items of a list within the answer's objects
+    instead of them: the member with its items, `fieldGroups.fields` for lists within lists;
     `a | b` for items of several; `counters{}` for the members of an object as items."""
     keeps: bool = False
     """Of a child table: whether rows that are gone stay, with `_hs_deleted_at`."""
@@ -184,11 +186,25 @@ class Table:
         return any(one.origin == "member" for column in self.fields for one in column.sources)
 
     @cached_property
-    def parent_keys(self) -> dict[str, str]:
-        """Of a child table: key columns that are members of the parent, and these members."""
-        own = {one.name: one.sources[0] for one in self.fields}
+    def parent_keys(self) -> dict[str, tuple[Source, ...]]:
+        """Of a child table: key columns that its parent has, too, and where that takes them from.
+
+        The rows that have the same values of them are replaced together.
+        """
+        own = {one.name: one.sources for one in self.fields}
         found = {name: own[name] for name in self.keys}
-        return {name: ".".join(one.path) for name, one in found.items() if one.origin == "parent"}
+        return {
+            name: tuple(_of_parent(one) for one in sources)
+            for name, sources in found.items()
+            if all(one.origin in {"parent", "constant"} for one in sources)
+        }
+
+
+def _of_parent(source: Source) -> Source:
+    """Return a child's source as its parent has it."""
+    if source.origin == "constant":
+        return source
+    return Source("hash", ()) if source.path == ("hash",) else Source("member", source.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +269,25 @@ class Endpoint:
     @property
     def has_gone(self) -> bool:
         """Whether a row that no longer comes is gone."""
-        return isinstance(self.read, Whole | Increment) and not self.own_reader
+        is_whole = isinstance(self.read, Whole | Increment)
+        return is_whole and isinstance(self.per, str) and not self.own_reader
+
+    @property
+    def replaced_by(self) -> tuple[str, ...]:
+        """Columns of the first table: rows that have the same are replaced with each reading.
+
+        Those of the parent, where all that it has is read at once.
+        """
+        if isinstance(self.per, Batches):
+            return (self.per.match,)
+        if not (isinstance(self.per, Parents) and isinstance(self.read, Whole)):
+            return ()
+        slots = {*self.per.slots}
+        return tuple(
+            column.name
+            for column in self.first.fields
+            if column.sources[0].origin == "constant" and {*column.sources[0].path} <= slots
+        )
 
     def keeps(self, table: Table) -> bool:
         """Whether rows of a table that are gone stay, with `_hs_deleted_at`."""

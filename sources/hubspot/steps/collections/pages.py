@@ -40,6 +40,8 @@ class Answer:
     rows: list[Any]
     cursor: str | None
     """Of the next page; None on the last one."""
+    errors: int = 0
+    """Inputs that HubSpot did not answer for."""
 
 
 def pages(
@@ -118,7 +120,12 @@ def decode_page(endpoint: Endpoint, body: bytes) -> Answer:
     rows = rows_of(answer, endpoint.rows)
     if endpoint.first.takes_members:
         rows = [row for row in rows if isinstance(row, Mapping)]
-    return Answer(rows, CURSORS[endpoint.paging.kind](answer))
+    return Answer(rows, CURSORS[endpoint.paging.kind](answer), _errors(answer))
+
+
+def _errors(answer: Any) -> int:  # noqa: ANN401 - any JSON
+    found = answer.get("errors") if isinstance(answer, Mapping) else None
+    return len(found) if isinstance(found, list) else 0
 
 
 def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON

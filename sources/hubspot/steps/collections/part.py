@@ -1,7 +1,7 @@
-"""One endpoint at work, or one object type's part of it: what its readers work with."""
+"""One endpoint at work, or a part of it: what its readers work with."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ BLOCK = 1000  # rows that become one Arrow table
 
 @dataclass(frozen=True)
 class Part:
-    """An endpoint, or what it has of one object type."""
+    """An endpoint, or what it has of one object type, one parent or one batch of parents."""
 
     run: Run
     endpoint: Endpoint
@@ -36,6 +36,8 @@ class Part:
     """Of the path."""
     constants: Mapping[str, str] = field(default_factory=dict)
     """Of its rows."""
+    parent: str = ""
+    """The row of another table that it is asked for, as the state names it."""
     brought: dict[str, int] = field(default_factory=dict)
     """Rows that this reading has loaded, by table."""
 
@@ -54,31 +56,29 @@ class Part:
         """The client whose meter counts its calls."""
         return self.run.portal.client_for(self.endpoint.name)
 
+    @property
+    def mark(self) -> datetime | None:
+        """What is older, by the time of its rows, is loaded; None where nothing is."""
+        return self.state.marks.get(self.parent) if self.parent else self.state.watermark
+
+    def move_mark(self, at: datetime) -> None:
+        """Vouch for the rows that are older, once they are handed on."""
+        if self.parent:
+            self.state.marks[self.parent] = at
+        else:
+            self.state.watermark = at
+
     def request(
-        self,
-        variant: Params,
-        slots: Mapping[str, str],
-        own: Mapping[str, Any] | None = None,
-        *,
-        begun: bool = False,
+        self, variant: Params, own: Mapping[str, Any] | None = None, *, begun: bool = False
     ) -> Request:
         """Return the list of pages of one pass.
 
         Args:
             variant: slots and parameters of the pass.
-            slots: of the path, besides those of the part.
             own: parameters of the query, or members of the body, of this list alone.
             begun: whether HubSpot has answered to another pass.
         """
-        endpoint = self.endpoint
-        filled = {**self.slots, **slots}
-        template = endpoint.api.dated + endpoint.api.numbered
-        filled |= {name: value for name, value in variant.items() if f"{{{name}}}" in template}
-        query = {**endpoint.params, **{n: v for n, v in variant.items() if n not in filled}}
-        path = self.client.slotted_path(endpoint.name, filled)
-        if endpoint.method == "POST":
-            return Request(endpoint, path, query, {**endpoint.body, **(own or {})}, begun=begun)
-        return Request(endpoint, path, query | {**(own or {})}, begun=begun)
+        return request_of(self.client, self.endpoint, variant, self.slots, own, begun=begun)
 
     @property
     def shape(self) -> str:
@@ -98,13 +98,39 @@ class Part:
         for table, found in batches:
             keys = {*TABLES[table].keys, *OWN_COLUMNS}
             batch = guarded(found, table, self.run.policy, keys)
-            self.run.outcomes.of(table).rows += batch.rows.num_rows
-            self.run.load.budget.take(batch.rows.num_rows)
-            self.brought[table] = self.brought.get(table, 0) + batch.rows.num_rows
-            if batch.rows.num_rows:
+            rows = batch.rows.num_rows
+            self.run.outcomes.of(table).rows += rows
+            self.run.load.budget.take(rows)
+            self.brought[table] = self.brought.get(table, 0) + rows
+            if rows:
                 yield dlt.mark.with_table_name(batch.rows, table)
             if batch.rejects.num_rows:
                 yield dlt.mark.with_table_name(batch.rejects, REJECTS)
+
+
+def request_of(
+    client: Client,
+    endpoint: Endpoint,
+    variant: Params,
+    slots: Mapping[str, str],
+    own: Mapping[str, Any] | None = None,
+    *,
+    begun: bool = False,
+) -> Request:
+    """Return a list of pages: slots fill the path, all else is of the query or the body."""
+    template = endpoint.api.dated + endpoint.api.numbered
+    filled = {**slots}
+    filled |= {n: str(value) for n, value in variant.items() if f"{{{n}}}" in template}
+    query = {**endpoint.params, **{n: v for n, v in variant.items() if n not in filled}}
+    path = client.slotted_path(endpoint.name, filled)
+    if endpoint.method == "POST":
+        return Request(endpoint, path, query, {**endpoint.body, **(own or {})}, begun=begun)
+    return Request(endpoint, path, query | {**(own or {})}, begun=begun)
+
+
+def constants_of(variant: Params) -> dict[str, str]:
+    """Return the parameters of a pass as constants of its rows."""
+    return {name: value for name, value in variant.items() if isinstance(value, str)}
 
 
 def key_of(endpoint: Endpoint, scope: str = "") -> str:
@@ -116,3 +142,22 @@ def shape_of(run: Run, endpoint: Endpoint) -> str:
     """Return a digest of an endpoint's columns, and of the user's policy on them."""
     parts = [(one.name, one.columns, run.policy.digest(one.name)) for one in endpoint.tables]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def written(at: datetime, form: str) -> str:
+    """Write an instant as HubSpot takes it in a parameter.
+
+    >>> from datetime import UTC
+    >>> written(datetime(2026, 1, 2, tzinfo=UTC), "iso")
+    '2026-01-02T00:00:00.000Z'
+    """
+    if form == "ms":
+        return str(int(at.timestamp() * 1000))
+    if form == "date":
+        return at.date().isoformat()
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+
+
+def texts(values: Sequence[Any]) -> tuple[str, ...]:
+    """Return the values of a row's columns as texts, as calls name it."""
+    return tuple("" if one is None else str(one) for one in values)

@@ -1,22 +1,29 @@
-"""What the endpoints that are due will take, for a plan: counted where only reading shows it."""
+"""What is known, before anything is read, of the endpoints that a run is to read: for a plan."""
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from math import ceil
 
-from ...catalog.endpoints import ENDPOINTS
+from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS
+from ...catalog.endpoints.crm import CRM
+from ...catalog.endpoints.declaration import Endpoint, Windows
 from ...errors import HubSpotError
 from ...model import ObjectType
+from ...plan.facts import CollectionFacts
 from ...run.run import Run
+from ...state.collections import CollectionState
 from ..reference.portal import are_types_due
+from .events import closed
 from .pages import pages
+from .parents import pending
 from .part import Part
-from .reading import due_parts
+from .reading import due_parts, refusal_of, why
 
 
-def endpoint_calls(
+def crm_calls(
     run: Run, names: Collection[str], kinds: Sequence[ObjectType], endpoints: Collection[str]
 ) -> dict[str, int]:
-    """Count the calls for the endpoints that are due, by endpoint.
+    """Count the calls for the endpoints of records that are due, by endpoint.
 
     Those that take several pages are read for it: nothing else shows how many they are.
 
@@ -29,7 +36,7 @@ def endpoint_calls(
     calls = {"account": 1, "object_types": int(are_types_due(run, run.state, names))}
     for name in endpoints:
         endpoint = ENDPOINTS[name]
-        if endpoint.own_reader:
+        if endpoint.own_reader or endpoint.group != CRM:
             continue
         due = due_parts(run, name, kinds)
         calls[name] = len(due) * len(endpoint.variants)
@@ -43,6 +50,42 @@ def _counted(run: Run, part: Part) -> int:
     counting = run.client.for_table(part.endpoint.name)
     for variant in part.endpoint.variants:
         with suppress(HubSpotError):  # the sync reports it
-            for _ in pages(run, counting, part.request(variant, {})):
+            for _ in pages(run, counting, part.request(variant)):
                 pass
     return counting.meter.calls
+
+
+def collection_facts(run: Run, endpoints: Collection[str]) -> dict[str, CollectionFacts]:
+    """Return what is known of the endpoints of other APIs that are due; HubSpot is not asked.
+
+    Args:
+        run: the run, with a view of the warehouse.
+        endpoints: the ones that the run reads.
+    """
+    reasons = {name: why(run, ENDPOINTS[name]) for name in endpoints if _is_of_others(name)}
+    due = {name: reason for name, reason in reasons.items() if reason}
+    return {
+        name: _facts(run, ENDPOINTS[name], reason, due)
+        for name, reason in due.items()
+        if not refusal_of(run, ENDPOINTS[name])
+    }
+
+
+def _is_of_others(name: str) -> bool:
+    return ENDPOINTS[name].group != CRM
+
+
+def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> CollectionFacts:
+    state = run.state.collections.get(endpoint.name, CollectionState())
+    parents, are_due, windows = 0, False, 0
+    if not isinstance(endpoint.per, str):
+        table = endpoint.per.table
+        are_due = ENDPOINT_OF.get(table, table) in due or table not in ENDPOINT_OF
+        if run.view is not None:
+            parents = sum(len(part) for part in pending(run.view, endpoint, state))
+    if isinstance(endpoint.read, Windows):
+        until = closed(endpoint.read, run.now())
+        since = state.watermark - endpoint.read.lookback if state.watermark else None
+        span = until - since if since else endpoint.read.first
+        windows = max(1, ceil(span / endpoint.read.span))
+    return CollectionFacts(reason, state.calls or None, parents, are_due, windows)

@@ -1,20 +1,23 @@
 """Read the endpoints of the catalog: of the portal, or of every object type with records."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from ...catalog.endpoints import ENDPOINTS
+from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
 from ...catalog.endpoints.crm import CRM
-from ...catalog.endpoints.declaration import Endpoint
+from ...catalog.endpoints.declaration import Endpoint, Increment, NewestFirst, Windows
 from ...errors import HubSpotError, is_absent
-from ...model import ObjectType, TableOutcome
+from ...model import ObjectType, TableOutcome, View
 from ...plan.collections.due import due
 from ...run.pace.waiting import together
 from ...run.portal.refusals import recall, remember, remembered
 from ...run.run import Items, Run
 from ...state.collections import CollectionState
 from ..reference.loading import has_records
+from .blocks import Out
+from .events import read_newest, read_windows
+from .parents import has_pending, read_parents
 from .part import Part, key_of, shape_of
-from .whole import end, read_whole
+from .whole import end, read_increment, read_whole
 
 FORCED = "The user asks for it."
 
@@ -27,18 +30,58 @@ def collection_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
         name: of the endpoint.
         kinds: object types that the run reads.
     """
-    endpoint, wanted = ENDPOINTS[name], due_parts(run, name, kinds)
+    endpoint, due_now = ENDPOINTS[name], due_parts(run, name, kinds)
     types = run.portal.types.gone if endpoint.per == "object type" else ()
     gone = [scope for scope in types if key_of(endpoint, scope) in run.state.collections]
-    if not (wanted or gone):
+    if not (due_now or gone):
         return
     with run.outcome(name) as outcome:
-        outcome.mode = "whole"
+        outcome.mode = "whole" if endpoint.has_gone else "increment"
+        if due_now:
+            reason = why(run, endpoint, due_now[0].scope)
+            run.outcomes.explain(name, "collection", reason)
         for scope in gone:
             end(Part(run, endpoint, outcome, scope))
         if _recalled(run, endpoint, outcome):
             return
-        yield from together([_read(part) for part in wanted], most=max(1, len(wanted)))
+        yield from together([_read(part) for part in due_now], most=max(1, len(due_now)))
+
+
+def wanted(run: Run, names: Iterable[str]) -> list[str]:
+    """Return the endpoints that a load reads: those that are due and whose parents are there.
+
+    Those that are asked for each object type, or have readers of their own, decide it themselves.
+    """
+    due_now = [name for name in names if _decides_itself(name) or why(run, ENDPOINTS[name])]
+    return [name for name in due_now if not _waits(run, ENDPOINTS[name], due_now)]
+
+
+def _decides_itself(name: str) -> bool:
+    return ENDPOINTS[name].own_reader or ENDPOINTS[name].per == "object type"
+
+
+def _waits(run: Run, endpoint: Endpoint, names: Collection[str]) -> bool:
+    """Whether the load that brings an endpoint's parents has to come first."""
+    per = endpoint.per
+    if isinstance(per, str) or refusal_of(run, endpoint):
+        return False
+    if per.table in TABLES:
+        return ENDPOINT_OF[per.table] in names
+    return run.load.wants(per.table)
+
+
+def note_following(run: Run, view: View, names: Iterable[str]) -> None:
+    """Keep which endpoints the next load reads, for their parents have come.
+
+    Args:
+        run: between two loads.
+        view: the warehouse.
+        names: the endpoints that the run reads.
+    """
+    found = [ENDPOINTS[name] for name in names if not isinstance(ENDPOINTS[name].per, str)]
+    run.collections.following = {
+        one.name for one in found if why(run, one) and has_pending(run, view, one)
+    }
 
 
 def due_parts(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
@@ -55,7 +98,10 @@ def why(run: Run, endpoint: Endpoint, scope: str = "") -> str:
     """Return why an endpoint, or its part of an object type, is read now; empty where it is not."""
     options = run.options
     is_forced = options.full_refresh or (options.refresh_schema and endpoint.group == CRM)
-    state = run.state.collections.get(key_of(endpoint, scope), CollectionState())
+    key = key_of(endpoint, scope)
+    if key in run.collections.done:
+        return ""
+    state = run.state.collections.get(key, CollectionState())
     forced, shape = FORCED if is_forced else "", shape_of(run, endpoint)
     if scope in run.state.deleted_types:
         forced = "HubSpot lists its object type again."
@@ -66,7 +112,7 @@ def _scopes(
     run: Run, endpoint: Endpoint, kinds: Sequence[ObjectType]
 ) -> Iterator[tuple[str, Mapping[str, str], Mapping[str, str]]]:
     """Yield what an endpoint is asked for, with the slots of its path and constants of its rows."""
-    if not endpoint.per:
+    if endpoint.per == "" or not isinstance(endpoint.per, str):
         yield "", {}, {}
     for kind in kinds if endpoint.per == "object type" else ():
         was_read = key_of(endpoint, kind.table) in run.state.collections
@@ -78,10 +124,37 @@ def _scopes(
 
 def _read(part: Part) -> Items:
     """Read a part; what of it was loaded stays where HubSpot refuses it."""
+    run, state, before = part.run, part.state, part.client.meter.calls
+    began, name = run.now(), part.endpoint.name
+    was_open = name in run.load.unfinished
     try:
-        yield from read_whole(part)
+        yield from _rows(part)
     except HubSpotError as error:
+        run.collections.done.add(part.key)
         _fail(part, error)
+        return
+    if name in run.load.unfinished and not was_open:
+        return
+    run.collections.done.add(part.key)
+    state.read_at, state.shape, state.is_stale = began, part.shape, False
+    if part.endpoint.paging.kind == "none" or state.whole_at in {None, began} or not state.calls:
+        state.calls = part.client.meter.calls - before
+
+
+def _rows(part: Part) -> Items:
+    """Read a part as its declaration says."""
+    endpoint = part.endpoint
+    if not isinstance(endpoint.per, str):
+        yield from read_parents(part)
+    elif isinstance(endpoint.read, Increment):
+        yield from read_increment(part)
+    elif isinstance(endpoint.read, Windows | NewestFirst):
+        read = read_windows if isinstance(endpoint.read, Windows) else read_newest
+        out = Out(part, part.reading(part.run.now()))
+        yield from read(part, out)
+        yield from out.flush()
+    else:
+        yield from read_whole(part)
 
 
 def _fail(part: Part, error: HubSpotError) -> None:
@@ -102,11 +175,17 @@ def _fail(part: Part, error: HubSpotError) -> None:
         raise error
 
 
+def refusal_of(run: Run, endpoint: Endpoint) -> HubSpotError | None:
+    """Return why HubSpot refused an endpoint within the hour; None where it is to be asked."""
+    return recall(run.portal, run.options, run.state, endpoint.name)
+
+
 def _recalled(run: Run, endpoint: Endpoint, outcome: TableOutcome) -> bool:
     """Whether HubSpot refused an endpoint within the hour, so that it is not asked again."""
-    error = recall(run.portal, run.options, run.state, endpoint.name)
+    error = refusal_of(run, endpoint)
     if not error:
         return False
+    run.collections.done.add(endpoint.name)
     _weigh(outcome, endpoint, run.state.collections.get(endpoint.name, CollectionState()))
     run.outcomes.fail(outcome, error)
     return True

@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from ...catalog.endpoints.declaration import Increment
 from ...run.run import Items as Found
 from ...tables.endpoints.batches import to_batches
 from ...tables.endpoints.items import Items, to_text
+from .blocks import Out, blocks
 from .pages import pages
-from .part import BLOCK, Part
+from .part import BLOCK, Part, constants_of, written
 
 HELD = 20_000
 """Rows of a reading that are held until its end, to be loaded only if they differ."""
@@ -22,13 +25,13 @@ def read_whole(part: Part) -> Found:
     Guarantees: rows that came no more are named in the state to be marked, and only if every page
     of every pass came.
     """
-    run, state, before = part.run, part.state, part.client.meter.calls
+    run, state = part.run, part.state
     began = run.now()
     reading, held, content = part.reading(began), Items(), hashlib.sha256(part.shape.encode())
     most = HELD
     for number, variant in enumerate(part.endpoint.variants):
-        constants = {**part.constants, **variant}
-        for page in pages(run, part.client, part.request(variant, {}, begun=bool(number))):
+        constants = {**part.constants, **constants_of(variant)}
+        for page in pages(run, part.client, part.request(variant, begun=bool(number))):
             if page is None:
                 yield None
                 continue
@@ -44,8 +47,32 @@ def read_whole(part: Part) -> Found:
         state.loaded_at, state.digest, state.shape = began, digest, part.shape
         state.filled = [name for name, rows in part.brought.items() if rows]
         run.collections.loaded.add(part.key)
-    state.read_at = state.whole_at = began
-    state.calls, state.is_stale = part.client.meter.calls - before, False
+    state.watermark = state.whole_at = began
+
+
+def read_increment(part: Part) -> Found:
+    """Read the rows that changed since the last reading; now and then all, for what is gone."""
+    run, state, read = part.run, part.state, part.endpoint.read
+    assert isinstance(read, Increment)  # noqa: S101 - by the table of readers
+    began = run.now()
+    whole_at = None if run.options.full_refresh or state.is_stale else state.whole_at
+    is_other = state.shape != part.shape
+    if state.watermark is None or whole_at is None or is_other or _is_over(read, whole_at, began):
+        yield from read_whole(part)
+        return
+    since = {read.param: written(state.watermark - read.lookback, read.form)}
+    out = Out(part, part.reading(began))
+    for block in blocks(part, since):
+        yield from out.add(block) if block else [None]
+    yield from out.flush()
+    if part.brought.get(part.endpoint.name):
+        state.digest = ""
+        run.collections.loaded.add(part.key)
+    state.watermark = began
+
+
+def _is_over(read: Increment, whole_at: datetime, now: datetime) -> bool:
+    return now - whole_at >= read.whole_every
 
 
 def end(part: Part) -> None:

@@ -17,7 +17,7 @@ from ...parsing.lenient_json import SURROGATE, Number, escaped, replaced, to_jso
 from ...parsing.tolerance import misfit
 from ..casts import CASTS, TIMESTAMP, TYPES, cast
 from ..records import Batch, to_rejects
-from .items import Constants, Items, Row, children_of, given, to_text
+from .items import Constants, Items, Row, children_of, exploded, given, to_text
 
 OWN_COLUMNS: dict[str, Kind] = {
     "_hs_archived": "bool",
@@ -70,7 +70,7 @@ def to_batches(endpoint: Endpoint, first: Items, reading: Reading) -> Iterator[t
     Raises:
         ContractError: a row lacks its key; the message has its JSON path.
     """
-    first = _unseen(endpoint.first, first, reading.seen)
+    first = _unseen(endpoint.first, exploded(endpoint.first, first), reading.seen)
     yield endpoint.first.name, to_batch(endpoint.first, first, reading)
     for table in endpoint.tables[1:]:
         items = children_of(table, first)
@@ -116,6 +116,12 @@ def to_batch(table: Table, items: Items, reading: Reading) -> Batch:
     block.check_lists()
     content = pa.Table.from_arrays(arrays, schema=arrow_schema(table.name))
     return Batch(content, to_rejects(table.name, block.rejects, reading.synced_at))
+
+
+def values_of(table: Table, names: Sequence[str], items: Items) -> list[list[Any]]:
+    """Return columns of items as they would be in the warehouse."""
+    block, own = _Block(table, items, strip_nul=False), {one.name: one for one in table.fields}
+    return [block.cast(name, given(own[name], items), own[name].cast).to_pylist() for name in names]
 
 
 def _added(name: str, block: "_Block", reading: Reading) -> pa.Array:

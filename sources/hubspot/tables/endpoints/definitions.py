@@ -9,11 +9,12 @@ import pyarrow as pa
 from ...catalog.endpoints import TABLES
 from ..properties import Definition
 from ..records import Batch
-from .batches import Reading, to_batch
+from .batches import Reading, arrow_schema, to_batch
 from .items import Items, Row, to_text
 
 EMPTY_MARK = "_hs_empty"
 """Column of the one row that stands for a scope without rows: it is never kept."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
 PATH = "$"
 """A row's own member for its place in HubSpot's response; HubSpot has none of this name."""
 
@@ -36,6 +37,15 @@ def no_rows(table: str, scope: str) -> pa.Table:
     keys = {name: scope if name == one.scope else "0" for name in one.keys}
     rows = rows_batch(table, [keys], seen_at=datetime.fromtimestamp(0, UTC)).rows
     return rows.append_column(EMPTY_MARK, pa.array([True]))
+
+
+def empty_rows(table: str, keys: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Make the rows by which all rows with some values of key columns go; none of them stays."""
+    one, instead = TABLES[table], {"integer": 0, "timestamp": _EPOCH, "date": _EPOCH.date()}
+    kinds = {column.name: column.cast for column in one.fields}
+    empty = {name: instead.get(kinds[name], "0") for name in one.keys}
+    rows = pa.Table.from_pylist([{**empty, **key} for key in keys], schema=arrow_schema(table))
+    return rows.append_column(EMPTY_MARK, pa.array([True] * len(keys)))
 
 
 def rows_at(rows: object, path: str) -> list[dict[str, Any]]:

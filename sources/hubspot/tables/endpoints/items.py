@@ -40,6 +40,13 @@ class Items:
         self.values.extend(rows)
         self.constants.extend([constants] * len(rows))
 
+    def take(self, other: "Items") -> None:
+        """Add the objects of other pages."""
+        start = len(self.values)
+        self.starts += [(start + index, place) for index, place in other.starts]
+        self.values += other.values
+        self.constants += other.constants
+
     def place(self, index: int) -> str:
         """Name where an item is in HubSpot's answer."""
         if self.places or not self.starts:
@@ -75,6 +82,11 @@ def children_of(table: Table, first: Items) -> Items:
                 found.names.append(name)
                 found.places.append(f"{first.place(index)}.{path}[{ordinals[-1]}]")
     return found
+
+
+def exploded(table: Table, first: Items) -> Items:
+    """Return the items of a first table, where they lie in lists of the answer's objects."""
+    return children_of(table, first) if table.lists and not first.lists else first
 
 
 Found = tuple[tuple[int, ...], str, Any]
@@ -123,7 +135,11 @@ def _taken(source: Source, name: str, items: Items) -> list[Any]:
 
 _ORIGINS: dict[Origin, Callable[[Items, Sequence[str]], list[Any]]] = {
     "member": lambda items, path: [_dig(row, path) for row in items.values],
-    "parent": lambda items, path: [_dig(row, path) for row in items.parents],
+    "parent": lambda items, path: (
+        [*map(_digest, items.parents, items.constants)]
+        if [*path] == ["hash"]
+        else [_dig(row, path) for row in items.parents]
+    ),
     "constant": lambda items, path: [constants.get(path[0]) for constants in items.constants],
     "item": lambda items, _path: items.values,
     "ordinal": lambda items, path: [

@@ -1,0 +1,61 @@
+"""Forms, their fields, and what people submitted."""
+
+from .declaration import EVERY_RUN, LEGACY_SUNSET, Endpoint, NewestFirst, Parents, Table, after
+
+GROUP = "forms"
+ENDPOINTS = (
+    Endpoint(
+        "forms",
+        group=GROUP,
+        path="/marketing/v3/forms",
+        params={"formTypes": "all"},
+        variants=({"archived": "false"}, {"archived": "true"}),
+        paging=after(100),
+        scopes=("forms",),
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "forms",
+                "id",
+                "id, name, form_type, created_at timestamp, updated_at timestamp, archived bool,"
+                " archived_at timestamp:nonzero, configuration json, display_options json,"
+                " legal_consent_options json",
+            ),
+            Table(
+                "form_fields",
+                "form_id, group_ordinal, field_ordinal",
+                "form_id = ^id, group_ordinal integer = #1, field_ordinal integer = #,"
+                " object_type_id, name, label, field_type, required bool, hidden bool,"
+                " default_value, description, placeholder, options json, validation json,"
+                " dependent_fields json",
+                rows="fieldGroups.fields",
+            ),
+        ),
+    ),
+    Endpoint(
+        "form_submissions",
+        group=GROUP,
+        path="/form-integrations/v1/submissions/forms/{form_id}",
+        paging=after(50),
+        read=NewestFirst("submitted_at"),
+        per=Parents("forms", {"form_id": "id"}, where="form_type <> 'blog_comment'"),
+        due=EVERY_RUN,
+        scopes=("forms",),
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "form_submissions",
+                "submission_key",
+                "submission_key = conversionId|hash, conversion_id, form_id = @form_id,"
+                " submitted_at timestamp:ms, page_url",
+            ),
+            Table(
+                "form_submission_values",
+                "submission_key, ordinal",
+                "submission_key = ^conversionId|^hash, ordinal integer = #, object_type_id, name,"
+                " value",
+                rows="values",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,76 @@
+"""Rows on their way from pages to tables: in blocks, without what the warehouse has already."""
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ...tables.endpoints.batches import Reading, values_of
+from ...tables.endpoints.items import Items, exploded
+from .pages import pages
+from .part import BLOCK, Part, constants_of
+
+
+@dataclass
+class Out:
+    """What a reading hands on, in blocks: one table costs as much as a thousand rows."""
+
+    part: Part
+    reading: Reading
+    held: Items = field(default_factory=Items)
+
+    def add(self, items: Items) -> Iterator[Any]:
+        """Take objects, and hand on a block if that makes one."""
+        self.held.take(items)
+        if len(self.held.values) >= BLOCK:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[Any]:
+        """Hand on what is held."""
+        held, self.held = self.held, Items()
+        if held.values:
+            yield from self.part.emit(held, self.reading)
+
+
+def blocks(
+    part: Part, own: Mapping[str, Any] | None = None, *, ahead: bool = True
+) -> Generator[Items | None, None, None]:
+    """Yield the objects of all passes of a part, page by page, and None while waiting.
+
+    Args:
+        part: which.
+        own: parameters of this reading alone.
+        ahead: whether the next page is asked for before this one is taken.
+    """
+    for number, variant in enumerate(part.endpoint.variants):
+        constants = {**part.constants, **constants_of(variant)}
+        request = part.request(variant, own, begun=bool(number))
+        for page in pages(part.run, part.client, request, ahead=ahead):
+            if page is None:
+                yield None
+                continue
+            items = Items()
+            items.extend(page.rows, constants, f"$.{part.endpoint.rows}")
+            yield items
+
+
+def unknown(part: Part, items: Items) -> Items:
+    """Return the objects whose rows the warehouse does not have; rows of events never change."""
+    table, view = part.endpoint.first, part.run.view
+    items = exploded(table, items)
+    if view is None or not items.values:
+        return items
+    keys = [
+        tuple(map(_plain, key)) for key in zip(*values_of(table, table.keys, items), strict=True)
+    ]
+    named = sorted({str(key[0]) for key in keys})
+    found = view.rows(table.name, table.keys, named, key=table.keys[0])
+    held = {tuple(map(_plain, row)) for row in found}
+    return items.only([index for index, key in enumerate(keys) if key not in held])
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a column
+    """Return a value as both sides write it; instants in UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value

@@ -1,0 +1,85 @@
+"""Rows that never change, by their time: in closed windows, or newest first up to a mark."""
+
+from datetime import datetime
+
+from ...catalog.endpoints.declaration import Endpoint, NewestFirst, Windows
+from ...run.run import Items as Found
+from ...tables.endpoints.batches import values_of
+from ...tables.endpoints.items import Items, exploded
+from .blocks import Out, blocks, unknown
+from .part import Part, written
+
+
+def read_windows(part: Part, out: Out) -> Found:
+    """Read the windows that are closed by now, oldest first; the mark moves with each.
+
+    Guarantees: it stops between two windows where the load is full, and the next load goes on at
+    the mark; so does a run after one that was killed.
+    """
+    run, read = part.run, part.endpoint.read
+    assert isinstance(read, Windows)  # noqa: S101 - by the table of readers
+    mark, until = part.mark, closed(read, run.now())
+    start = until - read.first if mark is None else _again(part, mark, read)
+    while start < until:
+        end = min(start + read.span, until)
+        bounds = {read.start: written(start, read.form), read.end: written(end, read.form)}
+        for block in blocks(part, bounds):
+            if block is None:
+                yield None
+                continue
+            yield from out.add(block if mark is None or start >= mark else unknown(part, block))
+        yield from out.flush()
+        part.move_mark(end if mark is None else max(end, mark))
+        start = end
+        if start < until and run.load.budget.spent():
+            run.load.unfinished.add(part.endpoint.name)
+            return
+
+
+def closed(read: Windows, now: datetime) -> datetime:
+    """Return the end of the last window that no late row falls into."""
+    until = now - read.lag
+    if read.form == "date":
+        return until.replace(hour=0, minute=0, second=0, microsecond=0)
+    return until.replace(microsecond=until.microsecond // 1000 * 1000)
+
+
+def _again(part: Part, mark: datetime, read: Windows) -> datetime:
+    """Return where reading begins: once a run before the mark, for rows that came late."""
+    key = (part.key, part.parent)
+    if key in part.run.collections.begun:
+        return mark
+    part.run.collections.begun.add(key)
+    return mark - read.lookback
+
+
+def read_newest(part: Part, out: Out) -> Found:
+    """Read pages, newest rows first, up to one whose rows an earlier reading has seen."""
+    run, read = part.run, part.endpoint.read
+    assert isinstance(read, NewestFirst)  # noqa: S101 - by the table of readers
+    began, mark = run.now(), part.mark
+    since = None if mark is None else mark - read.lookback
+    for block in blocks(part, ahead=since is None):
+        if block is None:
+            yield None
+            continue
+        rows = exploded(part.endpoint.first, block)
+        young = [n for n, at in enumerate(_times(part.endpoint, rows)) if _is_young(at, since)]
+        if since is None:
+            yield from out.add(rows)
+        elif young:
+            yield from out.add(unknown(part, rows.only(young)))
+        if len(young) < len(rows.values):
+            break
+    part.move_mark(began)
+
+
+def _is_young(at: datetime | None, since: datetime | None) -> bool:
+    return at is None or since is None or at >= since
+
+
+def _times(endpoint: Endpoint, rows: Items) -> list[datetime | None]:
+    """Return the time of each row; None where it has none that can be read."""
+    column = endpoint.read.column if isinstance(endpoint.read, NewestFirst) else ""
+    (found,) = values_of(endpoint.first, [column], rows)
+    return found

@@ -1,0 +1,269 @@
+"""Collections that HubSpot has for each row of another table: parents come from the warehouse."""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import dlt
+from dlt.extract.hints import make_hints
+
+from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
+from ...catalog.endpoints.declaration import Batches, Endpoint, Parents
+from ...errors import HubSpotError, RequestRejectedError, ScopeMissingError
+from ...model import LIVE, View
+from ...run.pace.waiting import together
+from ...run.run import Items as Found
+from ...run.run import Run
+from ...state.collections import CollectionState
+from ...tables.endpoints.definitions import EMPTY_MARK, empty_rows
+from ...tables.endpoints.items import Items, given
+from .blocks import Out, blocks
+from .events import read_newest, read_windows
+from .part import Part, texts
+
+TOGETHER = 50
+"""Parents, or batches of them, that are read before the cursor moves on."""
+LOOKBACK = timedelta(minutes=10)
+"""Parents that changed so long before the newest one are read again: HubSpot lists some late."""
+MOST_NOTED = 3
+Parent = tuple[Any, ...]
+"""Its name in calls, column by column, then the time of its last change and `_hs_synced_at`."""
+
+
+def pending(
+    view: View, endpoint: Endpoint, state: CollectionState
+) -> Generator[list[Parent], None, None]:
+    """Yield the parents that are to be read, in the order in which the state's cursor passes them.
+
+    Args:
+        view: the warehouse.
+        endpoint: a declaration with parents.
+        state: with the cursor.
+    """
+    per = endpoint.per
+    assert isinstance(per, Parents | Batches)  # noqa: S101 - callers ask for no other
+    names = columns_of(endpoint)
+    where, args = [live(per.table), per.where and f"({per.where})"], list[Any]()
+    if state.parent_id and (state.sweep_at or per.changed):
+        passed, args = _behind(names, state, by_time=bool(per.changed))
+        where.append(passed)
+    elif per.changed and state.parent_at:
+        where.append("_hs_synced_at > %s")
+        args.append(state.parent_at)
+    if per.changed and state.newest_parent_at:
+        since = state.newest_parent_at - LOOKBACK
+        where.append(f"({per.changed} IS NULL OR {per.changed} >= %s OR {_is_new(view, endpoint)})")
+        args.append(since)
+    order = ["_hs_synced_at", *names] if per.changed else names
+    condition = " AND ".join(one for one in where if one) or "1 = 1"
+    columns = [*names, per.changed or names[0], "_hs_synced_at"]
+    yield from view.values(per.table, columns, f"{condition} ORDER BY {', '.join(order)}", *args)
+
+
+def columns_of(endpoint: Endpoint) -> list[str]:
+    """Return the columns of the parent that name it in calls."""
+    per = endpoint.per
+    return [*per.slots.values()] if isinstance(per, Parents) else [getattr(per, "column", "id")]
+
+
+def live(table: str) -> str:
+    """Return the condition for rows of a table that are not gone; empty where none ever is."""
+    if table not in TABLES:
+        return LIVE
+    return LIVE if ENDPOINTS[ENDPOINT_OF[table]].keeps(TABLES[table]) else ""
+
+
+def _behind(
+    names: Sequence[str], state: CollectionState, *, by_time: bool
+) -> tuple[str, list[Any]]:
+    """Return the condition for parents that come after the cursor, with its values."""
+    columns = ["_hs_synced_at", *names] if by_time else [*names]
+    values: list[Any] = [state.parent_at] if by_time else []
+    values += state.parent_id.split("\n")
+    parts, args = [], list[Any]()
+    for index, name in enumerate(columns):
+        same = [f"{one} = %s" for one in columns[:index]]
+        parts.append(" AND ".join([*same, f"{name} > %s"]))
+        args += values[: index + 1]
+    return f"({' OR '.join(f'({part})' for part in parts)})", args
+
+
+def _is_new(view: View, endpoint: Endpoint) -> str:
+    """Return the condition for parents that no row was read of."""
+    child, per = view.qualified(endpoint.name), endpoint.per
+    parent = view.qualified(getattr(per, "table", ""))
+    own = dict(zip(endpoint.replaced_by, columns_of(endpoint), strict=False))
+    if child is None or parent is None or not own:
+        return "1 = 0"
+    same = " AND ".join(f"child.{one} = {parent}.{other}" for one, other in own.items())
+    return f"NOT EXISTS (SELECT 1 FROM {child} AS child WHERE {same})"  # noqa: S608 - of our names
+
+
+@dataclass
+class _Sweep:
+    """One reading of the parents that are pending."""
+
+    part: Part
+    began: datetime
+    refused: list[HubSpotError] = field(default_factory=list)
+    """Of parents that HubSpot refuses, or has no more."""
+    answered: bool = False
+    """Whether it has answered for any."""
+    newest: datetime | None = None
+
+
+def read_parents(part: Part) -> Found:
+    """Read what HubSpot has for each parent that is pending, or for batches of them.
+
+    Guarantees: the cursor passes parents only with their rows; it stops between groups of them
+    where the load is full. A parent that HubSpot refuses is left out; where it refuses every one,
+    the endpoint is refused.
+
+    Raises:
+        HubSpotError: that is so, or a call fails.
+    """
+    run, state, per = part.run, part.state, part.endpoint.per
+    if run.view is None:
+        return
+    changed = getattr(per, "changed", "")
+    state.sweep_at = state.sweep_at or run.now()
+    sweep = _Sweep(part, run.now())
+    size = TOGETHER * (per.size if isinstance(per, Batches) else 1)
+    for group in _groups(pending(run.view, part.endpoint, state), size):
+        yield from _read_group(sweep, group)
+        last = group[-1]
+        state.parent_id, state.parent_at = "\n".join(texts(last[:-2])), last[-1]
+        times = [one[-2] for one in group if isinstance(one[-2], datetime)]
+        sweep.newest = max([*times, *([sweep.newest] if sweep.newest else [])], default=None)
+        if run.load.budget.spent():
+            run.collections.loaded.add(part.key)
+            run.load.unfinished.add(part.endpoint.name)
+            return
+    if part.brought:
+        run.collections.loaded.add(part.key)
+    _note_refused(sweep)
+    state.sweep_at = None
+    if not changed:
+        state.parent_id = ""
+    elif sweep.newest:
+        state.newest_parent_at = max(sweep.newest, state.newest_parent_at or sweep.newest)
+
+
+def _groups(parts: Iterable[list[Parent]], size: int) -> Iterator[list[Parent]]:
+    rows = (row for part in parts for row in part)
+    while group := list(islice(rows, size)):
+        yield group
+
+
+def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
+    """Read a group of parents; what came of it is handed on also where one fails."""
+    part, per = sweep.part, sweep.part.endpoint.per
+    out = Out(part, part.reading(sweep.began))
+    if isinstance(per, Batches):
+        starts = range(0, len(group), per.size)
+        tasks = [_read_batch(sweep, out, group[at : at + per.size]) for at in starts]
+    else:
+        tasks = [_read_parent(sweep, out, parent) for parent in group]
+    try:
+        yield from together(tasks, most=2 * part.run.config.calls_in_flight)
+    except HubSpotError:
+        yield from out.flush()
+        raise
+    yield from out.flush()
+    if sweep.refused and not sweep.answered:
+        raise sweep.refused[0]
+
+
+def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
+    """Read what HubSpot has for one parent."""
+    part, per = sweep.part, sweep.part.endpoint.per
+    assert isinstance(per, Parents)  # noqa: S101 - by the caller
+    slots = dict(zip(per.slots, texts(parent[:-2]), strict=True))
+    one = replace(part, slots=slots, constants=slots, parent="\n".join(slots.values()))
+    try:
+        yield from READERS.get(type(part.endpoint.read).__name__, _read_rows)(one, out)
+        sweep.answered = True
+    except ScopeMissingError:
+        raise
+    except RequestRejectedError as error:
+        sweep.refused.append(error)
+
+
+def _read_rows(part: Part, out: Out) -> Found:
+    """Read all rows of a parent, which take the place of those that it had."""
+    found = 0
+    for block in blocks(part):
+        if block is None:
+            yield None
+            continue
+        found += len(block.values)
+        yield from out.add(block)
+    if not found:
+        yield from _empty(part, [dict(part.constants)])
+
+
+READERS = {"NewestFirst": read_newest, "Windows": read_windows}
+
+
+def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
+    """Read what HubSpot has for many parents, whose rows take the place of those they had."""
+    part, per = sweep.part, sweep.part.endpoint.per
+    assert isinstance(per, Batches)  # noqa: S101 - by the caller
+    names = [texts(parent[:1])[0] for parent in parents]
+    inputs = [_filled(per.shape, name) if per.shape else name for name in names]
+    own = {one.name: one for one in part.endpoint.first.fields}
+    rows = Items()
+    try:
+        for block in blocks(part, {per.inputs: inputs}):
+            if block is None:
+                yield None
+            else:
+                rows.take(block)
+        sweep.answered = True
+    except ScopeMissingError:
+        raise
+    except RequestRejectedError as error:
+        sweep.refused.append(error)
+        return
+    answered = {str(one) for one in given(own[per.match], rows)}
+    yield from out.add(rows)
+    missing = [{per.match: name} for name in names if name not in answered]
+    yield from _empty(part, missing)
+
+
+def _filled(shape: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return an input with the parent's name in its place."""
+    if isinstance(shape, Mapping):
+        return {member: _filled(value, name) for member, value in shape.items()}
+    return name if shape == "@id" else shape
+
+
+def _empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
+    """Have the rows of parents removed that have none by now."""
+    columns = part.endpoint.replaced_by
+    if part.run.load.fresh or not constants or not columns:
+        return
+    table = part.endpoint.first
+    taken = {one.name: one.sources[0].path for one in table.fields}
+    keys = [
+        {name: row.get(name) or row["".join(taken[name])] for name in columns} for row in constants
+    ]
+    hints = make_hints(table_name=table.name, columns={EMPTY_MARK: {"hard_delete": True}})
+    yield dlt.mark.with_hints(empty_rows(table.name, keys), hints, create_table_variant=True)
+
+
+def _note_refused(sweep: _Sweep) -> None:
+    """Record the parents that were left out."""
+    table = getattr(sweep.part.endpoint.per, "table", "")
+    for error in sweep.refused[:MOST_NOTED]:
+        sweep.part.outcome.note(f"Left out: {error.message}")
+    if len(sweep.refused) > MOST_NOTED:
+        sweep.part.outcome.note(f"{len(sweep.refused)} rows of {table} were left out.")
+
+
+def has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
+    """Whether any parent is to be read."""
+    state = run.state.collections.get(endpoint.name, CollectionState())
+    return any(part for part in pending(view, endpoint, state))
