@@ -19,6 +19,9 @@ from pipelines.runtime.repair import REMEDY, find_all, is_state_lost, names_of, 
 from pipelines.runtime.stored import dataset_of, exists, portal_types, stored_pipeline
 from sources.hubspot.api.batch_read import NOTHING_ELSE
 from sources.hubspot.catalog.endpoints import ENDPOINTS
+from sources.hubspot.catalog.endpoints import chosen as chosen_endpoints
+from sources.hubspot.catalog.endpoints.crm import CRM
+from sources.hubspot.catalog.endpoints.declaration import Endpoint, Windows
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig, policy_of, resolve_config
 from sources.hubspot.errors import (
@@ -37,6 +40,7 @@ from sources.hubspot.run.portal.portal_types import PortalTypes
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
+from sources.hubspot.steps.collections.part import request_of, written
 from sources.hubspot.warehouse.privacy import unmatched
 from sources.hubspot.warehouse.view import WarehouseView
 
@@ -157,6 +161,7 @@ def _portal(
         if found[0].level == "failed":
             return found
         found += _guarded("scopes", lambda: _scopes(client, options.objects, state))
+        found += _guarded("apis", lambda: _apis(client))
         found += _quota(client)
         portal_now = client.portal_now() or datetime.now(UTC)
         found += _retirement(config.api_version, portal_now)
@@ -195,9 +200,49 @@ def _unreadable_endpoints(client: Client) -> dict[str, HubSpotError]:
 
     Those that are read for each object type need the scopes of these types.
     """
-    asked = [n for n, row in ENDPOINTS.items() if not (row.per or row.own_reader)]
-    errors = {name: _refused(client, client.path(name)) for name in asked}
+    asked = [one for one in ENDPOINTS.values() if not (one.per or one.own_reader)]
+    errors = {one.name: _refused_endpoint(client, one) for one in asked if one.group == CRM}
     return {name: error for name, error in errors.items() if error}
+
+
+def _apis(client: Client) -> Iterator[Finding]:
+    """Say of each endpoint of other APIs if it can be read, its scopes, its tier, its end."""
+    names = [
+        name
+        for name in chosen_endpoints(client.config.exclude or ())
+        if ENDPOINTS[name].group != CRM
+    ]
+    asked = [ENDPOINTS[name] for name in names]
+    with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
+        errors = list(pool.map(partial(_refused_endpoint, client), asked))
+    for one, error in zip(asked, errors, strict=True):
+        parts = [f"any scope of {', '.join(one.scopes)}"] if one.scopes else []
+        parts += [f"needs {one.tier}"] if one.tier else []
+        parts += [f"HubSpot supports it until {one.sunset}"] if one.sunset else []
+        text = f"{one.name} ({one.group}): {'; '.join(parts) or 'needs no scope'}"
+        if error:
+            yield Finding("apis", "warning", f"{text}. {error.message}", error.remedy)
+        else:
+            yield Finding("apis", "ok", text)
+
+
+def _refused_endpoint(client: Client, endpoint: Endpoint) -> HubSpotError | None:
+    """Return why an endpoint cannot be read; None where it can, or a parent has to be named."""
+    if endpoint.per:
+        return None
+    own: dict[str, str] = {}
+    if isinstance(read := endpoint.read, Windows):
+        now = client.portal_now() or datetime.now(UTC)
+        own = {read.start: written(now - read.span, read.form), read.end: written(now, read.form)}
+    request = request_of(client, endpoint, endpoint.variants[0], {}, own)
+    try:
+        if endpoint.method == "POST":
+            client.post(request.path, request.body, request.params, decode=len)
+        else:
+            client.get(request.path, request.params, decode=len)
+    except (RequestRejectedError, ScopeMissingError) as error:
+        return error
+    return None
 
 
 def _refusals(client: Client, chosen: Sequence[ObjectType]) -> dict[str, HubSpotError]:

@@ -24,8 +24,6 @@ class CollectionState(Struct, omit_defaults=True):
     """Whether the next run reads it, however young what it has is."""
     watermark: Instant | None = None
     """What is older, by HubSpot's time of the rows, is in the table."""
-    sweep_at: Instant | None = None
-    """When the reading of all parents began that goes on in the next load."""
     parent_at: Instant | None = None
     """Of parents up to this `_hs_synced_at`, the rows are read."""
     parent_id: str = ""

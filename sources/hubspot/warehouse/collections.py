@@ -7,7 +7,7 @@ from typing import Any
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from ..catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
+from ..catalog.endpoints import ENDPOINTS, has_gone_rows
 from ..catalog.endpoints.declaration import Endpoint, Parents, Table
 from ..model import REJECTS
 from ..run.run import Run
@@ -91,16 +91,16 @@ def _replace_children(client: Client, endpoint: Endpoint) -> None:
 
 def _drop_of_gone(client: Client, endpoint: Endpoint, tables: Collection[str]) -> None:
     """Remove what was read of rows that are gone by now: of an endpoint's own, and its parents'."""
+    own = {table.name for table in endpoint.tables}
     for one in ENDPOINTS.values():
-        per, own = one.per, one.replaced_by
-        if isinstance(per, str) or not own or not {per.table, one.name} <= {*tables}:
+        per = one.per
+        if isinstance(per, str) or not one.replaced_by or not {per.table, one.name} <= {*tables}:
             continue
-        if not (one is endpoint or per.table in {table.name for table in endpoint.tables}):
-            continue
-        names = [*per.slots.values()] if isinstance(per, Parents) else [per.column]
-        child, parent = (client.make_qualified_table_name(n) for n in (one.name, per.table))
-        same = " AND ".join(f"parent.{a} = {child}.{b}" for a, b in zip(names, own, strict=False))
-        if per.table not in TABLES or ENDPOINTS[ENDPOINT_OF[per.table]].keeps(TABLES[per.table]):
+        if (one is endpoint or per.table in own) and has_gone_rows(per.table):
+            names = [*per.slots.values()] if isinstance(per, Parents) else [per.column]
+            child, parent = (client.make_qualified_table_name(n) for n in (one.name, per.table))
+            pairs = zip(names, one.replaced_by, strict=False)
+            same = " AND ".join(f"parent.{a} = {child}.{b}" for a, b in pairs)
             client.execute_sql(
                 f"DELETE FROM {child} WHERE EXISTS (SELECT 1 FROM {parent} AS parent"  # noqa: S608
                 f" WHERE {same} AND parent._hs_deleted_at IS NOT NULL)"

@@ -30,6 +30,13 @@ APIS: dict[str, Api] = OBJECT_APIS | {name: one.api for name, one in ENDPOINTS.i
 """Every API, by the name that callers use."""
 
 
+def has_gone_rows(table: str) -> bool:
+    """Whether rows of a table, maybe one of records, that are gone stay with `_hs_deleted_at`."""
+    if table not in TABLES:
+        return True
+    return ENDPOINTS[ENDPOINT_OF[table]].keeps(TABLES[table])
+
+
 def chosen(exclude: Collection[str] = (), *, crm_only: bool = False) -> tuple[str, ...]:
     """Return the endpoints that a run reads.
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import dlt
 from dlt.extract.hints import make_hints
 
-from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
+from ...catalog.endpoints import has_gone_rows
 from ...catalog.endpoints.declaration import Batches, Endpoint, Parents
 from ...errors import HubSpotError, RequestRejectedError, ScopeMissingError
 from ...model import LIVE, View
@@ -45,19 +45,17 @@ def pending(
     per = endpoint.per
     assert isinstance(per, Parents | Batches)  # noqa: S101 - callers ask for no other
     names = columns_of(endpoint)
-    where, args = [live(per.table), per.where and f"({per.where})"], list[Any]()
-    if state.parent_id and (state.sweep_at or per.changed):
+    where = [LIVE] if has_gone_rows(per.table) else []
+    where += [f"({per.where})"] if per.where else []
+    args: list[Any] = []
+    if state.parent_id:
         passed, args = _behind(names, state, by_time=bool(per.changed))
         where.append(passed)
-    elif per.changed and state.parent_at:
-        where.append("_hs_synced_at > %s")
-        args.append(state.parent_at)
     if per.changed and state.newest_parent_at:
-        since = state.newest_parent_at - LOOKBACK
         where.append(f"({per.changed} IS NULL OR {per.changed} >= %s OR {_is_new(view, endpoint)})")
-        args.append(since)
+        args.append(state.newest_parent_at - LOOKBACK)
     order = ["_hs_synced_at", *names] if per.changed else names
-    condition = " AND ".join(one for one in where if one) or "1 = 1"
+    condition = " AND ".join(where) or "1 = 1"
     columns = [*names, per.changed or names[0], "_hs_synced_at"]
     yield from view.values(per.table, columns, f"{condition} ORDER BY {', '.join(order)}", *args)
 
@@ -66,13 +64,6 @@ def columns_of(endpoint: Endpoint) -> list[str]:
     """Return the columns of the parent that name it in calls."""
     per = endpoint.per
     return [*per.slots.values()] if isinstance(per, Parents) else [getattr(per, "column", "id")]
-
-
-def live(table: str) -> str:
-    """Return the condition for rows of a table that are not gone; empty where none ever is."""
-    if table not in TABLES:
-        return LIVE
-    return LIVE if ENDPOINTS[ENDPOINT_OF[table]].keeps(TABLES[table]) else ""
 
 
 def _behind(
@@ -127,25 +118,19 @@ def read_parents(part: Part) -> Found:
     run, state, per = part.run, part.state, part.endpoint.per
     if run.view is None:
         return
-    changed = getattr(per, "changed", "")
-    state.sweep_at = state.sweep_at or run.now()
     sweep = _Sweep(part, run.now())
     size = TOGETHER * (per.size if isinstance(per, Batches) else 1)
     for group in _groups(pending(run.view, part.endpoint, state), size):
         yield from _read_group(sweep, group)
+        if part.brought:
+            run.collections.loaded.add(part.key)
         last = group[-1]
         state.parent_id, state.parent_at = "\n".join(texts(last[:-2])), last[-1]
-        times = [one[-2] for one in group if isinstance(one[-2], datetime)]
-        sweep.newest = max([*times, *([sweep.newest] if sweep.newest else [])], default=None)
         if run.load.budget.spent():
-            run.collections.loaded.add(part.key)
             run.load.unfinished.add(part.endpoint.name)
             return
-    if part.brought:
-        run.collections.loaded.add(part.key)
     _note_refused(sweep)
-    state.sweep_at = None
-    if not changed:
+    if not getattr(per, "changed", ""):
         state.parent_id = ""
     elif sweep.newest:
         state.newest_parent_at = max(sweep.newest, state.newest_parent_at or sweep.newest)
@@ -163,7 +148,8 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
     out = Out(part, part.reading(sweep.began))
     if isinstance(per, Batches):
         starts = range(0, len(group), per.size)
-        tasks = [_read_batch(sweep, out, group[at : at + per.size]) for at in starts]
+        batches = [group[at : at + per.size] for at in starts]
+        tasks = [_tolerated(sweep, _read_batch(part, out, batch)) for batch in batches]
     else:
         tasks = [_read_parent(sweep, out, parent) for parent in group]
     try:
@@ -172,6 +158,8 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
         yield from out.flush()
         raise
     yield from out.flush()
+    times = [one[-2] for one in group if isinstance(one[-2], datetime)]
+    sweep.newest = max([*times, sweep.newest or datetime.min.replace(tzinfo=UTC)])
     if sweep.refused and not sweep.answered:
         raise sweep.refused[0]
 
@@ -182,8 +170,14 @@ def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     assert isinstance(per, Parents)  # noqa: S101 - by the caller
     slots = dict(zip(per.slots, texts(parent[:-2]), strict=True))
     one = replace(part, slots=slots, constants=slots, parent="\n".join(slots.values()))
+    read = READERS.get(type(part.endpoint.read).__name__, _read_rows)
+    yield from _tolerated(sweep, read(one, out))
+
+
+def _tolerated(sweep: _Sweep, rows: Found) -> Found:
+    """Read what HubSpot has for a parent, or for some; what it refuses is left out."""
     try:
-        yield from READERS.get(type(part.endpoint.read).__name__, _read_rows)(one, out)
+        yield from rows
         sweep.answered = True
     except ScopeMissingError:
         raise
@@ -207,30 +201,22 @@ def _read_rows(part: Part, out: Out) -> Found:
 READERS = {"NewestFirst": read_newest, "Windows": read_windows}
 
 
-def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
+def _read_batch(part: Part, out: Out, parents: Sequence[Parent]) -> Found:
     """Read what HubSpot has for many parents, whose rows take the place of those they had."""
-    part, per = sweep.part, sweep.part.endpoint.per
+    per = part.endpoint.per
     assert isinstance(per, Batches)  # noqa: S101 - by the caller
     names = [texts(parent[:1])[0] for parent in parents]
     inputs = [_filled(per.shape, name) if per.shape else name for name in names]
-    own = {one.name: one for one in part.endpoint.first.fields}
     rows = Items()
-    try:
-        for block in blocks(part, {per.inputs: inputs}):
-            if block is None:
-                yield None
-            else:
-                rows.take(block)
-        sweep.answered = True
-    except ScopeMissingError:
-        raise
-    except RequestRejectedError as error:
-        sweep.refused.append(error)
-        return
+    for block in blocks(part, {per.inputs: inputs}):
+        if block is None:
+            yield None
+        else:
+            rows.take(block)
+    own = {one.name: one for one in part.endpoint.first.fields}
     answered = {str(one) for one in given(own[per.match], rows)}
     yield from out.add(rows)
-    missing = [{per.match: name} for name in names if name not in answered]
-    yield from _empty(part, missing)
+    yield from _empty(part, [{per.match: name} for name in names if name not in answered])
 
 
 def _filled(shape: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
