@@ -120,7 +120,8 @@ def end_a_type(portal: Portal, postgres: Postgres) -> None:
     assert postgres.sync("contacts", "deals", "tickets").exit_code == 0
     assert {r["_hs_deletion"] for r in postgres.table("custom_vehicle").values()} == {"purged"}
     assert postgres.rows("SELECT * FROM contacts_to_custom_vehicle") == []
-    assert {kind for (kind,) in postgres.rows("SELECT object_type FROM pipelines")} == {"tickets"}
+    live = postgres.rows("SELECT object_type FROM pipelines WHERE _hs_deleted_at IS NULL")
+    assert {kind for (kind,) in live} == {"tickets"}
     assert ("Renamed",) in postgres.rows("SELECT label FROM pipelines")
 
 
