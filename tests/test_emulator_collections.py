@@ -311,3 +311,152 @@ def test_an_edit_leaves_the_past_as_it_was(caller: Caller) -> None:
     assert after["city"][0]["value"] == "Bern"
     assert after.pop("city")[1:] == before.pop("city", [])
     assert after == before
+
+
+BASE = "/conversations/v3/conversations"
+CAMPAIGNS, EVENTS = "/marketing/v3/campaigns", "/events/v3/events"
+LISTS = {"listIds": [], "processingTypes": [], "additionalProperties": []}
+REFUSED: dict[str, tuple[str, str, Any]] = {
+    "an unreadable property": ("GET", f"{CAMPAIGNS}?properties=hs_name,hs_secret", None),
+    "an unknown asset type": ("GET", f"{CAMPAIGNS}/{{campaign}}/assets/TEAPOT", None),
+    "51 campaigns": ("POST", f"{CAMPAIGNS}/batch/read",
+                     {"inputs": [{"id": str(n)} for n in range(51)]}),
+    "a sort without its bound": ("GET", f"{BASE}/threads?sort=latestMessageTimestamp", None),
+    "a contact without a status": ("GET", f"{BASE}/threads?associatedContactId=1", None),
+    "a contact and an inbox": (
+        "GET", f"{BASE}/threads?associatedContactId=1&threadStatus=OPEN&inboxId=3", None),
+    "sequences of nobody": ("GET", "/automation/v4/sequences", None),
+    "an open window": ("GET", f"{EVENTS}?occurredAfter=2026-01-01T00:00:00Z", None),
+    "an object without its type": ("GET", f"{EVENTS}?objectId=1", None),
+    "milliseconds for ISO": ("GET", "/marketing/v3/emails?updatedAfter=1790000000000", None),
+    "ISO for milliseconds": (
+        "GET", "/email/public/v1/events?startTimestamp=2026-01-01T00:00:00Z", None),
+    "a name to sort by": ("GET", "/cms/v3/blogs/authors?sort=createdAt", None),
+    "joined ids": ("GET", "/crm/v3/lists?listIds=17,18", None),
+    "an offset too deep": ("POST", "/crm/v3/lists/search", {**LISTS, "offset": 10_000}),
+    "a body that lacks members": ("POST", "/crm/v3/lists/search", {"offset": 0}),
+    "an unknown member": ("POST", "/crm/v3/lists/search", {**LISTS, "offset": 0, "limit": 5}),
+    "a status without channel": ("GET", "/communication-preferences/v4/statuses/a@b.c", None),
+    "a flow without its type": ("POST", "/automation/v4/flows/batch/read",
+                                {"inputs": [{"flowId": "12"}]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_bad_requests(reader: Caller, name: str) -> None:
+    """A request that HubSpot refuses gets a 400 that names what is wrong."""
+    method, path, body = REFUSED[name]
+    campaign = reader.portal.collections["campaigns"].rows()[0]["id"]
+    answer = reader.send(method, path.format(campaign=campaign), body)
+    assert (answer.status_code, answer.json()["category"]) == (400, "VALIDATION_ERROR")
+    assert name != "an unreadable property" or "hs_secret" in answer.json()["message"]
+
+
+GONE = {
+    "forms": "/form-integrations/v1/submissions/forms/{}",
+    "lists": "/crm/lists/2026-03/{}/memberships",
+    "campaigns": "/marketing/campaigns/2026-03/{}/budget/totals",
+    "marketing_events": "/marketing/marketing-events/2026-03/participations/{}/breakdown",
+    "conversation_threads": "/conversations/conversations/2026-09/threads/{}/messages",
+    "hubdb_tables": "/cms/hubdb/2026-03/tables/{}/rows",
+    "imports": "/crm/imports/2026-03/{}/errors",
+    "price_books": "/commerce/price-books/2026-09-beta/price-books/{}/items",
+}
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_children_of_what_is_gone(caller: Caller, name: str) -> None:
+    """Children of a row answer 200 until it is deleted, and 404 from then on."""
+    collection = caller.portal.collections[name]
+    key = collection.rows()[0][collection.kind.keys[-1]]
+    assert caller.send("GET", GONE[name].format(key)).status_code == 200
+    collection.delete(key)
+    assert caller.send("GET", GONE[name].format(key)).status_code == 404
+
+
+def test_batches_tell_what_they_miss(reader: Caller) -> None:
+    """Actors that are unknown come as errors of a 200, workflows as errors of a 207."""
+    actors = reader.send("POST", f"{BASE}/actors/batch/read", {"inputs": ["S-hubspot", "V-1"]})
+    inputs = [{"type": "FLOW_ID", "flowId": one} for one in ("12", "999")]
+    flows = reader.send("POST", "/automation/v4/flows/batch/read", {"inputs": inputs})
+    assert (actors.status_code, flows.status_code) == (200, 207)
+    for answer, missing in ((actors, "V-1"), (flows, "999")):
+        body = answer.json()
+        assert (len(body["results"]), body["numErrors"]) == (1, 1)
+        assert body["errors"][0]["context"]["ids"] == [missing]
+    assert flows.json()["results"][0]["actions"]
+
+
+def test_hubdb_answers_in_two_ways(reader: Caller) -> None:
+    """Rows come by a cursor, or by a number once an offset or an order is asked for."""
+    path = "/cms/v3/hubdb/tables/cities/rows?limit=2"
+    streamed = reader.send("GET", path).json()
+    sorted_rows = reader.send("GET", f"{path}&sort=id").json()
+    assert (streamed["type"], "after" in streamed["paging"]["next"]) == ("STREAMING", True)
+    assert (sorted_rows["type"], sorted_rows["paging"]["next"]["offset"]) == ("RANDOM_ACCESS", 2)
+    assert streamed["results"] == sorted_rows["results"]
+
+
+def test_a_ticket_of_a_thread_is_there_when_asked_for(reader: Caller) -> None:
+    """Threads name their ticket only with `association=TICKET`, and can be found by it."""
+    path = f"{BASE}/threads?association=TICKET"
+    tickets = [row["threadAssociations"]["associatedTicketId"]
+               for row in get(reader, path) if "threadAssociations" in row]  # fmt: skip
+    assert tickets
+    assert not any("threadAssociations" in row for row in get(reader, f"{BASE}/threads"))
+    assert len(get(reader, f"{path}&associatedTicketId={tickets[0]}")) == 1
+
+
+def test_statistics_are_of_what_was_sent(reader: Caller) -> None:
+    """Statistics add up the e-mails sent in the span, by campaign and by day, ids as numbers."""
+    span = "startTimestamp=2025-01-01T00:00:00Z&endTimestamp=2026-01-01T00:00:00Z"
+    whole = reader.send("GET", f"/marketing/v3/emails/statistics/list?{span}").json()
+    days = get(reader, f"/marketing/v3/emails/statistics/histogram?{span}&interval=DAY")
+    assert all(isinstance(one, int) for one in whole["emails"])
+    sent = [part["counters"]["sent"] for part in whole["campaignAggregations"].values()]
+    by_day = [day["aggregations"]["counters"]["sent"] for day in days]
+    assert whole["aggregate"]["counters"]["sent"] == sum(sent) == sum(by_day) > 0
+
+
+def test_stage_dates_follow_the_history(caller: Caller) -> None:
+    """Dates of stages are in no list of properties, and tell when a deal last came and went."""
+    portal, types = caller.portal, "/crm/v3/properties/deals"
+    deal = portal.create("deals", {"dealstage": "qualifiedtobuy"}, at="2026-01-01T00:00:00Z")
+    portal.update("deals", deal, {"dealstage": "closedwon"}, at="2026-02-01T00:00:00Z")
+    ways, stages = ("entered", "exited"), ("qualifiedtobuy", "closedwon")
+    pairs = [(way, stage) for stage in stages for way in ways]
+    names = [f"hs_v2_date_{way}_{stage}" for way, stage in pairs]
+    body = {"inputs": [{"id": deal}], "properties": names, "propertiesWithHistory": []}
+    row = caller.send("POST", "/crm/v3/objects/deals/batch/read", body).json()["results"][0]
+    january, february = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"
+    assert [row["properties"][name] for name in names] == [january, february, february, None]
+    assert not any("date_entered" in one["name"] for one in get(caller, types))
+    assert caller.send("GET", f"{types}/{names[0]}").json()["type"] == "datetime"
+    listed_rows = get(caller, f"/crm/v3/objects/deals?limit=100&properties={names[2]},dealstage")
+    won = [
+        row["properties"] for row in listed_rows if row["properties"]["dealstage"] == "closedwon"
+    ]
+    assert all(values[names[2]] for values in won)
+
+
+def test_stages_are_unique_and_deleted_ones_leave_their_name(caller: Caller) -> None:
+    """No two pipelines of a type share a stage; records keep the id of one that was deleted."""
+    for rows in caller.portal.pipelines.values():
+        stages = [stage["id"] for pipeline in rows for stage in pipeline["stages"]]
+        assert len(stages) == len(set(stages))
+    deal = caller.portal.create("deals", {"pipeline": "renewals", "dealstage": "renewal_closedwon"})
+    caller.portal.delete_stage("deals", "default", "closedlost")
+    caller.portal.delete_pipeline("deals", "renewals")
+    (left,) = get(caller, "/crm/v3/pipelines/deals")
+    assert (left["id"], "closedlost" in [one["id"] for one in left["stages"]]) == ("default", False)
+    kept = caller.send("GET", f"/crm/v3/objects/deals/{deal}?properties=dealstage").json()
+    assert kept["properties"]["dealstage"] == "renewal_closedwon"
+
+
+def test_activities_share_one_sequence_of_ids(caller: Caller) -> None:
+    """No call, e-mail, meeting, note or task has the id of another one, new ones neither."""
+    types = ("calls", "emails", "meetings", "notes", "tasks", "communications", "postal_mail")
+    for name in types:
+        caller.portal.create(name, {})
+    ids = [one for name in types for one in caller.portal.records(name)]
+    assert len(ids) == len(set(ids)) > len(types)

@@ -9,8 +9,10 @@ from .catalog.definitions import Definition, complete, standard
 from .catalog.object_types import ObjectType
 from .links import LinkStore
 from .records import history
+from .records.history import STAGES
 from .records.record import Change, Record
 from .records.rows import SeededRows, SeedOptions
+from .records.stages import date_ms
 from .records.table import RecordTable
 
 USER_ID = 9_586_504  # who changes records by hand
@@ -93,6 +95,14 @@ def history_of(table: RecordTable, record: Record, name: str) -> list[dict[str, 
     """Return every value a property had, newest first; a backdated one comes where it belongs."""
     changes = record.history.get(name) or _first(table, record, name)
     return [_entry(one) for one in sorted(changes, key=lambda one: one.at_ms, reverse=True)]
+
+
+def stage_date(table: RecordTable, record: Record, name: str) -> str | None:
+    """Return when a record entered or left a stage, as the property `name` tells it."""
+    stage = next((one for one in STAGES if one in table.definitions), "")
+    changes = record.history.get(stage) or _first(table, record, stage)
+    at_ms = date_ms(name, changes)
+    return None if at_ms is None else iso(at_ms)
 
 
 def _entry(change: Change) -> dict[str, Any]:

@@ -10,7 +10,8 @@ OPERATIONS = (
     "create", "update", "set_calculated", "archive", "restore", "merge", "purge", "gdpr_delete",
     "hide", "show", "associate", "dissociate", "create_label", "create_property",
     "update_property", "archive_property", "create_custom_object", "delete_custom_object",
-    "create_owner", "archive_owner", "change_collection", "set_token", "revoke_token",
+    "delete_pipeline", "delete_stage", "create_owner", "archive_owner", "change_collection",
+    "set_token", "revoke_token",
 )  # fmt: skip
 
 

@@ -1,11 +1,11 @@
 """What a portal holds at its start, from a number of contacts and a seed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 
 from ..clock import to_ms
-from .catalog.definitions import Definition, complete, standard
+from .catalog.definitions import ACTIVITIES, Definition, complete, standard
 from .catalog.object_types import ObjectType, custom_type
 from .changes import When, merge
 from .contents import Contents
@@ -163,6 +163,9 @@ def populate(spec: SeedSpec, portal_id: int) -> Contents:
 def _table(object_type: ObjectType, spec: SeedSpec, options: SeedOptions) -> RecordTable:
     definitions = _definitions(object_type, spec)
     count = spec.count("custom" if object_type.custom else object_type.name)
+    if object_type.name in ACTIVITIES:
+        lane = ACTIVITIES.index(object_type.name)
+        options = replace(options, lanes=len(ACTIVITIES), lane=lane)
     rows = SeededRows(object_type, definitions, count, options)
     return RecordTable(object_type, definitions, rows)
 

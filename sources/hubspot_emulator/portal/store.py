@@ -272,6 +272,19 @@ class Portal:
         self.schemas[gone.type_id]["archived"] = True
 
     @_locked
+    def delete_pipeline(self, type: str, id: str) -> None:
+        """Delete a pipeline for good; records keep its id and those of its stages."""
+        kept = [one for one in self.pipelines[self.type(type).type_id] if one["id"] != id]
+        self.pipelines[self.type(type).type_id][:] = kept
+
+    @_locked
+    def delete_stage(self, type: str, pipeline_id: str, id: str) -> None:
+        """Delete a stage for good; records keep its id."""
+        for one in self.pipelines[self.type(type).type_id]:
+            if one["id"] == pipeline_id:
+                one["stages"][:] = [stage for stage in one["stages"] if stage["id"] != id]
+
+    @_locked
     def create_owner(self, email: str) -> str:
         """Create an active owner; returns its id."""
         made = reference_data.owner(len(self.owners), email)

@@ -7,9 +7,10 @@ import msgspec
 
 from ...clock import iso
 from ...portal.catalog.reference_data import PORTAL_ID
-from ...portal.changes import history_of
-from ...portal.records.history import is_listed
+from ...portal.changes import history_of, stage_date
+from ...portal.records.history import STAGES, is_listed
 from ...portal.records.record import Record
+from ...portal.records.stages import stage_of
 from ...portal.records.table import RecordTable
 
 encode = msgspec.json.encode
@@ -40,6 +41,7 @@ class Plan:
             and (definition := table.definitions.get(name))
             and not definition["archived"]
         ]
+        self.stage_dates = _stage_dates(table, wanted)
         self._pooled = [name for name in self.names if name not in own]
         self._fragments: dict[int, bytes] = {}
         mine = [(n, own[n]) for n in self.names if n in own]
@@ -62,6 +64,10 @@ class Plan:
             self._fragments[index] = found
         return found
 
+    def is_quick(self, ordinal: int) -> bool:
+        """Return whether a seeded record can be put together from fragments."""
+        return not self.table.rows.is_odd(ordinal) and not self.stage_dates
+
     def seeded(self, record_id: int, ordinal: int) -> bytes:
         """Return a record of the seed, live and without odd values."""
         rows = self.table.rows
@@ -78,6 +84,7 @@ class Plan:
         always = ("hs_object_id", table.type.created, table.type.modified)
         values: dict[str, str | None] = {name: record.values.get(name) for name in self.names}
         values.update((name, table.value(record, name)) for name in always)
+        values.update((name, stage_date(table, record, name)) for name in self.stage_dates)
         shown: dict[str, Any] = {
             "id": str(record.id),
             "properties": values,
@@ -89,6 +96,12 @@ class Plan:
         if record.archived_ms is not None:
             shown["archivedAt"] = iso(record.archived_ms)
         return shown
+
+
+def _stage_dates(table: RecordTable, names: Iterable[str]) -> list[str]:
+    """Return which names are dates of stages, where a type has stages."""
+    staged = any(stage in table.definitions for stage in STAGES)
+    return [name for name in names if staged and stage_of(name)]
 
 
 def url_of(table: RecordTable, record_id: str) -> str:
@@ -115,7 +128,7 @@ def rows(table: RecordTable, ids: Iterable[int], names: tuple[str, ...]) -> list
     found = []
     for record_id in ids:
         ordinal = None if record_id in changed else seeded.ordinal_of(record_id)
-        if ordinal is not None and not seeded.is_odd(ordinal):
+        if ordinal is not None and plan.is_quick(ordinal):
             found.append(msgspec.Raw(plan.seeded(record_id, ordinal)))
         elif record := table.get(record_id):
             found.append(msgspec.Raw(encode(plan.any(record))))

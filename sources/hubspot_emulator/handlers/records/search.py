@@ -167,7 +167,7 @@ def _rows(table: RecordTable, ids: Ids, names: tuple[str, ...]) -> list[msgspec.
     found = []
     for one in ids:
         ordinal = table.rows.ordinal_of(one) if table.index.is_seeded(one) else None
-        if ordinal is not None and not table.rows.is_odd(ordinal):
+        if ordinal is not None and plan.is_quick(ordinal):
             found.append(msgspec.Raw(plan.seeded(one, ordinal)))
         elif record := table.index.get(one):
             found.append(msgspec.Raw(render.encode(plan.any(record))))

@@ -51,7 +51,7 @@ _MONEY = (
     ("hs_status", "enumeration", "select", "draft|open|paid|voided"),
 )
 
-_ACTIVITIES = ("calls", "emails", "meetings", "notes", "tasks", "communications", "postal_mail")
+ACTIVITIES = ("calls", "emails", "meetings", "notes", "tasks", "communications", "postal_mail")
 _PAID = (
     "quotes",
     "invoices",
@@ -132,7 +132,7 @@ _SPECIFIC: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("hs_job_title", "string", "text", ""),
     ),
     "orders": (*_MONEY, *_PIPELINE),
-    **dict.fromkeys(_ACTIVITIES, _ACTIVITY),
+    **dict.fromkeys(ACTIVITIES, _ACTIVITY),
     **dict.fromkeys(_PAID, _MONEY),
     **dict.fromkeys(_STAGED, _PIPELINE),
 }  # fmt: skip

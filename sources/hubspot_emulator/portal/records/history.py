@@ -9,6 +9,8 @@ from .rows import POOL, SeededRows
 ONE, TWO, SAME_INSTANT, BACKDATED, CLEARED = range(5)
 _SHAPES = (ONE, ONE, ONE, TWO, TWO, SAME_INSTANT, BACKDATED, CLEARED)
 YEAR_MS = 31_536_000_000
+STAGES = ("dealstage", "hs_pipeline_stage")
+DELETED_STAGE = "deletedstage"
 
 
 def seeded(rows: SeededRows, ordinal: int, name: str, value: str) -> tuple[Change, ...]:
@@ -28,9 +30,17 @@ def seeded(rows: SeededRows, ordinal: int, name: str, value: str) -> tuple[Chang
         TWO: (Change(older, created, "INTEGRATION"),),
         SAME_INSTANT: (Change(older, middle, "AUTOMATION_PLATFORM"), first),
         BACKDATED: (Change(older, created, "FORM"), Change(value, created - YEAR_MS, "IMPORT")),
-        CLEARED: (Change("", middle - 1, "INTEGRATION"), Change(older, created, "IMPORT")),
+        CLEARED: (
+            Change(_between(name), middle - 1, "INTEGRATION"),
+            Change(older, created, "IMPORT"),
+        ),
     }
     return (newest, *rest[_SHAPES[shape]])
+
+
+def _between(name: str) -> str:
+    """Return what a property held between two values: nothing, or a stage that was deleted."""
+    return DELETED_STAGE if name in STAGES else ""
 
 
 def is_listed(record_id: int, name: str) -> bool:

@@ -28,13 +28,18 @@ _MASK = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class SeedOptions:
-    """What generated values depend on besides their definition."""
+    """What generated values depend on besides their definition.
+
+    `lanes`, `lane`: ids are this one of every so many, so that several types share one sequence.
+    """
 
     seed: int
     filled: float
     odd: bool
     archived: float
     owner_ids: tuple[str, ...] = ()
+    lanes: int = 1
+    lane: int = 0
 
 
 class SeededRows:
@@ -69,12 +74,18 @@ class SeededRows:
         """Return the id of a record; ids ascend with ordinals."""
         cluster = ordinal >= self._split
         place = ordinal - self._split if cluster else ordinal
-        return CLUSTERS[cluster] + place * STEP + (ordinal * 7 + 3) % 5 % STEP
+        number = place * STEP + (ordinal * 7 + 3) % 5 % STEP
+        return CLUSTERS[cluster] + number * self._options.lanes + self._options.lane
+
+    def in_lane(self, record_id: int) -> int:
+        """Return the first id from `record_id` on that a record of this type may have."""
+        lanes, lane = self._options.lanes, self._options.lane
+        return record_id + (lane + CLUSTERS[0] - record_id) % lanes
 
     def ordinal_of(self, record_id: int) -> int | None:
         """Return the ordinal that has this id, or None."""
         cluster = record_id >= CLUSTERS[1]
-        place = (record_id - CLUSTERS[cluster]) // STEP
+        place = (record_id - CLUSTERS[cluster]) // (STEP * self._options.lanes)
         ordinal = place + self._split if cluster else place
         valid = 0 <= ordinal < self.count and self.id_of(ordinal) == record_id
         return ordinal if valid else None

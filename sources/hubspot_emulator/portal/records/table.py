@@ -139,7 +139,7 @@ class RecordTable:
             return self._anywhere()
         seeded = self.rows.id_of(self.rows.count - 1) if self.rows.count else 0
         last = max(self._last_id, seeded)
-        self._last_id = max(last, 40_000_000_000) + 3 + last % 5
+        self._last_id = self.rows.in_lane(max(last, 40_000_000_000) + 3 + last % 5)
         return self._last_id
 
     def _anywhere(self) -> int:
@@ -150,6 +150,7 @@ class RecordTable:
             found = random.randrange(1, max(self._last_id, 60_000_000_000))
             if ids and random.random() < CLOSE:
                 found = random.choice(ids) + random.randint(-3, 3)
+            found = self.rows.in_lane(found)
             if found > 0 and not self._was_used(found):
                 return found
 
