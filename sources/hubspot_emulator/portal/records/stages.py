@@ -23,7 +23,7 @@ def date_ms(name: str, changes: Sequence[Change]) -> int | None:
     if wanted is None:
         return None
     way, stage = wanted
-    ordered = sorted(changes[::-1], key=lambda one: one.at_ms)
+    ordered = sorted(changes, key=lambda one: (one.at_ms, -changes.index(one)))
     before, found = "", None
     for change in ordered:
         entered = change.value == stage and before != stage
