@@ -212,6 +212,26 @@ def _with_errors(answer: dict[str, Any]) -> dict[str, Any]:
     return answer | {"numErrors": 1, "errors": [error]}
 
 
+def test_archived_records_that_are_refused(portal: Portal, warehouse: Warehouse) -> None:
+    """Where reading archived records is refused, those that are not live are not purged."""
+    ids = seeded(portal, 40)["contacts"]
+    assert warehouse.sync("contacts").exit_code == 0
+    kinds = "SELECT _hs_deletion, count(*) FROM contacts GROUP BY ALL ORDER BY ALL"
+    before = warehouse.rows(kinds)
+    for id_ in ids[:5]:
+        portal.update("contacts", id_, {"city": "New"})
+    gone = [{"op": "archive", "args": ["contacts", id_]} for id_ in ids[:5]]
+    reading = "/contacts/batch/read"
+    portal.mutations.add(path=reading, nth=1, when="before", operations=gone)
+    portal.faults.add(path=f"{reading}.*archived=true", status=400)
+    report = warehouse.sync("contacts")
+    assert "refuses to read record" in str(report.warnings)
+    assert ("purged" in str(warehouse.rows(kinds))) == ("purged" in str(before))
+    portal.faults.clear()
+    assert warehouse.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
+
+
 def test_cursors_that_lead_in_a_circle(portal: Portal, warehouse: Warehouse) -> None:
     """Pages of owners or links that follow each other in a circle end as an error, not never."""
     seeded(portal, 20)

@@ -211,9 +211,9 @@ def _forget_state(
     """Take ids out of the state, in a load of its own, and out of the states of earlier loads."""
 
     def edit(source: SourceState) -> None:
-        _cut(source, table, ids)
+        source.forget(table, ids)
 
-    if not dataset.rehearsing and _cut(source_state(pipeline), table, ids):
+    if not dataset.rehearsing and source_state(pipeline).forget(table, ids):
         commit(pipeline, edit)
     name, rows = dataset.qualified[PIPELINE_STATE_TABLE_NAME], 0
     for (load_id,) in dataset.ask(f"SELECT DISTINCT _dlt_load_id FROM {name}"):  # noqa: S608
@@ -223,7 +223,7 @@ def _forget_state(
                 state: Any = decompress_state(text)
             except (ValueError, zlib.error):
                 continue  # damaged: nothing can be read from it
-            if edited(state, lambda source: _cut(source, table, ids)):
+            if edited(state, lambda source: source.forget(table, ids)):
                 hash_ = state["_version_hash"] = generate_pipeline_state_version_hash(state)
                 sql = (
                     f"UPDATE {name} SET state = %s, version_hash = %s"  # noqa: S608
@@ -233,11 +233,6 @@ def _forget_state(
                     dataset.ask(sql, compress_state(state), hash_, load_id, text)
                 rows += 1
     return [(dataset.name, PIPELINE_STATE_TABLE_NAME, rows, TAKEN_OUT)] if rows else []
-
-
-def _cut(source: SourceState, table: str, ids: Sequence[str]) -> bool:
-    """Take ids out of what the state keeps of a table; return whether any was there."""
-    return source.table(table).forget(ids)
 
 
 def _section(

@@ -88,14 +88,23 @@ def report_results(
     title = f"Portal and warehouse, compared with {calls:,} calls (about {expected:,} expected)"
     report.sections.append(_section(results, title))
     report.warnings += [f"{r.table}: {r.error}" for r in results if r.error]
-    for result in results:
-        if result.check.columns:
-            named = ", ".join(name for name, _ in result.check.columns.most_common(SHOWN_IDS))
-            report.warnings.append(f"{result.table}: values differ in {named}")
+    report.warnings += [f"{r.table}: {note}" for r in results for note in _notes(r.check)]
     if failed := [result.error for result in results if result.error]:
         report.fail(failed[0])
     elif left := [result for result in results if result.left]:
         report.fail(_difference(left, repaired=repaired))
+
+
+def _notes(check: Check) -> Iterator[str]:
+    """Say in which columns values differ, and which records were not compared."""
+    if check.columns:
+        named = ", ".join(name for name, _ in check.columns.most_common(SHOWN_IDS))
+        yield f"values differ in {named}"
+    if check.refused:
+        shown, said = [*check.refused][:SHOWN_IDS], next(iter(check.refused.values()))
+        more = len(check.refused) - len(shown)
+        named = ", ".join(shown) + (f" and {more:,} more" if more else "")
+        yield f"not compared, for HubSpot refuses to read them: {named} ({said})"
 
 
 def _section(results: Sequence[Result], title: str) -> Section:

@@ -1,7 +1,8 @@
 """Links of given records: every page, every type, category and label of each.
 
 Source: HubSpot associations batch read (1,000 from-ids a call; pages per from-id; a record
-without links is an error entry of a 207, which is the normal answer).
+without links is an error entry of a 207, which is the normal answer; any other error says nothing
+of the links of the records that it names).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from ..errors import ContractError, RequestRejectedError, partial_listing
+from ..errors import ContractError, HubSpotError, RequestRejectedError, partial_listing
 from ..http.client import Client
 from ..model import ObjectType, Paging
 from ..parsing.tolerance import NAME, VITAL, tolerant
@@ -81,12 +82,30 @@ class _From(msgspec.Struct, rename={"source": "from"}):
     paging: Annotated[Paging | None, VITAL] = None
 
 
+class _Context(msgspec.Struct):
+    fromObjectId: list[str | int] = []  # noqa: N815 - HubSpot's own name
+    ids: list[str | int] = []
+
+
 class _Error(msgspec.Struct):
     """One for every record without links, so no more of it is decoded than is looked at."""
 
     category: str | None = None
     subCategory: str | None = None  # noqa: N815 - HubSpot's own name
     message: str | None = None
+    context: _Context | None = None
+
+    @property
+    def says_none(self) -> bool:
+        """Whether it says that a record has no links, or that there is no such record."""
+        kind = f"{self.category} {self.subCategory}"
+        return "NOT_FOUND" in kind or "NO_ASSOCIATIONS" in kind
+
+    @property
+    def ids(self) -> list[str]:
+        """The records that it names."""
+        named = self.context or _Context()
+        return [*map(str, (*named.fromObjectId, *named.ids))]
 
 
 class _Answer(msgspec.Struct):
@@ -105,47 +124,51 @@ class Read(NamedTuple):
     """All links of some records."""
 
     links: dict[str, Sequence[Link]]
-    """By every id asked for; an empty list says that HubSpot knows of none."""
+    """By every id asked for, but for the refused ones; an empty list says that HubSpot knows of
+    none."""
     calls: int
     """What it took: one where no record has a second page of links."""
+    refused: dict[str, HubSpotError]
+    """Ids whose links, or a page of them, HubSpot refuses, and why: nothing is known of them."""
 
 
 def read_links(client: Client, pair: Pair, ids: Sequence[str]) -> Read:
-    """Read all links of at most 1,000 records.
+    """Read all links of at most 1,000 records; a refusal of some does not spoil the others.
 
     Raises:
-        ContractError: an error entry that is not about a missing link or record; pages that come
-            again; a refusal after the first page.
+        RequestRejectedError: HubSpot refuses all of several records at once.
+        ContractError: pages that come again; a refusal of all of several next pages.
     """
     links: dict[str, Sequence[Link]] = dict.fromkeys(ids, ())
+    refused: dict[str, HubSpotError] = {}
     cursors: dict[str, str | None] = dict.fromkeys(ids)
     followed: set[tuple[str, str]] = set()
     calls = 0
     while cursors:
         following: dict[str, str] = {}
         with partial_listing(f"links of {pair.table}") if followed else nullcontext():
-            answers, made = _read_pages(client, pair, cursors)
+            results, spoiled, made = _read_pages(client, pair, cursors)
         calls += made
-        for answer in answers:
-            for result in answer.results:
-                from_id = str(result.source.id)
-                links[from_id] = (*links.get(from_id, ()), *_links_of(from_id, result.to))
-                after = result.paging.next.after if result.paging and result.paging.next else None
-                if after is not None:
-                    following[from_id] = str(after)
+        refused |= spoiled
+        for result in results:
+            from_id = str(result.source.id)
+            links[from_id] = (*links.get(from_id, ()), *_links_of(from_id, result.to))
+            after = result.paging.next.after if result.paging and result.paging.next else None
+            if after is not None and from_id not in refused:
+                following[from_id] = str(after)
         if not followed.isdisjoint(following.items()):
             raise ContractError(
                 f"HubSpot repeats a page of links of {pair.table}.", remedy="Run the sync again."
             )
         followed |= following.items()
         cursors = dict(following)
-    return Read(links, calls)
+    return Read({id_: links[id_] for id_ in links if id_ not in refused}, calls, refused)
 
 
 def _read_pages(
     client: Client, pair: Pair, cursors: Mapping[str, str | None]
-) -> tuple[list[_Answer], int]:
-    """Return the responses about some records, and how many calls it took to get them."""
+) -> tuple[list[_From], dict[str, HubSpotError], int]:
+    """Return a page of links of some records, those refused, and the calls that it took."""
     made = 0
     path = client.path("associations", pair.source.path, pair.target.path, "batch", "read")
 
@@ -158,23 +181,33 @@ def _read_pages(
         ]
         return client.post(path, {"inputs": inputs}, decode=decode_answer)
 
-    answers = []
+    results: list[_From] = []
+    refused: dict[str, HubSpotError] = {}
     for part, answer in halving(call, list(cursors)):
-        if not isinstance(answer, RequestRejectedError):
-            _refuse_unknown_errors(pair, answer.errors or ())
-            answers.append(answer)
-        elif len(cursors) == 1 or cursors[part[0]] is not None:
-            raise answer  # else a single id that HubSpot does not know: it has no links
-    return answers, made
+        if isinstance(answer, RequestRejectedError):
+            refused[part[0]] = answer
+        else:
+            results += answer.results
+            refused |= _refused(pair, part, answer)
+    return results, refused, made
 
 
-def _refuse_unknown_errors(pair: Pair, errors: Iterable[_Error]) -> None:
-    for kind, error in {(one.category, one.subCategory): one for one in errors}.items():
-        if not any("NOT_FOUND" in str(part) or "NO_ASSOCIATIONS" in str(part) for part in kind):
-            raise ContractError(
-                f"HubSpot could not read links of {pair.table}: {error.category} {error.message}",
-                remedy="Run the sync again.",
-            )
+def _refused(pair: Pair, ids: Sequence[str], answer: _Answer) -> dict[str, HubSpotError]:
+    """Return the records whose links HubSpot could not read, and why.
+
+    An error that names no record may be about any that nothing else is said of.
+    """
+    errors = answer.errors or ()
+    refused: dict[str, HubSpotError] = {}
+    for error in (one for one in errors if not one.says_none):
+        settled = {str(result.source.id) for result in answer.results}
+        settled.update(*(one.ids for one in errors if one.says_none))
+        why = ContractError(
+            f"HubSpot could not read links of {pair.table}: {error.category} {error.message}",
+            remedy="Run the sync again.",
+        )
+        refused |= dict.fromkeys(error.ids or (id_ for id_ in ids if id_ not in settled), why)
+    return refused
 
 
 def _links_of(from_id: str, ends: Iterable[_To]) -> list[Link]:

@@ -74,7 +74,10 @@ def read_batch(
         found.refused |= _refused(page, missing)
         missing = _without(missing, found.refused)
         if missing and not answered.keys() <= {*part}:  # a survivor that does not name them
-            found.merged |= _survivors(call, missing)
+            merged, refused = _survivors(call, missing)
+            found.merged |= merged
+            found.refused |= refused
+            missing = _without(missing, refused)
         found.missing += _without(missing, found.merged)
     return found
 
@@ -99,10 +102,25 @@ def _refused(page: Page[Record], missing: Sequence[str]) -> dict[str, str]:
     return refused
 
 
-def _survivors(call: Callable[[Sequence[str]], Page[Record]], ids: Sequence[str]) -> dict[str, str]:
-    """Ask for ids one by one, where one that was merged away answers with its survivor."""
-    answers = {id_: call([id_]).results for id_ in ids}
-    return {id_: found[0].id for id_, found in answers.items() if found and found[0].id != id_}
+def _survivors(
+    call: Callable[[Sequence[str]], Page[Record]], ids: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Ask for ids one by one, where one that was merged away answers with its survivor.
+
+    Returns:
+        The survivors by id, and what HubSpot says of the ids that it refuses.
+    """
+    merged: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for id_ in ids:
+        for _, page in halving(call, [id_]):
+            if isinstance(page, RequestRejectedError):
+                refused[id_] = page.message
+            elif page.results and page.results[0].id != id_:
+                merged[id_] = page.results[0].id
+            else:
+                refused |= _refused(page, [] if page.results else [id_])
+    return merged, refused
 
 
 def halving(

@@ -279,6 +279,18 @@ def changed_links(source: list[Bounds], target: list[Bounds], ends: Ends) -> Cal
     return {"links": add(asked, up_to(further))}
 
 
+def refused_links(source: int, target: int, ends: Ends) -> Calls:
+    """Return what reading links takes that were refused, whole calls that are halved included.
+
+    Args:
+        source: records of the pair's source.
+        target: records of its target.
+        ends: the two tables.
+    """
+    own, theirs = ([up_to(records)] if records else [] for records in (source, target))
+    return join(changed_links(own, theirs, ends), {"links": up_to(2 * (source + target))})
+
+
 def join(one: Calls, other: Calls) -> Calls:
     """Add the calls of two parts of a step."""
     families = dict.fromkeys([*one, *other])

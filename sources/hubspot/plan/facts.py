@@ -214,6 +214,8 @@ class PairState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pages of links. None where it is not known."""
     asks_both: bool = False
     """Whether the other side is asked, too, if no links are found: once a day."""
+    refused: tuple[int, int] = (0, 0)
+    """Records of its source, and of its target, whose links HubSpot refused to an earlier run."""
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -88,5 +88,6 @@ def _pair(kept: KeptPair, now: datetime) -> PairState:
         reported_by=kept.reported_by or "",
         knows_types=bool(kept.types),
         more_calls=kept.more_calls,
+        refused=(len(kept.refused_ids.get("source", ())), len(kept.refused_ids.get("target", ()))),
         asks_both=kept.other_side_at is None or now - kept.other_side_at >= OTHER_SIDE,
     )

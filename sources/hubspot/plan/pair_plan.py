@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import cost
 from .evidence import Subject
 from .facts import Facts, PairFacts, PairState, State
-from .steps import Bounds, Step, add
+from .steps import Bounds, Step, add, up_to
 from .table_plan import WHOLE, Sight, SweepCandidate
 
 
@@ -42,7 +42,7 @@ def pair_sweeps(
         calls = cost.links(
             known,
             ends,
-            read=add(*_changed_rows(sure.get(one.source, ()))),
+            read=add(*_changed_rows(sure.get(one.source, ())), up_to(known.refused[0])),
             is_first=pair not in state.pairs or _is_read_whole(steps),
             changed=_changed(sights, one, steps),
             is_relabelled=one.relabelled,
@@ -140,6 +140,25 @@ def changed_links(
         table=pair,
         reason=f"Records of {one.source} or {one.target} changed.",
         calls=cost.changed_links(changed[0], changed[1], ends),
+        rows=None,
+    )
+
+
+def refused_links(
+    facts: Facts, state: State, sights: Mapping[str, Sight], pair: str
+) -> Iterator[Step]:
+    """Read the links again that HubSpot refused to an earlier run."""
+    refused = state.pairs.get(pair, PairState()).refused
+    ends = ends_of(facts, sights, pair)
+    if not any(refused) or ends is None or facts.pairs[pair].refusal:
+        return
+    if not facts.options.sees_warehouse:
+        return
+    yield Step(
+        kind="refused_links",
+        table=pair,
+        reason=f"HubSpot refused the links of {sum(refused):,} records to an earlier run.",
+        calls=cost.refused_links(*refused, ends),
         rows=None,
     )
 

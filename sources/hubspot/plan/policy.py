@@ -14,7 +14,7 @@ from . import cost
 from .collections.price import collection_step
 from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
-from .pair_plan import changed_links, ends_of, links_of_found, pair_sweeps
+from .pair_plan import changed_links, ends_of, links_of_found, pair_sweeps, refused_links
 from .steps import Plan, Step, exactly
 from .table_plan import SWEEPS, Sight, SweepCandidate, table_steps, table_sweeps
 
@@ -40,6 +40,7 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
         steps += [_with_links(step, facts, state, sights) for step in found]
         steps += [step for step in swept if step.table == name]
     for pair in facts.pairs:
+        steps += refused_links(facts, state, sights, pair)
         steps += changed_links(facts, state, sights, pair, sure)
         steps += [step for step in swept if step.table == pair]
     return Plan((*steps, *_labels(facts, state, sights, steps)))

@@ -10,7 +10,8 @@ Bounds = tuple[int, int]
 """The least and the most; equal where the number is known."""
 Kind = str
 """What a step does: a key of `STEPS` in `steps/objects.py`; of tables without records `reference`,
-`links`, `changed_links` or `labels`. Sweeps of object tables are the rows of `SWEEPS`."""
+`links`, `changed_links`, `refused_links` or `labels`. Sweeps of object tables are the rows of
+`SWEEPS`."""
 
 
 LINKS_ARE_OPEN = (
@@ -27,6 +28,7 @@ STEP_BOUNDS: dict[Kind, str] = {
     "fill": "Records that have the value already are not read again.",
     "compare": "HubSpot alone knows whether the counts still differ then.",
     "changed_links": LINKS_ARE_OPEN,
+    "refused_links": "HubSpot may refuse them again, alone or with others.",
     "links": LINKS_ARE_OPEN,
     "labels": "HubSpot alone knows which pairs have links.",
     "collection": "HubSpot alone knows how many pages there are.",

@@ -102,6 +102,8 @@ class PairFindings:
     """Of these, the ones that had links before: the next run asks for them again."""
     late: dict[str, set[str]] = field(default_factory=dict)
     """From-ids by link table whose links a load had read before they changed."""
+    refused_ids: set[tuple[str, str, str]] = field(default_factory=set)
+    """Link tables, ends and ids of records whose links HubSpot refused to this run."""
     linked: set[str] = field(default_factory=set)
     """Link tables that this run brought rows of, and what an earlier one may not have cleaned up:
     tables whose links to records that are not there go at the end of the run."""

@@ -1,6 +1,6 @@
 """The state of the whole source: whose portal it is, its tables and pairs, what is cached."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -54,6 +54,13 @@ class PairState(Sweep, omit_defaults=True):
     pages of links. None where it is not known."""
     open_sweep: LinkSweep | None = None
     """The sweep that is under way."""
+    refused_ids: dict[str, list[str]] = field(default_factory=dict)
+    """Records whose links HubSpot refused to read, by the end of the pair; they are read again."""
+
+    @property
+    def had_links(self) -> bool:
+        """Whether earlier runs have read links."""
+        return self.swept_at is not None if self.has_links is None else self.has_links
 
     def start_over(self) -> None:
         """Forget everything: the next run reads all links."""
@@ -64,6 +71,20 @@ class PairState(Sweep, omit_defaults=True):
     def read_whole(self) -> None:
         """Have all links read from the first record on."""
         self.pending, self.open_sweep = True, None
+
+    def note_refused(
+        self, side: str, refused: Iterable[str], *, answered: Container[str] = ()
+    ) -> None:
+        """Leave records of one end to the next run, and forget those that are answered by now."""
+        left = [id_ for id_ in self.refused_ids.pop(side, ()) if id_ not in answered]
+        if kept := [*dict.fromkeys([*left, *refused])]:
+            self.refused_ids[side] = kept
+
+    def forget(self, side: str, ids: Container[str]) -> bool:
+        """Take records of one end out of those that are read again; whether there was any."""
+        before = self.refused_ids.get(side, ())
+        self.note_refused(side, (), answered=ids)
+        return len(self.refused_ids.get(side, ())) < len(before)
 
 
 class Cached(Struct, omit_defaults=True):
@@ -161,6 +182,17 @@ class SourceState(Struct, omit_defaults=True):
     def collection(self, key: str) -> CollectionState:
         """Return the state of an endpoint, or of a part of it; a new one where nothing is known."""
         return self.collections.setdefault(key, CollectionState())
+
+    def forget(self, table: str, ids: Iterable[str]) -> bool:
+        """Take ids out of everything that is remembered of records; whether there was any."""
+        gone = {*ids}
+        found = [self.table(table).forget(gone)]
+        for name, pair in self.pairs.items():
+            if name.startswith(f"{table}_to_"):
+                found.append(pair.forget("source", gone))
+            if name.endswith(f"_to_{table}"):
+                found.append(pair.forget("target", gone))
+        return any(found)
 
     def end_table(self, table: str, at: datetime, links: Iterable[str]) -> None:
         """Forget a table whose type is gone, but for its columns; with it its link tables."""

@@ -116,6 +116,11 @@ class TableSweep(Sweep, omit_defaults=True):
     open_sweep: OpenSweep | None = None
     """The sweep that is under way."""
 
+    @property
+    def was_listed(self) -> bool:
+        """Whether HubSpot listed the records before, be it none of them."""
+        return self.swept_at is not None and self.calls is not None
+
 
 class PendingColumns(Struct, omit_defaults=True):
     """Columns that are to be filled for the old records that have a value."""

@@ -65,7 +65,11 @@ def _read_block(table: Table, ids: Sequence[str]) -> Items:
 def _read(
     table: Table, ids: Sequence[str], *, archived: bool = False
 ) -> Generator[None, None, Found]:
-    """Read a block of ids, batches at the same time; all of them are missing from no archive."""
+    """Read a block of ids, batches at the same time.
+
+    A type without an archive refuses all archived ids; then they are missing. Where HubSpot has
+    listed the archive before, they are refused.
+    """
     read = partial(read_batch, table.client, table.object_type, archived=archived)
     calls = [
         (part, table.run.submit(partial(read, ids=part, decoder=table.decoder)))
@@ -75,10 +79,12 @@ def _read(
     for part, call in calls:
         try:
             found = yield from wait(call)
-        except RequestRejectedError:
+        except RequestRejectedError as error:
             if not archived:
                 raise
             found = Found(missing=list(part))
+            if table.state.last_sweep("archive").was_listed:
+                found = Found(refused=dict.fromkeys(part, error.message))
         whole.records += found.records
         whole.missing += found.missing
         whole.merged |= found.merged

@@ -31,12 +31,14 @@ def check_links(judge: Verification, pair: Pair, *, one_way: bool) -> Generator[
     check.warehouse = sum(rows.values())
     end = pair.target if one_way else pair.source
     asked = {id_ for part in view.values(end.table, ("id",), LIVE) for (id_,) in part}
-    links = yield from _links(run, pair, asked | _ends(rows, one_way=one_way), one_way=one_way)
+    ids = asked | _ends(rows, one_way=one_way)
+    links = yield from _links(run, pair, ids, check, one_way=one_way)
     check.portal = len(links)
-    doubtful = _ends(links ^ rows.keys(), one_way=one_way)
-    again = yield from _links(run, pair, doubtful, one_way=one_way)
+    doubtful = _ends(links ^ rows.keys(), one_way=one_way) - check.refused.keys()
+    again = yield from _links(run, pair, doubtful, check, one_way=one_way)
+    held = {row for row in rows if row[1 if one_way else 0] not in check.refused}
     missing, extra = yield from _certain(
-        judge, pair, (links & again) - rows.keys(), rows.keys() - links - again
+        judge, pair, (links & again) - held, held - links - again, check
     )
     _note(check, missing, extra, _doubled(rows))
     return check
@@ -49,19 +51,20 @@ def differing_links(
     check = Check(pair.table)
     found = judge.view.rows(pair.table, COLUMNS, from_ids, key="from_id")
     rows: Counter[Link] = Counter(found)
-    links = yield from _links(judge.run, pair, from_ids, one_way=False)
-    missing, extra = yield from _certain(judge, pair, links - rows.keys(), rows.keys() - links)
+    links = yield from _links(judge.run, pair, from_ids, check, one_way=False)
+    held = {row for row in rows if row[0] not in check.refused}
+    missing, extra = yield from _certain(judge, pair, links - held, held - links, check)
     _note(check, missing, extra, _doubled(rows))
     return check
 
 
 def _certain(
-    judge: Verification, pair: Pair, missing: set[Link], extra: set[Link]
+    judge: Verification, pair: Pair, missing: set[Link], extra: set[Link], check: Check
 ) -> Generator[None, None, tuple[set[Link], set[Link]]]:
     """Keep the differences between records that did not change; a missing link joins live ones."""
     differing = missing | extra
-    sources = yield from judge.fates(pair.source, (link[0] for link in differing))
-    targets = yield from judge.fates(pair.target, (link[1] for link in differing))
+    sources = yield from judge.fates(pair.source, (link[0] for link in differing), check)
+    targets = yield from judge.fates(pair.target, (link[1] for link in differing), check)
     known = {link for link in differing if link[0] in sources and link[1] in targets}
     live = {link for link in known if sources[link[0]] == targets[link[1]] == ("live", None)}
     return missing & live, extra & known
@@ -84,9 +87,12 @@ def _doubled(rows: Mapping[Link, int]) -> set[Link]:
 
 
 def _links(
-    run: Run, pair: Pair, ids: Iterable[str], *, one_way: bool
+    run: Run, pair: Pair, ids: Iterable[str], check: Check, *, one_way: bool
 ) -> Generator[None, None, set[Link]]:
-    """Read the links of ids; those read from the target's side are turned round."""
+    """Read the links of ids; those read from the target's side are turned round.
+
+    Records whose links are refused are noted in the check.
+    """
     read = partial(
         read_links, run.portal.client_for(pair.table), pair.reversed if one_way else pair
     )
@@ -95,6 +101,7 @@ def _links(
     for block in batches(numbers, AT_ONCE):
         calls = [run.submit(partial(read, part), lane="links") for part in batches(block, BATCH)]
         for answer in (yield from wait_all(calls)):
+            check.refused |= {id_: error.message for id_, error in answer.refused.items()}
             for link in (link for links in answer.links.values() for link in links):
                 found.add((link[1], link[0], *link[2:]) if one_way else link)
     return found

@@ -55,6 +55,8 @@ class Check:
     """Ids by kind of difference; of links the ids that they come from."""
     columns: Counter[str] = field(default_factory=Counter)
     """Columns that differ, and for how many records."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Ids that HubSpot refuses to read, so that nothing is compared, and what it says."""
 
     @property
     def ids(self) -> list[str]:
@@ -106,12 +108,14 @@ class Verification:
         yield from self.judge(kind, schema, ids, check)
         return check
 
-    def fates(self, kind: ObjectType, ids: Iterable[str]) -> Generator[None, None, dict[str, Fate]]:
+    def fates(
+        self, kind: ObjectType, ids: Iterable[str], check: Check
+    ) -> Generator[None, None, dict[str, Fate]]:
         """Read what became of records; those that changed at or after `as_of` are left out."""
         wanted = sorted({*ids})
         bare = TableSchema(kind.table, ())
-        live = yield from self._read(kind, bare, [id_ for id_ in wanted if id_.isdecimal()])
-        gone = yield from self._read(kind, bare, live.missing, archived=True)
+        live = yield from self._read(kind, bare, [id_ for id_ in wanted if id_.isdecimal()], check)
+        gone = yield from self._read(kind, bare, live.missing, check, archived=True)
         return self._fates(wanted, live, gone)
 
     def judge(
@@ -120,9 +124,9 @@ class Verification:
         """Read ids from the portal and add to a check what is different about their rows."""
         for part in batches(ids, JUDGED):
             numbers = [id_ for id_ in part if id_.isdecimal()]  # no other id is HubSpot's
-            live = yield from self._read(kind, schema, numbers)
+            live = yield from self._read(kind, schema, numbers, check)
             kept = _kept(schema)
-            gone = yield from self._read(kind, kept, live.missing, archived=True)
+            gone = yield from self._read(kind, kept, live.missing, check, archived=True)
             differing, _ = self._compare(schema, live.records, OWN)
             dead, _ = self._compare_dead(kept, gone.records)
             differing |= dead
@@ -188,7 +192,7 @@ class Verification:
         except RequestRejectedError:  # an object type without an archive
             pass
         try:
-            reported = yield from self._merged(kind, schema)
+            reported = yield from self._merged(kind, schema, check)
             suspects |= {id_ for id_, into in reported.items() if merged.get(id_) != into}
         except RequestRejectedError:  # no search by this property
             pass
@@ -213,7 +217,7 @@ class Verification:
         return compare(self.view, schema, records, own, archived=archived, strip_nul=nul)
 
     def _merged(
-        self, kind: ObjectType, schema: TableSchema
+        self, kind: ObjectType, schema: TableSchema, check: Check
     ) -> Generator[None, None, dict[str, str]]:
         """Ask the survivors of merges for the ids that were merged into them."""
         named = [column for column in schema.columns if column.property == MERGED]
@@ -225,13 +229,20 @@ class Verification:
             hits = yield from next_hits(self.run.portal.lanes, kind, ask, after_id)
             survivors += [hit.id for hit in hits.rows]
             after_id, last = hits.after_id, hits.last
-        found = yield from self._read(kind, sub_schema(schema, named), survivors)
+        found = yield from self._read(kind, sub_schema(schema, named), survivors, check)
         decoder = RecordDecoder(sub_schema(schema, named))
         return {old: record.id for record in found.records for old in decoder.merged_ids(record)}
 
     def _read(
-        self, kind: ObjectType, schema: TableSchema, ids: Sequence[str], *, archived: bool = False
+        self,
+        kind: ObjectType,
+        schema: TableSchema,
+        ids: Sequence[str],
+        check: Check,
+        *,
+        archived: bool = False,
     ) -> Generator[None, None, Found]:
+        """Read records by id; those that are refused are noted in the check."""
         read = partial(read_batch, self.run.portal.client_for(kind.table), kind, archived=archived)
         decoder = RecordDecoder(schema)
         calls = [self.run.submit(partial(read, ids=p, decoder=decoder)) for p in batches(ids)]
@@ -246,6 +257,7 @@ class Verification:
             whole.records += found.records
             whole.missing += found.missing
             whole.merged |= found.merged
+            check.refused |= found.refused
         return whole
 
     def _fates(self, ids: Sequence[str], live: Found, gone: Found) -> dict[str, Fate]:

@@ -15,12 +15,14 @@ Operation = dict[str, Any]
 class Rule:
     """Which calls a rule is for, and how often it has been met.
 
-    `path` is a regular expression searched in the path with its query; `nth` counts matching
-    calls from 1 (a number or several); `times` ends the rule after this many uses.
+    `path` is a regular expression searched in the path with its query, `sent` one searched in the
+    body of the request; `nth` counts matching calls from 1 (a number or several); `times` ends the
+    rule after this many uses.
     """
 
     method: str | None = None
     path: str = ""
+    sent: str = ""
     nth: int | list[int] | None = None
     probability: float | None = None
     times: int | None = None
@@ -30,11 +32,14 @@ class Rule:
 
     def __post_init__(self) -> None:
         self._pattern = re.compile(self.path)
+        self._sent = re.compile(self.sent.encode())
         self._random = Random(self.seed)
 
-    def meets(self, method: str, path: str) -> bool:
+    def meets(self, method: str, path: str, body: bytes = b"") -> bool:
         """Count a call; return whether the rule applies to it."""
         if self.method not in (None, method) or not self._pattern.search(path):
+            return False
+        if not self._sent.search(body):
             return False
         self.seen += 1
         if self.times is not None and self.used >= self.times:
@@ -115,10 +120,10 @@ class Rules(Generic[R]):
         """Remove every rule."""
         self.rules.clear()
 
-    def first(self, method: str, path: str) -> R | None:
+    def first(self, method: str, path: str, body: bytes = b"") -> R | None:
         """Return the first rule that applies to a call; those after it do not count the call."""
-        return next((rule for rule in self.rules if rule.meets(method, path)), None)
+        return next((rule for rule in self.rules if rule.meets(method, path, body)), None)
 
-    def all(self, method: str, path: str) -> list[R]:
+    def all(self, method: str, path: str, body: bytes = b"") -> list[R]:
         """Return every rule that applies to a call."""
-        return [rule for rule in self.rules if rule.meets(method, path)]
+        return [rule for rule in self.rules if rule.meets(method, path, body)]

@@ -52,8 +52,8 @@ class Emulator:
         query_text = scope["query_string"].decode()
         whole = f"{path}?{query_text}" if query_text else path
         with self.portal.lock:
-            fault = self.portal.faults.first(method, whole)
-            mutations = self.portal.mutations.all(method, whole)
+            fault = self.portal.faults.first(method, whole, raw)
+            mutations = self.portal.mutations.all(method, whole, raw)
         wait_ms = self.portal.settings.latency_ms + (fault.delay_ms if fault else 0)
         if wait_ms:
             await asyncio.sleep(wait_ms / 1000)

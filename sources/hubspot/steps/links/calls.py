@@ -3,16 +3,28 @@
 from collections.abc import Collection, Generator, Sequence
 from concurrent.futures import Future
 from functools import partial
+from http import HTTPStatus
+from itertools import islice
 from typing import NamedTuple
 
 from ...api.associations import BATCH, Link, Pair, Read, Side, read_links
-from ...api.batch_read import batches
+from ...api.batch_read import HOPELESS, batches
 from ...api.link_types import cheaper_side
-from ...errors import ContractError, HubSpotError, NotFoundError, ScopeMissingError, is_absent
+from ...errors import (
+    ContractError,
+    HubSpotError,
+    NotFoundError,
+    RequestRejectedError,
+    ScopeMissingError,
+    is_absent,
+)
 from ...model import ObjectType, TableOutcome
 from ...run.pace.waiting import wait
 from ...run.portal.refusals import recall, remember
 from ...run.run import Run
+from ...state.table import PENDING_LIMIT
+
+MOST_NAMED = 5  # refused records that a call names, so that the report stays readable
 
 
 class Asked(NamedTuple):
@@ -22,6 +34,11 @@ class Asked(NamedTuple):
     side: Side
     ids: Sequence[str]
     call: Future[Read]
+
+    @property
+    def end(self) -> Side:
+        """The end that its records are read again from; in a pair of one table both are alike."""
+        return "source" if self.pair.source == self.pair.target else self.side
 
 
 class LinkCalls:
@@ -47,7 +64,7 @@ class LinkCalls:
         """Return the outcome of a link table, with what earlier runs have read of it."""
         outcome = self._run.outcomes.of(pair.table)
         known = self._run.state.pairs.get(pair.table)
-        if known and known.has_links:
+        if known and known.had_links:
             outcome.was_read, outcome.fresh_at = True, known.swept_at
         return outcome
 
@@ -95,7 +112,8 @@ class LinkCalls:
         self, pair: Pair, ids: Sequence[str], side: Side
     ) -> Generator[None, None, dict[str, Sequence[Link]]]:
         """Read the links of at most 1,000 records of one end; none of a pair that is refused."""
-        return (yield from self.unless_refused(pair, self._start(pair, ids, side))) or {}
+        asked = Asked(pair, side, ids, self._start(pair, ids, side))
+        return (yield from self.unless_refused(asked)) or {}
 
     def lists_any(self, pair: Pair, ids: Sequence[str], side: Side) -> Generator[None, None, bool]:
         """Return whether HubSpot lists any link of these records, at most 1,000 of one end."""
@@ -109,11 +127,16 @@ class LinkCalls:
         return self._run.submit(partial(read_links, client, read, ids), lane="links")
 
     def unless_refused(
-        self, pair: Pair, call: Future[Read]
+        self, asked: Asked
     ) -> Generator[None, None, dict[str, Sequence[Link]] | None]:
-        """Wait for a call; a pair that is refused, or answered oddly, is an outcome of its own."""
+        """Wait for a call; a pair that is refused, or answered oddly, is an outcome of its own.
+
+        Records that are refused are left out, for nothing is known of their links: the outcome
+        names them, and the next run reads them again.
+        """
+        pair = asked.pair
         try:
-            read = yield from wait(call)
+            read = yield from self._read(asked)
         except HubSpotError as error:
             is_odd = isinstance(error, ContractError) and self._run.options.report_errors
             if not (is_absent(error) or is_odd):
@@ -123,6 +146,55 @@ class LinkCalls:
             return None
         self._run.pairs.more_calls[pair.table] += read.calls - 1
         return read.links
+
+    def _read(self, asked: Asked) -> Generator[None, None, Read]:
+        """Wait for a call, and keep the records that are refused for the next run.
+
+        Raises:
+            HubSpotError: it is the pair that is refused, or more records than can be kept.
+        """
+        try:
+            read = yield from wait(asked.call)
+        except RequestRejectedError as error:
+            if error.status != HTTPStatus.BAD_REQUEST:
+                raise
+            read = Read({}, 1, dict.fromkeys(asked.ids, error))
+        if read.refused and not read.links:
+            why = next(iter(read.refused.values()))
+            if not self._is_about_records(asked, why):
+                raise why
+        self._note_refused(asked, read)
+        return read
+
+    def _is_about_records(self, asked: Asked, error: HubSpotError) -> bool:
+        """Whether a refusal of all records of a call is about them, and not about the pair.
+
+        So it is where they are few, of a pair that has links, and where they were refused before.
+        """
+        may_be = self.outcome(asked.pair).was_read or not is_absent(error)
+        if may_be and len(asked.ids) < HOPELESS:
+            return True
+        known = self._run.state.pairs.get(asked.pair.table)
+        return known is not None and {*asked.ids} <= {*known.refused_ids.get(asked.end, ())}
+
+    def _note_refused(self, asked: Asked, read: Read) -> None:
+        """Keep the records whose links are refused, and forget those that are answered."""
+        table, side = asked.pair.table, asked.end
+        known = self._run.state.pairs.get(table)
+        if known is None and read.refused:
+            known = self._run.state.pair(table)
+            known.pending = True
+        if known is None or not (read.refused or known.refused_ids):
+            return
+        known.note_refused(side, read.refused, answered=read.links)
+        self._run.pairs.refused_ids |= {(table, side, id_) for id_ in read.refused}
+        outcome = self.outcome(asked.pair)
+        for id_, error in islice(read.refused.items(), MOST_NAMED):
+            outcome.note(f"HubSpot refuses to read the links of {id_}: {error.message}")
+        if (more := len(read.refused) - MOST_NAMED) > 0:
+            outcome.note(f"HubSpot refuses to read the links of {more:,} more records.")
+        if read.refused and len(known.refused_ids[side]) > PENDING_LIMIT:
+            raise next(iter(read.refused.values()))
 
     def _refuse(self, pair: Pair, error: HubSpotError) -> None:
         """Ask for a pair no more, for the hour where there is none to read."""

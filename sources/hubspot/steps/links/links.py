@@ -85,16 +85,17 @@ class Links:
             if self.calls.is_refused(pair) or (yield from self.calls.count(pair.source)) == 0:
                 continue
             theirs = yield from self._links_to(pair, ids)
-            linked = yield from self._linked_otherwise(pair, theirs, ids)
+            linked = yield from self._linked_otherwise(pair, theirs)
             if again := linked & self._done.get(pair.table, set()) if late else set():
                 self._run.pairs.late.setdefault(pair.table, set()).update(again)
                 self._run.load.unfinished.add(pair.table)
             yield from self.hand_on_links(pair, sorted(linked), "source")
 
     def _linked_otherwise(
-        self, pair: Pair, theirs: Sequence[Link], ids: Sequence[str]
+        self, pair: Pair, answers: Mapping[str, Sequence[Link]]
     ) -> Generator[None, None, set[str]]:
         """Name the sources whose links to some targets differ from the warehouse's, or may."""
+        ids, theirs = [*answers], turned_round(chain(*answers.values()))
         if pair.source == pair.target:  # the types of both directions stand in the same table
             reported, held = (
                 Counter(link[:2] for link in links)
@@ -106,17 +107,17 @@ class Links:
         links, unclear = yield from self._translation.translate(pair, theirs, ids)
         return unclear | differing(links, self._held(pair, ids, key="to_id")).keys()
 
-    def _links_to(self, pair: Pair, ids: Sequence[str]) -> Generator[None, None, list[Link]]:
-        """Read the links of targets, turned round."""
-        found: list[Link] = []
+    def _links_to(
+        self, pair: Pair, ids: Sequence[str]
+    ) -> Generator[None, None, dict[str, Sequence[Link]]]:
+        """Read the links of targets, as these list them."""
+        found: dict[str, Sequence[Link]] = {}
         if pair.source == pair.target:  # the responses about these records are the same ones
-            known = self._latest.get(pair.table, {})
-            ids = [id_ for id_ in ids if id_ not in known]
-            found = [link for links in known.values() for link in links]
+            found |= self._latest.get(pair.table, {})
+            ids = [id_ for id_ in ids if id_ not in found]
         for asked in self.submit(pair, ids, "target"):
-            links = (yield from self.calls.unless_refused(pair, asked.call)) or {}
-            found += chain(*links.values())
-        return turned_round(found)
+            found |= (yield from self.calls.unless_refused(asked)) or {}
+        return found
 
     # --- sweeps ---------------------------------------------------------------------------------
 
@@ -155,9 +156,9 @@ class Links:
         turned = self._turned.pop(pair.table, {})
         self._run.load.budget.take(-sum(map(len, turned.values())))
 
-    def _turn(self, pair: Pair, ids: Sequence[str], answers: Iterable[Sequence[Link]]) -> Items:
+    def _turn(self, pair: Pair, links: Mapping[str, Sequence[Link]]) -> Items:
         """Keep all links of the sources whose links to these targets the warehouse lacks."""
-        theirs = turned_round(chain(*answers))
+        ids, theirs = [*links], turned_round(chain(*links.values()))
         reported, unclear = yield from self._translation.translate(pair, theirs, ids)
         unclear -= self._done.get(pair.table, set())
         self._run.pairs.more_calls[pair.table] += -(-len(unclear) // BATCH)
@@ -215,16 +216,16 @@ class Links:
     ) -> Generator[Any, None, dict[str, Sequence[Link]]]:
         """Wait for the links of some records, hand them on and return them."""
         pair = asked.pair
-        links = yield from self.calls.unless_refused(pair, asked.call)
+        links = yield from self.calls.unless_refused(asked)
         if links is None:
             return {}
         self.reported[pair.table] += sum(map(len, links.values()))
         if asked.side == "target":
-            yield from self._turn(pair, asked.ids, links.values())
+            yield from self._turn(pair, links)
             return links
         done = self._done.setdefault(pair.table, set())
         # asked for twice at the same time, by either end, they are handed on once
-        fresh = {id_: links[id_] for id_ in asked.ids if id_ not in done}
+        fresh = {id_: links[id_] for id_ in asked.ids if id_ in links and id_ not in done}
         done.update(fresh)
         self._note_labels(pair, fresh)
         if replace and self._run.view:

@@ -49,10 +49,9 @@ class Translation:
     ) -> Generator[None, None, None]:
         """Learn the types of new links by reading some of them from the source's side."""
         sample = [*dict.fromkeys(link[0] for link in new)][:BATCH]
-        chosen = {*sample}
         answers = yield from self._calls.ask(pair, sample, "source")
         own = [link for link in chain(*answers.values()) if link[1] in ids]
-        found = learn(own, [link for link in theirs if link[0] in chosen])
+        found = learn(own, [link for link in theirs if link[0] in answers])
         known = self._run.state.pair(pair.table)
         known.types |= {str(type_id): own_id for type_id, own_id in found.items()}
         self._unknown[pair.table].update(link[2] for link in new if link[2] not in found)

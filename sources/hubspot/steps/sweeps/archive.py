@@ -14,7 +14,7 @@ from ...errors import RequestRejectedError
 from ...listing.ranges import SPARE, Listing, to_kept, to_ranges
 from ...run.pace.waiting import wait
 from ...run.run import Items
-from ...state.table import PENDING_LIMIT, OpenSweep, TableState, TableSweep
+from ...state.table import PENDING_LIMIT, OpenSweep, TableState
 from ...tables.decoding import Record
 from ..by_id import read_ids
 from ..table import BLOCK, Table, emit
@@ -52,7 +52,7 @@ def sweep_archived(
         work.ranges = None
         finished = yield from _list(table, work, seen)
     except RequestRejectedError as error:
-        if seen or _was_listed(known):  # what was listed before goes stale
+        if seen or known.was_listed:  # what was listed before goes stale
             raise
         table.outcome.note(_not_listed(error))
         del run.tables.archived_seen[table.name]
@@ -82,7 +82,7 @@ def is_archive_empty(table: Table) -> Generator[None, None, bool]:
     try:
         page = yield from wait(table.run.submit(call))
     except RequestRejectedError as error:
-        if _was_listed(known):  # what was listed before goes stale
+        if known.was_listed:  # what was listed before goes stale
             raise
         table.outcome.note(_not_listed(error))
         known.swept_at = began
@@ -91,11 +91,6 @@ def is_archive_empty(table: Table) -> Generator[None, None, bool]:
         return False
     known.swept_at, known.calls = began, 0
     return True
-
-
-def _was_listed(known: TableSweep) -> bool:
-    """Whether HubSpot listed the archive before, be it an empty one."""
-    return known.swept_at is not None and known.calls is not None
 
 
 def _not_listed(error: RequestRejectedError) -> str:

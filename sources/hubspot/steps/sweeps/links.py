@@ -18,6 +18,7 @@ from ...run.run import Items, Run
 from ...state.source import LinkSweep, PairState, SourceState
 from ..links.links import AT_ONCE, Links, is_one_way
 
+ENDS: tuple[Side, Side] = ("source", "target")
 TOGETHER = 8  # pairs that are swept at the same time
 FEWEST = 50  # ids whose links are read at once, however few rows a load may have
 
@@ -51,6 +52,30 @@ def _read_late(run: Run, links: Links, pair: Pair) -> Items:
         yield from _read_side(run, links, pair, run.view, _begin(run, PairState(), "target"))
     else:
         yield from links.hand_on_links(pair, late, "source")
+    if not run.options.repairing and pair.table in run.state.pairs:
+        yield from _read_refused(run, links, pair)
+
+
+def _read_refused(run: Run, links: Links, pair: Pair) -> Items:
+    """Read the links again of the records that HubSpot refused to an earlier run.
+
+    Those that are gone are left out, and those of an end that no longer lists the links.
+    """
+    known = run.state.pair(pair.table)
+    for side in ENDS:
+        ids = known.refused_ids.get(side, [])
+        now = [id_ for id_ in ids if (pair.table, side, id_) not in run.pairs.refused_ids]
+        if not now or run.view is None:
+            continue
+        columns = ("id", "_hs_deleted_at")
+        rows = run.view.rows(pair.end(side).table, columns, now)
+        live = [id_ for id_, deleted_at in rows if deleted_at is None]
+        live = live if known.reported_by in {None, side} else []
+        known.forget(side, {*now} - {*live})
+        with run.outcome(pair.table):
+            yield from links.hand_on_links(pair, live, side)
+            if side == "target":
+                yield from links.hand_on_turned(pair)
 
 
 def _take_turn(run: Run, links: Links, pair: Pair, view: View) -> Items:
