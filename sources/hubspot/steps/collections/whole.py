@@ -1,7 +1,7 @@
 """A collection read whole: loaded where it differs, and what no longer comes is marked as gone."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,11 +31,12 @@ def read_whole(part: Part) -> Found:
     most = HELD
     for number, variant in enumerate(part.endpoint.variants):
         constants = {**part.constants, **constants_of(variant)}
+        content.update(repr(constants).encode())
         for page in pages(run, part.client, part.request(variant, begun=bool(number))):
             if page is None:
                 yield None
                 continue
-            content.update(_content(page.rows, constants) if most == HELD else b"")
+            content.update(_content(page.rows) if most == HELD else b"")
             held.extend(page.rows, constants, f"$.{part.endpoint.rows}")
             if len(held.values) > most:
                 most = BLOCK
@@ -83,6 +84,7 @@ def end(part: Part) -> None:
         part.run.collections.loaded.add(part.key)
 
 
-def _content(rows: Sequence[Any], constants: Mapping[str, str]) -> bytes:
-    """Return what a page's rows are made of."""
-    return (to_text([{**constants}, *rows]) or "").encode("utf-8", "surrogatepass")
+def _content(rows: Sequence[Any]) -> bytes:
+    """Return what rows are made of, however pages divide them."""
+    text = (to_text([*rows]) or "")[1:-1]
+    return f"{text},".encode("utf-8", "surrogatepass") if rows else b""

@@ -1,0 +1,343 @@
+"""Every declared endpoint, driven through one history of a portal; each scene is one sync of all.
+
+First reading, nothing new, edits with unknown members and bare rows, deletions, pages without rows,
+cursors that repeat, a server that fails, scopes that are missing, a product that is gone.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import WIDE
+from dlt.common.runtime.collector import NULL_COLLECTOR
+
+from pipelines.cli.output.report import RunReport
+from pipelines.commands.sync import SyncOptions, sync
+from sources.hubspot.catalog.endpoints import ENDPOINTS, TABLES
+from sources.hubspot.catalog.endpoints.crm import CRM
+from sources.hubspot.catalog.endpoints.declaration import (
+    Endpoint,
+    Increment,
+    NewestFirst,
+    Parents,
+    Whole,
+    Windows,
+)
+from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot.model import TableOutcome
+from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.collections.registry import KINDS
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
+from sources.hubspot_emulator.settings import Token
+
+DAY_MS = 86_400_000
+ALL = [name for name, one in ENDPOINTS.items() if not one.own_reader and one.group != CRM]
+NAMES = [name for name in ALL if ENDPOINTS[name].default]
+LISTED = [name for name in NAMES if not ENDPOINTS[name].per and name in KINDS]
+"""Endpoints of the portal whose rows are those of a collection of the emulator."""
+MAY_GO = [name for name in LISTED if isinstance(ENDPOINTS[name].read, Whole | Increment)]
+
+
+def changed_only(name: str) -> bool:
+    """Whether an endpoint is asked only for parents that changed."""
+    return bool(getattr(ENDPOINTS[name].per, "changed", ""))
+
+
+PAGED = [name for name in MAY_GO if ENDPOINTS[name].paging.kind != "none"]
+WORKED_OUT = {"lists": {"size"}}
+"""Columns that the emulator works out for each answer, from other collections."""
+NEW = {"zzNew": {"a": [1, "two"]}}
+"""A member that no declaration knows."""
+Row = dict[str, Any]
+
+
+@dataclass
+class Scene:
+    """What one sync left."""
+
+    report: RunReport
+    rows: dict[str, list[Row]]
+    """Of each table."""
+    truth: dict[str, list[Row]]
+    """Of each collection of the emulator."""
+    edited: dict[str, str] = field(default_factory=dict)
+    """By endpoint, the key of the row that was edited before."""
+    deleted: dict[str, str] = field(default_factory=dict)
+
+    def outcome(self, name: str) -> TableOutcome:
+        """Return what became of an endpoint; nothing was done where it was not due."""
+        return self.report.tables.get(name, TableOutcome(name))
+
+    def live(self, name: str) -> list[Row]:
+        """Return the rows of a table that are not gone."""
+        return [row for row in self.rows.get(name, []) if row.get("_hs_deleted_at") is None]
+
+
+@dataclass
+class Stage:
+    """A portal and its warehouse, on which the history plays."""
+
+    portal: Portal
+    config: HubSpotConfig
+    path: Path
+
+    def sync(self, *, after_ms: int = 2_000, **marks: dict[str, str]) -> Scene:
+        """Sync everything some time after the last, and return what is there."""
+        self.portal.clock.advance(after_ms)
+        truth = {name: self.truth(name) for name in LISTED}
+        report = sync(SyncOptions(), collector=NULL_COLLECTOR, config=self.config)
+        return Scene(report, self.rows(), truth, **marks)
+
+    def truth(self, name: str) -> list[Row]:
+        """Return the rows that HubSpot lists for an endpoint, as it knows them."""
+        passes = [one.get("archived") for one in ENDPOINTS[name].variants]
+        return [
+            row
+            for row in self.portal.collections[name].rows()
+            if not row.get("_archived") or "true" in passes
+        ]
+
+    def rows(self) -> dict[str, list[Row]]:
+        """Return the rows of every table of the endpoints."""
+        found: dict[str, list[Row]] = {}
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            connection.execute("SET schema = 'hubspot'; SET timezone = 'UTC'")
+            there = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+            for table in sorted(there & TABLES.keys()):
+                cursor = connection.table(table)
+                names = [column[0] for column in cursor.description]
+                found[table] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return found
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scene]]:
+    """Play the history once."""
+    folder = tmp_path_factory.mktemp("history")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        EmulatorServer(SeedSpec(contacts=12, companies=4, custom_objects=0), limits=WIDE) as server,
+    ):
+        path = folder / "warehouse.duckdb"
+        patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+        patch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.delenv("SOURCES__HUBSPOT__EXCLUDE", raising=False)
+        patch.chdir(folder)
+        config = resolve_config(
+            base_url=server.url,
+            access_token=server.token,
+            search_per_second=10**6,
+            associations_per_10_seconds=10**6,
+            max_attempts=1,
+            patience_seconds=0,
+        )
+        yield played(Stage(server.portal, config, path))
+
+
+def played(stage: Stage) -> dict[str, Scene]:
+    """Sync a portal again and again, with something done to it in between."""
+    scenes = {"first": stage.sync(), "idle": stage.sync()}
+    edited, deleted = {}, {}
+    for name in MAY_GO:
+        rows = stage.portal.collections[name].seen()
+        key = KINDS[name].keys[-1]
+        edited[name] = str(rows[0][key])
+        stage.portal.collections[name].edit(edited[name], NEW)
+        if len(rows) > 2:
+            deleted[name] = str(rows[1][key])
+            stage.portal.collections[name].delete(deleted[name])
+            stage.portal.collections[name].bare(str(rows[2][key]))
+    scenes["changed"] = stage.sync(after_ms=2 * DAY_MS, edited=edited, deleted=deleted)
+    for name in PAGED:
+        stage.portal.collections[name].empty_page()
+    scenes["empty page"] = stage.sync(after_ms=2 * DAY_MS)
+    for name in PAGED:
+        stage.portal.collections[name].repeat_cursor(9)
+    scenes["circle"] = stage.sync(after_ms=2 * DAY_MS)
+    for name in PAGED:
+        stage.portal.collections[name].repeat_cursor(0)
+    for name in NAMES:
+        stage.portal.faults.add(path=pattern(ENDPOINTS[name]), status=500)
+    scenes["broken"] = stage.sync(after_ms=2 * DAY_MS)
+    stage.portal.faults.clear()
+    scenes["mended"] = stage.sync()
+    tokens, token = stage.portal.settings.tokens, str(stage.config.access_token)
+    scopes = {one.scopes[0] for one in ENDPOINTS.values() if one.group == CRM and one.scopes}
+    tokens[token] = Token(frozenset({"oauth", "crm.objects.contacts.read", *scopes}))
+    scenes["forbidden"] = stage.sync(after_ms=2 * DAY_MS)
+    scenes["forbidden still"] = stage.sync()
+    tokens[token] = Token()
+    stage.portal.settings.absent = dict.fromkeys(LISTED, 404)
+    scenes["absent"] = stage.sync(after_ms=2 * DAY_MS)
+    stage.portal.settings.absent = {}
+    scenes["back"] = stage.sync(after_ms=2 * DAY_MS)
+    return scenes
+
+
+def pattern(endpoint: Endpoint) -> str:
+    """Return what the paths of an endpoint look like."""
+    path = endpoint.api.dated
+    while "{" in path:
+        path = path[: path.index("{")] + "[^/]+" + path[path.index("}") + 1 :]
+    return f"^{path}(\\?|$)"
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_rows_are_those_of_the_portal(history: dict[str, Scene], name: str) -> None:
+    """After the first sync, and after edits and deletions, each row has the values of HubSpot's."""
+    for scene in (history["first"], history["changed"], history["back"]):
+        assert_same(ENDPOINTS[name], scene)
+
+
+def assert_same(endpoint: Endpoint, scene: Scene) -> None:
+    """The live rows of the first table are the portal's, value by value; children are as many."""
+    first = endpoint.first
+    if first.rows:
+        return
+    left_out = WORKED_OUT.get(endpoint.name, set())
+    columns = [column for column in first.fields if column.name not in left_out]
+    ours = sorted(
+        [{one.name: row[one.name] for one in columns} for row in scene.live(first.name)], key=repr
+    )
+    theirs = [
+        {one.name: value_of(one.kind, one.form, one.sources, row) for one in columns}
+        for row in scene.truth[endpoint.name]
+    ]
+    assert [shown(row) for row in ours] == [shown(row) for row in sorted(theirs, key=repr)]
+    for child in endpoint.tables[1:]:
+        if child.rows.isidentifier():
+            lists = [row.get(child.rows) or [] for row in scene.truth[endpoint.name]]
+            assert len(scene.live(child.name)) == sum(map(len, lists))
+
+
+def shown(row: Row) -> Row:
+    """Return a row without what is null, so that a difference can be read."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def value_of(kind: str, form: str, sources: Sequence[Any], row: Row) -> Any:
+    """Return what a column has to hold, worked out apart from the connector."""
+    value: Any = None
+    for source in sources:
+        found: Any = row
+        for member in source.path:
+            found = found.get(member) if isinstance(found, dict) else None
+        value = found if value is None else value
+    if value is None or (form == "nonzero" and instant(value).timestamp() == 0):
+        return None
+    return AS[kind](value)
+
+
+def instant(value: Any) -> datetime:
+    """Read a time as HubSpot writes it."""
+    if isinstance(value, int):
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=value)
+    return datetime.fromisoformat(str(value)).astimezone(UTC)
+
+
+def as_text(value: Any) -> str:
+    """Write any JSON as text."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+AS: dict[str, Callable[[Any], Any]] = {
+    "text": as_text,
+    "json": as_text,
+    "integer": int,
+    "double": float,
+    "bool": lambda value: value if isinstance(value, bool) else value == "true",
+    "timestamp": instant,
+    "date": lambda value: instant(value).date(),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_loaded_where_nothing_changed(history: dict[str, Scene], name: str) -> None:
+    """A second sync brings no row of any table of an endpoint."""
+    idle = history["idle"]
+    assert idle.outcome(name).status == "ok"
+    for table in ENDPOINTS[name].tables:
+        assert (idle.outcome(table.name).rows, idle.outcome(table.name).tombstones) == (0, 0)
+        assert idle.rows.get(table.name) == history["first"].rows.get(table.name)
+
+
+@pytest.mark.parametrize("name", MAY_GO)
+def test_a_row_that_is_gone_stays_with_a_mark(history: dict[str, Scene], name: str) -> None:
+    """Deleted rows have `_hs_deleted_at`, and no rows in child tables; unknown members are kept."""
+    scene, first = history["changed"], ENDPOINTS[name].first
+    (key,) = first.keys[-1:]
+    by_key = {row[key]: row for row in scene.rows[name]}
+    assert json.loads(by_key[scene.edited[name]]["extra"])["zzNew"] == NEW["zzNew"]
+    if gone := scene.deleted.get(name):
+        assert by_key[gone]["_hs_deleted_at"] is not None
+        assert by_key[gone]["_hs_archived"]
+        assert scene.outcome(name).tombstones == 1
+
+
+@pytest.mark.parametrize("name", PAGED)
+def test_pages_that_lead_nowhere(history: dict[str, Scene], name: str) -> None:
+    """A page without rows is looked behind; a cursor that repeats fails the table, no row goes."""
+    assert history["empty page"].outcome(name).status == "ok"
+    assert history["empty page"].live(name) == history["changed"].live(name)
+    circle = history["circle"].outcome(name)
+    assert (circle.status, "repeats a page" in (circle.error or "")) == ("failed", True)
+    assert history["circle"].live(name) == history["changed"].live(name)
+
+
+@pytest.mark.parametrize("name", [one for one in NAMES if not changed_only(one)])
+def test_failures_cost_no_row(history: dict[str, Scene], name: str) -> None:
+    """A server that fails, fails the table; the next sync reads it, however young it is."""
+    assert history["broken"].outcome(name).status == "failed"
+    assert history["mended"].outcome(name).status == "ok"
+    assert history["mended"].outcome(name).calls > 0
+    for scene in ("broken", "mended", "forbidden", "absent"):
+        keys = [tuple(row[key] for key in ENDPOINTS[name].first.keys)
+                for row in history[scene].live(name)]  # fmt: skip
+        before = [tuple(row[key] for key in ENDPOINTS[name].first.keys)
+                  for row in history["changed"].live(name)]  # fmt: skip
+        assert sorted(keys) == sorted(before), scene
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_what_a_token_or_portal_lacks_is_skipped(history: dict[str, Scene], name: str) -> None:
+    """Without scope or product a table is skipped with a reason, and asked once an hour."""
+    if ENDPOINTS[name].scopes:
+        assert history["forbidden"].outcome(name).status == "skipped"
+        again = history["forbidden still"].outcome(name)
+        assert (again.status, again.calls) == ("skipped", 0)
+        assert "403" in (again.error or "")
+    absent = history["absent"].outcome(name)
+    assert (absent.status, "404" in (absent.error or "")) == ("skipped", True)
+    assert history["back"].outcome(name).status == "ok"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_declaration_is_whole(name: str) -> None:
+    """Keys are columns; children share a key with their parent; a reading names columns it has."""
+    endpoint = ENDPOINTS[name]
+    first, *others = endpoint.tables
+    assert first.name == name
+    assert endpoint.api.dated.startswith("/")
+    assert endpoint.api.numbered.startswith("/")
+    for table in endpoint.tables:
+        assert {*table.keys} <= {*table.names}
+    own = {column.sources for column in first.fields}
+    for table in others:
+        assert table.lists
+        assert table.parent_keys
+        assert {*table.parent_keys.values()} <= own
+    if isinstance(endpoint.read, Windows | NewestFirst | Increment):
+        kinds = {column.name: column.kind for column in first.fields}
+        assert kinds[endpoint.read.column] in {"timestamp", "date"}
+    if isinstance(endpoint.per, Parents):
+        assert all(f"{{{slot}}}" in endpoint.api.dated or slot for slot in endpoint.per.slots)
+    if not isinstance(endpoint.per, str):
+        assert endpoint.per.table in TABLES or endpoint.per.table == "contacts"
+    assert endpoint.paging.size or endpoint.paging.kind == "none"
