@@ -141,6 +141,11 @@ def test_changes_show_at_once(caller: Caller) -> None:
     files.bare("8002")
     files.archive("8003")
     files.delete("8004")
+    with pytest.raises(ValueError, match="already"):
+        files.add({"id": "9001", "access": "PRIVATE"})
+    files.add({"id": "8005", "access": "PRIVATE", "name": "twin"}, twin=True)
+    ids = [row["id"] for row in pages(caller, listing, listing.paths[0], 100).rows]
+    assert ids.count("8005") == 2
     rows = {row["id"]: row for row in pages(caller, listing, listing.paths[0], 100).rows}
     assert rows["9001"] == added
     assert (rows["8001"]["name"], rows["8001"]["size"]) == ("renamed", "many")

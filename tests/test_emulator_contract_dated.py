@@ -322,3 +322,45 @@ def test_route(world: World, name: str) -> None:
     assert holds(got), got
     last = world.portal.journal[-1]
     assert (name, True, True) == (last.kind, last.status < 300, "/2026-03" in last.path)
+
+
+# what the client reads besides records: a call, and the member that holds its rows
+READS: dict[str, tuple[Callable[[World], Any], str]] = {
+    "lists": (lambda w: w.new.crm.lists.list(list_ids=["17"], include_filters=True), "lists"),
+    "imports": (lambda w: w.new.crm.imports.list(), "results"),
+    "import errors": (lambda w: w.new.crm.imports.list_errors("41"), "results"),
+    "deal splits": (lambda w: w.new.crm.deal_splits.batch.read(inputs=[{"id": "1"}]), "results"),
+    "campaigns": (lambda w: w.new.marketing.campaigns.list(properties=["hs_name"]), "results"),
+    "e-mails": (lambda w: w.new.marketing.emails.list(include_stats=True), "results"),
+    "histogram": (lambda w: w.new.marketing.emails.get_histogram(interval="DAY"), "results"),
+    "marketing events": (lambda w: w.new.marketing.marketing_events.list(), "results"),
+    "pages": (lambda w: w.new.cms.pages.site_pages.list(), "results"),
+    "landing pages": (lambda w: w.new.cms.pages.landing_pages.list(), "results"),
+    "blogs": (lambda w: w.new.cms.blogs.settings.list(), "results"),
+    "domains": (lambda w: w.new.cms.domains.list(), "results"),
+    "redirects": (lambda w: w.new.cms.url_redirects.list(), "results"),
+    "CMS audit": (lambda w: w.new.cms.audit_logs.list(), "results"),
+    "HubDB tables": (lambda w: w.new.cms.hubdb.tables.list(), "results"),
+    "HubDB rows": (lambda w: w.new.cms.hubdb.rows.list("cities"), "results"),
+    "occurrences": (lambda w: w.new.events.occurrences.list(event_type="e_visited_page"),
+                    "results"),
+    "event types": (lambda w: w.new.events.occurrences.list_event_types(), "event_types"),
+    "event definitions": (lambda w: w.new.events.definitions.list(), "results"),
+    "sequences": (lambda w: w.new.automation.sequences.list(user_id="9586504"), "results"),
+    "users": (lambda w: w.new.settings.users.list(), "results"),
+    "audit log": (lambda w: w.new.account.activity.list_audit_logs(), "results"),
+    "logins": (lambda w: w.new.account.activity.list_login_activities(), "results"),
+    "security": (lambda w: w.new.account.activity.list_security_activities(), "results"),
+    "subscriptions": (lambda w: w.new.communication_preferences.definitions.list(), "results"),
+    "statuses": (lambda w: w.new.communication_preferences.statuses.batch.read(
+        channel="EMAIL", inputs=["a@example.com"]), "results"),
+    "business units": (lambda w: w.new.business_units.business_unit_entries.get_by_user_id(
+        "9586504"), "results"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READS)
+def test_the_client_reads_collections(world: World, name: str) -> None:
+    """The client of HubSpot understands every collection that it knows."""
+    call, rows = READS[name]
+    assert len(getattr(call(world), rows)) > 0

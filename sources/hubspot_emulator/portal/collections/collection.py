@@ -168,9 +168,17 @@ class Collection:
     # changing
 
     def add(
-        self, row: Row, parent: Key | None = None, visible_at: datetime | str | float | None = None
+        self,
+        row: Row,
+        parent: Key | None = None,
+        visible_at: datetime | str | float | None = None,
+        *,
+        twin: bool = False,
     ) -> Row:
-        """Add a row, of a parent where the kind has one; members the key needs are made up."""
+        """Add a row, of a parent where the kind has one; members the key needs are made up.
+
+        A `twin` may have the key of another row, which changes then no longer reach.
+        """
         made = dict(row)
         if parent is not None:
             made["_parent"] = str(parent)
@@ -179,7 +187,7 @@ class Collection:
         for name in self.kind.keys:
             made.setdefault(name, str(900_000 + self._next))
         key = self._key(made)
-        if key in self._known():
+        if key in self._known() and not twin:
             raise ValueError(f"{self.kind.name} has {key} already")
         place = self._next
         self._next += 1

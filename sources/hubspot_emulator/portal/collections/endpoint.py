@@ -87,7 +87,7 @@ class Batch(NamedTuple):
 class Endpoint:
     """One route and the rows it answers with.
 
-    `paths`: separated by spaces, `(a|b)` for each of them, `{parent}` and `{key}` for ids; `parent`
+    `paths`: as `expand` has them, `{parent}` and `{key}` for ids; `parent`
     the collection of the former, that of the rows where it is not named. `scopes`: one of them is
     needed. `product`: what the portal must have besides the collection itself.
 
@@ -163,16 +163,17 @@ def batch_of(listing: Endpoint, most: int = 100, member: str = "") -> Endpoint:
     )
 
 
+DATED = ("2026-03", "2026-09")
 _CHOICE = re.compile(r"\(([^)]*)\)")
 
 
 def expand(paths: str) -> list[str]:
-    """Return each path of a text: `/a/(v3|2026-03)/b /c` gives three."""
+    """Return each path of a text: `/a/(v3|x)/b /c` gives three, `~` is each dated version."""
     found = []
     for path in paths.split():
         choice = _CHOICE.search(path)
         if choice is None:
-            found.append(path)
+            found += [path.replace("~", one) for one in DATED] if "~" in path else [path]
             continue
         for one in choice[1].split("|"):
             found += expand(path[: choice.start()] + one + path[choice.end() :])

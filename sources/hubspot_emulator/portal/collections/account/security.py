@@ -6,7 +6,7 @@ from ..endpoint import Endpoint, after
 from ..kind import Keep, Kind, Row
 from ..seeding import HOUR_MS, Seeds
 
-ACTIVITY = "/account-info/(v3|2026-03)/activity"
+ACTIVITY = "/account-info/(v3|~)/activity"
 SCOPE = "account-info.security.read"
 ACTIONS = ("CREATE", "UPDATE", "DELETE", "ARCHIVE")
 SECURITY = ("ADD_USER", "DEACTIVATE_USER", "API_KEY_CREATED", "EXPORT_CONTACTS", "LOGIN_SETTING")

@@ -9,8 +9,8 @@ from ..seeding import Seeds
 
 USERS = "/settings/(v3/users|users/v3|users/2026-03|users/2026-09-beta)"
 TEAMS_BETA = "/settings/teams/2026-09-beta"
-CURRENCIES = "/settings/(v3/currencies|currencies/2026-03)"
-MEETINGS = "/scheduler/(v3|2026-03)/meetings/meeting-links"
+CURRENCIES = "/settings/(v3/currencies|currencies/~)"
+MEETINGS = "/scheduler/(v3|~)/meetings/meeting-links"
 ROLES = ("Sales rep", "Marketer", "Support agent", "Super admin")
 RATES = (("USD", 0.91), ("GBP", 1.17), ("JPY", 0.0061))
 UNITS = ("Northwind", "Southridge")
@@ -190,7 +190,7 @@ _RATES = Endpoint(
     filters="fromCurrencyCode=fromCurrencyCode toCurrencyCode=toCurrencyCode",
 )  # fmt: skip
 _TAXES = Endpoint(
-    collection="tax_rates", paths="/tax-rates/(v1|2026-03)/tax-rates", paging=after(),
+    collection="tax_rates", paths="/tax-rates/(v1|~)/tax-rates", paging=after(),
     scopes="tax_rates.read", filters="active=active@bool",
 )  # fmt: skip
 _MEETINGS = Endpoint(
@@ -224,7 +224,7 @@ ENDPOINTS = (
     _MEETINGS,
     Endpoint(
         collection="business_units", name="of_user", parent="account_users",
-        paths="/business-units/(v3|public/2026-03)/business-units/user/{parent}",
+        paths="/business-units/(v3|public/~)/business-units/user/{parent}",
         query="properties name", scopes="business_units_view.read", product="business_units",
         answer=_units_of_user,
     ),

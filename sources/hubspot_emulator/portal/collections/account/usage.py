@@ -8,7 +8,7 @@ from ..endpoint import Endpoint
 from ..kind import Kind, Row
 from ..seeding import Seeds, guid
 
-LIMITS = "/crm/(v3/limits|limits/2026-03|limits/2026-09)"
+LIMITS = "/crm/(v3/limits|limits/~)"
 PROPERTIES_AT_MOST, PIPELINES_AT_MOST, OBJECTS_AT_MOST, LABELS_AT_MOST = 1_000, 100, 10, 50
 CALCULATED_AT_MOST, ASSOCIATIONS_AT_MOST = 200, 50_000
 OUTCOMES = ("Busy", "Connected", "Left live message", "Left voicemail", "No answer", "Wrong number")

@@ -5,7 +5,7 @@ from ..endpoint import Endpoint, after, one_of
 from ..kind import Keep, Kind, Row
 from ..seeding import Seeds
 
-FILES = "/files/(v3|2026-03|2026-09)"
+FILES = "/files/(v3|~)"
 SCOPES = "files files.read files.ui_hidden.read"
 ACCESS = ("PUBLIC_INDEXABLE", "PUBLIC_NOT_INDEXABLE", "PRIVATE", "HIDDEN_PRIVATE")
 TYPES = (("IMG", "png"), ("DOCUMENT", "pdf"), ("MOVIE", "mp4"))

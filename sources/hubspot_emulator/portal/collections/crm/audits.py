@@ -8,9 +8,9 @@ from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds
 
-PIPELINES = "/crm/(v3/pipelines|pipelines/2026-03|pipelines/2026-09)/{type}/{pipeline}"
-CONFIGURATIONS = "/crm/associations/(v4|2026-03|2026-09)/definitions/configurations"
-VALIDATIONS = "/crm/(v3/property-validations|property-validations/2026-03)"
+PIPELINES = "/crm/(v3/pipelines|pipelines/~)/{type}/{pipeline}"
+CONFIGURATIONS = "/crm/associations/(v4|~)/definitions/configurations"
+VALIDATIONS = "/crm/(v3/property-validations|property-validations/~)"
 
 
 def _type(ask: Ask) -> Any:  # noqa: ANN401 - an object type of the catalog

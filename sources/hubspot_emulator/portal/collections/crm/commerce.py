@@ -9,7 +9,7 @@ from ..seeding import Seeds, guid
 BOOKS = "/commerce/price-books/2026-09-beta/price-books"
 SCORES = "/marketing/lead-scoring/2026-09-beta"
 AEO = "/marketing/aeo/2026-09-beta"
-TRANSCRIPTS = "/crm/(v3/extensions/calling|extensions/calling/2026-03)/transcripts"
+TRANSCRIPTS = "/crm/(v3/extensions/calling|extensions/calling/~)/transcripts"
 
 
 def _book(seeds: Seeds, number: int) -> Row:

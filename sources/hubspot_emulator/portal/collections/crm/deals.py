@@ -83,7 +83,7 @@ KINDS = (
 ENDPOINTS = (
     Endpoint(
         collection="deal_splits", name="batch_read", method="POST", body="inputs!",
-        paths="/deal-splits/2026-03/batch/read "
+        paths="/deal-splits/~/batch/read "
               "/crm/(v3/objects|objects/v3)/deals/splits/batch/read",
         scopes="crm.dealsplits.read_write", product="sales_enterprise", answer=_splits,
     ),

@@ -5,7 +5,7 @@ from ..endpoint import Endpoint, after, one_of
 from ..kind import Kind, Row
 from ..seeding import Seeds
 
-IMPORTS = "/crm/(v3/imports|imports/2026-03|imports/2026-09)"
+IMPORTS = "/crm/(v3/imports|imports/~)"
 STATES = ("DONE", "DONE", "FAILED", "CANCELED", "REVERTED")
 
 

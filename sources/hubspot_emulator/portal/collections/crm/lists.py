@@ -9,7 +9,7 @@ from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import HOUR_MS, Seeds
 
-LISTS = "/crm/(v3/lists|lists/2026-03|lists/2026-09)"
+LISTS = "/crm/(v3/lists|lists/~)"
 SCOPE = "crm.lists.read"
 FIRST_ID = 17
 TYPES = ("0-1", "0-2", "0-1", "0-3", "0-1", "0-5")

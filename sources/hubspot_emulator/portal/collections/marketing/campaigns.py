@@ -9,7 +9,7 @@ from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds, guid
 
-BASE = "/marketing/(v3/campaigns|campaigns/2026-03)"
+BASE = "/marketing/(v3/campaigns|campaigns/~)"
 SCOPE: dict[str, Any] = {"scopes": "marketing.campaigns.read", "product": "marketing_professional"}
 TYPES = (
     "FORM", "OBJECT_LIST", "EXTERNAL_WEB_URL", "MARKETING_EMAIL", "LANDING_PAGE", "SITE_PAGE",

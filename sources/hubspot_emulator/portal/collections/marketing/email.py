@@ -9,7 +9,7 @@ from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import HOUR_MS, Seeds, guid
 
-EMAILS = "/marketing/(v3/emails|emails/2026-03)"
+EMAILS = "/marketing/(v3/emails|emails/~)"
 SCOPES = "marketing.email.read content"
 STATES = ("PUBLISHED", "DRAFT", "SCHEDULED", "PUBLISHED", "AUTOMATED")
 FIRST_ID, VARIANTS = 6_001, 2

@@ -5,7 +5,7 @@ from ..endpoint import Endpoint, after, one_of
 from ..kind import Keep, Kind, Row
 from ..seeding import HOUR_MS, Seeds
 
-BASE = "/marketing/(marketing-events/v3|v3/marketing-events|marketing-events/2026-03)"
+BASE = "/marketing/(marketing-events/v3|v3/marketing-events|marketing-events/~)"
 SCOPE = "crm.objects.marketing_events.read"
 STATES = ("REGISTERED", "CANCELLED", "ATTENDED", "NO_SHOW")
 COUNTERS = {"registrants": "REGISTERED", "attendees": "ATTENDED", "cancellations": "CANCELLED",

@@ -8,7 +8,7 @@ from ..kind import Keep, Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds
 
-DEFINITIONS = "/events/(v3/event-definitions|2026-03/event-definitions)"
+DEFINITIONS = "/events/(v3/event-definitions|~/event-definitions)"
 EVENTS = 30
 TYPES = ("e_visited_page", "pe1234567_login", "ae42_played", "e_v2_contact_booked_meeting")
 SCOPE: dict[str, Any] = {
@@ -121,11 +121,11 @@ _DEFINITIONS = Endpoint(
 )  # fmt: skip
 ENDPOINTS = (
     Endpoint(collection="event_types", answer=_types,
-             paths="/events/(v3/events|event-occurrences/2026-03)/event-types"),
+             paths="/events/(v3/events|event-occurrences/~)/event-types"),
     _DEFINITIONS,
     one_of(_DEFINITIONS, query="includeProperties"),
     Endpoint(
-        collection="event_occurrences", paths="/events/(v3/events|event-occurrences/2026-03)",
+        collection="event_occurrences", paths="/events/(v3/events|event-occurrences/~)",
         paging=after(), query="before properties objectType", product="enterprise",
         order="-occurredAt", sorts="occurredAt", check=_check_filters, keep=_of_object,
         filters="eventType=eventType objectId=objectId id=id occurredAfter>=occurredAt@iso "

@@ -7,7 +7,7 @@ from ..kind import Kind, Row
 from ..refusal import refuse
 from ..seeding import Seeds
 
-BASE = "/communication-preferences/(v4|2026-03)"
+BASE = "/communication-preferences/(v4|~)"
 V3 = "/communication-preferences/v3"
 READ, BATCH = "communication_preferences.read", "communication_preferences.statuses.batch.read"
 NAMES = ("Newsletter", "Product news", "One to one")
