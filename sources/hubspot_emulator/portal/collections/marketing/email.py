@@ -65,6 +65,12 @@ def _email(seeds: Seeds, number: int) -> Row:
         "content": {"widgets": {"module": {"body": {"html": f"<p>News {number}</p>"}}}},
         "_statistics": _statistics(number),
     }
+    return made | _fate(seeds, number, published=published)
+
+
+def _fate(seeds: Seeds, number: int, *, published: bool) -> Row:
+    """Return what became of an e-mail: sent, tested against a variation, archived, hidden."""
+    made: Row = {}
     if published:
         made |= {"publishDate": seeds.changed(number), "publishedAt": seeds.changed(number)}
     if number < VARIANTS:  # the first two are an e-mail and its variation
