@@ -135,13 +135,11 @@ def _added(name: str, block: "_Block", reading: Reading) -> pa.Array:
         pairs = zip(block.items.values, block.items.constants, strict=True)
         return pa.array([_is_archived(row, constants) for row, constants in pairs], pa.bool_())
     known = members_of(ENDPOINT_OF[block.table.name])
-    texts = [
-        {member: value for member, value in row.items() if member not in known}
-        if row.keys() - known
-        else None
-        for row in block.items.values
-    ]
-    return block.cast(name, texts, "text")
+    new = (block.items.members() or frozenset()) - known
+    if not new:
+        return pa.nulls(size, pa.string())
+    rows = [{name: row[name] for name in new if name in row} for row in block.items.values]
+    return block.cast(name, [row or None for row in rows], "text")
 
 
 def _is_archived(row: Row, constants: Constants) -> bool:
@@ -175,7 +173,14 @@ class _Block:
         array = _native(values, kind)
         if array is not None:
             return array
-        texts = [one if type(one) is str or one is None else to_text(one) for one in values]
+        texts = [
+            one
+            if one is None or type(one) is str
+            else str(one)
+            if type(one) is int
+            else to_text(one)
+            for one in values
+        ]
         try:
             array = pa.array(texts, pa.string())
         except UnicodeEncodeError:
@@ -260,13 +265,17 @@ class _Block:
 
 def _native(values: Sequence[Any], kind: Kind) -> pa.Array | None:
     """Return a column of values that are of its kind already; None where one is not."""
-    if kind not in _NATIVE or not {*map(type, values)} <= {_NATIVE[kind], type(None)}:
+    kinds = {*map(type, values)} - {type(None)}
+    if not kinds:
+        return pa.nulls(len(values), TYPES[kind])
+    if kinds != {_NATIVE.get(kind)}:
         return None
     if kind != "timestamp":
         try:
             return pa.array(values, TYPES[kind])
         except OverflowError:
             return None
-    if all(one is None or _EARLIEST_MS <= one <= _LATEST_MS for one in values):
+    present = [one for one in values if one is not None]
+    if min(present) >= _EARLIEST_MS and max(present) <= _LATEST_MS:
         return pa.array(values, pa.int64()).cast(pa.timestamp("ms", "UTC")).cast(TIMESTAMP)
     return None

@@ -3,6 +3,7 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -33,6 +34,15 @@ class Items:
     names: list[str] = field(default_factory=list)
     starts: list[tuple[int, str]] = field(default_factory=list)
     """From which index on items come from a page, and where in its answer they are."""
+    _members: tuple[int, AbstractSet[str] | None] | None = None
+
+    def members(self) -> AbstractSet[str] | None:
+        """Return the names of all members that any of the objects has; None if not all are any."""
+        if self._members is None or self._members[0] != len(self.values):
+            kinds = {*map(type, self.values)}
+            names = set[str]().union(*self.values) if kinds == {dict} else None
+            self._members = (len(self.values), names)
+        return self._members[1]
 
     def extend(self, rows: Sequence[Any], constants: Constants, place: str) -> None:
         """Add the objects of a page."""
@@ -56,8 +66,10 @@ class Items:
 
     def only(self, indices: Sequence[int]) -> "Items":
         """Return some of the items."""
-        parts = (getattr(self, name) for name in _PARALLEL)
-        found = Items(*([part[index] for index in indices] if part else [] for part in parts))
+        found = Items()
+        for name in _PARALLEL:
+            part = getattr(self, name)
+            setattr(found, name, [part[index] for index in indices] if part else [])
         found.places = [self.place(index) for index in indices]
         return found
 
@@ -121,15 +133,23 @@ def given(column: Column, items: Items) -> list[Any]:
     found = _taken(first, column.name, items)
     for source in others:
         instead = _taken(source, column.name, items)
-        found = [instead[i] if one is None else one for i, one in enumerate(found)]
+        if found is None or instead is None:
+            found = instead if found is None else found
+        else:
+            found = [instead[i] if one is None else one for i, one in enumerate(found)]
+    if found is None:
+        return [None] * len(items.values)
     if column.form == "nonzero":
         return [None if isinstance(one, str | int) and one in _EPOCH else one for one in found]
     return found
 
 
-def _taken(source: Source, name: str, items: Items) -> list[Any]:
-    if source.origin == "member" and len(source.path) == 1:
-        return _members(items.values, source.path[0], name)
+def _taken(source: Source, name: str, items: Items) -> list[Any] | None:
+    if source.origin == "member" and (there := items.members()) is not None:
+        if len(source.path) == 1:
+            return _members(items, source.path[0], name)
+        if source.path[0] not in there:
+            return None
     return _ORIGINS[source.origin](items, source.path)
 
 
@@ -151,18 +171,25 @@ _ORIGINS: dict[Origin, Callable[[Items, Sequence[str]], list[Any]]] = {
 }
 
 
-def _members(rows: Sequence[Any], member: str, name: str) -> list[Any]:
-    """Return a member of each row; where HubSpot writes it as the column is called, also that."""
-    if member == camel(name) != name:
-        return [
-            (row.get(member, row.get(name)) if isinstance(row, Mapping) else None) for row in rows
-        ]
-    return [row.get(member) if isinstance(row, Mapping) else None for row in rows]
+def _members(items: Items, member: str, name: str) -> list[Any] | None:
+    """Return a member of each object; where HubSpot writes it as the column is called, also that.
+
+    None where no object has it.
+    """
+    there = items.members() or ()
+    if member in there:
+        found = [row.get(member) for row in items.values]
+        if name == member or name not in there or camel(name) != member:
+            return found
+        return [row.get(member, row.get(name)) for row in items.values]
+    if name in there and camel(name) == member:
+        return [row.get(name) for row in items.values]
+    return None
 
 
 def _dig(value: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
     for member in path:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict:  # an ABC's check takes longer than all else
             return None
         value = value.get(member)
     return value
