@@ -453,3 +453,16 @@ def test_any_states(portal: Portal, warehouse: Warehouse) -> None:
 def test_there_are_twenty_states() -> None:
     """At least twenty states are compared to the exact number of every kind."""
     assert sum(not state.bounded for state in (*CALM, *BUSY, *AFTER, *EMPTY)) >= 20
+
+
+def test_calculated_values_that_take_two_calls_a_page(portal: Portal, warehouse: Warehouse) -> None:
+    """Where names of calculated properties do not fit a URL, a plan counts both calls of a page."""
+    seed(portal, 150)
+    for number in range(200):
+        name = f"total_{number:03d}_{'x' * 80}"
+        portal.create_property("contacts", {"name": name, "type": "number", "calculated": True})
+    warehouse.sync("contacts")
+    hours, contacts = {"sweep_hours": 0}, {"objects": ("contacts",)}
+    changed = State("one changed alone", recalculate, contacts, hours, bounded=LINKS)
+    run_all(portal, warehouse, [State("idle", later(2), contacts, hours), changed])
+    assert portal.journal.count(path_contains="/contacts/batch/read") > 1

@@ -145,8 +145,9 @@ def archive(facts: TableFacts, state: TableState, *, surprises: int, definitions
 
 
 def calculated_calls(facts: TableFacts, state: TableState) -> int:
-    """Return what a sweep of calculated values takes: a call per hundred live records, or one."""
-    return max(1, pages(facts.total if facts.total is not None else state.total or 0))
+    """Return what a sweep of calculated values takes: its pages, of a hundred live records each."""
+    total = facts.total if facts.total is not None else state.total or 0
+    return max(1, pages(total) * facts.calculated_page_calls)
 
 
 def calculated(facts: TableFacts, state: TableState, differing: Bounds) -> Calls:
@@ -154,6 +155,7 @@ def calculated(facts: TableFacts, state: TableState, differing: Bounds) -> Calls
     listed, total = calculated_calls(facts, state), facts.total or state.total or 0
     is_large = total > WORTH * record_pages.PAGE
     divided = 2 + ceil(SPARE * total / WASTE) if is_large else 0
+    divided *= facts.calculated_page_calls
     calls: dict[Family, Bounds] = {"records": add((listed, listed + divided), reads(differing))}
     return calls | ({"searches": exactly(1)} if is_large else {})
 

@@ -84,6 +84,8 @@ class TableFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether properties are hashed: the file of an export would hold their values."""
     calculated: bool = False
     """Whether it has properties that HubSpot calculates."""
+    calculated_page_calls: int = 1
+    """Calls that a page of their values takes: 2 where their names do not fit a URL."""
     recalculated: int | None = None
     """Records whose calculated values differ from the warehouse's; None where nobody has asked."""
     asked: Mapping[Family, int] = {}

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import pairwise
 
 from ..api import search
+from ..api.record_pages import calls_of_page
 from ..api.search import Hit, Newest
 from ..errors import (
     ContractError,
@@ -146,6 +147,7 @@ def probe_changes(
         to_search=0 if names_all else found.left,
         known=0 if names_all else len(state.recent),
         calculated=bool(table.schema.calculated),
+        calculated_page_calls=calls_of_page([one.property for one in table.schema.calculated]),
         fills=fills,
     )
     return Probe(facts, ids=ids, search=found)

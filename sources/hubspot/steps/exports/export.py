@@ -15,7 +15,7 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from ...api.record_pages import PAGE, URL_PROPERTIES
+from ...api.record_pages import PAGE, calls_of_page
 from ...errors import (
     ContractError,
     ForeignResponseError,
@@ -43,9 +43,8 @@ _REFUSED = (
 
 
 def pages_of(total: int | None, names: Sequence[str]) -> int:
-    """Return how many calls a listing takes; twice as many where the names do not fit a URL."""
-    pages = max(1, ceil((total or 0) / PAGE))
-    return pages * (2 if len(",".join(names)) > URL_PROPERTIES else 1)
+    """Return how many calls a listing takes; a page without records is one."""
+    return max(1, ceil((total or 0) / PAGE) * calls_of_page(names))
 
 
 def exports_left(run: Run, source: SourceState) -> int:
