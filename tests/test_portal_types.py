@@ -60,6 +60,7 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
     """
     vehicles = loaded(portal, warehouse)
     assert warehouse.rows(f"SELECT count(*) FROM {LINKS}")[0][0] > 0
+    gone = portal.type("vehicle")
     portal.delete_custom_object("vehicle")
     again = portal.create_custom_object("vehicle")
     portal.create("vehicle", {"name": "New"})
@@ -85,16 +86,46 @@ def test_type_that_is_deleted_and_created_again(portal: Portal, warehouse: Wareh
     for told in (after, doctor(SyncOptions(), config=warehouse.config), status()):
         assert VEHICLE in said(told)
         assert "no longer has object type" in said(told)
-    options = VerifyOptions(("vehicle",))
+    gone_id = gone.type_id
+    options = VerifyOptions((gone_id,))
     after = verify(options, collector=NULL_COLLECTOR, config=warehouse.config)
     assert (after.exit_code, after.error_name) == (4, "not_found")
-    foretold = plan(SyncOptions(("vehicle",)), config=warehouse.config)
+    foretold = plan(SyncOptions((gone_id,)), config=warehouse.config)
     assert (foretold.exit_code, "no longer has object type" in said(foretold)) == (4, True)
-    named = warehouse.sync("contacts", "custom_vehicle", new)
+    named = warehouse.sync("contacts", gone_id, new)
     assert (named.exit_code, named.tables[VEHICLE].status) == (4, "failed")
     assert "no longer has object type" in said(named)
     assert differences(portal, warehouse, {new: "vehicle"}) == []
     assert warehouse.rows(PURGED) == [(len(vehicles),)]
+
+
+def test_name_of_a_type_that_was_created_again(portal: Portal, warehouse: Warehouse) -> None:
+    """A sync of a type by its name goes on where the type is deleted and created again, even twice.
+
+    The rows of the old type end, those of the new one come, and so do the links of a named pair.
+    """
+    vehicles = loaded(portal, warehouse)
+    for name in ("vehicle", VEHICLE):
+        portal.delete_custom_object("vehicle")
+        new = f"{VEHICLE}_{portal.create_custom_object('vehicle')[2:]}"
+        made = portal.create("vehicle", {"name": "New"})
+        portal.associate("contacts", next(iter(portal.records("contacts"))), "vehicle", made)
+        used = warehouse.with_settings(pairs=(f"contacts:{name}",))
+        options = SyncOptions(("contacts", name))
+        foretold = plan(options, config=used.config)
+        report = used.sync("contacts", name)
+        assert (foretold.exit_code, report.exit_code) == (0, 0)
+        assert f"A new type of the same name is in {new}" in said(report)
+        assert report.tables[new].rows == 1
+        assert warehouse.rows(PURGED) == [(len(vehicles),)]
+        assert warehouse.rows(LIVE) == [(0,)]
+        assert differences(portal, warehouse, {new: "vehicle"}) == []
+        links = {f"contacts_to_{new}": ("contacts", "vehicle")}
+        assert link_differences(portal, warehouse, links) == []
+        compared = VerifyOptions(("contacts", name))
+        checked = verify(compared, collector=NULL_COLLECTOR, config=used.config)
+        assert checked.exit_code == 0
+        assert used.sync("contacts", name).exit_code == 0
 
 
 def test_end_of_a_type_that_a_kill_cut_off(portal: Portal, warehouse: Warehouse) -> None:

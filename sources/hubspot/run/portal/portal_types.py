@@ -55,21 +55,46 @@ class PortalTypes:
         return [kind.table for kind in self.types if kind not in STANDARD] + [*self.unknown]
 
     def gone_of(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the tables, of those a user names, whose type is gone: name -> table."""
-        alive = {alias for kind in self.types for alias in (kind.table, kind.type_id)}
+        """Return the tables, of those a user names, whose type is gone: name -> table.
+
+        A name that another type has taken is that type's; see `select`.
+        """
         aliases = {
-            alias.casefold(): table
+            alias: table
             for table, type_id in self.gone.items()
-            for alias in (table, table.removeprefix(CUSTOM), type_id or table)
-            if alias not in alive
+            for alias in (*_names_of(table), (type_id or table).casefold())
+            if alias not in self._taken and alias not in self._alive
         }
         return {name: aliases[name.casefold()] for name in names if name.casefold() in aliases}
+
+    @property
+    def _alive(self) -> set[str]:
+        """The tables and type ids that HubSpot lists."""
+        return {name for kind in self.types for name in (kind.table, kind.type_id) if name}
+
+    @property
+    def _taken(self) -> dict[str, str]:
+        """By name of a type that is gone the table of the type that has the name now."""
+        return {
+            alias: following.table
+            for table in self.gone
+            for following in [self.successor(table)]
+            for alias in _names_of(table)
+            if following and alias not in self._alive
+        }
+
+    def successor(self, table: str) -> ObjectType | None:
+        """Return the newest type that was created with the name of one that is gone."""
+        type_id = self.gone[table]
+        name = table.removesuffix(f"_{type_id[2:]}") if type_id else table
+        same = [one for one in self.types if one.table == f"{name}_{one.path[2:]}"]
+        return same[-1] if same else None
 
     def explain(self, table: str) -> str:
         """Say what became of a table whose type is gone, and what took its place."""
         type_id = self.gone[table]
-        same = [one.table for one in self.types if one.table == f"{table}_{one.path[2:]}"]
-        again = f" A new type of the same name is in {same[-1]}." if same else ""
+        following = self.successor(table)
+        again = f" A new type of the same name is in {following.table}." if following else ""
         which = f"object type {type_id}" if type_id else "its object type"
         return (
             f"HubSpot no longer has {which}: the rows are marked as purged, its links are removed."
@@ -83,12 +108,14 @@ class PortalTypes:
     def select(self, names: Sequence[str] | None) -> list[ObjectType]:
         """Keep the object types that a user names, those that are gone left out; all without names.
 
+        Where a type was deleted and created again, its name is that of the new one.
+
         Raises:
             UnknownTypeError: a name of no type, present or gone.
             HubSpotError: such a name, while HubSpot does not list the portal's own types.
         """
         gone = self.gone_of(names or ())
-        left = [name for name in names or () if name not in gone]
+        left = [self._taken.get(n.casefold(), n) for n in names or () if n not in gone]
         with self._as_listed():
             return select_types(self.types, left) if left or not names else []
 
@@ -96,9 +123,13 @@ class PortalTypes:
         self, chosen: Sequence[ObjectType], changes: Sequence[str] | None
     ) -> list[tuple[ObjectType, ObjectType]]:
         """Choose the pairs to link, as `select_pairs` does, without those that lost an end."""
-        left = [
-            one for one in changes or () if not self.gone_of(one.strip().lstrip("-").split(":"))
-        ]
+        left = []
+        for change in changes or ():
+            text = change.strip()
+            ends = [end.strip() for end in text.removeprefix("-").split(":")]
+            if not self.gone_of(ends):
+                ends = [self._taken.get(end.casefold(), end) for end in ends]
+                left.append("-" * text.startswith("-") + ":".join(ends))
         with self._as_listed():
             return select_pairs(self.types, left, chosen)
 
@@ -206,6 +237,11 @@ def name_tables(
                 table = normalize(f"{CUSTOM}{schema.name}_{schema.objectTypeId[2:]}")
             tables[schema.objectTypeId] = table
     return tables
+
+
+def _names_of(table: str) -> tuple[str, str]:
+    """Return the names by which a user may mean the type of a table, in lower case."""
+    return table.casefold(), table.removeprefix(CUSTOM).casefold()
 
 
 def link_tables(table: str, others: Iterable[str]) -> set[str]:
