@@ -36,7 +36,7 @@ from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
 
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 ALL = [name for name, one in ENDPOINTS.items() if not one.own_reader and one.group != CRM]
 NAMES = [name for name in ALL if ENDPOINTS[name].default]
 LISTED = [name for name in NAMES if not ENDPOINTS[name].per and name in KINDS]
@@ -154,7 +154,18 @@ def played(stage: Stage) -> dict[str, Scene]:
             deleted[name] = str(rows[1][key])
             stage.portal.collections[name].delete(deleted[name])
             stage.portal.collections[name].bare(str(rows[2][key]))
+    portal, form = stage.portal, edited["forms"]
+    now_ms = portal.clock.now_ms() + 2 * DAY_MS
+    portal.collections["form_submissions"].add(
+        {"conversionId": "new", "submittedAt": now_ms - 60_000, "pageUrl": "https://x",
+         "values": [{"objectTypeId": "0-1", "name": "email", "value": "a@example.com"}] * 2},
+        parent=form,
+    )  # fmt: skip
+    event = {"type": "OPEN", "recipient": "a@example.com", "portalId": 1}
+    portal.collections["email_events"].add({"id": "new", "created": now_ms - 2 * HOUR_MS, **event})
     scenes["changed"] = stage.sync(after_ms=2 * DAY_MS, edited=edited, deleted=deleted)
+    portal.collections["email_events"].add({"id": "late", "created": now_ms - 3 * HOUR_MS, **event})
+    scenes["late"] = stage.sync()
     for name in PAGED:
         stage.portal.collections[name].empty_page()
     scenes["empty page"] = stage.sync(after_ms=2 * DAY_MS)
@@ -301,7 +312,7 @@ def test_failures_cost_no_row(history: dict[str, Scene], name: str) -> None:
         keys = [tuple(row[key] for key in ENDPOINTS[name].first.keys)
                 for row in history[scene].live(name)]  # fmt: skip
         before = [tuple(row[key] for key in ENDPOINTS[name].first.keys)
-                  for row in history["changed"].live(name)]  # fmt: skip
+                  for row in history["late"].live(name)]  # fmt: skip
         assert sorted(keys) == sorted(before), scene
 
 
@@ -316,6 +327,36 @@ def test_what_a_token_or_portal_lacks_is_skipped(history: dict[str, Scene], name
     absent = history["absent"].outcome(name)
     assert (absent.status, "404" in (absent.error or "")) == ("skipped", True)
     assert history["back"].outcome(name).status == "ok"
+
+
+def test_submissions_of_every_form_are_found(history: dict[str, Scene]) -> None:
+    """A new submission comes with its values, repeated names too; none goes with its form."""
+    changed, first = history["changed"], history["first"]
+    (new,) = [row for row in changed.rows["form_submissions"] if row["submission_key"] == "new"]
+    assert new["form_id"] == changed.edited["forms"]
+    values = changed.rows["form_submission_values"]
+    own = sorted(row["ordinal"] for row in values if row["submission_key"] == "new")
+    assert own == [0, 1]
+    assert changed.outcome("form_submissions").rows == 1
+    assert len(changed.rows["form_submissions"]) == len(first.rows["form_submissions"]) + 1
+
+
+def test_events_that_come_late_are_found(history: dict[str, Scene]) -> None:
+    """Windows are read again as far as the lookback; what is known is not loaded again."""
+    ids = {scene: {row["id"] for row in history[scene].rows["email_events"]} for scene in history}
+    assert ids["changed"] - ids["first"] == {"new"}
+    assert ids["late"] - ids["changed"] == {"late"}
+    assert history["late"].outcome("email_events").rows == 1
+
+
+def test_details_are_read_of_what_changed(history: dict[str, Scene]) -> None:
+    """Of parents that changed one batch is read; details of a parent that is gone go with it."""
+    changed = history["changed"]
+    assert changed.outcome("workflow_details").calls == 1
+    assert changed.outcome("workflow_details").rows < len(changed.live("workflows"))
+    ids = {row["id"] for row in changed.live("workflows")}
+    assert {row["workflow_id"] for row in changed.rows["workflow_details"]} == ids
+    assert {row["workflow_id"] for row in changed.rows["workflow_actions"]} <= ids
 
 
 @pytest.mark.parametrize("name", ALL)
