@@ -10,11 +10,12 @@ from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.catalog import endpoints
 from sources.hubspot.catalog.endpoints import APIS, ENDPOINT_OF, ENDPOINTS, TABLES, declaration
-from sources.hubspot.catalog.endpoints.declaration import Endpoint
+from sources.hubspot.catalog.endpoints.declaration import Endpoint, Table
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.http import paths
 from sources.hubspot.http.paths import api_of, path_of, slotted_path
 from sources.hubspot.source import READERS
+from sources.hubspot.tables.endpoints.items import Items, children_of, given
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -81,3 +82,21 @@ def test_a_path_leads_back_to_its_api(name: str, version: str) -> None:
     path = slotted_path(version, name, dict.fromkeys(slots, "7")) if slots else ""
     assert api_of(path or path_of(version, name, ["contacts", "companies"])) == APIS[name]
     assert api_of("/oauth/v2/private-apps/get") is None
+
+
+def test_columns_of_items_say_which_list_they_come_from() -> None:
+    """A label names an item's list, `?include` every list so called, a text stands for nothing."""
+    table = Table(
+        "recipients",
+        "id, ref",
+        "id = ^id, kind = .key, included bool = ?include, ref = ., head = ./_, unit = ^unit|=0",
+        rows="person: to.people.include | person: to.people.exclude | list: to.lists.include",
+    )
+    to = {"people": {"include": ["a_b_c"], "exclude": ["d"]}, "lists": {"include": [7]}}
+    items = children_of(table, Items([{"id": "1", "to": to}], [{}], ["$[0]"]))
+    rows = zip(*(given(column, items) for column in table.fields), strict=True)
+    assert [*rows] == [
+        ("1", "person", True, "a_b_c", "a", "0"),
+        ("1", "person", False, "d", "d", "0"),
+        ("1", "list", True, 7, 7, "0"),
+    ]

@@ -9,12 +9,15 @@ means that there is none. Paths:
   name in camel case.
 - `^id`: a member of the row that a child table's objects lie in; `^hash`: its digest.
 - `.`: the item itself; `#`: its place in its list, from 0, `#1` that of the outermost list around
-  it; `.key`: its name, where the items are the members of an object.
-- `?primaryTeamId`: whether the item comes from this of several lists.
+  it; `.key`: its name, where the items are the members of an object, or the label of its list.
+- `./_`: the text of the item up to the first `_`.
+- `?primaryTeamId`: whether the item comes from this of several lists; also `?include` for all
+  lists whose last member is so called.
 - `@form_id`: what the call was made for: a column of its parent, `object_type`, a parameter of its
   variant.
 - `hash`: a digest of the item and of what the call was made for, for rows without an id.
-- `conversionId|hash`: the first of several paths that has a value.
+- `conversionId|hash`: the first of several paths that has a value; `type|=UNBOUNCE` where the
+  last one is a text of its own.
 """
 
 import re
@@ -24,7 +27,9 @@ from typing import Literal, NamedTuple, cast, get_args
 from ...model import Kind
 
 ColumnKind = Literal["text", "integer", "double", "bool", "timestamp", "date", "json"]
-Origin = Literal["member", "parent", "constant", "item", "ordinal", "key", "list", "hash"]
+Origin = Literal[
+    "member", "parent", "constant", "item", "ordinal", "key", "list", "hash", "head", "literal"
+]
 """Where the value of a column comes from."""
 FORMS = {"": (), "timestamp": ("ms", "iso", "nonzero")}
 _COLUMN = re.compile(
@@ -94,6 +99,10 @@ def _source(path: str, text: str) -> Source:
         return Source(fixed[path], ())
     if path.startswith("#") and (path == "#" or path[1:].isdecimal()):
         return Source("ordinal", (path[1:],) if path[1:] else ())
+    if path.startswith("./") and len(path) == len("./_"):
+        return Source("head", (path[-1],))
+    if path.startswith("=") and path != "=":
+        return Source("literal", (path[1:],))
     prefixes: dict[str, Origin] = {"^": "parent", "@": "constant", "?": "list"}
     origin = prefixes.get(path[:1], "member")
     bare = path if origin == "member" else path[1:]

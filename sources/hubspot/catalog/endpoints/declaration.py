@@ -154,7 +154,8 @@ class Table:
     rows: str = ""
     """Of a child table, or a first table that has items of a list within the answer's objects
     instead of them: the member with its items, `fieldGroups.fields` for lists within lists;
-    `a | b` for items of several; `counters{}` for the members of an object as items."""
+    `a | b` for items of several, `one: a | other: b` to label them; `counters{}` for the members
+    of an object as items."""
     keeps: bool = False
     """Of a child table: whether rows that are gone stay, with `_hs_deleted_at`."""
     scope: str | None = None
@@ -176,9 +177,10 @@ class Table:
         return tuple(one.name for one in self.fields)
 
     @cached_property
-    def lists(self) -> tuple[str, ...]:
-        """Of a child table: where its items are."""
-        return tuple(path.strip() for path in self.rows.split("|") if path.strip())
+    def lists(self) -> Mapping[str, str]:
+        """Of a child table: where its items are, with the label of each of these lists."""
+        parts = [part.rpartition(":") for part in self.rows.split("|") if part.strip()]
+        return {path.strip(): label.strip() for label, _, path in parts}
 
     @cached_property
     def takes_members(self) -> bool:

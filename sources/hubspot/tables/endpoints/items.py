@@ -80,7 +80,7 @@ _PARALLEL = ("values", "constants", "places", "parents", "ordinals", "lists", "n
 def children_of(table: Table, first: Items) -> Items:
     """Return the items of a child table that lie in the rows of the first one."""
     found = Items()
-    for path in table.lists:
+    for path, label in table.lists.items():
         is_map, members = path.endswith("{}"), path.removesuffix("{}").split(".")
         for index, row in enumerate(first.values):
             for ordinals, name, value in _walk(row, members, (), is_map):
@@ -91,7 +91,7 @@ def children_of(table: Table, first: Items) -> Items:
                 found.constants.append(first.constants[index])
                 found.ordinals.append(ordinals)
                 found.lists.append(path)
-                found.names.append(name)
+                found.names.append(name or label)
                 found.places.append(f"{first.place(index)}.{path}[{ordinals[-1]}]")
     return found
 
@@ -166,7 +166,13 @@ _ORIGINS: dict[Origin, Callable[[Items, Sequence[str]], list[Any]]] = {
         one[int(path[0]) - 1 if path else -1] for one in items.ordinals
     ],
     "key": lambda items, _path: items.names,
-    "list": lambda items, path: [path[0] == one for one in items.lists],
+    "list": lambda items, path: [
+        one == path[0] or one.endswith(f".{path[0]}") for one in items.lists
+    ],
+    "head": lambda items, path: [
+        one.partition(path[0])[0] if isinstance(one, str) else one for one in items.values
+    ],
+    "literal": lambda items, path: [path[0]] * len(items.values),
     "hash": lambda items, _path: [*map(_digest, items.values, items.constants)],
 }
 
