@@ -8,7 +8,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 from ..catalog.endpoints import ENDPOINTS, has_gone_rows
-from ..catalog.endpoints.declaration import Endpoint, Parents, Table
+from ..catalog.endpoints.declaration import Batches, Endpoint, Parents, Table
 from ..model import REJECTS
 from ..run.run import Run
 from ..state.source import COLLECTION
@@ -90,22 +90,33 @@ def _replace_children(client: Client, endpoint: Endpoint) -> None:
 
 
 def _drop_of_gone(client: Client, endpoint: Endpoint, tables: Collection[str]) -> None:
-    """Remove what was read of rows that are gone by now: of an endpoint's own, and its parents'."""
+    """Remove what was read of rows that are gone by now: of an endpoint's own, and its parents'.
+
+    It comes to what was read of those in turn.
+    """
     own = {table.name for table in endpoint.tables}
     for one in ENDPOINTS.values():
         per = one.per
         if isinstance(per, str) or not one.replaced_by or not {per.table, one.name} <= {*tables}:
             continue
-        if (one is endpoint or per.table in own) and has_gone_rows(per.table):
-            names = [*per.slots.values()] if isinstance(per, Parents) else [per.column]
-            child, parent = (client.make_qualified_table_name(n) for n in (one.name, per.table))
-            pairs = zip(names, one.replaced_by, strict=False)
-            same = " AND ".join(f"parent.{a} = {child}.{b}" for a, b in pairs)
-            client.execute_sql(
-                f"DELETE FROM {child} WHERE EXISTS (SELECT 1 FROM {parent} AS parent"  # noqa: S608
-                f" WHERE {same} AND parent._hs_deleted_at IS NOT NULL)"
-            )
+        if one is endpoint or per.table in own:
+            _drop_orphans(client, one, per)
             _replace_children(client, one)
+            if one is not endpoint:
+                _drop_of_gone(client, one, tables)
+
+
+def _drop_orphans(client: Client, endpoint: Endpoint, per: Parents | Batches) -> None:
+    """Remove the rows of an endpoint whose parents are not there."""
+    names = [per.column] if isinstance(per, Batches) else [*endpoint.parent_slots.values()]
+    child, parent = (client.make_qualified_table_name(n) for n in (endpoint.name, per.table))
+    pairs = zip(names, endpoint.replaced_by, strict=False)
+    same = " AND ".join(f"parent.{a} = {child}.{b}" for a, b in pairs)
+    same += " AND parent._hs_deleted_at IS NULL" if has_gone_rows(per.table) else ""
+    client.execute_sql(
+        f"DELETE FROM {child} WHERE NOT EXISTS"  # noqa: S608
+        f" (SELECT 1 FROM {parent} AS parent WHERE {same})"
+    )
 
 
 def _same_parent(client: Client, endpoint: Endpoint, table: Table, child: str) -> Iterable[str]:

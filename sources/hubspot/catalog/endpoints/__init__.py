@@ -6,10 +6,10 @@ The source, the plan, the documents and the tests follow from it; see `docs/exte
 from collections.abc import Collection
 
 from ..apis import OBJECT_APIS, Api
-from . import automation, crm, email, files, forms, lists, settings
+from . import automation, crm, files, lists, marketing, settings
 from .declaration import Endpoint, Table
 
-MODULES = (crm, settings, lists, forms, email, files, automation)
+MODULES = (crm, settings, lists, marketing, files, automation)
 ENDPOINTS: dict[str, Endpoint] = {one.name: one for module in MODULES for one in module.ENDPOINTS}
 """Every endpoint that fills tables, by the name of its resource and of its API."""
 

@@ -35,6 +35,7 @@ FORMS = {"": (), "timestamp": ("ms", "iso", "nonzero")}
 _COLUMN = re.compile(
     r"(?P<name>[a-z_][a-z0-9_]*)(?:\s+(?P<kind>[a-z]+)(?::(?P<form>[a-z]+))?)?(?:\s*=\s*(?P<path>\S+))?"
 )
+_TEXT = re.compile(r"(?P<sign>=|\./)(?P<text>.+)")
 _PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*")
 
 
@@ -99,10 +100,8 @@ def _source(path: str, text: str) -> Source:
         return Source(fixed[path], ())
     if path.startswith("#") and (path == "#" or path[1:].isdecimal()):
         return Source("ordinal", (path[1:],) if path[1:] else ())
-    if path.startswith("./") and len(path) == len("./_"):
-        return Source("head", (path[-1],))
-    if path.startswith("=") and path != "=":
-        return Source("literal", (path[1:],))
+    if text_of := _TEXT.fullmatch(path):
+        return Source("literal" if text_of["sign"] == "=" else "head", (text_of["text"],))
     prefixes: dict[str, Origin] = {"^": "parent", "@": "constant", "?": "list"}
     origin = prefixes.get(path[:1], "member")
     bare = path if origin == "member" else path[1:]

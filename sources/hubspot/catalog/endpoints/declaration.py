@@ -113,7 +113,8 @@ class Parents:
 
     table: str
     slots: Mapping[str, str]
-    """Of the path, or constants of its rows (`@name`): each takes a column of the parent."""
+    """Of the path, parameters (`?name`) or only constants of the rows (`@name`, as all are): each
+    takes a column of the parent. Slots and parameters name the parent."""
     changed: str = ""
     """A timestamp column of the parent: only parents are read where it is new. All where empty."""
     where: str = ""
@@ -225,7 +226,7 @@ class Endpoint:
     dated: str = ""
     method: Literal["GET", "POST"] = "GET"
     params: Params = field(default_factory=dict)
-    """Of every call."""
+    """Of every call; `@today` in a value, here or in a pass, is the date in UTC."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """Of every call by POST."""
     rows: str = "results"
@@ -274,6 +275,20 @@ class Endpoint:
         is_whole = isinstance(self.read, Whole | Increment)
         return is_whole and isinstance(self.per, str) and not self.own_reader
 
+    @cached_property
+    def parent_slots(self) -> dict[str, str]:
+        """Slots and parameters that name its parent in a call, and the parent's columns for them.
+
+        The other slots of `Parents` are constants of the rows alone.
+        """
+        slots = self.per.slots if isinstance(self.per, Parents) else {}
+        template = self.api.numbered + self.api.dated
+        return {
+            name.removeprefix("?"): column
+            for name, column in slots.items()
+            if name.startswith("?") or f"{{{name}}}" in template
+        }
+
     @property
     def replaced_by(self) -> tuple[str, ...]:
         """Columns of the first table: rows that have the same are replaced with each reading.
@@ -284,7 +299,7 @@ class Endpoint:
             return (self.per.match,)
         if not (isinstance(self.per, Parents) and isinstance(self.read, Whole)):
             return ()
-        slots = {*self.per.slots}
+        slots = {*self.parent_slots}
         return tuple(
             column.name
             for column in self.first.fields

@@ -21,7 +21,7 @@ class Out:
 
     def add(self, items: Items) -> Iterator[Any]:
         """Take objects, and hand on a block if that makes one."""
-        self.held.take(items)
+        self.held.take(exploded(self.part.endpoint.first, items))
         if len(self.held.values) >= BLOCK:
             yield from self.flush()
 
@@ -42,7 +42,7 @@ def blocks(
         own: parameters of this reading alone.
         ahead: whether the next page is asked for before this one is taken.
     """
-    for number, variant in enumerate(part.endpoint.variants):
+    for number, variant in enumerate(part.passes()):
         constants = {**part.constants, **constants_of(variant)}
         request = part.request(variant, own, begun=bool(number))
         for page in pages(part.run, part.client, request, ahead=ahead):

@@ -18,7 +18,7 @@ from ...run.run import Items as Found
 from ...run.run import Run
 from ...state.collections import CollectionState
 from ...tables.endpoints.definitions import EMPTY_MARK, empty_rows
-from ...tables.endpoints.items import Items, given
+from ...tables.endpoints.items import Items, exploded, given
 from .blocks import Out, blocks
 from .events import read_newest, read_windows
 from .part import Part, texts
@@ -29,7 +29,8 @@ LOOKBACK = timedelta(minutes=10)
 """Parents that changed so long before the newest one are read again: HubSpot lists some late."""
 MOST_NOTED = 3
 Parent = tuple[Any, ...]
-"""Its name in calls, column by column, then the time of its last change and `_hs_synced_at`."""
+"""Its name in calls, column by column, columns that are constants of its rows, then the time of its
+last change and `_hs_synced_at`."""
 
 
 def pending(
@@ -56,14 +57,21 @@ def pending(
         args.append(state.newest_parent_at - LOOKBACK)
     order = ["_hs_synced_at", *names] if per.changed else names
     condition = " AND ".join(where) or "1 = 1"
-    columns = [*names, per.changed or names[0], "_hs_synced_at"]
+    columns = [*names, *constants_for(endpoint).values(), per.changed or names[0], "_hs_synced_at"]
     yield from view.values(per.table, columns, f"{condition} ORDER BY {', '.join(order)}", *args)
 
 
 def columns_of(endpoint: Endpoint) -> list[str]:
     """Return the columns of the parent that name it in calls."""
     per = endpoint.per
-    return [*per.slots.values()] if isinstance(per, Parents) else [getattr(per, "column", "id")]
+    return [per.column] if isinstance(per, Batches) else [*endpoint.parent_slots.values()]
+
+
+def constants_for(endpoint: Endpoint) -> dict[str, str]:
+    """Return the constants of rows that name no parent, and the columns of the parent for them."""
+    slots = endpoint.per.slots if isinstance(endpoint.per, Parents) else {}
+    named = endpoint.parent_slots
+    return {name: of for name, of in slots.items() if name.removeprefix("?") not in named}
 
 
 def _behind(
@@ -125,7 +133,8 @@ def read_parents(part: Part) -> Found:
         if part.brought:
             run.collections.loaded.add(part.key)
         last = group[-1]
-        state.parent_id, state.parent_at = "\n".join(texts(last[:-2])), last[-1]
+        named = last[: len(columns_of(part.endpoint))]
+        state.parent_id, state.parent_at = "\n".join(texts(named)), last[-1]
         if run.load.budget.spent():
             run.load.unfinished.add(part.endpoint.name)
             return
@@ -168,8 +177,11 @@ def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     """Read what HubSpot has for one parent."""
     part, per = sweep.part, sweep.part.endpoint.per
     assert isinstance(per, Parents)  # noqa: S101 - by the caller
-    slots = dict(zip(per.slots, texts(parent[:-2]), strict=True))
-    one = replace(part, slots=slots, constants=slots, parent="\n".join(slots.values()))
+    values, named = texts(parent[:-2]), part.endpoint.parent_slots
+    slots = dict(zip(named, values, strict=False))
+    others = dict(zip(constants_for(part.endpoint), values[len(named) :], strict=True))
+    own = "\n".join(slots.values())
+    one = replace(part, slots=slots, constants=others | slots, parent=own)
     read = READERS.get(type(part.endpoint.read).__name__, _read_rows)
     yield from _tolerated(sweep, read(one, out))
 
@@ -212,7 +224,7 @@ def _read_batch(part: Part, out: Out, parents: Sequence[Parent]) -> Found:
         if block is None:
             yield None
         else:
-            rows.take(block)
+            rows.take(exploded(part.endpoint.first, block))
     own = {one.name: one for one in part.endpoint.first.fields}
     answered = {str(one) for one in given(own[per.match], rows)}
     yield from out.add(rows)

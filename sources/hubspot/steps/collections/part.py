@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from ...tables.guarding import guarded
 from ...tables.records import Batch
 from .pages import Request
 
+TODAY = "@today"
 BLOCK = 1000  # rows that become one Arrow table
 
 
@@ -78,7 +79,12 @@ class Part:
             own: parameters of the query, or members of the body, of this list alone.
             begun: whether HubSpot has answered to another pass.
         """
-        return request_of(self.client, self.endpoint, variant, self.slots, own, begun=begun)
+        found = request_of(self.client, self.endpoint, variant, self.slots, own, begun=begun)
+        return replace(found, params=_dated(found.params, self.run.now()))
+
+    def passes(self) -> list[Params]:
+        """Return the slots and parameters of each pass."""
+        return [_dated(variant, self.run.now()) for variant in self.endpoint.variants]
 
     @property
     def shape(self) -> str:
@@ -122,10 +128,20 @@ def request_of(
     filled = {**slots}
     filled |= {n: str(value) for n, value in variant.items() if f"{{{n}}}" in template}
     query = {**endpoint.params, **{n: v for n, v in variant.items() if n not in filled}}
+    query |= {name: slots[name] for name in endpoint.parent_slots if f"{{{name}}}" not in template}
     path = client.slotted_path(endpoint.name, filled)
     if endpoint.method == "POST":
         return Request(endpoint, path, query, {**endpoint.body, **(own or {})}, begun=begun)
     return Request(endpoint, path, query | {**(own or {})}, begun=begun)
+
+
+def _dated(params: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return parameters with the date where they name it."""
+    today = now.date().isoformat()
+    return {
+        name: value.replace(TODAY, today) if isinstance(value, str) else value
+        for name, value in params.items()
+    }
 
 
 def constants_of(variant: Params) -> dict[str, str]:

@@ -29,7 +29,7 @@ def read_whole(part: Part) -> Found:
     began = run.now()
     reading, held, content = part.reading(began), Items(), hashlib.sha256(part.shape.encode())
     most = HELD
-    for number, variant in enumerate(part.endpoint.variants):
+    for number, variant in enumerate(part.passes()):
         constants = {**part.constants, **constants_of(variant)}
         content.update(repr(constants).encode())
         for page in pages(run, part.client, part.request(variant, begun=bool(number))):

@@ -143,7 +143,8 @@ def _added(name: str, block: "_Block", reading: Reading) -> pa.Array:
 
 
 def _is_archived(row: Row, constants: Constants) -> bool:
-    return row.get("archived") is True or constants.get("archived") == "true"
+    is_marked = isinstance(row, Mapping) and row.get("archived") is True
+    return is_marked or constants.get("archived") == "true"
 
 
 @cache

@@ -53,9 +53,12 @@ class Items:
     def take(self, other: "Items") -> None:
         """Add the objects of other pages."""
         start = len(self.values)
+        if start and bool(self.places) != bool(other.places):
+            self.places = [self.place(index) for index in range(start)]
+            other.places = [other.place(index) for index in range(len(other.values))]
         self.starts += [(start + index, place) for index, place in other.starts]
-        self.values += other.values
-        self.constants += other.constants
+        for name in _PARALLEL:
+            getattr(self, name).extend(getattr(other, name))
 
     def place(self, index: int) -> str:
         """Name where an item is in HubSpot's answer."""
@@ -75,6 +78,7 @@ class Items:
 
 
 _PARALLEL = ("values", "constants", "places", "parents", "ordinals", "lists", "names")
+"""Each has one for each item, or none at all."""
 
 
 def children_of(table: Table, first: Items) -> Items:

@@ -1,16 +1,16 @@
 """Forms, their fields, and what people submitted."""
 
-from .declaration import EVERY_RUN, LEGACY_SUNSET, Endpoint, NewestFirst, Parents, Table, after
+from ..declaration import EVERY_RUN, LEGACY_SUNSET, Endpoint, NewestFirst, Parents, Table, after
 
-GROUP = "forms"
+FORMS = "forms"
 ENDPOINTS = (
     Endpoint(
         "forms",
-        group=GROUP,
+        group=FORMS,
         path="/marketing/v3/forms",
         params={"formTypes": "all"},
         variants=({"archived": "false"}, {"archived": "true"}),
-        paging=after(100),
+        paging=after(500),
         scopes=("forms",),
         sunset=LEGACY_SUNSET,
         tables=(
@@ -26,15 +26,15 @@ ENDPOINTS = (
                 "form_id, group_ordinal, field_ordinal",
                 "form_id = ^id, group_ordinal integer = #1, field_ordinal integer = #,"
                 " object_type_id, name, label, field_type, required bool, hidden bool,"
-                " default_value, description, placeholder, options json, validation json,"
-                " dependent_fields json",
+                " default_value, default_values json, description, placeholder, options json,"
+                " validation json, dependent_fields json",
                 rows="fieldGroups.fields",
             ),
         ),
     ),
     Endpoint(
         "form_submissions",
-        group=GROUP,
+        group=FORMS,
         path="/form-integrations/v1/submissions/forms/{form_id}",
         paging=after(50),
         read=NewestFirst("submitted_at"),

@@ -1,0 +1,178 @@
+"""Marketing campaigns: properties, assets, budget and spend, reports."""
+
+from ..declaration import DAY, Batches, Endpoint, Parents, Table, after
+
+CAMPAIGNS = "campaigns"
+NUMBERED, DATED = "/marketing/v3/campaigns", "/marketing/campaigns/{version}"
+READ, TIER = ("marketing.campaigns.read",), "Marketing Hub Professional"
+EACH = Parents("campaigns", {"campaign_id": "id"})
+EVER = {"startDate": "2006-01-01", "endDate": "@today"}
+"""HubSpot exists since then."""
+READABLE = (
+    "hs_start_date", "hs_end_date", "hs_color_hex", "hs_notes", "hs_audience", "hs_goal",
+    "hs_owner", "hs_currency_code", "hs_created_by_user_id", "hs_campaign_status", "hs_object_id",
+    "hs_name", "hs_utm", "hs_budget_items_sum_amount", "hs_spend_items_sum_amount",
+)  # fmt: skip
+"""Properties of HubSpot's own that may be read; others answer 400."""
+_ITEM = (
+    "campaign_id = @campaign_id, id, name, description, amount double, order integer,"
+    " created_at timestamp:ms, updated_at timestamp:ms"
+)
+ENDPOINTS = (
+    Endpoint(
+        "campaigns",
+        group=CAMPAIGNS,
+        numbered=NUMBERED,
+        dated=DATED,
+        params={"properties": ",".join(READABLE)},
+        paging=after(100),
+        scopes=READ,
+        tier=TIER,
+        tables=(
+            Table(
+                "campaigns",
+                "id",
+                "id, name = properties.hs_name, start_date date = properties.hs_start_date,"
+                " end_date date = properties.hs_end_date, status = properties.hs_campaign_status,"
+                " owner_id = properties.hs_owner, currency_code = properties.hs_currency_code,"
+                " utm = properties.hs_utm, created_at timestamp, updated_at timestamp,"
+                " properties json",
+            ),
+            Table(
+                "campaign_business_units",
+                "campaign_id, business_unit_id",
+                "campaign_id = ^id, business_unit_id = id",
+                rows="businessUnits",
+            ),
+        ),
+    ),
+    Endpoint(
+        "campaign_asset_types",
+        group=CAMPAIGNS,
+        numbered=f"{NUMBERED}/batch/read",
+        dated=f"{DATED}/batch/read",
+        method="POST",
+        per=Batches("campaigns", "id", 50, shape={"id": "@id"}, match="campaign_id"),
+        due=DAY,
+        scopes=READ,
+        tier=TIER,
+        tables=(
+            Table(
+                "campaign_asset_types",
+                "campaign_id, asset_type",
+                "campaign_id = ^id, asset_type = .key",
+                rows="assets{}",
+            ),
+        ),
+    ),
+    Endpoint(
+        "campaign_assets",
+        group=CAMPAIGNS,
+        numbered=f"{NUMBERED}/{{campaign_id}}/assets/{{asset_type}}",
+        dated=f"{DATED}/{{campaign_id}}/assets/{{asset_type}}",
+        params=EVER,
+        paging=after(100),
+        per=Parents(
+            "campaign_asset_types", {"campaign_id": "campaign_id", "asset_type": "asset_type"}
+        ),
+        due=DAY,
+        scopes=READ,
+        tier=TIER,
+        tables=(
+            Table(
+                "campaign_assets",
+                "campaign_id, asset_type, asset_id",
+                "campaign_id = @campaign_id, asset_type = @asset_type, asset_id = id, name,"
+                " metrics json",
+            ),
+        ),
+    ),
+    Endpoint(
+        "campaign_budgets",
+        group=CAMPAIGNS,
+        numbered=f"{NUMBERED}/{{campaign_id}}/budget/totals",
+        dated=f"{DATED}/{{campaign_id}}/budget/totals",
+        rows=".",
+        per=EACH,
+        due=DAY,
+        scopes=READ,
+        tier=TIER,
+        tables=(
+            Table(
+                "campaign_budgets",
+                "campaign_id",
+                "campaign_id = @campaign_id, currency_code, budget_total double,"
+                " spend_total double, remaining_budget double",
+            ),
+            Table("campaign_budget_items", "campaign_id, id", _ITEM, rows="budgetItems"),
+            Table("campaign_spend_items", "campaign_id, id", _ITEM, rows="spendItems"),
+        ),
+    ),
+    Endpoint(
+        "campaign_metrics",
+        group=CAMPAIGNS,
+        numbered=f"{NUMBERED}/{{campaign_id}}/reports/metrics",
+        dated=f"{DATED}/{{campaign_id}}/reports/metrics",
+        variants=(EVER,),
+        rows=".",
+        per=EACH,
+        due=DAY,
+        scopes=READ,
+        tier=TIER,
+        tables=(
+            Table(
+                "campaign_metrics",
+                "campaign_id, start_date, end_date",
+                "campaign_id = @campaign_id, start_date date = @startDate,"
+                " end_date date = @endDate, sessions integer, new_contacts_first_touch integer,"
+                " new_contacts_last_touch integer, influenced_contacts integer",
+            ),
+        ),
+    ),
+    Endpoint(
+        "campaign_revenue",
+        group=CAMPAIGNS,
+        numbered=f"{NUMBERED}/{{campaign_id}}/reports/revenue",
+        dated=f"{DATED}/{{campaign_id}}/reports/revenue",
+        variants=({"attributionModel": "LINEAR"},),
+        params=EVER,
+        rows=".",
+        per=EACH,
+        due=DAY,
+        scopes=("marketing.campaigns.revenue.read",),
+        tier=TIER,
+        tables=(
+            Table(
+                "campaign_revenue",
+                "campaign_id, attribution_model",
+                "campaign_id = @campaign_id, attribution_model = @attributionModel,"
+                " contacts_number integer, deals_number integer, deal_amount double,"
+                " revenue_amount double, currency_code",
+            ),
+        ),
+    ),
+    Endpoint(
+        "campaign_contacts",
+        group=CAMPAIGNS,
+        numbered=f"{NUMBERED}/{{campaign_id}}/reports/contacts/{{contact_type}}",
+        dated=f"{DATED}/{{campaign_id}}/reports/contacts/{{contact_type}}",
+        variants=tuple(
+            {"contact_type": one}
+            for one in ("contactFirstTouch", "contactLastTouch", "influencedContacts")
+        ),
+        params=EVER,
+        paging=after(100),
+        per=EACH,
+        due=DAY,
+        default=False,
+        scopes=READ,
+        tier=TIER,
+        tables=(
+            Table(
+                "campaign_contacts",
+                "campaign_id, contact_type, contact_id",
+                "campaign_id = @campaign_id, contact_type = @contact_type, contact_id = id",
+            ),
+        ),
+    ),
+)

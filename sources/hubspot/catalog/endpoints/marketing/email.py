@@ -1,0 +1,178 @@
+"""Marketing e-mails, their statistics, and what became of each at its recipients."""
+
+from ..declaration import (
+    DAY,
+    EVERY_RUN,
+    LEGACY_SUNSET,
+    Endpoint,
+    Increment,
+    Parents,
+    Table,
+    Windows,
+    after,
+    one_answer,
+    text_offset,
+)
+
+EMAIL = "email"
+READ = ("marketing.email.read", "content")
+EMAILS, DATED = "/marketing/v3/emails", "/marketing/emails/{version}"
+EVER = {"startTimestamp": "2006-01-01T00:00:00.000Z", "endTimestamp": "@todayT23:59:59.999Z"}
+"""HubSpot exists since then."""
+ENDPOINTS = (
+    Endpoint(
+        "marketing_emails",
+        group=EMAIL,
+        numbered=EMAILS,
+        dated=DATED,
+        paging=after(300),
+        variants=({"archived": "false"}, {"archived": "true"}),
+        read=Increment("updatedAfter", "updated_at"),
+        scopes=READ,
+        tables=(
+            Table(
+                "marketing_emails",
+                "id",
+                "id, name, subject, type, subcategory, state, language, is_ab bool,"
+                " is_published bool, is_transactional bool, archived bool, created_at timestamp,"
+                " updated_at timestamp, publish_date timestamp, published_at timestamp,"
+                " unpublished_at timestamp, deleted_at timestamp, created_by_id, updated_by_id,"
+                " published_by_id, published_by_name, published_by_email, campaign, campaign_name,"
+                " campaign_utm, cloned_from, primary_email_campaign_id, email_campaign_group_id,"
+                " business_unit_id, folder_id, folder_id_v2 = folderIdV2, active_domain,"
+                " feedback_survey_id, jitter_send_time bool, send_on_publish bool,"
+                " email_template_mode, from_name = from.fromName, reply_to = from.replyTo,"
+                " custom_reply_to = from.customReplyTo,"
+                " limit_send_frequency bool = to.limitSendFrequency,"
+                " suppress_graymail bool = to.suppressGraymail,"
+                " subscription_id = subscriptionDetails.subscriptionId,"
+                " subscription_name = subscriptionDetails.subscriptionName,"
+                " office_location_id = subscriptionDetails.officeLocationId,"
+                " preferences_group_id = subscriptionDetails.preferencesGroupId,"
+                " testing json, rss_data json, webversion json,"
+                " teams_with_access json, users_with_access json",
+            ),
+            Table(
+                "marketing_email_campaign_ids",
+                "email_id, email_campaign_id",
+                "email_id = ^id, email_campaign_id = ., is_primary bool = ?primaryEmailCampaignId",
+                rows="primaryEmailCampaignId | allEmailCampaignIds",
+            ),
+            Table(
+                "marketing_email_recipients",
+                "email_id, kind, included, ref_id",
+                "email_id = ^id, kind = .key, included bool = ?include, ref_id = .",
+                rows="contact: to.contactIds.include | contact: to.contactIds.exclude"
+                " | list: to.contactLists.include | list: to.contactLists.exclude"
+                " | ils_list: to.contactIlsLists.include | ils_list: to.contactIlsLists.exclude",
+            ),
+            Table(
+                "marketing_email_workflows",
+                "email_id, ordinal",
+                "email_id = ^id, ordinal integer = #, name = .",
+                rows="workflowNames",
+            ),
+        ),
+    ),
+    Endpoint(
+        "marketing_email_sends_daily",
+        group=EMAIL,
+        numbered=f"{EMAILS}/statistics/histogram",
+        dated=f"{DATED}/statistics/histogram",
+        params={"interval": "DAY", **EVER},
+        paging=one_answer(),
+        due=DAY,
+        scopes=READ,
+        tables=(
+            Table(
+                "marketing_email_sends_daily",
+                "interval_start",
+                "interval_start timestamp = interval.start, interval_end timestamp = interval.end,"
+                " counters json = aggregations.counters, ratios json = aggregations.ratios,"
+                " device_breakdown json = aggregations.deviceBreakdown,"
+                " qualifier_stats json = aggregations.qualifierStats,"
+                " sent integer = aggregations.counters.sent,"
+                " delivered integer = aggregations.counters.delivered,"
+                " opens integer = aggregations.counters.open,"
+                " clicks integer = aggregations.counters.click,"
+                " bounces integer = aggregations.counters.bounce,"
+                " unsubscribes integer = aggregations.counters.unsubscribed",
+            ),
+        ),
+    ),
+    Endpoint(
+        "email_events",
+        group=EMAIL,
+        path="/email/public/v1/events",
+        rows="events",
+        paging=text_offset(1000),
+        read=Windows("created", start="startTimestamp", end="endTimestamp", form="ms"),
+        due=EVERY_RUN,
+        scopes=("content",),
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "email_events",
+                "id, created",
+                "id, created timestamp:ms, type = type|=UNBOUNCE, recipient, app_id, app_name,"
+                " email_campaign_id, email_campaign_group_id, sent_by_id = sentBy.id,"
+                " sent_by_created timestamp:ms = sentBy.created, caused_by_id = causedBy.id,"
+                " caused_by_created timestamp:ms = causedBy.created,"
+                " obsoleted_by_id = obsoletedBy.id,"
+                " obsoleted_by_created timestamp:ms = obsoletedBy.created, filtered_event bool,"
+                " url, referer, link_id, ip_address, user_agent, device_type, duration integer,"
+                " response, attempt integer, smtp_id, category, status, drop_reason, drop_message,"
+                " subject, from, reply_to json, cc json, bcc json, browser_name = browser.name,"
+                " browser_family = browser.family, browser_type = browser.type,"
+                " browser_producer = browser.producer, country = location.country,"
+                " state = location.state, city = location.city, source, source_id, requested_by,"
+                " portal_subscription_status, bounced bool, subscriptions json",
+            ),
+        ),
+    ),
+    Endpoint(
+        "email_campaign_ids",
+        group=EMAIL,
+        path="/email/public/v1/campaigns/by-id",
+        rows="campaigns",
+        paging=text_offset(1000),
+        scopes=("content",),
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "email_campaign_ids",
+                "id, app_id",
+                "id, app_id, app_name, last_updated_time timestamp:ms",
+            ),
+        ),
+    ),
+    Endpoint(
+        "email_campaigns",
+        group=EMAIL,
+        path="/email/public/v1/campaigns/{id}",
+        rows=".",
+        per=Parents(
+            "email_campaign_ids",
+            {
+                "id": "id",
+                "?appId": "app_id",
+                "app_name": "app_name",
+                "last_updated_time": "last_updated_time",
+            },
+            changed="last_updated_time",
+        ),
+        due=EVERY_RUN,
+        scopes=("content",),
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "email_campaigns",
+                "id, app_id",
+                "id = @id, app_id = @appId|appId, app_name = appName|@app_name, content_id, name,"
+                " subject, type, sub_type, num_included integer, num_queued integer,"
+                " counters json, last_processing_finished_at timestamp,"
+                " last_updated_time timestamp = lastUpdatedTime|@last_updated_time",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,122 @@
+"""Marketing events and who takes part; types, definitions and occurrences of tracked events."""
+
+from datetime import timedelta
+
+from ..declaration import DAY, Endpoint, Parents, Table, Windows, after, one_answer
+
+EVENTS = "events"
+NUMBERED, DATED = "/marketing/marketing-events/v3", "/marketing/marketing-events/{version}"
+READ = ("crm.objects.marketing_events.read",)
+OCCURRENCES = ("/events/v3/events", "/events/event-occurrences/{version}")
+ENTERPRISE = "Enterprise of any hub"
+ENDPOINTS = (
+    Endpoint(
+        "marketing_events",
+        group=EVENTS,
+        numbered=NUMBERED,
+        dated=DATED,
+        paging=after(100),
+        scopes=READ,
+        tables=(
+            Table(
+                "marketing_events",
+                "object_id",
+                "object_id, external_event_id, event_name, event_type, event_status,"
+                " event_status_v2 = eventStatusV2, event_cancelled bool, event_completed bool,"
+                " event_organizer, event_description, event_url, start_date_time timestamp,"
+                " end_date_time timestamp, registrants integer, attendees integer,"
+                " cancellations integer, no_shows integer, app_id = appInfo.id,"
+                " app_name = appInfo.name, custom_properties json, created_at timestamp,"
+                " updated_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "marketing_event_participations",
+        group=EVENTS,
+        numbered=f"{NUMBERED}/participations/{{marketing_event_id}}/breakdown",
+        dated=f"{DATED}/participations/{{marketing_event_id}}/breakdown",
+        paging=after(100),
+        per=Parents("marketing_events", {"marketing_event_id": "object_id"}),
+        due=DAY,
+        scopes=READ,
+        tables=(
+            Table(
+                "marketing_event_participations",
+                "id",
+                "id, marketing_event_id = @marketing_event_id,"
+                " contact_id = associations.contact.contactId,"
+                " email = associations.contact.email,"
+                " attendance_state = properties.attendanceState,"
+                " attendance_duration_seconds integer = properties.attendanceDurationSeconds,"
+                " attendance_percentage double = properties.attendancePercentage,"
+                " occurred_at timestamp = properties.occurredAt, created_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "event_types",
+        group=EVENTS,
+        numbered=f"{OCCURRENCES[0]}/event-types",
+        dated=f"{OCCURRENCES[1]}/event-types",
+        rows="eventTypes",
+        paging=one_answer(),
+        due=DAY,
+        tables=(Table("event_types", "name", "name = ., prefix = ./_"),),
+    ),
+    Endpoint(
+        "event_definitions",
+        group=EVENTS,
+        numbered="/events/v3/event-definitions",
+        dated="/events/{version}/event-definitions",
+        params={"includeProperties": "true"},
+        paging=after(100),
+        due=DAY,
+        default=False,
+        scopes=("behavioral_events.event_definitions.read_write",),
+        tier=ENTERPRISE,
+        tables=(
+            Table(
+                "event_definitions",
+                "name",
+                "name, id, fully_qualified_name, object_type_id, singular_label = labels.singular,"
+                " plural_label = labels.plural, description, primary_object, primary_object_id,"
+                " tracking_type, archived bool, created_at timestamp, updated_at timestamp,"
+                " created_user_id, updated_user_id, associations json, custom_matching_id json,"
+                " combo_event_rules json, header_template, detail_template",
+            ),
+            Table(
+                "event_definition_properties",
+                "event_name, name",
+                "event_name = ^name, name, label, type, field_type, group_name, description,"
+                " options json, archived bool, created_at timestamp, updated_at timestamp",
+                rows="properties",
+            ),
+        ),
+    ),
+    Endpoint(
+        "event_occurrences",
+        group=EVENTS,
+        numbered=OCCURRENCES[0],
+        dated=OCCURRENCES[1],
+        paging=after(100),
+        read=Windows(
+            "occurred_at",
+            start="occurredAfter",
+            end="occurredBefore",
+            span=timedelta(days=30),
+            lookback=timedelta(hours=24),
+        ),
+        per=Parents("event_types", {"?eventType": "name"}),
+        default=False,
+        tier=ENTERPRISE,
+        tables=(
+            Table(
+                "event_occurrences",
+                "event_type, id",
+                "event_type = eventType|@eventType, id, object_type, object_id,"
+                " occurred_at timestamp, properties json",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,124 @@
+"""Subscriptions: what one can subscribe to, which address has which status, what changed."""
+
+from datetime import timedelta
+
+from ..declaration import (
+    DAY,
+    LEGACY_SUNSET,
+    V4_SUNSET,
+    Batches,
+    Endpoint,
+    Table,
+    Windows,
+    text_offset,
+)
+
+SUBSCRIPTIONS = "subscriptions"
+NUMBERED, DATED = "/communication-preferences/v4", "/communication-preferences/{version}"
+PER_ADDRESS = Batches(
+    "contacts", "email", 100, match="email", changed="lastmodifieddate", where="email IS NOT NULL"
+)
+BATCH = ("communication_preferences.statuses.batch.read",)
+ENTERPRISE = "Marketing Hub Enterprise"
+ENDPOINTS = (
+    Endpoint(
+        "subscription_definitions",
+        group=SUBSCRIPTIONS,
+        numbered=f"{NUMBERED}/definitions",
+        dated=f"{DATED}/definitions",
+        params={"includeTranslations": "true"},
+        scopes=("communication_preferences.read",),
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "subscription_definitions",
+                "id",
+                "id, name, description, purpose, communication_method, is_active bool,"
+                " is_default bool, is_internal bool, business_unit_id, created_at timestamp,"
+                " updated_at timestamp",
+            ),
+            Table(
+                "subscription_definition_translations",
+                "subscription_id, language_code",
+                "subscription_id = ^id, language_code, name, description",
+                rows="subscriptionTranslations",
+            ),
+        ),
+    ),
+    Endpoint(
+        "subscription_statuses",
+        group=SUBSCRIPTIONS,
+        numbered=f"{NUMBERED}/statuses/batch/read",
+        dated=f"{DATED}/statuses/batch/read",
+        method="POST",
+        params={"channel": "EMAIL"},
+        per=PER_ADDRESS,
+        due=DAY,
+        default=False,
+        scopes=BATCH,
+        tier=ENTERPRISE,
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "subscription_statuses",
+                "email, subscription_id, channel, business_unit_id",
+                "email = ^subscriberIdString|subscriberIdString, subscription_id,"
+                " subscription_name, channel = channel|=EMAIL,"
+                " business_unit_id = businessUnitId|=0, status, source, legal_basis,"
+                " legal_basis_explanation, timestamp timestamp",
+                rows="statuses",
+            ),
+        ),
+    ),
+    Endpoint(
+        "subscription_opt_outs",
+        group=SUBSCRIPTIONS,
+        numbered=f"{NUMBERED}/statuses/batch/unsubscribe-all/read",
+        dated=f"{DATED}/statuses/batch/unsubscribe-all/read",
+        method="POST",
+        params={"channel": "EMAIL"},
+        per=PER_ADDRESS,
+        due=DAY,
+        default=False,
+        scopes=BATCH,
+        tier=ENTERPRISE,
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "subscription_opt_outs",
+                "email, ordinal",
+                "email = ^subscriberIdString|subscriberIdString, ordinal integer = #,"
+                " wide_status_type, business_unit_id, channel, status, timestamp timestamp",
+                rows="wideStatuses",
+            ),
+        ),
+    ),
+    Endpoint(
+        "email_subscription_changes",
+        group=SUBSCRIPTIONS,
+        path="/email/public/v1/subscriptions/timeline",
+        rows="timeline",
+        paging=text_offset(1000),
+        read=Windows(
+            "timestamp",
+            start="startTimestamp",
+            end="endTimestamp",
+            form="ms",
+            span=timedelta(days=30),
+            first=timedelta(days=3 * 365),
+        ),
+        scopes=("content",),
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "email_subscription_changes",
+                "recipient, timestamp, ordinal",
+                "recipient = ^recipient, timestamp timestamp:ms = ^timestamp, ordinal integer = #,"
+                " change_type, change, source, subscription_id,"
+                " caused_by_event_id = causedByEvent.id,"
+                " caused_by_event_created timestamp:ms = causedByEvent.created",
+                rows="changes",
+            ),
+        ),
+    ),
+)
