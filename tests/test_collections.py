@@ -50,7 +50,12 @@ def changed_only(name: str) -> bool:
 
 
 PAGED = [name for name in MAY_GO if ENDPOINTS[name].paging.kind != "none"]
-WORKED_OUT = {"lists": {"size"}}
+WORKED_OUT = {
+    "lists": {"size"},
+    "marketing_events": {"registrants", "attendees", "cancellations", "no_shows"},
+    "event_types": {"name", "prefix"},
+    "campaigns": {"properties"},
+}
 """Columns that the emulator works out for each answer, from other collections."""
 NEW = {"zzNew": {"a": [1, "two"]}}
 """A member that no declaration knows."""
@@ -98,7 +103,7 @@ class Stage:
         """Return the rows that HubSpot lists for an endpoint, as it knows them."""
         passes = [one.get("archived") for one in ENDPOINTS[name].variants]
         return [
-            row
+            row | ({"archived": bool(row.get("_archived"))} if "archived" in row else {})
             for row in self.portal.collections[name].rows()
             if not row.get("_archived") or "true" in passes
         ]
@@ -214,17 +219,20 @@ def assert_same(endpoint: Endpoint, scene: Scene) -> None:
         return
     left_out = WORKED_OUT.get(endpoint.name, set())
     columns = [column for column in first.fields if column.name not in left_out]
-    ours = sorted(
-        [{one.name: row[one.name] for one in columns} for row in scene.live(first.name)], key=repr
-    )
+    ours = [{one.name: row[one.name] for one in columns} for row in scene.live(first.name)]
     theirs = [
         {one.name: value_of(one.kind, one.form, one.sources, row) for one in columns}
         for row in scene.truth[endpoint.name]
     ]
-    assert [shown(row) for row in ours] == [shown(row) for row in sorted(theirs, key=repr)]
+    for column in columns:
+        for row in ours if column.kind == "json" else []:
+            row[column.name] = row[column.name] and as_text(json.loads(row[column.name]))
+    assert [shown(row) for row in sorted(ours, key=repr)] == [
+        shown(row) for row in sorted(theirs, key=repr)
+    ]
     for child in endpoint.tables[1:]:
-        if child.rows.isidentifier():
-            lists = [row.get(child.rows) or [] for row in scene.truth[endpoint.name]]
+        lists = [row.get(child.rows) or [] for row in scene.truth[endpoint.name]]
+        if any(lists):
             assert len(scene.live(child.name)) == sum(map(len, lists))
 
 
@@ -237,9 +245,10 @@ def value_of(kind: str, form: str, sources: Sequence[Any], row: Row) -> Any:
     """Return what a column has to hold, worked out apart from the connector."""
     value: Any = None
     for source in sources:
-        found: Any = row
-        for member in source.path:
-            found = found.get(member) if isinstance(found, dict) else None
+        found: Any = source.path[0] if source.origin == "literal" else row
+        for member in source.path if found is row else ():
+            own = "_properties" if member == "properties" and member not in found else member
+            found = found.get(own) if isinstance(found, dict) else None
         value = found if value is None else value
     if value is None or (form == "nonzero" and instant(value).timestamp() == 0):
         return None
@@ -255,7 +264,8 @@ def instant(value: Any) -> datetime:
 
 def as_text(value: Any) -> str:
     """Write any JSON as text."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    is_text = isinstance(value, str)
+    return value if is_text else json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 AS: dict[str, Callable[[Any], Any]] = {
@@ -285,7 +295,8 @@ def test_a_row_that_is_gone_stays_with_a_mark(history: dict[str, Scene], name: s
     scene, first = history["changed"], ENDPOINTS[name].first
     (key,) = first.keys[-1:]
     by_key = {row[key]: row for row in scene.rows[name]}
-    assert json.loads(by_key[scene.edited[name]]["extra"])["zzNew"] == NEW["zzNew"]
+    if first.takes_members:
+        assert json.loads(by_key[scene.edited[name]]["extra"])["zzNew"] == NEW["zzNew"]
     if gone := scene.deleted.get(name):
         assert by_key[gone]["_hs_deleted_at"] is not None
         assert by_key[gone]["_hs_archived"]
@@ -309,11 +320,13 @@ def test_failures_cost_no_row(history: dict[str, Scene], name: str) -> None:
     assert history["mended"].outcome(name).status == "ok"
     assert history["mended"].outcome(name).calls > 0
     for scene in ("broken", "mended", "forbidden", "absent"):
-        keys = [tuple(row[key] for key in ENDPOINTS[name].first.keys)
-                for row in history[scene].live(name)]  # fmt: skip
-        before = [tuple(row[key] for key in ENDPOINTS[name].first.keys)
-                  for row in history["late"].live(name)]  # fmt: skip
-        assert sorted(keys) == sorted(before), scene
+        assert keys_in(history[scene], name) == keys_in(history["late"], name), scene
+
+
+def keys_in(scene: Scene, name: str) -> list[Any]:
+    """Return the keys of a table, but for the date of the reading."""
+    names = [key for key in ENDPOINTS[name].first.keys if key != "end_date"]
+    return sorted(tuple(row[key] for key in names) for row in scene.live(name))
 
 
 @pytest.mark.parametrize("name", LISTED)
