@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from math import inf
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
@@ -157,6 +158,11 @@ class HubSpotConfig(BaseConfiguration):
     def __repr__(self) -> str:
         shown = {name: value for name, value in self.items() if name not in _SECRETS}
         return f"HubSpotConfig({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far behind the watermark changes are searched again; the search index lags."""
+        return timedelta(minutes=self.lookback_minutes)
 
 
 def resolve_config(**explicit: Any) -> HubSpotConfig:  # noqa: ANN401 - dlt coerces the types

@@ -106,7 +106,7 @@ def sync(
                 raise run.outcomes.stopped
         status, _ = run_status(run)
         tables = loaded.settle(run, "interrupted")
-        result = SyncResult(run.run_id, status, tables, run.client.meter.calls)
+        result = SyncResult(run.options.run_id, status, tables, run.client.meter.calls)
     finally:
         run.close()
     if status != "ok":
@@ -239,14 +239,16 @@ def _recorded(pipeline: Pipeline, run: Run) -> Iterator[Loaded]:
         ended_at = datetime.now(UTC)
         ending = run_log.Ending(ended_at, status, code, _reason(error) if error else None)
         with pipeline.sql_client() as client:
-            run_log.update(client, run_log.row_of(run.run_id, "sync", started_at, run, ending))
+            run_log.update(
+                client, run_log.row_of(run.options.run_id, "sync", started_at, run, ending)
+            )
             tables = loaded.settle(run, "failed" if error else "interrupted")
-            run_log.replace_tables(client, run.run_id, tables)
+            run_log.replace_tables(client, run.options.run_id, tables)
 
     if writes:
         with pipeline.sql_client() as client:
             run_log.mark_killed(client)  # one sync runs at a time
-            row = run_log.row_of(run.run_id, "sync", started_at, run)
+            row = run_log.row_of(run.options.run_id, "sync", started_at, run)
             run_log.insert(client, run_log.RUNS, [row])
     try:
         with held_open(pipeline) if writes else nullcontext():

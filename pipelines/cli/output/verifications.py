@@ -63,7 +63,7 @@ def verification_rows(run: Run, results: Sequence[Result], as_of: datetime) -> D
 def _row(run: Run, result: Result, as_of: datetime) -> dict[str, Any]:
     check = result.check
     return {
-        "run_id": run.run_id,
+        "run_id": run.options.run_id,
         "table_name": result.table,
         "verified_at": run.now(),
         "as_of": as_of,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -114,19 +114,9 @@ class Run:
         return policy_of(self.config)
 
     @property
-    def run_id(self) -> str:
-        """Its name in the run log."""
-        return self.options.run_id
-
-    @property
     def state(self) -> SourceState:
         """The state, as the resources of this load share it."""
         return self.store.state
-
-    @property
-    def lookback(self) -> timedelta:
-        """How far behind the watermark changes are searched again; the search index lags."""
-        return timedelta(minutes=self.config.lookback_minutes)
 
     def now(self) -> datetime:
         """Return the time by HubSpot's clock, aware UTC."""

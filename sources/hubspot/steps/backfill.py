@@ -46,10 +46,10 @@ def backfill(table: Table) -> Items:
         work.total, work.last_id = yield from _extent(table)
         work.spare = SPARE * (work.total or 0)
         state.backfill = work
-    elif work.run_id != run.run_id:  # an earlier run's part may be stale
+    elif work.run_id != run.options.run_id:  # an earlier run's part may be stale
         run.tables.changed.add(table.name)
         run.tables.resumed.add(table.name)
-    work.run_id = run.run_id
+    work.run_id = run.options.run_id
     yield from _read_all(table, work)
 
 
@@ -60,7 +60,7 @@ def begin_unused(table: Table, at: datetime | None) -> None:
         table: one without records.
         at: when its records were counted.
     """
-    table.state.backfill = Backfill(at or table.run.now(), table.run.run_id, total=0)
+    table.state.backfill = Backfill(at or table.run.now(), table.run.options.run_id, total=0)
 
 
 def appends(run: Run, state: TableState, table: str) -> bool:

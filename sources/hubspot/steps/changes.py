@@ -51,7 +51,7 @@ def finish_changes(table: Table, total: int | None, *, is_explained: bool) -> No
     is_known = run.view is not None and total is not None
     if before and is_known and not (is_explained or explains(table, total)):
         state.rewind(before, known=True)
-    state.note_recent({}, since=(state.searched_at or work.started_at) - run.lookback)
+    state.note_recent({}, since=(state.searched_at or work.started_at) - run.config.lookback)
 
 
 def explains(table: Table, total: int | None) -> bool:

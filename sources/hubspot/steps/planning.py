@@ -209,7 +209,7 @@ class Planning:
         """
         run, facts = self._run, self.facts([kind.table for kind in kinds])
         was_interrupted = run.view is not None and run.before_ended is None and _is_known(run)
-        moment = Moment(run.run_id, run.now(), was_interrupted, run.tables.sweeps_begun)
+        moment = Moment(run.options.run_id, run.now(), was_interrupted, run.tables.sweeps_begun)
         past = history(run.state, moment, tables=facts.tables, pairs=facts.pairs)
         made = plan(facts, past, ledger, run.now())
         if not self._is_foretold:

@@ -295,7 +295,7 @@ def ask_newest(
 
 def _floor(run: Run, state: TableState, at: datetime | None) -> datetime:
     """Return the instant from which changes are looked for behind what was found up to another."""
-    since = (at or run.now()) - run.lookback
+    since = (at or run.now()) - run.config.lookback
     return max(since, state.listed_at - STAMPED_BEFORE) if state.listed_at else since
 
 

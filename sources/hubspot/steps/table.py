@@ -173,7 +173,7 @@ def note_loaded(table: Table, records: Sequence[Record], *, read_at: datetime) -
     instant, and what is archived, for it may be restored.
     """
     latest = int((read_at - MARGIN).timestamp() * 1000)
-    since = (table.state.searched_at or table.run.now()) - table.run.lookback
+    since = (table.state.searched_at or table.run.now()) - table.run.config.lookback
     long_ago = (since - timedelta(days=2)).date().isoformat()  # whatever time zone a text is in
     young = [r for r in records if r.archived or (r.updatedAt or "") >= long_ago]
     instants = instants_ms([record for record in young if not record.archived])

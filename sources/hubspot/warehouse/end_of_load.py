@@ -66,7 +66,7 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
         relabelled = {f"{RELABELLED}{pair}" for pair in run.pairs.relabelled}
         ended = {f"{COLLECTION}{key}" for key in run.collections.loaded}
         state.pending_cleanup = sorted(tables | relabelled | ended)
-        state.cleanup_run_id = run.run_id
+        state.cleanup_run_id = run.options.run_id
         state.hard_delete = run.options.hard_delete
         state.note_policies(run.tables.policies)
     for name, columns in _TABLES.items():

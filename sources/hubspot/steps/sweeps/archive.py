@@ -167,7 +167,7 @@ def _news(table: Table) -> Callable[[Record], bool]:
     def is_news(record: Record) -> bool:
         at = instant_ms(record.archivedAt)
         if archived is None:
-            return floor is None or at is None or at >= to_ms(floor - run.lookback)
+            return floor is None or at is None or at >= to_ms(floor - run.config.lookback)
         if record.id in archived and at in {None, archived[record.id]}:
             return False
         return record.id not in merged and not table.read_now.get(record.id)

@@ -62,7 +62,9 @@ def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
             return False
     if pending.search_again_at:
         return True
-    pending.searched_in = f"{table.run.run_id} {table.run.load.number}" if pending.returned else ""
+    pending.searched_in = (
+        f"{table.run.options.run_id} {table.run.load.number}" if pending.returned else ""
+    )
     if not pending.searched_in:
         _look_again(table, pending)
     return False
@@ -71,14 +73,14 @@ def _fill(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
 def _look_again(table: Table, pending: PendingColumns) -> None:
     """Ask for another search, when the index of this one can no longer lag behind."""
     pending.after_id, pending.searched_in = "0", ""
-    pending.search_again_at = table.run.now() + table.run.lookback
+    pending.search_again_at = table.run.now() + table.run.config.lookback
 
 
 def _clear(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
     """Read again the rows that still have a value and were not found; once those are loaded."""
     run = table.run
     if run.view is not None:
-        if pending.searched_in == f"{run.run_id} {run.load.number}":
+        if pending.searched_in == f"{run.options.run_id} {run.load.number}":
             return False
         for column in pending.returned:
             where = f"{LIVE} AND _hs_synced_at < %s"
