@@ -13,12 +13,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import WIDE
+from conftest import WIDE, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.sync import SyncOptions, sync
-from sources.hubspot.catalog.endpoints import ENDPOINTS, TABLES
+from sources.hubspot.catalog.endpoints import ENDPOINTS, GROUPS, TABLES
 from sources.hubspot.catalog.endpoints.crm import CRM
 from sources.hubspot.catalog.endpoints.declaration import (
     Endpoint,
@@ -395,3 +395,12 @@ def test_a_declaration_is_whole(name: str) -> None:
     if not isinstance(endpoint.per, str):
         assert endpoint.per.table in TABLES or endpoint.per.table == "contacts"
     assert endpoint.paging.size or endpoint.paging.kind == "none"
+
+
+def test_lists_deeper_than_hubspot_pages(warehouse: Warehouse, server: EmulatorServer) -> None:
+    """A list that HubSpot pages no further than 10,000 rows is begun again behind the last id."""
+    server.portal.reset(SeedSpec(custom_objects=0, handful=False, sizes={"files": 10_050}))
+    others = sorted(GROUPS.keys() - {CRM, "files"})
+    assert warehouse.with_settings(exclude=others).sync_all().exit_code == 0
+    counts = warehouse.rows("SELECT count(*), count(DISTINCT id) FROM files")
+    assert counts == [(10_050, 10_050)]

@@ -27,6 +27,11 @@ class Paging:
     size: int = 0
     """Rows that a call asks for; 0 where it cannot say."""
     size_param: str = "limit"
+    bound: str = ""
+    """The parameter for the least id, where a list ends after some rows and is begun again behind
+    them; rows have to come in the order of their ids, which are numbers."""
+    depth: int = 0
+    """Rows of a list before it is begun again."""
 
 
 def one_answer() -> Paging:
@@ -34,9 +39,12 @@ def one_answer() -> Paging:
     return Paging("none")
 
 
-def after(size: int, param: str = "limit") -> Paging:
-    """`paging.next.after` of an answer is the `after` of the next call, in query or body."""
-    return Paging("after", size, param)
+def after(size: int, param: str = "limit", *, bound: str = "", depth: int = 9_000) -> Paging:
+    """`paging.next.after` of an answer is the `after` of the next call, in query or body.
+
+    With a bound, such as `idGte`, a list is begun again behind the last id after `depth` rows.
+    """
+    return Paging("after", size, param, bound, depth if bound else 0)
 
 
 def body_offset(size: int, param: str = "count") -> Paging:

@@ -13,7 +13,7 @@ ENDPOINTS = (
         numbered="/files/v3/files/search",
         dated="/files/{version}/files/search",
         params={"sort": "id"},
-        paging=after(100),
+        paging=after(100, bound="idGte"),
         read=Increment("updatedAtGte", "updated_at", lookback=timedelta(minutes=10)),
         due=HOUR,
         scopes=SCOPES,

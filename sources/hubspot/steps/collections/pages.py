@@ -1,9 +1,9 @@
 """Pages of an endpoint's answers, by each of HubSpot's ways to go from one to the next."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -62,7 +62,7 @@ def pages(
         HubSpotError: of the first page as it is; of a later one a ContractError where HubSpot
             refuses to go on, repeats a cursor, or promises more and returns nothing.
     """
-    name, followed, empty = request.endpoint.name, set[str](), 0
+    name, followed, empty, depth = request.endpoint.name, set[str](), 0, 0
     call: Future[Answer] | None = _ask(run, client, request, None)
     while call is not None:
         with partial_listing(name) if request.begun or followed else nullcontext():
@@ -73,10 +73,29 @@ def pages(
             if cursor in followed or empty == EMPTY_PAGES:
                 raise _endless(name, cursor, empty)
             followed.add(cursor)
+            depth += len(answer.rows)
+            if (behind := _behind(request, answer.rows, depth)) is not None:
+                request, depth = behind, 0
+                followed.clear()
+                yield answer
+                call = _ask(run, client, request, None)
+                continue
             call = _ask(run, client, request, cursor) if ahead else None
         yield answer
         if cursor is not None and call is None:
             call = _ask(run, client, request, cursor)
+
+
+def _behind(request: Request, rows: Sequence[Any], depth: int) -> Request | None:
+    """Return the list that begins behind these rows; None where this one goes on."""
+    paging = request.endpoint.paging
+    if not paging.bound or depth < paging.depth or not rows:
+        return None
+    last = str(rows[-1].get("id") or "")
+    if not last.isdecimal():
+        return None
+    params = {**request.params, paging.bound: str(int(last) + 1)}
+    return replace(request, params=params, begun=True)
 
 
 def _endless(name: str, cursor: str, empty: int) -> ContractError:
