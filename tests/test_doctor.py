@@ -14,7 +14,8 @@ from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits, Token
 
 CHECKS = [
-    *("settings", "token", "scopes", "quota", "api version", "clock", "destination", "state"),
+    *("settings", "token", "scopes", "groups", "quota", "api version", "clock", "destination"),
+    "state",
 ]
 SCOPES = frozenset({"oauth", "crm.objects.contacts.read", "crm.schemas.contacts.read"})
 

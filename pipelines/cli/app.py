@@ -28,6 +28,7 @@ from pipelines.cli.options import (
     Dataset,
     Debug,
     DryRun,
+    Exclude,
     Fresh,
     FullRefresh,
     HardDelete,
@@ -36,12 +37,14 @@ from pipelines.cli.options import (
     Objects,
     RefreshSchema,
     RowsFormat,
+    Select,
     Target,
     Verify,
     Version,
     Wait,
     Wide,
     Yes,
+    chosen,
     filled,
     names_of,
     span_of,
@@ -110,6 +113,8 @@ def demo(*, output: Output) -> None:
 @speaking
 def sync(  # noqa: PLR0913 - one parameter an option
     *,
+    select: Select = None,
+    exclude: Exclude = None,
     objects: Objects = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
@@ -123,7 +128,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
     output: Output,
 ) -> None:
     """Copy what is new, changed and deleted in the portal into the warehouse."""
-    names = names_of(objects)
+    names = chosen(objects, select, exclude)
 
     def work(collector: "RunCollector") -> "RunReport":
         with importing():
@@ -131,7 +136,7 @@ def sync(  # noqa: PLR0913 - one parameter an option
             from pipelines.commands.sync import sync as run_sync  # noqa: PLC0415 - heavy
 
         options = SyncOptions(
-            objects=names,
+            **names,
             destination=destination,
             dataset=dataset,
             full_refresh=full_refresh,
@@ -149,8 +154,10 @@ def sync(  # noqa: PLR0913 - one parameter an option
 
 @app.command()
 @speaking
-def plan(
+def plan(  # noqa: PLR0913 - one parameter an option
     *,
+    select: Select = None,
+    exclude: Exclude = None,
     objects: Objects = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
@@ -159,14 +166,14 @@ def plan(
     output: Output,
 ) -> None:
     """Show what a sync would do and why, with rows, calls and minutes."""
-    names = names_of(objects)
+    names = chosen(objects, select, exclude)
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.commands.plan import plan as run_plan  # noqa: PLC0415 - heavy
         from pipelines.commands.sync import SyncOptions  # noqa: PLC0415 - heavy
 
         options = SyncOptions(
-            objects=names,
+            **names,
             destination=destination,
             dataset=dataset,
             full_refresh=full_refresh,
@@ -181,6 +188,8 @@ def plan(
 @speaking
 def verify(  # noqa: PLR0913 - one parameter an option
     *,
+    select: Select = None,
+    exclude: Exclude = None,
     objects: Objects = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
@@ -193,7 +202,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
     output: Output,
 ) -> None:
     """Compare the portal with the warehouse, id by id, and repair what differs."""
-    names = names_of(objects)
+    names = chosen(objects, select, exclude)
 
     def work(collector: "RunCollector") -> "RunReport":
         from pipelines.commands.verify import VerifyOptions  # noqa: PLC0415 - heavy
@@ -201,7 +210,12 @@ def verify(  # noqa: PLR0913 - one parameter an option
 
         every = -1 if full else sample
         options = VerifyOptions(
-            names, destination, dataset, repair=repair, sample=every, wait_seconds=wait
+            **names,
+            destination=destination,
+            dataset=dataset,
+            repair=repair,
+            sample=every,
+            wait_seconds=wait,
         )
         return run_verify(options, collector=collector)
 
@@ -212,19 +226,21 @@ def verify(  # noqa: PLR0913 - one parameter an option
 @speaking
 def doctor(
     *,
+    select: Select = None,
+    exclude: Exclude = None,
     objects: Objects = None,
     destination: Target = "duckdb",
     dataset: Dataset = "hubspot",
     output: Output,
 ) -> None:
     """Check settings, token, scopes, quota and destination, with a remedy for each fault."""
-    names = names_of(objects)
+    names = chosen(objects, select, exclude)
 
     def work(_: "RunCollector") -> "RunReport":
         from pipelines.commands.doctor import doctor as run_doctor  # noqa: PLC0415 - heavy
         from pipelines.commands.sync import SyncOptions  # noqa: PLC0415 - heavy
 
-        return run_doctor(SyncOptions(objects=names, destination=destination, dataset=dataset))
+        return run_doctor(SyncOptions(**names, destination=destination, dataset=dataset))
 
     run("doctor", work, output, destination, dataset)
 

@@ -24,12 +24,18 @@ def filled(name: str) -> str:
     return name.strip()
 
 
-def names_of(objects: str | None) -> tuple[str, ...]:
-    """Split the value of --objects."""
-    names = tuple(name.strip() for name in (objects or "").split(",") if name.strip())
-    if objects is not None and not names:
-        raise typer.BadParameter("--objects names no table")
+def names_of(text: str | None, option: str = "--objects") -> tuple[str, ...]:
+    """Split the value of an option that names tables."""
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not names:
+        raise typer.BadParameter(f"{option} names no table")
     return names
+
+
+def chosen(objects: str | None, select: str | None, exclude: str | None) -> dict[str, Any]:
+    """Return what the options name to read, by their names without dashes."""
+    given = {"objects": objects, "select": select, "exclude": exclude}
+    return {name: names_of(text, f"--{name}") for name, text in given.items()}
 
 
 def span_of(text: str | None) -> timedelta | None:
@@ -84,7 +90,21 @@ BackfillWay = Annotated[
 ]
 Objects = Annotated[
     str | None,
-    typer.Option(metavar="NAMES", help="Tables to read, such as contacts,deals. Default: all."),
+    typer.Option(metavar="NAMES", help="Object types to read, the same as in --select."),
+]
+Select = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Tables, object types or groups to read, such as contacts,forms; default,NAME adds"
+        " to the default.",
+    ),
+]
+Exclude = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="Tables, object types, link tables or groups that are not read."
+    ),
 ]
 MaxAge = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from typing import Literal
 from destinations.catalog import KNOWN, Known
 from destinations.resolve import describe, explained
 from destinations.tables import Damage
+from pipelines.cli.groups import left_behind, not_read, read_before, reading
 from pipelines.cli.notices import notices
 from pipelines.cli.output.privacy import still_plain
 from pipelines.cli.output.report import RunReport, Section, find_cause
@@ -19,10 +20,10 @@ from pipelines.runtime.repair import REMEDY, find_all, is_state_lost, names_of, 
 from pipelines.runtime.stored import dataset_of, exists, portal_types, stored_pipeline
 from sources.hubspot.api.batch_read import NOTHING_ELSE
 from sources.hubspot.catalog.endpoints import ENDPOINTS
-from sources.hubspot.catalog.endpoints import chosen as chosen_endpoints
 from sources.hubspot.catalog.endpoints.crm import CRM
 from sources.hubspot.catalog.endpoints.declaration import Endpoint, Windows
 from sources.hubspot.catalog.object_types import STANDARD
+from sources.hubspot.catalog.selection import Names, Selection
 from sources.hubspot.config import HubSpotConfig, policy_of, resolve_config
 from sources.hubspot.errors import (
     ConfigError,
@@ -36,7 +37,7 @@ from sources.hubspot.http.client import Client
 from sources.hubspot.model import ObjectType, decode_account
 from sources.hubspot.privacy import Policy
 from sources.hubspot.run.portal.column_policies import names_by_table
-from sources.hubspot.run.portal.portal_types import PortalTypes
+from sources.hubspot.run.portal.portal_types import PortalTypes, settings_names
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
@@ -160,8 +161,7 @@ def _portal(
         found = _guarded("token", lambda: _token(client, report))
         if found[0].level == "failed":
             return found
-        found += _guarded("scopes", lambda: _scopes(client, options.objects, state))
-        found += _guarded("apis", lambda: _apis(client))
+        found += _guarded("scopes", lambda: _readings(client, options.names, state))
         found += _quota(client)
         portal_now = client.portal_now() or datetime.now(UTC)
         found += _retirement(config.api_version, portal_now)
@@ -178,41 +178,64 @@ def _token(client: Client, report: RunReport) -> Iterator[Finding]:
     yield Finding("token", "ok", f"portal {account.portal_id}, {account.account_type or 'account'}")
 
 
-def _scopes(client: Client, objects: Sequence[str], state: SourceState) -> Iterator[Finding]:
-    """Ask each object type for one record: its response shows whether a sync may read it."""
+def _readings(client: Client, names: Names, state: SourceState) -> Iterator[Finding]:
+    """Say what a sync would read, what it would not, and whether the token may read it."""
     known = portal_types(client, state)
-    chosen = known.select(objects)
+    selection = known.choose(settings_names(client.config.get), names)
+    yield from _scopes(client, known, selection, names.asked, state)
+    yield from _apis(client, selection)
+    yield Finding("groups", "ok", f"a sync reads {reading(selection)}")
+    for text, remedy in not_read(selection, state):
+        yield Finding("groups", "note", text, remedy)
+    if left := left_behind(selection, read_before(state)):
+        yield Finding("groups", "note", *left)
+
+
+def _scopes(
+    client: Client,
+    known: PortalTypes,
+    selection: Selection,
+    asked: Sequence[str],
+    state: SourceState,
+) -> Iterator[Finding]:
+    """Ask each object type for one record: its response shows whether a sync may read it.
+
+    Args:
+        client: of the portal.
+        known: its object types.
+        selection: what a sync would read.
+        asked: what the user names.
+        state: what earlier syncs left.
+    """
+    chosen, named = selection.types, selection.named
     refused = _refusals(client, chosen)
-    yield _readable(len(chosen) - len(refused), len(chosen), len(known.custom))
-    failing = {table: e for table, e in refused.items() if objects or state.table(table).was_read}
+    if chosen:
+        yield _readable(len(chosen) - len(refused), len(chosen), len(known.custom))
+    failing = {t: e for t, e in refused.items() if t in named or state.table(t).was_read}
     yield from (_unreadable(table, error, state) for table, error in failing.items())
-    yield from _custom_types(known, objects)
+    yield from _custom_types(known, asked)
     left = {table: e for table, e in refused.items() if table not in failing}
     if known.error and is_absent(known.error) and not known.custom:
         left["custom objects"] = known.error
-    left |= _unreadable_endpoints(client)
+    left |= _unreadable_endpoints(client, selection)
     for line in summary(left):
         yield Finding("scopes", "warning", line)
 
 
-def _unreadable_endpoints(client: Client) -> dict[str, HubSpotError]:
+def _unreadable_endpoints(client: Client, selection: Selection) -> dict[str, HubSpotError]:
     """Return why reference tables of the whole portal cannot be read, by their endpoint's name.
 
     Those that are read for each object type need the scopes of these types.
     """
-    asked = [one for one in ENDPOINTS.values() if not (one.per or one.own_reader)]
+    chosen = [ENDPOINTS[name] for name in selection.endpoints]
+    asked = [one for one in chosen if not (one.per or one.own_reader)]
     errors = {one.name: _refused_endpoint(client, one) for one in asked if one.group == CRM}
     return {name: error for name, error in errors.items() if error}
 
 
-def _apis(client: Client) -> Iterator[Finding]:
+def _apis(client: Client, selection: Selection) -> Iterator[Finding]:
     """Say of each endpoint of other APIs if it can be read, its scopes, its tier, its end."""
-    names = [
-        name
-        for name in chosen_endpoints(client.config.exclude or ())
-        if ENDPOINTS[name].group != CRM
-    ]
-    asked = [ENDPOINTS[name] for name in names]
+    asked = [ENDPOINTS[name] for name in selection.endpoints if ENDPOINTS[name].group != CRM]
     with ThreadPoolExecutor(client.config.calls_in_flight) as pool:
         errors = list(pool.map(partial(_refused_endpoint, client), asked))
     for one, error in zip(asked, errors, strict=True):
@@ -276,7 +299,7 @@ def _custom_types(known: PortalTypes, objects: Sequence[str]) -> Iterator[Findin
     for table in sorted(known.gone):
         code = NotFoundError.exit_code if table in named else 0
         level: Level = "failed" if code else "note"
-        remedy = "Leave it out of --objects." if code else ""
+        remedy = "Leave it out of --objects and --select." if code else ""
         yield Finding("object types", level, f"{table}: {known.explain(table)}", remedy, code)
     error = known.error
     if error and (known.custom or not is_absent(error)):

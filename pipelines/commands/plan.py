@@ -100,7 +100,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     limits = run.client.limits.snapshot()
     _describe(report, forecast.plan, limits)
     _describe_policy(report, run, forecast, state)
-    _warn_of_refused(report, run, forecast, options.objects)
+    _warn_of_refused(report, run, forecast, options.names.asked)
     report.sections += _backfills(forecast)
     report.portal_id, report.calls = run.portal.account.portal_id, run.client.meter.calls
     return report
@@ -116,7 +116,7 @@ class _Nothing(WarehouseView):
 
 def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceState) -> Forecast:
     """Probe and plan as a sync does, on a copy of the state."""
-    request = Request(options.objects, options.only, hard_delete=options.hard_delete)
+    request = Request(options.names, hard_delete=options.hard_delete)
     read, gone = {*state.read_tables}, {*state.deleted_types}
     with _as_extracted(pipeline, state):
         extraction = Extraction(request, run)
@@ -126,8 +126,8 @@ def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         run.tables.to_empty = _to_empty(run, kinds)
         planning.foretell(
             lambda: ReferenceFacts(
-                crm_calls(run, options.objects, kinds, extraction.endpoints),
-                collection_facts(run, extraction.chosen),
+                crm_calls(run, opened.described, extraction.endpoints),
+                collection_facts(run, run.selection.endpoints),
                 tuple(_stale_labels(opened)),
             )
         )
@@ -314,22 +314,21 @@ def to_text(bounds: tuple[float, float], *, more: bool = False) -> str:
     return f"{bounds[0]:,}+" if more else "-".join(dict.fromkeys(f"{end:,}" for end in bounds))
 
 
-def _warn_of_refused(
-    report: RunReport, run: Run, forecast: Forecast, objects: Sequence[str]
-) -> None:
+def _warn_of_refused(report: RunReport, run: Run, forecast: Forecast, asked: Sequence[str]) -> None:
     """Warn of what a sync could not read; of named tables, and those read before, it would fail.
 
     Args:
         report: of the command.
         run: the portal, with its object types.
         forecast: what a sync would do.
-        objects: tables that the user names.
+        asked: what the user names.
     """
     known = run.portal.types
     own = {"custom objects": known.error} if known.error else {}
     refused = {**forecast.errors, **own}
-    failing = {t: e for t, e in forecast.errors.items() if objects or t in forecast.read}
-    failing |= _gone(known, objects) | (own if known.custom else {})
+    named = run.options.named
+    failing = {t: e for t, e in forecast.errors.items() if t in named or t in forecast.read}
+    failing |= _gone(known, asked) | (own if known.custom else {})
     report.warnings += [f"{table}: {error}" for table, error in failing.items()]
     report.warnings += summary({t: e for t, e in refused.items() if t not in failing})
     new = (known.gone.keys() & {*forecast.read}) - {*forecast.gone, *failing}
@@ -339,9 +338,9 @@ def _warn_of_refused(
         report.exit_code = min(error.exit_code for error in failing.values())
 
 
-def _gone(known: PortalTypes, objects: Sequence[str]) -> dict[str, HubSpotError]:
+def _gone(known: PortalTypes, asked: Sequence[str]) -> dict[str, HubSpotError]:
     """Return the errors of named tables whose object type HubSpot no longer has."""
-    return {table: known.refusal(table) for table in known.gone_of(objects).values()}
+    return {table: known.refusal(table) for table in known.gone_of(asked).values()}
 
 
 def _backfills(forecast: Forecast) -> list[Section]:

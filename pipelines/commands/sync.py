@@ -68,7 +68,11 @@ def sync(
         ending = _load_all(run, options, pipeline, log, loaded) or run.outcomes.stopped
         _conclude(report, run, ending)
         if options.verify and not ending:
-            verified = VerifyOptions(options.objects, options.destination, options.dataset)
+            verified = VerifyOptions(
+                *(options.objects, options.destination, options.dataset),
+                select=options.select,
+                exclude=options.exclude,
+            )
             try:
                 compare(report, verified, pipeline, run, collector, as_of=as_of)
             except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the report has it
@@ -154,7 +158,7 @@ def _count(report: RunReport, run: Run, loaded: Loaded, ending: BaseException | 
     if ending:
         report.error = f"{report.error} {kept(report.tables)}"
     objects = [one for name, one in report.tables.items() if name not in TABLES]
-    if not ending and all(outcome.status == "skipped" for outcome in objects):
+    if objects and not ending and all(outcome.status == "skipped" for outcome in objects):
         report.warnings.append("No record was read: every object type was skipped.")
 
 

@@ -25,12 +25,13 @@ from sources.hubspot.api.associations import BATCH as LINKS_BATCH
 from sources.hubspot.api.associations import Pair
 from sources.hubspot.api.batch_read import BATCH
 from sources.hubspot.api.record_pages import PAGE
+from sources.hubspot.catalog.selection import Names
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
 from sources.hubspot.model import LIVE, ObjectType
 from sources.hubspot.run.loaded import Loaded
 from sources.hubspot.run.portal.column_policies import is_current
-from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
+from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal, settings_names
 from sources.hubspot.run.portal.schemas import stored_schema
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
@@ -58,6 +59,15 @@ class VerifyOptions:
     """Records of a table whose values are compared; every one where negative."""
     wait_seconds: float = 0.0
     """For another run, or another program, that has the dataset."""
+    select: tuple[str, ...] = ()
+    """What to compare, by the names that a sync takes."""
+    exclude: tuple[str, ...] = ()
+    """What of it not to compare."""
+
+    @property
+    def names(self) -> Names:
+        """What it names to compare."""
+        return Names(self.select, self.exclude, objects=self.objects)
 
 
 @dataclass(frozen=True)
@@ -163,8 +173,8 @@ def compare(
 
 def _ended(known: PortalTypes, options: VerifyOptions, view: WarehouseView) -> dict[str, Result]:
     """Judge the tables whose type HubSpot no longer has: those named, or with rows that live."""
-    named = {*known.gone_of(options.objects).values()}
-    asked = sorted(named if options.objects else known.gone)
+    named = {*known.gone_of(options.names.asked).values()}
+    asked = sorted(named if options.names.asked else known.gone)
     results: dict[str, Result] = {}
     for table, live in view.counts(asked, LIVE).items():
         error: HubSpotError = known.refusal(table)
@@ -186,17 +196,18 @@ def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
     """
     state = source_state(pipeline)
     known = run.portal.types
-    chosen = known.select(options.objects)
+    selection = known.choose(settings_names(run.config.get), options.names)
+    chosen = selection.types
     kinds = {kind.table: kind for kind in chosen if state.table(kind.table).watermark is not None}
-    if not kinds and not chosen and known.gone_of(options.objects):
+    if not kinds and not chosen and known.gone_of(options.names.asked):
         return Scope({}, {}, state)
     if not kinds:
         raise ConfigError(
             f"There is nothing to verify in dataset {options.dataset} yet.",
-            remedy="Run hubspot-elt sync first, or correct --objects and --dataset.",
+            remedy="Run hubspot-elt sync first, or correct --select, --exclude and --dataset.",
         )
     _refuse_other_policy(run, state, kinds)
-    pairs = [Pair(*ends) for ends in known.pairs(chosen, run.config.pairs)]
+    pairs = [Pair(*ends) for ends in selection.pairs]
     read = [pair for pair in pairs if pair.table in state.pairs]
     full = {pair.table: pair for pair in read if _has_both_ends(pair, kinds, state)}
     return Scope(kinds, full, state)

@@ -136,8 +136,11 @@ class HubSpotConfig(BaseConfiguration):
     pairs: list[str] | None = None
     """Changes to the pairs whose links are read: `["leads:users"]` adds a pair,
     `["deals:contacts"]` reads one in the other direction, `["-contacts:emails"]` leaves one out."""
+    select: list[str] | None = None
+    """What is read: tables, object types, link tables or groups; `["default", "history"]` adds a
+    group to what is read without this setting."""
     exclude: list[str] | None = None
-    """Groups or tables of other APIs that are not read: `["settings", "forms"]`."""
+    """What of it is not read: `["settings", "tasks", "contacts_to_emails"]`."""
     run_log_days: int = 90
     """Days to keep rows of `_hs_runs`, `_hs_run_tables` and `_hs_verifications`; 0: always."""
     sensitive: bool = False
@@ -218,10 +221,9 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
     _check_numbers(config)
     if config.backfill not in BACKFILLS:
         raise _out_of_range("backfill", "list, export or auto")
-    if config.pairs is not None and not all(isinstance(pair, str) for pair in config.pairs):
-        raise _out_of_range("pairs", "a list of texts")
-    if config.exclude is not None and not all(isinstance(one, str) for one in config.exclude):
-        raise _out_of_range("exclude", "a list of texts")
+    for name in ("pairs", "select", "exclude"):
+        if not all(isinstance(one, str) for one in config[name] or ()):
+            raise _out_of_range(name, "a list of texts")
     policy_of(config)
     return config
 

@@ -17,9 +17,10 @@ from dlt.common.destination.capabilities import DestinationCapabilitiesContext
 from dlt.extract import DltResource
 
 from .api.associations import Pair
-from .catalog.endpoints import ENDPOINTS, chosen
+from .catalog.endpoints import ENDPOINTS
+from .catalog.names import divided
+from .catalog.selection import Names, Selection, reads_own
 from .config import HubSpotConfig, configured, resolve_config
-from .errors import UnknownTypeError
 from .http.client import Client
 from .model import ObjectType
 from .run.portal.portal_types import (
@@ -27,6 +28,7 @@ from .run.portal.portal_types import (
     guard_portal,
     known_portal_types,
     read_portal_types,
+    settings_names,
 )
 from .run.portal.schemas import Schemas
 from .run.resources import make_resource
@@ -78,12 +80,8 @@ def names_of(names: str | Iterable[str] | None) -> tuple[str, ...]:
 class Request:
     """What a source is to read."""
 
-    objects: Sequence[str] = ()
-    """Tables by name; all that the token may read where empty."""
-    only: Sequence[str] = ()
-    """Of these, the ones to load now; all where empty."""
-    endpoints: Sequence[str] | None = None
-    """Endpoints to read; None: all, or those of records where `objects` are named."""
+    names: Names = field(default_factory=Names)
+    """What the user names; where that is nothing, what the settings choose."""
     hard_delete: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings that override the configuration."""
@@ -100,6 +98,8 @@ class Extraction:
             run: the run it belongs to; one of its own, which ends with its resources, where None.
         """
         self.request = request
+        self.selection = Selection()
+        """What is read, known when the source is made."""
         self.kinds: list[ObjectType] = []
         """Object types that are read, known when the source is made."""
         self.pairs: list[Pair] = []
@@ -118,9 +118,10 @@ class Extraction:
             ConfigError: an unknown object type, a missing setting, or another portal's state.
             HubSpotError: the portal has to be asked, and does not answer or refuses the token.
         """
-        if self._given is None and self.request.objects:
-            with suppress(UnknownTypeError):  # maybe one of the portal's own types
-                self._choose(PortalTypes(), configured("pairs", **self.request.settings))
+        if self._given is None and self.request.names.asked:
+            settings = settings_names(partial(configured, **self.request.settings))
+            if reads_own(settings, self.request.names) is False:
+                self._choose(PortalTypes(), settings)
                 return
         self.begin()
 
@@ -146,19 +147,24 @@ class Extraction:
         state, request = run.state, self.request
         refuse([one for one in run.store.damages if one.part == SOURCE])
         guard_portal(run.portal.account, state.portal_id)
+        settings, is_whole = settings_names(run.config.get), not request.names.asked
         if not run.load.number:
-            run.portal.know(_types_of(run, (*request.objects, *request.only)))
-        all_pairs = self._choose(run.portal.types, run.config.pairs)
-        _check_state(run, [kind.table for kind in self.kinds], whole=not request.objects)
-        run.pairs.know({pair.table: (pair.source.table, pair.target.table) for pair in all_pairs})
-        run.set_options(hard_delete=request.hard_delete, chosen=bool(request.objects))
+            run.own_types = reads_own(settings, request.names)
+            run.portal.know(_types_of(run))
+        self._choose(run.portal.types, settings)
+        _check_state(run, [kind.table for kind in self.kinds], whole=is_whole)
+        ends = [Pair(*ends) for ends in self.selection.pairs]
+        run.pairs.know({pair.table: (pair.source.table, pair.target.table) for pair in ends})
+        run.selection = self.selection
+        run.set_options(hard_delete=request.hard_delete, named=self.selection.named)
         self._begin_load(run)
         schemas = Schemas(run.portal, run.options, run.tables, self.kinds, run.policy)
         links = Links(run, self.pairs)
         if run.load.is_first:
             _refuse_gone(run, request)
             links.calls.recall_refusals(self.pairs)
-        return Opened(run, schemas, links, Planning(run, schemas, links))
+        described = self.kinds or run.portal.types.types
+        return Opened(run, schemas, links, Planning(run, schemas, links), described)
 
     def _begin_load(self, run: Run) -> None:
         """Choose the tables that this load brings, and those whose rows are added as they are."""
@@ -172,18 +178,12 @@ class Extraction:
         load.begin(wanted, appending=appending, fresh=_is_fresh(run, run.state, self.kinds))
         self.is_fresh = load.fresh
 
-    def _choose(self, known: PortalTypes, changes: Sequence[str] | None) -> list[Pair]:
-        """Choose object types and pairs; return also the pairs that others read."""
-        chosen = known.select(self.request.objects)
-        self.kinds = [kind for kind in known.select(self.request.only) if kind in chosen]
-        all_pairs = [Pair(*ends) for ends in known.pairs(chosen, changes)]
-        self.pairs = [p for p in all_pairs if p.source in self.kinds or p.target in self.kinds]
-        return all_pairs
-
-    @property
-    def chosen(self) -> list[str]:
-        """Endpoints that the user has chosen."""
-        return chosen_of(self.request, self._opened.run.config if self._opened else None)
+    def _choose(self, known: PortalTypes, settings: Names) -> None:
+        """Choose what is read, and the pairs that this extraction reads the links of."""
+        self.selection = known.choose(settings, self.request.names)
+        self.kinds = [*self.selection.types]
+        pairs = [Pair(*ends) for ends in self.selection.pairs]
+        self.pairs = [p for p in pairs if p.source in self.kinds or p.target in self.kinds]
 
     @property
     def endpoints(self) -> list[str]:
@@ -194,7 +194,7 @@ class Extraction:
         """
         opened = self._opened
         run = opened.run if opened else None
-        names = chosen_of(self.request, run.config if run else None)
+        names = [*self.selection.endpoints]
         if run is None:
             return names
         if not run.load.is_first:
@@ -266,6 +266,8 @@ class Opened:
     schemas: Schemas
     links: Links
     planning: Planning
+    described: Sequence[ObjectType]
+    """Object types that endpoints are asked for: those that are read; all where none is."""
 
 
 Read = Callable[[Opened], Items]
@@ -277,22 +279,9 @@ def _follows_types(name: str) -> bool:
     return ENDPOINTS[name].per in ("object type", "pair")
 
 
-def chosen_of(request: Request, config: HubSpotConfig | None) -> list[str]:
-    """Return the endpoints that a source is to read."""
-    if request.endpoints is not None:
-        return [name for name in ENDPOINTS if name in request.endpoints]
-    exclude = config.exclude if config else configured("exclude", **request.settings)
-    return [*chosen(exclude or (), crm_only=bool(request.objects))]
-
-
-def _types_of(run: Run, named: Sequence[str]) -> PortalTypes:
-    """Return the portal's object types; HubSpot is asked where they may have changed.
-
-    Args:
-        run: the run.
-        named: tables that the user names.
-    """
-    if run.view is not None and not are_types_due(run, run.state, named):
+def _types_of(run: Run) -> PortalTypes:
+    """Return the portal's object types; HubSpot is asked where they may have changed."""
+    if run.view is not None and not are_types_due(run, run.state):
         return known_portal_types(run.state)
     normalize = dlt.current.source_schema().naming.normalize_identifier
     return read_portal_types(run.client, run.state, normalize, run.view)
@@ -304,8 +293,9 @@ def _refuse_gone(run: Run, request: Request) -> None:
     Raises:
         NotFoundError: where the run does not report errors per table.
     """
-    for names, named in ((request.objects, True), (request.only, False)):
-        for table in run.portal.types.gone_of(names).values():
+    asked = request.names.asked or run.config.select or ()
+    for names, named in ((asked, True), (request.names.only, False)):
+        for table in run.portal.types.gone_of(divided(names)).values():
             outcome = run.outcomes.of(table)
             outcome.named |= named
             run.fail(outcome, run.portal.types.refusal(table))

@@ -3,7 +3,7 @@
 Follow a record from here: `objects` (the spine), `listing` or `changes`, `reading`, `records`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS
 from .catalog.endpoints.crm import CRM
 from .catalog.endpoints.declaration import Endpoint, Table
+from .catalog.selection import Names
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
 from .run.pace.waiting import wait_until
@@ -28,6 +29,11 @@ from .tables.empty_tables import if_missing
 from .tables.endpoints.batches import arrow_schema
 
 MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
+
+
+Given = Iterable[str] | None
+"""Names that a caller gives, one or several. Of this type dlt, which would look for them in its
+settings, knows no setting; ours are read elsewhere."""
 
 
 class OwnSchema(DltSource):
@@ -45,24 +51,29 @@ class OwnSchema(DltSource):
 
 
 @dlt.source(_impl_cls=OwnSchema, name="hubspot", section="hubspot", max_table_nesting=0)
-def hubspot(
-    objects: str | Sequence[str] | None = None,
+def hubspot(  # noqa: PLR0913 - four of them name what is read, in words that people know
+    objects: Given = None,
     *,
-    only: str | Sequence[str] | None = None,
+    select: Given = None,
+    exclude: Given = None,
+    only: Given = None,
     access_token: TSecretStrValue | None = None,
     hard_delete: bool = False,
     run: Run | None = None,
 ) -> Iterator[DltResource]:
     """HubSpot's CRM: one resource per object type, links as child tables, reference tables.
 
-    Where `objects` names HubSpot's own types alone, nothing is asked of HubSpot, nor of the state,
-    before the first resource is read; and the source may be read more than once.
+    Where HubSpot's own types, or groups, are named alone, nothing is asked of HubSpot, nor of the
+    state, before the first resource is read; and the source may be read more than once.
 
     Args:
-        objects: table names to read, and to link with each other; every type that the token may
-            read where None.
-        only: of these, the ones to load now; a scheduler's task takes one, and its links to the
-            others come along. Links between others are neither read nor swept.
+        objects: object types to read, and to link with each other; the same as in `select`.
+        select: object types, tables, link tables or groups to read, with what they need and
+            nothing else; `default` for what is read where neither this nor `objects` is given.
+        exclude: what of it is not read.
+        only: of these, the ones to load now, object types, endpoints or groups; a scheduler's task
+            takes one, and its links to the others come along. Links between others are neither
+            read nor swept.
         access_token: of the portal; the setting `sources.hubspot.access_token` where None.
         hard_delete: remove deleted records instead of keeping them with `_hs_deleted_at`.
         run: the run these resources belong to; one of their own where None.
@@ -72,7 +83,13 @@ def hubspot(
         HubSpotError: the portal does not answer or refuses the token.
     """
     settings = {"access_token": access_token}
-    request = Request(names_of(objects), names_of(only), hard_delete=hard_delete, settings=settings)
+    names = Names(
+        objects=names_of(objects),
+        select=names_of(select),
+        exclude=names_of(exclude),
+        only=names_of(only),
+    )
+    request = Request(names, hard_delete=hard_delete, settings=settings)
     extraction = Extraction(request, run)
     extraction.prepare()
     endpoints = [ENDPOINTS[name] for name in extraction.endpoints]
@@ -109,7 +126,7 @@ def _read(endpoint: Endpoint, opened: Opened) -> Items:
     if endpoint.own_reader:
         rows = READERS[endpoint.name](opened)
     else:
-        rows = collection_rows(opened.run, endpoint.name, opened.schemas.object_types)
+        rows = collection_rows(opened.run, endpoint.name, opened.described)
     if _follows_types(endpoint):
         rows = _after_tables(opened.run, rows, last_load=not endpoint.in_every_load)
     yield from rows

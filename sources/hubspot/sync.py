@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 from dlt.pipeline.pipeline import Pipeline
 
+from .catalog.selection import Names
 from .config import HubSpotConfig, resolve_config
 from .errors import ConfigError, HubSpotError, PartialSyncError
-from .extraction import Request, chosen_of, names_of, open_run
+from .extraction import names_of, open_run
 from .model import LIVE, TableOutcome
 from .run.loaded import Loaded, run_status
 from .run.run import Run
@@ -38,9 +39,13 @@ class SyncRequest:
     """What a person may ask of one sync of a portal."""
 
     objects: tuple[str, ...] = ()
-    """Tables to read; all that the token may read where empty."""
+    """Object types to read, as if they stood in `select`."""
     only: tuple[str, ...] = ()
-    """Of `objects`, those to load now, with their links to the others; all where empty."""
+    """What of all to load now, with its links to the others; all where empty."""
+    select: tuple[str, ...] = ()
+    """What to read, and nothing else but what it needs; what the settings choose where empty."""
+    exclude: tuple[str, ...] = ()
+    """What of it not to read."""
     full_refresh: bool = False
     """Read everything again, and mark as purged what is no longer there."""
     hard_delete: bool = False
@@ -51,6 +56,11 @@ class SyncRequest:
     """Read all links again, whatever the schedule says."""
     backfill: str | None = None
     """How tables are read whole: `list`, `export` or `auto`; the setting decides where None."""
+
+    @property
+    def names(self) -> Names:
+        """What it names to read."""
+        return Names(self.select, self.exclude, objects=self.objects, only=self.only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +75,12 @@ class SyncResult:
     """Sent to HubSpot."""
 
 
-def sync(
+def sync(  # noqa: PLR0913 - four of them name what is read, in words that people know
     pipeline: Pipeline,
     objects: str | Sequence[str] = (),
     *,
+    select: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     only: str | Sequence[str] = (),
     access_token: str | None = None,
     config: HubSpotConfig | None = None,
@@ -83,7 +95,10 @@ def sync(
 
     Args:
         pipeline: any of dlt's whose destination can merge.
-        objects: tables to read; all that the token may read where empty.
+        objects: object types to read, and to link with each other; the same as in `select`.
+        select: object types, tables, link tables or groups to read, and nothing else but what they
+            need; what the settings choose where neither this nor `objects` is given.
+        exclude: what of it is not read.
         only: of these, the ones to load now, with their links to the others.
         access_token: of the portal; the setting `sources.hubspot.access_token` where None.
         config: resolved settings; read from dlt's configuration where None.
@@ -94,7 +109,13 @@ def sync(
         HubSpotError: the portal does not answer or refuses the token.
         PartialSyncError: some tables failed; all others are loaded.
     """
-    request = SyncRequest(objects=names_of(objects), only=names_of(only), **options)
+    request = SyncRequest(
+        objects=names_of(objects),
+        only=names_of(only),
+        select=names_of(select),
+        exclude=names_of(exclude),
+        **options,
+    )
     run = open_run(config or resolve_config(access_token=access_token))
     try:
         configure(run, request)
@@ -154,8 +175,10 @@ def load_all(
         try:
             with WarehouseView(pipeline) as view, run.seeing(view):
                 source = hubspot(
-                    request.objects or None,
-                    only=request.only or None,
+                    request.objects,
+                    select=request.select,
+                    exclude=request.exclude,
+                    only=request.only,
                     run=run,
                     hard_delete=request.hard_delete,
                 )
@@ -171,7 +194,7 @@ def load_all(
             if not run.outcomes.stopped and not run.load.unfinished:
                 _find_mismatches(run, pipeline, compared)
                 note_unmatched(pipeline, run)
-            _note_following(run, pipeline, request)
+            _note_following(run, pipeline)
             loaded.note(run)
         except BaseException:
             if len(pipeline.list_completed_load_packages()) > done:
@@ -181,13 +204,12 @@ def load_all(
             return
 
 
-def _note_following(run: Run, pipeline: Pipeline, request: SyncRequest) -> None:
+def _note_following(run: Run, pipeline: Pipeline) -> None:
     """Note the collections whose parents this load brought: the next one reads them."""
     if run.outcomes.stopped or run.options.repairing:
         return
-    names = chosen_of(Request(request.objects), run.config)
     with WarehouseView(pipeline) as view:
-        note_following(run, view, names)
+        note_following(run, view, run.selection.endpoints)
 
 
 def _find_mismatches(run: Run, pipeline: Pipeline, compared: set[str]) -> None:

@@ -1,32 +1,55 @@
-"""Tables as people name them: in any case, and the one that was meant where a name is misspelt."""
+"""Names as people write them: in any case, in one or several words, singular or plural."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 _ALIKE = 0.7  # of 1: a letter wrong in five
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
+
+
+def divided(names: Iterable[str]) -> list[str]:
+    """Return names one by one, where a text may hold several with commas between them.
+
+    >>> divided(["deals, contacts", " "])
+    ['deals', 'contacts']
+    """
+    return [name.strip() for text in names for name in text.split(",") if name.strip()]
 
 
 def find(names: Iterable[str], aliases: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Look names up in any case.
+    """Look names up in any spelling.
 
     Args:
         names: as they were given.
-        aliases: what each table may be called, in lower case, and the table.
+        aliases: what each table may be called, and the table.
 
     Returns:
         The tables, each once, in the order of the names; and the names that there are no tables of.
     """
-    found = {name: aliases.get(name.casefold()) for name in names}
-    tables = [table for table in found.values() if table is not None]
-    return list(dict.fromkeys(tables)), [name for name, table in found.items() if table is None]
+    tables = {_key(alias): table for alias, table in aliases.items()}
+    found = {name: next(_known(_key(name), tables), None) for name in names}
+    known = [table for table in found.values() if table is not None]
+    return list(dict.fromkeys(known)), [name for name, table in found.items() if table is None]
 
 
 def did_you_mean(names: Iterable[str], known: Iterable[str]) -> str:
     """Return a question that names what was likely meant, with a space behind; else nothing."""
-    by_name = {name.casefold(): name for name in known}
+    by_name = {_key(name): name for name in known}
     meant = [
         by_name[close]
         for name in names
-        for close in difflib.get_close_matches(name.casefold(), by_name, n=1, cutoff=_ALIKE)
+        for close in difflib.get_close_matches(_key(name), by_name, n=1, cutoff=_ALIKE)
     ]
     return f"Did you mean {', '.join(dict.fromkeys(meant))}? " if meant else ""
+
+
+def _known(key: str, tables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the table of a name, or of its plural or singular."""
+    forms = [key, f"{key}s", f"{key.removesuffix('y')}ies", key.removesuffix("s")]
+    forms.append(f"{key.removesuffix('ies')}y")
+    yield from (tables[form] for form in forms if form in tables)
+
+
+def _key(name: str) -> str:
+    return _BETWEEN_WORDS.sub("_", name.strip().casefold())

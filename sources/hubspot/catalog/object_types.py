@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ..errors import UnknownTypeError
 from ..model import ObjectType
-from .names import did_you_mean, find
+from .names import did_you_mean, divided, find
 
 STANDARD: tuple[ObjectType, ...] = (
     ObjectType("contacts", "contacts", "0-1", last_modified="lastmodifieddate"),
@@ -51,15 +51,14 @@ STANDARD: tuple[ObjectType, ...] = (
 def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> list[ObjectType]:
     """Keep the object types a user names: by table name, type id, or a custom object's bare name.
 
-    Names are taken in any case.
+    Names are taken in any spelling that `names.find` knows.
 
     Raises:
         UnknownTypeError: a name that the catalog does not hold; the message lists what it does.
     """
     if not names:
         return list(catalog)
-    aliases = {alias: kind.table for kind in reversed(catalog) for alias in _aliases(kind)}
-    chosen, unknown = find(names, aliases)
+    chosen, unknown = find(divided(names), aliases_of(catalog))
     if unknown:
         known = [kind.table for kind in catalog]
         raise UnknownTypeError(
@@ -69,6 +68,11 @@ def select_types(catalog: Sequence[ObjectType], names: Sequence[str] | None) -> 
     return [kind for kind in catalog if kind.table in chosen]
 
 
+def aliases_of(catalog: Sequence[ObjectType]) -> dict[str, str]:
+    """Return what object types may be called, and their tables."""
+    return {alias: kind.table for kind in reversed(catalog) for alias in _aliases(kind)}
+
+
 def _aliases(kind: ObjectType) -> list[str]:
     bare = kind.table.removeprefix("custom_")
-    return [name.casefold() for name in (bare, kind.path, kind.type_id or bare, kind.table)]
+    return [bare, kind.path, kind.type_id or bare, kind.table]

@@ -13,8 +13,8 @@ class Options:
     """Its name in the run log."""
     report_errors: bool = False
     """Whether an error of one table is an outcome, and the rest goes on; else it is raised."""
-    chosen: bool = False
-    """Whether the tables were chosen by name, instead of all there are."""
+    named: frozenset[str] = frozenset()
+    """Object tables that somebody asks for by name: not to read one is an error."""
     refresh_schema: bool = False
     full_refresh: bool = False
     """Whether every table is read whole, once."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
+from ..catalog.selection import Selection
 from ..config import HubSpotConfig, check_config, policy_of
 from ..errors import HubSpotError
 from ..http.client import Client
@@ -46,6 +47,10 @@ class Run:
     load: Load = field(default_factory=Load)
     view: View | None = None
     """The warehouse; without it nothing is compared with what is there, and no links swept."""
+    selection: Selection = field(default_factory=Selection)
+    """What this run reads."""
+    own_types: bool | None = None
+    """Whether the portal's own object types may be among it; None where all types are."""
     before_ended: datetime | None = None
     """When the run before this one stopped reading; None where it did not come to its end."""
 

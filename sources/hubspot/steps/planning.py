@@ -158,7 +158,7 @@ class Planning:
         run = self._run
         state, outcome = run.state.table(table), run.outcomes.of(table)
         outcome.watermark_before = outcome.watermark_before or state.watermark
-        outcome.fresh_at, outcome.named = outcome.watermark_before, run.options.chosen
+        outcome.fresh_at, outcome.named = outcome.watermark_before, table in run.options.named
         outcome.was_read |= state.was_read
         begun = state.completed_run[0] if state.completed_run else None
         if begun and state.count_mismatch[2:] >= [to_ms(begun)]:

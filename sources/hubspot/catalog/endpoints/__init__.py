@@ -3,8 +3,6 @@
 The source, the plan, the documents and the tests follow from it; see `docs/extending.md`.
 """
 
-from collections.abc import Collection
-
 from ..apis import OBJECT_APIS, Api
 from . import automation, crm, files, lists, marketing, settings
 from .declaration import Endpoint, Table
@@ -35,24 +33,3 @@ def has_gone_rows(table: str) -> bool:
     if table not in TABLES:
         return True
     return ENDPOINTS[ENDPOINT_OF[table]].keeps(TABLES[table])
-
-
-def chosen(exclude: Collection[str] = (), *, crm_only: bool = False) -> tuple[str, ...]:
-    """Return the endpoints that a run reads.
-
-    Args:
-        exclude: groups, endpoints or tables that are left out; what belongs to records is not.
-        crm_only: whether the user names object types, so that no more than what belongs to them is
-            read.
-    """
-    left_out = {name.strip().casefold() for name in exclude}
-    return tuple(
-        name
-        for name, one in ENDPOINTS.items()
-        if one.group == crm.CRM
-        or not (crm_only or not one.default or left_out & {one.group, name, *_tables(one)})
-    )
-
-
-def _tables(endpoint: Endpoint) -> tuple[str, ...]:
-    return tuple(table.name for table in endpoint.tables[:1])

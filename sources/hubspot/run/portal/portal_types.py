@@ -9,10 +9,12 @@ under the same name.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ...api.custom_schemas import CustomSchema, read_custom_schemas
+from ...catalog.names import divided
 from ...catalog.object_types import STANDARD, select_types
-from ...catalog.pairs import select_pairs
+from ...catalog.selection import ALWAYS, Directory, Names, Selection
 from ...errors import (
     ConfigError,
     ContractError,
@@ -103,7 +105,8 @@ class PortalTypes:
 
     def refusal(self, table: str) -> NotFoundError:
         """Make the error of a user who names a table whose type is gone."""
-        return NotFoundError(self.explain(table), remedy="Leave it out of --objects.", status=404)
+        remedy = "Leave it out of --objects and --select."
+        return NotFoundError(self.explain(table), remedy=remedy, status=404)
 
     def select(self, names: Sequence[str] | None) -> list[ObjectType]:
         """Keep the object types that a user names, those that are gone left out; all without names.
@@ -114,24 +117,57 @@ class PortalTypes:
             UnknownTypeError: a name of no type, present or gone.
             HubSpotError: such a name, while HubSpot does not list the portal's own types.
         """
-        gone = self.gone_of(names or ())
-        left = [self._taken.get(n.casefold(), n) for n in names or () if n not in gone]
+        left = self._present(names or ())
         with self._as_listed():
             return select_types(self.types, left) if left or not names else []
 
-    def pairs(
-        self, chosen: Sequence[ObjectType], changes: Sequence[str] | None
-    ) -> list[tuple[ObjectType, ObjectType]]:
-        """Choose the pairs to link, as `select_pairs` does, without those that lost an end."""
-        left = []
-        for change in changes or ():
+    def choose(self, settings: Names, command: Names) -> Selection:
+        """Return what is read, without what is gone; of a task of a scheduler its part of it.
+
+        Args:
+            settings: names of the settings.
+            command: names of this run.
+
+        Raises:
+            UnknownTypeError: a name of nothing, present or gone.
+            HubSpotError: such a name, while HubSpot does not list the portal's own types.
+            ConfigError: nothing is left to read.
+        """
+        objects = [kind.table for kind in self.select(command.objects)] if command.objects else []
+        left = replace(command, select=self._present((*objects, *command.select)))
+        asked = command.asked or divided(settings.select)
+        settings = replace(settings, select=self._present(settings.select))
+        only = self._present(command.only)
+        if (asked and not (left.select or settings.select)) or (command.only and not only):
+            return Selection(endpoints=tuple(sorted(ALWAYS)))  # all that is named is gone
+        with self._as_listed():
+            directory = self.directory(settings.pairs)
+            whole = directory.choose(
+                replace(settings, exclude=self._present(settings.exclude)),
+                replace(left, exclude=self._present(command.exclude)),
+            )
+            return directory.narrowed(whole, only)
+
+    def directory(self, changes: Sequence[str] = ()) -> Directory:
+        """Return all that can be named; pairs that lost an end are left out.
+
+        Args:
+            changes: to the pairs, as the settings have them.
+        """
+        left, taken = [], self._taken
+        for change in changes:
             text = change.strip()
             ends = [end.strip() for end in text.removeprefix("-").split(":")]
             if not self.gone_of(ends):
-                ends = [self._taken.get(end.casefold(), end) for end in ends]
+                ends = [taken.get(end.casefold(), end) for end in ends]
                 left.append("-" * text.startswith("-") + ":".join(ends))
-        with self._as_listed():
-            return select_pairs(self.types, left, chosen)
+        return Directory(self.types, left)
+
+    def _present(self, names: Iterable[str]) -> list[str]:
+        """Return the names but for those of types that are gone, and that no other type has."""
+        given = divided(names)
+        gone, taken = self.gone_of(given), self._taken
+        return [taken.get(name.casefold(), name) for name in given if name not in gone]
 
     @contextmanager
     def _as_listed(self) -> Iterator[None]:
@@ -143,6 +179,16 @@ class PortalTypes:
                 raise
             why = f"The portal's own types are not known: {self.error.message}"
             raise type(self.error)(f"{error.message} {why}", remedy=self.error.remedy) from error
+
+
+def settings_names(setting: Callable[[str], Any]) -> Names:
+    """Return what the settings name.
+
+    Args:
+        setting: returns one of them by its name.
+    """
+    select, exclude, pairs = (setting(name) or () for name in ("select", "exclude", "pairs"))
+    return Names(select=select, exclude=exclude, pairs=pairs)
 
 
 def read_portal_types(

@@ -51,7 +51,7 @@ def remembered(
     portal: Portal, options: Options, source: SourceState, table: str
 ) -> HubSpotError | None:
     """Return the error that this token met within the hour, None where HubSpot is to be asked."""
-    if options.chosen or source.table(table).was_read:
+    if table in options.named or source.table(table).was_read:
         return None
     return recall(portal, options, source, table)
 

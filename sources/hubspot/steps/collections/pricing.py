@@ -20,20 +20,17 @@ from .part import Part
 from .reading import due_parts, refusal_of, why
 
 
-def crm_calls(
-    run: Run, names: Collection[str], kinds: Sequence[ObjectType], endpoints: Collection[str]
-) -> dict[str, int]:
+def crm_calls(run: Run, kinds: Sequence[ObjectType], endpoints: Collection[str]) -> dict[str, int]:
     """Count the calls for the endpoints of records that are due, by endpoint.
 
     Those that take several pages are read for it: nothing else shows how many they are.
 
     Args:
         run: the run.
-        names: tables that the user names; all are read where empty.
-        kinds: object types that the run reads.
+        kinds: object types that the endpoints are asked for.
         endpoints: the ones that the run reads.
     """
-    calls = {"account": 1, "object_types": int(are_types_due(run, run.state, names))}
+    calls = {"account": 1, "object_types": int(are_types_due(run, run.state))}
     for name in endpoints:
         endpoint = ENDPOINTS[name]
         if endpoint.own_reader or endpoint.group != CRM:

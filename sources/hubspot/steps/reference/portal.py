@@ -1,6 +1,5 @@
 """The portal itself as reference tables: the account, its object types and those that are gone."""
 
-from collections.abc import Collection
 from typing import Any
 
 from ...api.custom_schemas import CustomSchema
@@ -17,7 +16,7 @@ from .loading import hand_on, is_due
 TABLES_OF_HUBSPOT = frozenset(kind.table for kind in STANDARD)
 
 
-def are_types_due(run: Run, state: SourceState, names: Collection[str]) -> bool:
+def are_types_due(run: Run, state: SourceState) -> bool:
     """Whether the portal is to be asked for its own object types.
 
     It is asked by every run that reads some, or whose dataset has some, for one that is gone takes
@@ -26,10 +25,8 @@ def are_types_due(run: Run, state: SourceState, names: Collection[str]) -> bool:
     Args:
         run: the run.
         state: what earlier runs have read.
-        names: tables that the user names; all types are read where empty.
     """
-    named = {name.strip().casefold() for name in names}
-    reads_own = not named <= TABLES_OF_HUBSPOT if named else state.custom_tables != {}
+    reads_own = state.custom_tables != {} if run.own_types is None else run.own_types
     has_own = not {*state.read_tables} <= TABLES_OF_HUBSPOT
     return reads_own or has_own or is_due(run, state, "object_types", "object_types")
 
