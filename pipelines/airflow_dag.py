@@ -1,4 +1,4 @@
-"""A DAG for Airflow: one task per object type, each the sync of the command line for that type.
+"""A DAG for Airflow: a task per object type, and per group of other tables, each a sync of these.
 
 Install the project next to Airflow 3.2 or newer, copy this file into the DAGs folder and set the
 names below. Secrets stay out of it: workers read dlt's environment variables, such as
@@ -30,15 +30,19 @@ if TYPE_CHECKING:
 SCHEDULE = "@hourly"
 DESTINATION = "duckdb"
 DATASET = "hubspot"
+SELECT: tuple[str, ...] = ()  # what to read, such as ("default", "forms"); by the settings if empty
+EXCLUDE: tuple[str, ...] = ()
 RETRIES = 3
 RETRY_DELAY = timedelta(minutes=5)
 
 
 def list_tables() -> list[str]:
-    """Name the table of every object type of the portal."""
+    """Name the table of every object type that is read, and the groups of other tables."""
     from pipelines.cli.output.report import report_of  # noqa: PLC0415 - see the module's last paragraph
     from pipelines.runtime import stored  # noqa: PLC0415 - same
     from sources.hubspot import open_run  # noqa: PLC0415 - same
+    from sources.hubspot.catalog.selection import Names  # noqa: PLC0415 - same
+    from sources.hubspot.run.portal.portal_types import settings_names  # noqa: PLC0415 - same
     from sources.hubspot.state.store import source_state  # noqa: PLC0415 - same
 
     try:
@@ -47,23 +51,26 @@ def list_tables() -> list[str]:
         run = open_run()
         try:
             known = stored.portal_types(run.client, state)
+            chosen = known.choose(settings_names(run.config.get), Names(SELECT, EXCLUDE))
         finally:
             run.close()
     except Exception as error:  # noqa: BLE001 - the report distinguishes them
         report = report_of(error, "sync", destination=DESTINATION)
     else:
-        return [kind.table for kind in known.types]
+        return [*(kind.table for kind in chosen.types), *chosen.groups]
     raise _failure(report)
 
 
 def sync_table(table: str) -> dict[str, Any]:
-    """Sync one table; return the totals of the run."""
+    """Sync one table, or a group; return the totals of the run."""
     from pipelines.cli.output.progress import make_collector  # noqa: PLC0415 - same
     from pipelines.cli.output.report import report_of, to_json  # noqa: PLC0415 - same
     from pipelines.commands.sync import SyncOptions, sync  # noqa: PLC0415 - same
 
     get_current_context()["table"] = table  # the task's name on Airflow's pages
-    options = SyncOptions(only=(table,), destination=DESTINATION, dataset=DATASET)
+    options = SyncOptions(
+        select=SELECT, exclude=EXCLUDE, only=(table,), destination=DESTINATION, dataset=DATASET
+    )
     collector = make_collector("lines", sys.stdout)  # Airflow logs stderr as errors
     try:
         report = sync(options, collector=collector)

@@ -1,25 +1,27 @@
 """What is read and what is not, in words: groups, what switches them on, what they cost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from sources.hubspot.catalog.endpoints import ENDPOINT_OF, ENDPOINTS
-from sources.hubspot.catalog.endpoints.crm import CRM
 from sources.hubspot.catalog.endpoints.declaration import Batches, Endpoint, Parents, Windows
-from sources.hubspot.catalog.selection import PER_TYPE, Selection
+from sources.hubspot.catalog.object_types import STANDARD
+from sources.hubspot.catalog.selection import PER_TYPE, Names, Selection
+from sources.hubspot.config import configured
+from sources.hubspot.model import ObjectType
+from sources.hubspot.run.portal.portal_types import CUSTOM, PortalTypes, settings_names
 from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.state.source import SourceState
 
+_TYPES = frozenset(kind.table for kind in STANDARD)
 Line = tuple[str, str]
 """What holds, and what to do about it; nothing where it is as it is by default."""
 
 
 def reading(selection: Selection) -> str:
     """Return what is read, as one text."""
-    groups = dict.fromkeys(ENDPOINTS[name].group for name in selection.endpoints)
     parts = [f"{len(selection.types)} object types", f"{len(selection.pairs)} link tables"]
-    others = [group for group in (*groups, *selection.per_type) if group != CRM]
-    return ", ".join((*parts, *others))
+    return ", ".join((*parts, *selection.groups))
 
 
 def not_read(selection: Selection, state: SourceState) -> Iterator[Line]:
@@ -61,7 +63,7 @@ def cost(endpoint: Endpoint, kept: CollectionState | None) -> str:
     if isinstance(per, Batches):
         return f"a call for {per.size} rows of {per.table}"
     if isinstance(endpoint.read, Windows):
-        return f"a call for each span of {endpoint.read.span}"
+        return f"a call for each {endpoint.read.span.total_seconds() / 3600:g} hours"
     least = _calls(len(endpoint.variants))
     return least if endpoint.paging.kind == "none" else f"{least} or more"
 
@@ -75,6 +77,29 @@ def read_before(state: SourceState) -> dict[str, datetime | None]:
     tables = {name: state.table(name).watermark for name in state.read_tables}
     others = {key.partition(":")[0]: kept.read_at for key, kept in state.collections.items()}
     return tables | {name: at for name, at in others.items() if at and name in ENDPOINT_OF}
+
+
+def by_settings(tables: Iterable[str]) -> Selection:
+    """Return what the settings choose, where the portal is not asked.
+
+    Args:
+        tables: of the warehouse, which show the portal's own object types.
+
+    Raises:
+        ConfigError: the settings name something that is not there.
+    """
+    own = [ObjectType(one, one, f"2-{one}") for one in tables if _is_own(one)]
+    settings = settings_names(configured)
+    return PortalTypes(types=(*STANDARD, *own)).choose(settings, Names())
+
+
+def is_selectable(table: str) -> bool:
+    """Whether a table of the warehouse is one of those that can be selected by name."""
+    return table in ENDPOINT_OF or table in _TYPES or _is_own(table)
+
+
+def _is_own(table: str) -> bool:
+    return table.startswith(CUSTOM) and "_to_" not in table
 
 
 def left_behind(selection: Selection, read: Mapping[str, datetime | None]) -> Line | None:

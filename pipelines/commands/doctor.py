@@ -185,7 +185,7 @@ def _readings(client: Client, names: Names, state: SourceState) -> Iterator[Find
     yield from _scopes(client, known, selection, names.asked, state)
     yield from _apis(client, selection)
     yield Finding("groups", "ok", f"a sync reads {reading(selection)}")
-    for text, remedy in not_read(selection, state):
+    for text, remedy in () if names.asked else not_read(selection, state):
         yield Finding("groups", "note", text, remedy)
     if left := left_behind(selection, read_before(state)):
         yield Finding("groups", "note", *left)

@@ -11,6 +11,7 @@ from typing import Any
 from destinations.lock import is_held, place_of
 from destinations.reading.readers import Reader, client_of, open_reader
 from destinations.resolve import explained
+from pipelines.cli.groups import by_settings, is_selectable, left_behind
 from pipelines.cli.output.freshness import stale, to_age, too_old
 from pipelines.cli.output.report import RunReport, Section
 from pipelines.runtime import local_runs
@@ -84,11 +85,27 @@ def status(
     report.portal_id = next((run["portal_id"] for run in last if run["portal_id"]), None)
     report.sections = [_runs(last[:runs], report.started_at)]
     if not report.error:
+        left = _not_selected(report, tables)
+        synced = [row for row in synced if row["table_name"] not in left or objects]
         rows = [_table_row(row, counts.get(row["table_name"]), report.started_at) for row in tables]
         report.sections.append(_tables(rows))
         if max_age is not None and (old := too_old(synced, report.started_at, max_age, objects)):
             report.fail(stale(old))
     return report
+
+
+def _not_selected(report: RunReport, tables: Sequence[Row]) -> set[str]:
+    """Return the tables that the settings do not select any more; the report warns of them."""
+    loaded = {row["table_name"]: row["loaded_at"] for row in tables if row["loaded_at"]}
+    try:
+        selection = by_settings(loaded)
+    except ConfigError as error:
+        report.warnings.append(str(error))
+        return set()
+    named = {table: at for table, at in loaded.items() if is_selectable(table)}
+    if left := left_behind(selection, named):
+        report.warnings.append(" ".join(left))
+    return {table for table in named if not selection.reads(table)}
 
 
 def _local_runs(destination: str, dataset: str) -> list[Row]:

@@ -64,6 +64,12 @@ class Selection:
     """Tables of object types that somebody asks for by their own names: not to read one is an
     error."""
 
+    @property
+    def groups(self) -> list[str]:
+        """The groups of what is read that does not belong to the CRM's records."""
+        found = (ENDPOINTS[name].group for name in self.endpoints)
+        return [name for name in dict.fromkeys((*found, *self.per_type)) if name != CRM]
+
     def reads(self, table: str) -> bool:
         """Whether a table is read: of an object type, of links, of an endpoint or of `PER_TYPE`."""
         links = {link_table(*ends) for ends in self.pairs}

@@ -135,15 +135,16 @@ class PortalTypes:
         """
         objects = [kind.table for kind in self.select(command.objects)] if command.objects else []
         left = replace(command, select=self._present((*objects, *command.select)))
-        asked = command.asked or divided(settings.select)
-        settings = replace(settings, select=self._present(settings.select))
+        by_default = self._present(settings.select)
         only = self._present(command.only)
-        if (asked and not (left.select or settings.select)) or (command.only and not only):
+        named = [(command.asked, left.select), (command.only, only)]
+        named += [] if command.asked else [(settings.select, by_default)]
+        if any(asked and not present for asked, present in named):
             return Selection(endpoints=tuple(sorted(ALWAYS)))  # all that is named is gone
         with self._as_listed():
             directory = self.directory(settings.pairs)
             whole = directory.choose(
-                replace(settings, exclude=self._present(settings.exclude)),
+                Names(by_default, self._present(settings.exclude)),
                 replace(left, exclude=self._present(command.exclude)),
             )
             return directory.narrowed(whole, only)
