@@ -148,7 +148,9 @@ def test_quiet_sync_says_nothing(fresh: Portal) -> None:
 
 
 BAD_INPUT = {
-    "unknown object": (["--objects", "contact"], {}, 2, "contacts"),
+    "unknown object": (["--objects", "contcat"], {}, 2, "contacts"),
+    "unknown group": (["--select", "formz"], {}, 2, "Did you mean forms?"),
+    "nothing left": (["--select", "tasks", "--exclude", "task"], {}, 2, "Nothing is left to read"),
     "unknown destination": (["--destination", "duckbd"], {}, 2, "--destination"),
     "missing token": ([], {"SOURCES__HUBSPOT__ACCESS_TOKEN": ""}, 2, "SOURCES__HUBSPOT__ACCESS_"),
     "wrong token": ([], {"SOURCES__HUBSPOT__ACCESS_TOKEN": SECRET}, 3, "SOURCES__HUBSPOT__ACCESS_"),

@@ -1,7 +1,7 @@
 """What is read follows from names: of tables, object types, link tables and groups."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -266,5 +266,7 @@ def test_status_says_what_is_not_selected_any_more(
     (warning,) = [one for one in report.warnings if one.startswith("not synced any more")]
     assert "companies (last 20" in warning
     assert "contacts (" not in warning
+    young = status(max_age=timedelta(days=9_999), objects=["companies"])
+    assert (young.exit_code, young.warnings) == (0, [])
     monkeypatch.setenv("SOURCES__HUBSPOT__EXCLUDE", '["companiez"]')
     assert any("Unknown name: companiez" in one for one in status().warnings)

@@ -85,13 +85,32 @@ def status(
     report.portal_id = next((run["portal_id"] for run in last if run["portal_id"]), None)
     report.sections = [_runs(last[:runs], report.started_at)]
     if not report.error:
-        left = _not_selected(report, tables)
-        synced = [row for row in synced if row["table_name"] not in left or objects]
         rows = [_table_row(row, counts.get(row["table_name"]), report.started_at) for row in tables]
         report.sections.append(_tables(rows))
-        if max_age is not None and (old := too_old(synced, report.started_at, max_age, objects)):
-            report.fail(stale(old))
+        _judge(report, tables, synced, max_age, objects)
     return report
+
+
+def _judge(
+    report: RunReport,
+    tables: Sequence[Row],
+    synced: Sequence[Row],
+    max_age: timedelta | None,
+    objects: Sequence[str],
+) -> None:
+    """Warn of tables that are not selected; fail where one of the others is older than it may be.
+
+    Args:
+        report: of the command.
+        tables: the last row of each in the run log.
+        synced: the same of syncs alone.
+        max_age: how long ago a table may have been loaded; None where that does not matter.
+        objects: tables that this is asked of, selected or not.
+    """
+    left = set[str]() if objects else _not_selected(report, tables)
+    judged = [row for row in synced if row["table_name"] not in left]
+    if max_age is not None and (old := too_old(judged, report.started_at, max_age, objects)):
+        report.fail(stale(old))
 
 
 def _not_selected(report: RunReport, tables: Sequence[Row]) -> set[str]:
