@@ -30,6 +30,8 @@ class CollectionState(Struct, omit_defaults=True):
     """Of those loaded at that very time, up to this id."""
     newest_parent_at: Instant | None = None
     """The latest change of a parent that was seen."""
+    left_out: list[str] = []
+    """Properties that HubSpot does not let read."""
     filled: list[str] = []
     """Its tables that had rows when all were last loaded."""
     marks: dict[str, Instant] = field(default_factory=dict)

@@ -143,14 +143,14 @@ ROUTES: tuple[Route, ...] = (
 
 
 class Matcher:
-    """Finds the route of a request by method and number of path segments."""
+    """Finds the route of a request by method and number of path segments, the plainest first."""
 
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self._known: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
-        for route in routes:
-            for path in route.paths:
-                key = (route.method, path.count("/"))
-                self._known.setdefault(key, []).append((_compile(path), route))
+        pairs = [(path, route) for route in routes for path in route.paths]
+        for path, route in sorted(pairs, key=lambda one: one[0].count("{")):
+            key = (route.method, path.count("/"))
+            self._known.setdefault(key, []).append((_compile(path), route))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """Return the route and its path parameters, or None."""

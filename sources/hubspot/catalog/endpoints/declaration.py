@@ -148,6 +148,20 @@ class Batches:
     where: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Properties that the objects of an endpoint have only where they are asked for by name.
+
+    Those of the user's are found among the definitions; what HubSpot does not let read is left out.
+    """
+
+    object_type: str
+    """Of the definitions, as the API of properties calls it."""
+    known: tuple[str, ...]
+    """Those of HubSpot's own that may be read."""
+    param: str = "properties"
+
+
 Per = Literal["", "object type", "pair"] | Parents | Batches
 
 
@@ -235,6 +249,8 @@ class Endpoint:
     method: Literal["GET", "POST"] = "GET"
     params: Params = field(default_factory=dict)
     """Of every call; `@today` in a value, here or in a pass, is the date in UTC."""
+    properties: Asked | None = None
+    """What its objects are asked for by name; of whole readings."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """Of every call by POST."""
     rows: str = "results"

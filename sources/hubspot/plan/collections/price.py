@@ -11,13 +11,13 @@ def collection_step(endpoint: Endpoint, facts: CollectionFacts) -> Step:
     """Return the step that reads an endpoint, with its calls.
 
     Exact where there is one page; as many as the last time where all rows were read before; else
-    at least one call for each pass, parent and span of time.
+    at least one call for each pass, parent and span of time, and one for names of properties.
 
     Args:
         endpoint: its declaration.
         facts: why it is due, and what is known of it.
     """
-    per, least = endpoint.per, len(endpoint.variants)
+    per, least = endpoint.per, len(endpoint.variants) + bool(endpoint.properties)
     if isinstance(per, Batches):
         least *= ceil(facts.parents / per.size)
     elif isinstance(per, Parents):

@@ -39,6 +39,8 @@ class Part:
     """Of its rows."""
     parent: str = ""
     """The row of another table that it is asked for, as the state names it."""
+    asking: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of each call with the names of properties."""
     brought: dict[str, int] = field(default_factory=dict)
     """Rows that this reading has loaded, by table."""
 
@@ -80,7 +82,7 @@ class Part:
             begun: whether HubSpot has answered to another pass.
         """
         found = request_of(self.client, self.endpoint, variant, self.slots, own, begun=begun)
-        return replace(found, params=_dated(found.params, self.run.now()))
+        return replace(found, params=_dated(found.params, self.run.now()) | {**self.asking})
 
     def passes(self) -> list[Params]:
         """Return the slots and parameters of each pass."""

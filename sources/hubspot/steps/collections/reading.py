@@ -13,6 +13,7 @@ from ...run.portal.refusals import recall, remember, remembered
 from ...run.run import Items, Run
 from ...state.collections import CollectionState
 from ..reference.loading import has_records
+from .asked import read_asked
 from .blocks import Out
 from .events import read_newest, read_windows
 from .parents import has_pending, read_parents
@@ -153,6 +154,8 @@ def _rows(part: Part) -> Items:
         out = Out(part, part.reading(part.run.now()))
         yield from read(part, out)
         yield from out.flush()
+    elif endpoint.properties:
+        yield from read_asked(part, endpoint.properties)
     else:
         yield from read_whole(part)
 

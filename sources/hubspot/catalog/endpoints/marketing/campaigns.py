@@ -1,6 +1,6 @@
 """Marketing campaigns: properties, assets, budget and spend, reports."""
 
-from ..declaration import DAY, Batches, Endpoint, Parents, Table, after
+from ..declaration import DAY, Asked, Batches, Endpoint, Parents, Table, after
 
 CAMPAIGNS = "campaigns"
 NUMBERED, DATED = "/marketing/v3/campaigns", "/marketing/campaigns/{version}"
@@ -24,7 +24,7 @@ ENDPOINTS = (
         group=CAMPAIGNS,
         numbered=NUMBERED,
         dated=DATED,
-        params={"properties": ",".join(READABLE)},
+        properties=Asked("campaign", READABLE),
         paging=after(100),
         scopes=READ,
         tier=TIER,

@@ -60,11 +60,25 @@ def _campaign(seeds: Seeds, number: int) -> Row:
 
 def _check_properties(ask: Ask) -> None:
     """Refuse a name that may not be read, by that name; the portal's own have no prefix."""
+    own = {row["name"] for row in ask.collections["campaign_properties"].seen() if _is_closed(row)}
     for name in ask.many("properties"):
-        if name.startswith("hs_") and name not in READABLE:
+        if (name.startswith("hs_") and name not in READABLE) or name in own:
             raise refuse(f"Property {name} cannot be read")
     for name in ("startDate", "endDate"):
         _date(name, ask.one(name))
+
+
+def _is_closed(row: Row) -> bool:
+    return bool(row.get("_unreadable"))
+
+
+def _property(_: Seeds, number: int) -> Row:
+    """Return the definition of a property: HubSpot's own, one that is secret, one of the portal."""
+    names = (*sorted(READABLE), "hs_secret", "region")
+    name = names[number] if number < len(names) else f"property{number}"
+    return {"name": name, "label": name, "type": "string", "fieldType": "text", "description": "",
+            "groupName": "campaigns", "options": [], "hubspotDefined": name[:3] == "hs_",
+            "archived": False}  # fmt: skip
 
 
 def _date(name: str, text: str) -> None:
@@ -211,6 +225,7 @@ def _asset_types(_: Ask) -> Row:
 
 KINDS = (
     Kind("campaigns", _campaign, COUNT, touched="updatedAt", required="id createdAt updatedAt"),
+    Kind("campaign_properties", _property, len(READABLE) + 2, key="name", required="name label"),
     Kind("campaign_assets", _asset, 14, key="_parent _type id", parent="campaigns",
          required="id"),
     Kind("campaign_budget_items", _budget_item, 6, key="_parent id", parent="campaigns",
@@ -229,6 +244,8 @@ _REPORTS = BASE + "/{parent}/reports"
 ENDPOINTS = (
     _CAMPAIGNS,
     one_of(_CAMPAIGNS, query="properties startDate endDate", shape=_with_assets),
+    Endpoint(collection="campaign_properties", order="name", **SCOPE,
+             paths="/crm/(v3/properties|properties/2026-03)/campaign"),
     Endpoint(collection="campaigns", name="batch_read", method="POST", body="inputs!",
              paths=f"{BASE}/batch/read", query="properties startDate endDate", batch=Batch(50),
              check=_check_properties, shape=_with_assets, **SCOPE),
