@@ -141,6 +141,9 @@ class HubSpotConfig(BaseConfiguration):
     group to what is read without this setting."""
     exclude: list[str] | None = None
     """What of it is not read: `["settings", "tasks", "contacts_to_emails"]`."""
+    member_lists: list[str] | None = None
+    """Lists whose members are read, by object type or id: `["deals", "17"]`, `["all"]`; those of
+    contacts and companies where none are named."""
     run_log_days: int = 90
     """Days to keep rows of `_hs_runs`, `_hs_run_tables` and `_hs_verifications`; 0: always."""
     sensitive: bool = False
@@ -221,7 +224,7 @@ def check_config(config: HubSpotConfig) -> HubSpotConfig:
     _check_numbers(config)
     if config.backfill not in BACKFILLS:
         raise _out_of_range("backfill", "list, export or auto")
-    for name in ("pairs", "select", "exclude"):
+    for name in ("pairs", "select", "exclude", "member_lists"):
         if not all(isinstance(one, str) for one in config[name] or ()):
             raise _out_of_range(name, "a list of texts")
     policy_of(config)

@@ -222,6 +222,10 @@ class View(Protocol):
         """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
         ...
 
+    def tally(self, table: str, column: str, where: str) -> Mapping[Any, int]:
+        """Count the rows that meet a condition in SQL, by the values of a column."""
+        ...
+
     def values(
         self, table: str, columns: Sequence[str], where: str, *args: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:

@@ -123,6 +123,8 @@ class CollectionFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether this run reads their table first, so that there may be others."""
     windows: int = 0
     """Spans of time that it is asked for."""
+    bounds: tuple[int, int] | None = None
+    """Its calls, where they are worked out from what the warehouse has of its parents."""
 
 
 class ReferenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -35,7 +35,9 @@ class CollectionState(Struct, omit_defaults=True):
     filled: list[str] = []
     """Its tables that had rows when all were last loaded."""
     marks: dict[str, Instant] = field(default_factory=dict)
-    """By parent, what is older is in the table."""
+    """By parent, what is older is in the table; of lists when all members were last compared."""
+    cursors: dict[str, str] = {}
+    """By list whose members come oldest first, where their last page begins."""
 
     def start_over(self) -> None:
         """Forget what is loaded: the next run loads all of it."""

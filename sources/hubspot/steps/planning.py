@@ -23,11 +23,11 @@ from ..run.pace.waiting import together
 from ..run.portal.column_policies import is_read_whole
 from ..run.portal.schemas import Schemas
 from ..run.run import Run
-from ..state.source import Ledger as KeptLedger
 from ..state.source import SourceState
 from ..tables.decoding import RecordDecoder
 from .exports.export import exports_left
 from .foretelling import foretold
+from .ledger import draw, ledger_of
 from .links.links import Links
 from .probe import (
     UNUSED,
@@ -40,9 +40,6 @@ from .probe import (
     probe_whole,
 )
 from .table import Table
-
-DAILY_CALLS = 250_000
-"""HubSpot's smallest daily limit, until a header reports the real one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +189,7 @@ class Planning:
         ledger = ledger_of(run)
         made = yield from self._decide(kinds, ledger)
         if made.paid:
-            run.state.ledger = KeptLedger(_today(run), ledger.used + made.paid)
+            draw(run, made.paid)
         run.tables.begin_sweeps((step.kind, step.table) for step in made.steps)
         for step in made.steps:
             run.outcomes.explain(step.table, step.kind, step.reason)
@@ -253,18 +250,6 @@ class Planning:
 def definition_calls(run: Run) -> int:
     """Return the calls that the property definitions of one type take."""
     return 3 if run.config.sensitive else 1
-
-
-def ledger_of(run: Run) -> Ledger:
-    """Return the share of the day's calls that expensive sweeps may use, and what they used."""
-    daily = run.client.limits.snapshot()["daily"].get("limit") or DAILY_CALLS
-    kept = run.state.ledger
-    used = kept.calls if kept.day == _today(run) else 0
-    return Ledger(share=int(daily * run.config.sweep_share), used=used)
-
-
-def _today(run: Run) -> str:
-    return run.now().date().isoformat()
 
 
 def _is_known(run: Run) -> bool:

@@ -8,7 +8,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 from ..catalog.endpoints import ENDPOINTS, has_gone_rows
-from ..catalog.endpoints.declaration import Batches, Endpoint, Parents, Table
+from ..catalog.endpoints.declaration import Batches, Endpoint, Members, Parents, Table
 from ..model import REJECTS
 from ..run.run import Run
 from ..state.source import COLLECTION
@@ -47,6 +47,7 @@ def end_collections(
                 _end(client, run, endpoint, scope, kept.loaded_at, hard_delete=hard_delete)
             _replace_children(client, endpoint)
             _drop_of_gone(client, endpoint, tables)
+            _end_members(client, endpoint, tables, hard_delete=hard_delete)
 
 
 def _end(
@@ -117,6 +118,29 @@ def _drop_orphans(client: Client, endpoint: Endpoint, per: Parents | Batches) ->
         f"DELETE FROM {child} WHERE NOT EXISTS"  # noqa: S608
         f" (SELECT 1 FROM {parent} AS parent WHERE {same})"
     )
+
+
+def _end_members(
+    client: Client, endpoint: Endpoint, tables: Collection[str], *, hard_delete: bool
+) -> None:
+    """Mark the members of lists that are gone as removed, from then on."""
+    for one in ENDPOINTS.values():
+        per, read = one.per, one.read
+        if not (isinstance(read, Members) and isinstance(per, Parents)):
+            continue
+        if endpoint.name not in {one.name, per.table} or not {per.table, one.name} <= {*tables}:
+            continue
+        child, parent = (client.make_qualified_table_name(n) for n in (one.name, per.table))
+        same = " AND ".join(f"parent.{b} = {child}.{a}" for a, b in per.slots.items())
+        gone = f"{parent} AS parent WHERE {same} AND parent._hs_deleted_at IS NOT NULL"
+        client.execute_sql(
+            f"UPDATE {child} SET {read.removed} ="  # noqa: S608
+            f" (SELECT max(parent._hs_deleted_at) FROM {gone})"
+            f" WHERE {read.removed} IS NULL AND EXISTS (SELECT 1 FROM {gone})"
+        )
+        if hard_delete:
+            left = f"NOT EXISTS (SELECT 1 FROM {parent} AS parent WHERE {same})"  # noqa: S608
+            client.execute_sql(f"DELETE FROM {child} WHERE {read.removed} IS NOT NULL OR {left}")  # noqa: S608
 
 
 def _same_parent(client: Client, endpoint: Endpoint, table: Table, child: str) -> Iterable[str]:

@@ -112,6 +112,15 @@ class WarehouseView:
         found = {row[0]: int(row[1]) for row in rows}
         return dict.fromkeys(asked, 0) | found
 
+    def tally(self, table: str, column: str, where: str) -> dict[Any, int]:
+        """Count the rows that meet a condition in SQL, by the values of a column."""
+        name = self.qualified(table)
+        if name is None:
+            return {}
+        column = self._open().escape_column_name(column)
+        sql = f"SELECT {column}, count(*) FROM {name} WHERE {where} GROUP BY {column}"  # noqa: S608
+        return {row[0]: int(row[1]) for row in self._open().execute_sql(sql) or ()}
+
     def values(
         self, table: str, columns: Sequence[str], where: str, *args: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:

@@ -15,6 +15,7 @@ Params = Mapping[str, str | Sequence[str]]
 EVERY_RUN = timedelta()
 HOUR = timedelta(minutes=55)
 """Runs at the full hour read it each time, runs in between do not."""
+SIX_HOURS = timedelta(hours=5, minutes=55)
 TWELVE_HOURS, DAY, WEEK = timedelta(hours=12), timedelta(days=1), timedelta(days=7)
 BETA_TIER, LEGACY_SUNSET, V4_SUNSET = "beta", date(2027, 9, 30), date(2027, 3, 30)
 
@@ -112,7 +113,15 @@ class Windows:
     """How far back the first reading goes."""
 
 
-Reading = Whole | Increment | NewestFirst | Windows
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Members of lists, by the time at which they joined; those that left stay with a mark."""
+
+    removed: str = "removed_at"
+    """The column that says since when a row is no member."""
+
+
+Reading = Whole | Increment | NewestFirst | Windows | Members
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,15 @@
 """Lists (segments) of all object types."""
 
-from .declaration import EVERY_RUN, Endpoint, Table, body_offset
+from .declaration import (
+    EVERY_RUN,
+    SIX_HOURS,
+    Endpoint,
+    Members,
+    Parents,
+    Table,
+    after,
+    body_offset,
+)
 
 GROUP = "lists"
 ENDPOINTS = (
@@ -28,6 +37,25 @@ ENDPOINTS = (
                 " list_version integer, size integer = size|additionalProperties.hs_list_size,"
                 " created_at timestamp, updated_at timestamp, filters_updated_at timestamp,"
                 " deleted_at timestamp, created_by_id, updated_by_id",
+            ),
+        ),
+    ),
+    Endpoint(
+        "list_memberships",
+        group=GROUP,
+        numbered="/crm/v3/lists/{list_id}/memberships/join-order",
+        dated="/crm/lists/{version}/{list_id}/memberships/join-order",
+        paging=after(250),
+        read=Members(),
+        per=Parents("lists", {"list_id": "list_id"}),
+        due=SIX_HOURS,
+        scopes=("crm.lists.read",),
+        tables=(
+            Table(
+                "list_memberships",
+                "list_id, record_id",
+                "list_id = @list_id, record_id, object_type_id = @object_type_id,"
+                " membership_timestamp timestamp, first_seen_at timestamp, removed_at timestamp",
             ),
         ),
     ),

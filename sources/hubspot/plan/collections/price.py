@@ -28,6 +28,7 @@ def collection_step(endpoint: Endpoint, facts: CollectionFacts) -> Step:
     is_whole = isinstance(endpoint.read, Whole) and isinstance(per, str)
     if is_whole and facts.calls:
         least = most
+    least, most = facts.bounds or (least, most)
     is_known = endpoint.paging.kind == "none" or bool(facts.calls and _is_repeated(endpoint))
     return Step(
         kind="collection",

@@ -42,6 +42,8 @@ class Answer:
     """Of the next page; None on the last one."""
     errors: int = 0
     """Inputs that HubSpot did not answer for."""
+    total: int | None = None
+    """Rows of all pages, where HubSpot counts them."""
 
 
 def pages(
@@ -139,7 +141,12 @@ def decode_page(endpoint: Endpoint, body: bytes) -> Answer:
     rows = rows_of(answer, endpoint.rows)
     if endpoint.first.takes_members:
         rows = [row for row in rows if isinstance(row, Mapping)]
-    return Answer(rows, CURSORS[endpoint.paging.kind](answer), _errors(answer))
+    return Answer(rows, CURSORS[endpoint.paging.kind](answer), _errors(answer), _total(answer))
+
+
+def _total(answer: Any) -> int | None:  # noqa: ANN401 - any JSON
+    found = answer.get("total") if isinstance(answer, Mapping) else None
+    return found if type(found) is int else None
 
 
 def _errors(answer: Any) -> int:  # noqa: ANN401 - any JSON

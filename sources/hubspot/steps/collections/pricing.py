@@ -6,7 +6,7 @@ from math import ceil
 
 from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS
 from ...catalog.endpoints.crm import CRM
-from ...catalog.endpoints.declaration import Endpoint, Windows
+from ...catalog.endpoints.declaration import Endpoint, Members, Windows
 from ...errors import HubSpotError
 from ...model import ObjectType
 from ...plan.facts import CollectionFacts
@@ -14,6 +14,7 @@ from ...run.run import Run
 from ...state.collections import CollectionState
 from ..reference.portal import are_types_due
 from .events import closed
+from .memberships.lists import members_calls
 from .pages import pages
 from .parents import pending
 from .part import Part
@@ -74,15 +75,17 @@ def _is_of_others(name: str) -> bool:
 
 def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> CollectionFacts:
     state = run.state.collections.get(endpoint.name, CollectionState())
-    parents, are_due, windows = 0, False, 0
+    parents, are_due, windows, bounds = 0, False, 0, None
     if not isinstance(endpoint.per, str):
         table = endpoint.per.table
         are_due = ENDPOINT_OF.get(table, table) in due or table not in ENDPOINT_OF
-        if run.view is not None:
+        if run.view is not None and isinstance(endpoint.read, Members):
+            bounds = members_calls(run, run.view, endpoint)
+        elif run.view is not None:
             parents = sum(len(part) for part in pending(run.view, endpoint, state))
     if isinstance(endpoint.read, Windows):
         until = closed(endpoint.read, run.now())
         since = state.watermark - endpoint.read.lookback if state.watermark else None
         span = until - since if since else endpoint.read.first
         windows = max(1, ceil(span / endpoint.read.span))
-    return CollectionFacts(reason, state.calls or None, parents, are_due, windows)
+    return CollectionFacts(reason, state.calls or None, parents, are_due, windows, bounds)

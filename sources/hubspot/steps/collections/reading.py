@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
 from ...catalog.endpoints.crm import CRM
-from ...catalog.endpoints.declaration import Endpoint, Increment, NewestFirst, Windows
+from ...catalog.endpoints.declaration import Endpoint, Increment, Members, NewestFirst, Windows
 from ...errors import HubSpotError, is_absent
 from ...model import ObjectType, TableOutcome, View
 from ...plan.collections.due import due
@@ -16,6 +16,8 @@ from ..reference.loading import has_records
 from .asked import read_asked
 from .blocks import Out
 from .events import read_newest, read_windows
+from .memberships.lists import members_pending
+from .memberships.reading import read_members
 from .parents import has_pending, read_parents
 from .part import Part, key_of, shape_of
 from .whole import end, read_increment, read_whole
@@ -81,8 +83,15 @@ def note_following(run: Run, view: View, names: Iterable[str]) -> None:
     """
     found = [ENDPOINTS[name] for name in names if not isinstance(ENDPOINTS[name].per, str)]
     run.collections.following = {
-        one.name for one in found if why(run, one) and has_pending(run, view, one)
+        one.name for one in found if why(run, one) and _has_pending(run, view, one)
     }
+
+
+def _has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
+    """Whether any row of the parents' table is to be read."""
+    if isinstance(endpoint.read, Members):
+        return bool(members_pending(run, view, endpoint))
+    return has_pending(run, view, endpoint)
 
 
 def due_parts(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
@@ -145,7 +154,9 @@ def _read(part: Part) -> Items:
 def _rows(part: Part) -> Items:
     """Read a part as its declaration says."""
     endpoint = part.endpoint
-    if not isinstance(endpoint.per, str):
+    if isinstance(endpoint.read, Members):
+        yield from read_members(part)
+    elif not isinstance(endpoint.per, str):
         yield from read_parents(part)
     elif isinstance(endpoint.read, Increment):
         yield from read_increment(part)

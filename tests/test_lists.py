@@ -1,0 +1,177 @@
+"""Members of lists come, go and come back, whichever way HubSpot orders them, and none is lost."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from conftest import Warehouse
+
+from pipelines.commands.plan import plan
+from pipelines.commands.sync import SyncOptions
+from sources.hubspot.errors import ConfigError
+from sources.hubspot.model import TableOutcome
+from sources.hubspot_emulator.clock import iso, to_ms
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
+
+HOUR_MS = 3_600_000
+LONG, SHORT = 260, 30
+"""Members of a list of two pages, and of one."""
+LISTS = {"1": LONG, "2": LONG, "3": LONG, "4": LONG, "5": SHORT, "6": SHORT, "7": LONG, "8": SHORT}
+DEALS = "8"
+ORDERS = ("ascending", "descending")
+Row = tuple[Any, ...]
+
+
+@dataclass
+class Stage:
+    """A portal with lists, and its warehouse."""
+
+    portal: Portal
+    warehouse: Warehouse
+
+    def join(self, name: str, record: int, at: str = "") -> None:
+        """Add a member."""
+        row = {"recordId": str(record), "membershipTimestamp": at or self.now}
+        self.portal.collections["list_memberships"].add(row, name)
+
+    def leave(self, name: str, record: int) -> None:
+        """Remove a member."""
+        self.portal.collections["list_memberships"].delete((name, str(record)))
+
+    @property
+    def now(self) -> str:
+        """The present, as HubSpot writes it."""
+        return iso(self.portal.clock.now_ms())
+
+    def sync(self, hours: float = 6) -> TableOutcome:
+        """Sync some hours later, and return what became of the members."""
+        self.portal.clock.advance(int(hours * HOUR_MS))
+        report = self.warehouse.sync_all()
+        assert report.exit_code == 0, report.error
+        return report.tables.get("list_memberships", TableOutcome("list_memberships"))
+
+    def members(self, where: str = "removed_at IS NULL") -> dict[tuple[str, str], Row]:
+        """Return the members in the warehouse, with their times."""
+        sql = "SELECT list_id, record_id, epoch_ms(membership_timestamp), first_seen_at, removed_at"
+        rows = self.warehouse.rows(f"{sql} FROM list_memberships WHERE {where}")
+        return {(row[0], row[1]): row[2:] for row in rows}
+
+    def truth(self, *left_out: str) -> dict[tuple[str, str], int]:
+        """Return the members in the portal, with the time at which they joined."""
+        rows = self.portal.collections["list_memberships"].rows()
+        lists = {row["listId"] for row in self.portal.collections["lists"].rows()} - {*left_out}
+        return {
+            (row["_parent"], row["recordId"]): to_ms(row["membershipTimestamp"])
+            for row in rows
+            if row["_parent"] in lists
+        }
+
+    def assert_same(self, *left_out: str) -> None:
+        """The members of all lists but some are HubSpot's, and joined when it says."""
+        ours = {key: row[0] for key, row in self.members().items() if key[0] not in left_out}
+        assert ours == self.truth(*left_out)
+
+
+@pytest.fixture
+def stage(portal: Portal, warehouse: Warehouse) -> Stage:
+    """A portal with lists of two pages and of one; the members of each joined one by one."""
+    portal.reset(SeedSpec.empty())
+    found = Stage(portal, warehouse.with_settings(exclude=[*others(warehouse)]))
+    began_ms = portal.clock.now_ms() - 90 * 24 * HOUR_MS
+    for name, size in LISTS.items():
+        row = {
+            "listId": name,
+            "name": f"List {name}",
+            "objectTypeId": "0-3" if name == DEALS else "0-1",
+            "processingType": "MANUAL",
+            "processingStatus": "COMPLETE",
+            "listVersion": 1,
+            "createdAt": iso(began_ms),
+            "updatedAt": iso(began_ms),
+        }
+        portal.collections["lists"].add(row)
+        for number in range(size):  # ids and times in different orders
+            found.join(name, 1000 + number * 7 % size, iso(began_ms + number * 60_000))
+    return found
+
+
+def others(warehouse: Warehouse) -> list[str]:
+    """Return the groups that tests leave out, but for that of lists."""
+    return [name for name in warehouse.config.exclude or () if name != "lists"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_members_are_those_of_hubspot(stage: Stage, order: str) -> None:
+    """Joins cost a call per list; removals, also hidden ones, and gone lists leave marked rows."""
+    stage.portal.settings.join_order = order
+    first = stage.sync()
+    stage.assert_same(DEALS)
+    assert (first.rows, first.calls) == (5 * LONG + 2 * SHORT, 12)
+    seen_at = {key: row[1] for key, row in stage.members().items()}
+
+    foretold = {row[0]: row for row in plan(SyncOptions(), config=stage.warehouse.config)
+                .sections[0].rows}  # fmt: skip
+    assert "list_memberships" not in foretold
+    assert stage.sync(1).calls == 0  # it is read every six hours
+    idle = stage.sync()
+    assert (idle.rows, idle.tombstones, idle.calls) == (0, 0, len(LISTS) - 1)
+
+    stage.join("1", 1)  # joins alone
+    stage.leave("2", 1003)  # a removal
+    stage.leave("3", 1003)  # a removal and a join: the number is the same
+    stage.join("3", 1)
+    stage.leave("5", 1003)
+    stage.leave("7", 1003)  # while HubSpot works the list out
+    stage.join("7", 1)
+    stage.portal.collections["lists"].edit("7", {"processingStatus": "PROCESSING"})
+    before_ms = stage.portal.clock.now_ms()
+    changed = stage.sync()
+    assert (changed.rows, changed.tombstones) == (3, 3)
+    stage.assert_same(DEALS, "7")
+    gone = stage.members("removed_at IS NOT NULL")
+    assert gone.keys() == {(name, "1003") for name in "235"}
+    assert all(ms(row[2]) >= before_ms and row[1] == seen_at[key] for key, row in gone.items())
+    assert ("7", "1003") in stage.members()
+    assert ("7", "1") in stage.members()
+
+    stage.join("2", 1003)  # they come back
+    stage.join("5", 1003)
+    stage.leave("3", 1005)  # between two syncs: only the time of joining shows it
+    stage.join("3", 1005)
+    stage.leave("4", 1005)  # and a join in the past hides a removal
+    stage.join("4", 1, "2024-01-01T00:00:00Z")
+    stage.portal.collections["lists"].delete("6")
+    stage.portal.collections["lists"].edit("7", {"processingStatus": "COMPLETE"})
+    stage.sync()
+    stage.assert_same(DEALS, "4")
+    assert stage.members()["2", "1003"][1] == seen_at["2", "1003"]
+    assert stage.members()["3", "1005"][1] == seen_at["3", "1005"]
+    ended = {row[2] for row in stage.members("list_id = '6'").values()}
+    assert ended == {row[0] for row in stage.warehouse.rows(
+        "SELECT _hs_deleted_at FROM lists WHERE list_id = '6'")}  # fmt: skip
+
+    stage.portal.settings.join_order = next(one for one in ORDERS if one != order)
+    stage.join("1", 2)
+    stage.leave("1", 1003)
+    stage.sync(24)
+    stage.assert_same(DEALS)
+
+
+def ms(at: datetime) -> int:
+    """Return an instant in epoch milliseconds."""
+    return int(at.timestamp() * 1000)
+
+
+def test_settings_choose_the_lists_whose_members_are_read(stage: Stage) -> None:
+    """Object types, ids or all; a name of neither ends the run, which says what there is."""
+    warehouse = stage.warehouse
+    for names, lists in ((["deals", "5"], {"8", "5"}), (["all"], {*LISTS})):
+        stage.warehouse = warehouse.with_settings(member_lists=names)
+        stage.sync()
+        assert {key[0] for key in stage.members()} == lists
+    stage.warehouse = warehouse.with_settings(member_lists=["dreams"])
+    stage.portal.clock.advance(6 * HOUR_MS)
+    with pytest.raises(ConfigError, match=r"dreams.*no object type.*contacts"):
+        plan(SyncOptions(), config=stage.warehouse.config)
