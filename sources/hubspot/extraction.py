@@ -186,6 +186,11 @@ class Extraction:
         self.pairs = [p for p in pairs if p.source in self.kinds or p.target in self.kinds]
 
     @property
+    def adds_events(self) -> bool:
+        """Whether only such rows of events come that the warehouse lacks."""
+        return self._opened is not None and self._opened.run.view is not None
+
+    @property
     def endpoints(self) -> list[str]:
         """Endpoints that this extraction may have something to do for.
 

@@ -15,7 +15,7 @@ from dlt.extract import DltResource, DltSource
 from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS
 from .catalog.endpoints.crm import CRM
-from .catalog.endpoints.declaration import Endpoint, Table
+from .catalog.endpoints.declaration import Endpoint, NewestFirst, Table, Windows
 from .catalog.selection import Names
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
@@ -207,11 +207,14 @@ def _endpoint(extraction: Extraction, endpoint: Endpoint) -> DltResource:
 def _replacing(extraction: Extraction, endpoint: Endpoint, table: Table) -> dict[str, Any]:
     """Return the hints by which rows of an endpoint's table take the place of older ones.
 
-    By key; within a row of the first table all rows of a child table; of an endpoint with a reader
-    of its own all rows of a scope, or of the table.
+    Events are added, for only those come that the warehouse lacks, as far as it can be asked.
+    Others by key; within a row of the first table all rows of a child table; of an endpoint with a
+    reader of its own all rows of a scope, or of the table.
     """
     if endpoint.own_reader and not table.scope:
         return {"primary_key": table.keys, "write_disposition": "replace"}
+    if extraction.adds_events and isinstance(endpoint.read, Windows | NewestFirst):
+        return {"primary_key": table.keys, "write_disposition": "append"}
     group: Sequence[str] = ()
     if table.scope:
         group = (table.scope,)

@@ -58,7 +58,7 @@ def unknown(part: Part, items: Items) -> Items:
     """Return the objects whose rows the warehouse does not have; rows of events never change."""
     table, view = part.endpoint.first, part.run.view
     items = exploded(table, items)
-    if view is None or not items.values:
+    if view is None or not items.values or view.qualified(table.name) is None:
         return items
     keys = [
         tuple(map(_plain, key)) for key in zip(*values_of(table, table.keys, items), strict=True)

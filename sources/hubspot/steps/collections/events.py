@@ -14,12 +14,19 @@ def read_windows(part: Part, out: Out) -> Found:
     """Read the windows that are closed by now, oldest first; the mark moves with each.
 
     Guarantees: it stops between two windows where the load is full, and the next load goes on at
-    the mark; so does a run after one that was killed.
+    the mark; so does a run after one that was killed. No row that the warehouse has is handed on,
+    for rows are added without a merge: the first load of a run looks, as an earlier run may have
+    been killed within a load.
     """
     run, read = part.run, part.endpoint.read
     assert isinstance(read, Windows)  # noqa: S101 - by the table of readers
     mark, until = part.mark, closed(read, run.now())
-    start = until - read.first if mark is None else _again(part, mark, read)
+    key, begun = (part.key, part.parent), run.collections.begun
+    goes_on = key in begun
+    begun.add(key)
+    start = until - read.first if mark is None else mark
+    if mark is not None and not goes_on:
+        start -= read.lookback
     while start < until:
         end = min(start + read.span, until)
         bounds = {read.start: written(start, read.form), read.end: written(end, read.form)}
@@ -27,7 +34,7 @@ def read_windows(part: Part, out: Out) -> Found:
             if block is None:
                 yield None
                 continue
-            yield from out.add(block if mark is None or start >= mark else unknown(part, block))
+            yield from out.add(block if goes_on else unknown(part, block))
         yield from out.flush()
         part.move_mark(end if mark is None else max(end, mark))
         start = end
@@ -44,15 +51,6 @@ def closed(read: Windows, now: datetime) -> datetime:
     return until.replace(microsecond=until.microsecond // 1000 * 1000)
 
 
-def _again(part: Part, mark: datetime, read: Windows) -> datetime:
-    """Return where reading begins: once a run before the mark, for rows that came late."""
-    key = (part.key, part.parent)
-    if key in part.run.collections.begun:
-        return mark
-    part.run.collections.begun.add(key)
-    return mark - read.lookback
-
-
 def read_newest(part: Part, out: Out) -> Found:
     """Read pages, newest rows first, up to one whose rows an earlier reading has seen."""
     run, read = part.run, part.endpoint.read
@@ -65,9 +63,7 @@ def read_newest(part: Part, out: Out) -> Found:
             continue
         rows = exploded(part.endpoint.first, block)
         young = [n for n, at in enumerate(_times(part.endpoint, rows)) if _is_young(at, since)]
-        if since is None:
-            yield from out.add(rows)
-        elif young:
+        if young:
             yield from out.add(unknown(part, rows.only(young)))
         if len(young) < len(rows.values):
             break
