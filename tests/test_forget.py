@@ -26,7 +26,9 @@ from pipelines.cli.output.report import RunReport
 from pipelines.commands.forget import forget, without
 from pipelines.runtime import local_runs
 from pipelines.runtime.stored import stored_pipeline
+from sources.hubspot.catalog import endpoints
 from sources.hubspot.errors import ConfigError, WarehouseError
+from sources.hubspot.warehouse.person import Person, scrubber
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -179,6 +181,93 @@ def test_links_from_the_other_end(warehouse: Warehouse, survivor: str) -> None:
     assert len(warehouse.rows("SELECT * FROM contacts_to_custom_vehicle")) == sum(
         row[1] for row in linked[1:]
     )
+
+
+PERSONAL = ("contacts", "owners", "forms", "email_events", "consent", "marketing_events")
+
+
+def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
+    """By id or address: events, submissions with all their values, and JSON lose the contact."""
+    portal.reset(SeedSpec(seed=9, contacts=25, properties=12, custom_objects=0))
+    sent = portal.collections["email_events"].rows()[0]
+    forms = portal.collections["forms"].rows()
+    person, record = next(iter(portal.records("contacts").items()))
+    email = str(record["properties"]["email"])
+    note = {"contactId": int(person), "seen": [f"by {email.upper()}", person], "other": "kept"}
+    portal.collections["forms"].edit(str(forms[0]["id"]), {"zzNew": note})
+    portal.collections["email_events"].edit(
+        (sent["id"], str(sent["created"])), {"recipient": email.upper()}
+    )
+    assert warehouse.sync_at_once(select=PERSONAL).exit_code == 0
+    values = "SELECT DISTINCT submission_key FROM form_submission_values"
+    keys = warehouse.rows(f"{values} WHERE lower(value) = lower(?)", email)
+    before = {name: count(warehouse, name) for name in EXPECTED}
+    connect = partial(duckdb.connect, str(warehouse.path))
+    assert keys
+    found = mentions(connect, email.upper())
+    assert {"hubspot.email_events.recipient", "hubspot.forms.extra"} <= found
+
+    shown = erased(forget("contacts", email.upper(), dry_run=True))
+    rows = erased(forget("contacts", email.upper()))
+    assert {name: n for name, n in rows.items() if "_dlt" not in name[1]} == {
+        name: n for name, n in shown.items() if "_dlt" not in name[1]
+    }
+    assert rows["hubspot", "form_submissions"] == len(keys)
+    assert rows["hubspot", "email_events"] >= 1
+    assert mentions(connect, email, email.upper()) == set()
+    assert {name.split(".", 1)[1] for name in mentions(connect, person)} <= {"forms.extra"}
+    left = [json.loads(text)["zzNew"] for (text,) in warehouse.rows(EXTRA)]
+    assert left == [{"seen": ["by (erased)", person], "other": "kept"}]
+    assert {name: before[name] - count(warehouse, name) for name in before} == {
+        name: rows.get(("hubspot", name), 0) for name in before
+    }
+    assert before["owners"] == count(warehouse, "owners")
+    assert not warehouse.rows(
+        "SELECT 1 FROM form_submission_values v WHERE NOT EXISTS"
+        " (SELECT 1 FROM form_submissions s WHERE s.submission_key = v.submission_key)"
+    )
+    assert erased(forget("contacts", email)) == {}
+
+
+EXPECTED = ("contacts", "owners", "email_events", "form_submissions", "form_submission_values")
+EXTRA = "SELECT extra FROM forms WHERE extra LIKE '%zzNew%'"
+
+
+def count(warehouse: Warehouse, table: str) -> int:
+    """Return how many rows a table has."""
+    ((rows,),) = warehouse.rows(f"SELECT count(*) FROM {table}")
+    return int(rows)
+
+
+@pytest.mark.parametrize("name", endpoints.TABLES)
+def test_declarations_say_who_is_named(name: str) -> None:
+    """Columns with ids of contacts, of records, or addresses bear a mark, and what it needs."""
+    for column in endpoints.TABLES[name].fields:
+        if column.kind == "text" and re.fullmatch(PERSON, column.name):
+            assert column.form, column.name
+        if column.form == "record":
+            assert {"object_type", "object_type_id"} & {*endpoints.TABLES[name].names}
+
+
+PERSON = r"vid|(\w+_)?contact_id|record_id|(\w+_)?recipient|(\w+_)?email|email_address"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        pytest.param('{"contactId": 501, "n": 501}', '{"n": 501}', id="member that names it"),
+        pytest.param('{"to": {"contacts": [501, 7]}}', '{"to": {"contacts": [7]}}', id="list"),
+        pytest.param('["Ada@X.Example, b@x.example"]', '["(erased), b@x.example"]', id="address"),
+        pytest.param('{"ada@x.example": 1, "b": 2}', '{"b": 2}', id="address as a name"),
+        pytest.param('["ada@x.example.org", "nada@x.example"]', None, id="others' addresses"),
+        pytest.param('{"count": "501", "on": true}', None, id="number of something else"),
+        pytest.param("no JSON 501", None, id="no JSON"),
+    ],
+)
+def test_people_in_json(text: str, left: str | None) -> None:
+    """A contact leaves JSON by its addresses, and by its id where a member says that it is one."""
+    person = Person("contacts", "0-1", ["501"], ["ada@x.example"])
+    assert scrubber(person)(text) == (left or text)
 
 
 def test_tables_to_come(warehouse: Warehouse, survivor: str) -> None:

@@ -299,7 +299,10 @@ def forget(  # noqa: PLR0913 - one parameter an option
         str, typer.Argument(metavar="OBJECT", help="A table, such as contacts.", callback=filled)
     ],
     record_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The record's id.", callback=filled)
+        str,
+        typer.Argument(
+            metavar="ID", help="The record's id, or a contact's address.", callback=filled
+        ),
     ],
     *,
     destination: Target = "duckdb",

@@ -36,6 +36,14 @@ from sources.hubspot.warehouse.erase import (
     marks,
     open_datasets,
 )
+from sources.hubspot.warehouse.person import (
+    CONTACTS,
+    Person,
+    addresses_of,
+    erase_person,
+    ids_of_address,
+    marked_tables,
+)
 from sources.hubspot.warehouse.run_log import RUNS
 
 COLUMNS = ("dataset", "table", "rows", "what")
@@ -55,7 +63,8 @@ def forget(
 
     Args:
         object_name: its table, or a custom object's bare name.
-        record_id: HubSpot's id of it; one that nothing is known of is a warning.
+        record_id: HubSpot's id of it, or the e-mail address of a contact; one that nothing is known
+            of is a warning.
         destination: name of the destination.
         dataset: that the tables are in.
         dry_run: whether to report only what would be erased.
@@ -70,12 +79,16 @@ def forget(
         objects, report.dataset = _object_tables(pipeline, dataset), dataset_of(pipeline)
         table = choose([object_name], objects, what="OBJECT")[0]
         with open_datasets(pipeline, rehearsing=dry_run) as datasets:
-            ids, survivors = _family(datasets, table, record_id)
+            known = _ids_of(datasets, table, record_id)
+            ids, survivors = _family(datasets, table, known)
+            person = _person(datasets, table, ids)
+            names = [*ids, *person.emails]
             for one in datasets:
-                _erase_links(one, table, ids, objects)
+                _erase_links(one, table, names, objects)
                 _erase_mentions(one, table, ids)
-            states = _forget_state(pipeline, datasets[0], table, ids)
-            states += _erase_from_runs(pipeline, datasets, dataset, ids)
+                erase_person(one, person)
+            states = _forget_state(pipeline, datasets[0], table, names)
+            states += _erase_from_runs(pipeline, datasets, dataset, names)
             for one in datasets:
                 if table in one.tables:
                     one.delete(table, f"id IN ({marks(ids)})", *ids)
@@ -86,6 +99,19 @@ def forget(
     report.sections = [_section(record, dataset, table, rows, dry_run=dry_run)]
     report.warnings = list(_warnings(record, dataset, survivors, found=bool(rows)))
     return report
+
+
+def _ids_of(datasets: Sequence[Dataset], table: str, named: str) -> list[str]:
+    """Return the id of a record, or an e-mail address and the ids of the contacts that have it."""
+    if "@" not in named or table != CONTACTS:
+        return [named]
+    return [named, *ids_of_address(datasets, table, named)]
+
+
+def _person(datasets: Sequence[Dataset], table: str, ids: Sequence[str]) -> Person:
+    """Return a record as tables of other APIs name it."""
+    types = {kind.table: kind.type_id for kind in STANDARD}
+    return Person(table, types.get(table), ids, addresses_of(datasets, table, ids))
 
 
 def _object_tables(pipeline: Pipeline, dataset: str) -> list[str]:
@@ -106,9 +132,11 @@ def _object_tables(pipeline: Pipeline, dataset: str) -> list[str]:
     return objects
 
 
-def _family(datasets: Sequence[Dataset], table: str, record_id: str) -> tuple[list[str], list[str]]:
-    """Return a record's id with the ids merged into it, and the ids it was merged into itself."""
-    ids, survivors = [record_id], set[str]()
+def _family(
+    datasets: Sequence[Dataset], table: str, known: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return a record's ids with the ids merged into it, and the ids it was merged into itself."""
+    ids, survivors = [*known], set[str]()
     for _ in range(_CHAIN):
         before = len(ids)
         for one in datasets:
@@ -141,7 +169,7 @@ def _erase_links(dataset: Dataset, table: str, ids: Sequence[str], objects: Sequ
     for pair in sorted(links.keys() & dataset.tables.keys()):
         where = " OR ".join(f"{end} IN ({marks(ids)})" for end in links[pair])
         dataset.delete(pair, where, *[*ids] * len(links[pair]))
-    said_of = [table, *sorted(links)]
+    said_of = [table, *sorted(links), *marked_tables()]
     whole = _whole(ids)
     where = f"table_name IN ({marks(said_of)})"
     for name, columns in dataset.tables.items():

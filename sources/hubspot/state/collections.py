@@ -1,5 +1,7 @@
 """The state of one endpoint of the catalog, or of one object type's part of it."""
 
+from collections.abc import Collection
+
 from msgspec import Struct, field
 
 from .table import Instant
@@ -38,6 +40,16 @@ class CollectionState(Struct, omit_defaults=True):
     """By parent, what is older is in the table; of lists when all members were last compared."""
     cursors: dict[str, str] = {}
     """By list whose members come oldest first, where their last page begins."""
+
+    def forget(self, ids: Collection[str]) -> bool:
+        """Take ids of parents out; return whether any was there.
+
+        Parents that came at the time of one that was the last are read again.
+        """
+        found = self.parent_id in ids or bool({*ids} & self.marks.keys())
+        self.parent_id = "" if self.parent_id in ids else self.parent_id
+        self.marks = {parent: at for parent, at in self.marks.items() if parent not in ids}
+        return found
 
     def start_over(self) -> None:
         """Forget what is loaded: the next run loads all of it."""

@@ -192,6 +192,7 @@ class SourceState(Struct, omit_defaults=True):
                 found.append(pair.forget("source", gone))
             if name.endswith(f"_to_{table}"):
                 found.append(pair.forget("target", gone))
+        found += [kept.forget(gone) for kept in self.collections.values()]
         return any(found)
 
     def end_table(self, table: str, at: datetime, links: Iterable[str]) -> None:

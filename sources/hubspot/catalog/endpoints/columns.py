@@ -3,7 +3,9 @@
 A column is `name [kind[:form]] [= path]`; columns are divided by commas. Kinds: `text` (where none
 is named), `integer`, `double`, `bool`, `timestamp`, `date`, `json` (the text of any JSON). Forms
 of a timestamp: `ms` and `iso` say how HubSpot writes it (both are read), `nonzero` that its epoch
-means that there is none. Paths:
+means that there is none. Forms of a text say whom it names, for `forget`: `contact` a contact by
+its id, `email` one by its address, `record` a record of the type that the row names in
+`object_type` or `object_type_id`, `user` a user of the portal by the address. Paths:
 
 - `roleIds`, `from.replyTo`: a member of the object, or of an object within it; without a path the
   name in camel case.
@@ -31,7 +33,8 @@ Origin = Literal[
     "member", "parent", "constant", "item", "ordinal", "key", "list", "hash", "head", "literal"
 ]
 """Where the value of a column comes from."""
-FORMS = {"": (), "timestamp": ("ms", "iso", "nonzero")}
+Person = Literal["contact", "email", "record", "user"]
+FORMS = {"text": get_args(Person), "timestamp": ("ms", "iso", "nonzero")}
 _COLUMN = re.compile(
     r"(?P<name>[a-z_][a-z0-9_]*)(?:\s+(?P<kind>[a-z]+)(?::(?P<form>[a-z]+))?)?(?:\s*=\s*(?P<path>\S+))?"
 )

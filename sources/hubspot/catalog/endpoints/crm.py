@@ -51,7 +51,7 @@ ENDPOINTS = (
             Table(
                 "owners",
                 "id",
-                "id, email, type, first_name, last_name, user_id integer,"
+                "id, email text:user, type, first_name, last_name, user_id integer,"
                 " user_id_including_inactive integer, archived bool, teams json,"
                 " created_at timestamp, updated_at timestamp",
             ),

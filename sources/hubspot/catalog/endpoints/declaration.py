@@ -190,6 +190,8 @@ class Table:
     of an object as items."""
     keeps: bool = False
     """Of a child table: whether rows that are gone stay, with `_hs_deleted_at`."""
+    is_of_person: bool = False
+    """Of a child table: whether a row that names a person makes all of its parent that person's."""
     scope: str | None = None
     """Of an endpoint with a reader of its own: rows of one value of it are replaced at a time."""
 

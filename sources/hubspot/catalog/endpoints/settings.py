@@ -17,8 +17,8 @@ ENDPOINTS = (
             Table(
                 "account_users",
                 "id",
-                "id, email, first_name, last_name, role_id, primary_team_id, super_admin bool,"
-                " seat_names json, send_welcome_email bool",
+                "id, email text:user, first_name, last_name, role_id, primary_team_id,"
+                " super_admin bool, seat_names json, send_welcome_email bool",
             ),
             Table(
                 "account_user_roles",

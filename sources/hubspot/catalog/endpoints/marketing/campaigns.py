@@ -171,7 +171,8 @@ ENDPOINTS = (
             Table(
                 "campaign_contacts",
                 "campaign_id, contact_type, contact_id",
-                "campaign_id = @campaign_id, contact_type = @contact_type, contact_id = id",
+                "campaign_id = @campaign_id, contact_type = @contact_type,"
+                " contact_id text:contact = id",
             ),
         ),
     ),

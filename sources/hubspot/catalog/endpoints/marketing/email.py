@@ -37,7 +37,8 @@ ENDPOINTS = (
                 " is_published bool, is_transactional bool, archived bool, created_at timestamp,"
                 " updated_at timestamp, publish_date timestamp, published_at timestamp,"
                 " unpublished_at timestamp, deleted_at timestamp, created_by_id, updated_by_id,"
-                " published_by_id, published_by_name, published_by_email, campaign, campaign_name,"
+                " published_by_id, published_by_name, published_by_email text:user,"
+                " campaign, campaign_name,"
                 " campaign_utm, cloned_from, primary_email_campaign_id, email_campaign_group_id,"
                 " business_unit_id, folder_id, folder_id_v2 = folderIdV2, active_domain,"
                 " feedback_survey_id, jitter_send_time bool, send_on_publish bool,"
@@ -114,7 +115,8 @@ ENDPOINTS = (
             Table(
                 "email_events",
                 "id, created",
-                "id, created timestamp:ms, type = type|=UNBOUNCE, recipient, app_id, app_name,"
+                "id, created timestamp:ms, type = type|=UNBOUNCE, recipient text:email,"
+                " app_id, app_name,"
                 " email_campaign_id, email_campaign_group_id, sent_by_id = sentBy.id,"
                 " sent_by_created timestamp:ms = sentBy.created, caused_by_id = causedBy.id,"
                 " caused_by_created timestamp:ms = causedBy.created,"

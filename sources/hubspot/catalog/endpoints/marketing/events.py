@@ -45,8 +45,8 @@ ENDPOINTS = (
                 "marketing_event_participations",
                 "id",
                 "id, marketing_event_id = @marketing_event_id,"
-                " contact_id = associations.contact.contactId,"
-                " email = associations.contact.email,"
+                " contact_id text:contact = associations.contact.contactId,"
+                " email text:email = associations.contact.email,"
                 " attendance_state = properties.attendanceState,"
                 " attendance_duration_seconds integer = properties.attendanceDurationSeconds,"
                 " attendance_percentage double = properties.attendancePercentage,"
@@ -114,7 +114,7 @@ ENDPOINTS = (
             Table(
                 "event_occurrences",
                 "event_type, id",
-                "event_type = eventType|@eventType, id, object_type, object_id,"
+                "event_type = eventType|@eventType, id, object_type, object_id text:record,"
                 " occurred_at timestamp, properties json",
             ),
         ),

@@ -53,8 +53,9 @@ ENDPOINTS = (
                 "form_submission_values",
                 "submission_key, ordinal",
                 "submission_key = ^conversionId|^hash, ordinal integer = #, object_type_id, name,"
-                " value",
+                " value text:email",
                 rows="values",
+                is_of_person=True,
             ),
         ),
     ),

@@ -13,7 +13,7 @@ from ..declaration import (
     text_offset,
 )
 
-SUBSCRIPTIONS = "subscriptions"
+SUBSCRIPTIONS = "consent"
 NUMBERED, DATED = "/communication-preferences/v4", "/communication-preferences/{version}"
 PER_ADDRESS = Batches(
     "contacts", "email", 100, match="email", changed="lastmodifieddate", where="email IS NOT NULL"
@@ -62,7 +62,7 @@ ENDPOINTS = (
             Table(
                 "subscription_statuses",
                 "email, subscription_id, channel, business_unit_id",
-                "email = ^subscriberIdString|subscriberIdString, subscription_id,"
+                "email text:email = ^subscriberIdString|subscriberIdString, subscription_id,"
                 " subscription_name, channel = channel|=EMAIL,"
                 " business_unit_id = businessUnitId|=0, status, source, legal_basis,"
                 " legal_basis_explanation, timestamp timestamp",
@@ -87,7 +87,7 @@ ENDPOINTS = (
             Table(
                 "subscription_opt_outs",
                 "email, ordinal",
-                "email = ^subscriberIdString|subscriberIdString, ordinal integer = #,"
+                "email text:email = ^subscriberIdString|subscriberIdString, ordinal integer = #,"
                 " wide_status_type, business_unit_id, channel, status, timestamp timestamp",
                 rows="wideStatuses",
             ),
@@ -113,8 +113,8 @@ ENDPOINTS = (
             Table(
                 "email_subscription_changes",
                 "recipient, timestamp, ordinal",
-                "recipient = ^recipient, timestamp timestamp:ms = ^timestamp, ordinal integer = #,"
-                " change_type, change, source, subscription_id,"
+                "recipient text:email = ^recipient, timestamp timestamp:ms = ^timestamp,"
+                " ordinal integer = #, change_type, change, source, subscription_id,"
                 " caused_by_event_id = causedByEvent.id,"
                 " caused_by_event_created timestamp:ms = causedByEvent.created",
                 rows="changes",
