@@ -54,7 +54,7 @@ ENDPOINTS = (
             Table(
                 "list_memberships",
                 "list_id, record_id",
-                "list_id = @list_id, record_id, object_type_id = @object_type_id,"
+                "list_id = @list_id, record_id text:record, object_type_id = @object_type_id,"
                 " membership_timestamp timestamp, first_seen_at timestamp, removed_at timestamp",
             ),
         ),
