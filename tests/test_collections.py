@@ -51,7 +51,7 @@ def changed_only(name: str) -> bool:
 
 PAGED = [name for name in MAY_GO if ENDPOINTS[name].paging.kind != "none"]
 WORKED_OUT = {
-    "lists": {"size"},
+    "lists": {"size", "filter_branch", "list_permissions", "membership_settings", "folder_id"},
     "marketing_events": {"registrants", "attendees", "cancellations", "no_shows"},
     "event_types": {"name", "prefix"},
 }

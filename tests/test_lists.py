@@ -1,11 +1,14 @@
 """Members of lists come, go and come back, whichever way HubSpot orders them, and none is lost."""
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pytest
 from conftest import Warehouse
+from docs_tables import ROOT
 
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
@@ -20,6 +23,7 @@ LONG, SHORT = 260, 30
 """Members of a list of two pages, and of one."""
 LISTS = {"1": LONG, "2": LONG, "3": LONG, "4": LONG, "5": SHORT, "6": SHORT, "7": LONG, "8": SHORT}
 DEALS = "8"
+PAGE = ROOT / "sources/hubspot/docs/tables/lists.md"
 ORDERS = ("ascending", "descending")
 Row = tuple[Any, ...]
 
@@ -157,11 +161,45 @@ def test_members_are_those_of_hubspot(stage: Stage, order: str) -> None:
     stage.leave("1", 1003)
     stage.sync(24)
     stage.assert_same(DEALS)
+    assert_documented(stage)
+
+
+def assert_documented(stage: Stage) -> None:
+    """The statements of the page on lists answer what they claim to."""
+    members, left, several = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    truth = stage.truth(DEALS)
+    sizes = Counter(f"List {name}" for name, _ in truth)
+    assert dict(stage.warehouse.rows(members)) == sizes
+    gone = {(f"List {name}", record) for name, record in stage.members("removed_at IS NOT NULL")}
+    assert {row[:2] for row in stage.warehouse.rows(left)} == gone
+    times = Counter(record for _, record in truth)
+    found = {(record, lists) for _, record, lists in stage.warehouse.rows(several)}
+    assert found == {(record, lists) for record, lists in times.items() if lists > 1}
 
 
 def ms(at: datetime) -> int:
     """Return an instant in epoch milliseconds."""
     return int(at.timestamp() * 1000)
+
+
+def test_lists_have_their_filters_and_folders(stage: Stage) -> None:
+    """What HubSpot gives in other answers is in the row of a list, also when that alone changed."""
+    lists, folders = (stage.portal.collections[name] for name in ("lists", "list_folders"))
+    for folder, parent in (("0", "0"), ("4", "0"), ("5", "4")):
+        folders.add({"id": folder, "name": f"Folder {folder}", "parentFolderId": parent})
+    lists.edit("5", {"_filters": {"filterBranchType": "OR"}, "_folder": 5})
+    stage.warehouse = stage.warehouse.with_settings(member_lists=["5"])
+    sql = "SELECT list_id, filter_branch, list_permissions, folder_id FROM lists ORDER BY list_id"
+    stage.sync()
+    found = {row[0]: row[1:] for row in stage.warehouse.rows(sql)}
+    assert found["5"] == ('{"filterBranchType":"OR"}', "{}", "5")
+    assert {row for name, row in found.items() if name != "5"} == {(None, "{}", "0")}
+    tree = stage.warehouse.rows("SELECT id, parent_folder_id FROM list_folders ORDER BY id")
+    assert tree == [("0", "0"), ("4", "0"), ("5", "4")]
+    lists.edit("5", {"_permissions": {"teamsWithEditAccess": [1]}, "_folder": 4})
+    stage.sync(24)
+    found = {row[0]: row[1:] for row in stage.warehouse.rows(sql)}
+    assert found["5"][1:] == ('{"teamsWithEditAccess":[1]}', "4")
 
 
 def test_settings_choose_the_lists_whose_members_are_read(stage: Stage) -> None:

@@ -102,6 +102,12 @@ def rows(options: Options | None = None) -> list[tuple[str, str]]:
         ("the first link of a pair alone", seen(first)),
         ("a label of an association was renamed", LABELS),
         ("owners, pipelines, stages", "within the hour"),
+        ("a list; a list that was deleted, with its members", NEXT),
+        ("a record joined, left or rejoined a list", "within 6 hours"),
+        (
+            "a record left a list of more than 250, while another one joined in the past",
+            "within the day",
+        ),
         ("the name or settings of the account", NEXT),
         ("a record or link was changed by hand in the warehouse", "`verify`"),
     ]  # fmt: skip - a row is a line

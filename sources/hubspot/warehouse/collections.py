@@ -47,6 +47,7 @@ def end_collections(
                 _end(client, run, endpoint, scope, kept.loaded_at, hard_delete=hard_delete)
             _replace_children(client, endpoint)
             _drop_of_gone(client, endpoint, tables)
+            _fill(client, endpoint, tables)
             _end_members(client, endpoint, tables, hard_delete=hard_delete)
 
 
@@ -118,6 +119,23 @@ def _drop_orphans(client: Client, endpoint: Endpoint, per: Parents | Batches) ->
         f"DELETE FROM {child} WHERE NOT EXISTS"  # noqa: S608
         f" (SELECT 1 FROM {parent} AS parent WHERE {same})"
     )
+
+
+def _fill(client: Client, endpoint: Endpoint, tables: Collection[str]) -> None:
+    """Fill the columns that HubSpot gives in another answer."""
+    for one in ENDPOINTS.values():
+        fill = one.fills
+        if fill is None or endpoint.name not in {one.name, fill.table}:
+            continue
+        if not {one.name, fill.table} <= {*tables}:
+            continue
+        given, filled = (client.make_qualified_table_name(n) for n in (one.name, fill.table))
+        same = f"given.{fill.by} = {filled}.{fill.by}"
+        value = f"SELECT max(given.{fill.column}) FROM {given} AS given WHERE {same}"  # noqa: S608
+        client.execute_sql(
+            f"UPDATE {filled} SET {fill.column} = ({value})"  # noqa: S608
+            f" WHERE {fill.column} IS DISTINCT FROM ({value})"
+        )
 
 
 def _end_members(

@@ -125,6 +125,21 @@ Reading = Whole | Increment | NewestFirst | Windows | Members
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """A call for many rows of a whole reading, by id, which has more members of them."""
+
+    end: str
+    """What the endpoint's path has at its end and the path of this call lacks."""
+    inputs: str
+    """The parameter of the query with the ids, repeated."""
+    key: str
+    """The member of a row with its id."""
+    params: Params = field(default_factory=dict)
+    size: int = 100
+    """Rows in a call."""
+
+
+@dataclass(frozen=True, slots=True)
 class Parents:
     """One call, or a list of pages, for each row of a table that is in the warehouse."""
 
@@ -169,6 +184,18 @@ class Asked:
     known: tuple[str, ...]
     """Those of HubSpot's own that may be read."""
     param: str = "properties"
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A column that HubSpot gives in another answer: it is filled in SQL, after each load."""
+
+    table: str
+    """That has it."""
+    column: str
+    """Here and there."""
+    by: str
+    """The column with the key of that table, here and there."""
 
 
 Per = Literal["", "object type", "pair"] | Parents | Batches
@@ -266,7 +293,11 @@ class Endpoint:
     """Of every call by POST."""
     rows: str = "results"
     """The member of an answer with its objects; `$` where the answer is the list, `.` where it is
-    the only object."""
+    the only object; `folder>childNodes`: the object there, and those within it at any depth."""
+    details: Details | None = None
+    """Of rows that changed, and of all once a day: members that the answer lacks."""
+    fills: Fill | None = None
+    """A column of another endpoint's first table that takes its values from here."""
     paging: Paging = field(default_factory=one_answer)
     variants: tuple[Params, ...] = ({},)
     """Passes, each with slots or parameters of its own, which are constants (`@archived`) of its

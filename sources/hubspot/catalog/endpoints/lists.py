@@ -1,12 +1,18 @@
 """Lists (segments) of all object types."""
 
+from datetime import timedelta
+
 from .declaration import (
+    DAY,
     EVERY_RUN,
     SIX_HOURS,
+    Details,
     Endpoint,
+    Fill,
     Members,
     Parents,
     Table,
+    Windows,
     after,
     body_offset,
 )
@@ -27,6 +33,7 @@ ENDPOINTS = (
         },
         rows="lists",
         paging=body_offset(500),
+        details=Details("/search", "listIds", "listId", {"includeFilters": "true"}),
         due=EVERY_RUN,
         scopes=("crm.lists.read",),
         tables=(
@@ -36,7 +43,8 @@ ENDPOINTS = (
                 "list_id, name, object_type_id, processing_type, processing_status,"
                 " list_version integer, size integer = size|additionalProperties.hs_list_size,"
                 " created_at timestamp, updated_at timestamp, filters_updated_at timestamp,"
-                " deleted_at timestamp, created_by_id, updated_by_id",
+                " deleted_at timestamp, created_by_id, updated_by_id,"
+                " filter_branch json, list_permissions json, membership_settings json, folder_id",
             ),
         ),
     ),
@@ -56,6 +64,61 @@ ENDPOINTS = (
                 "list_id, record_id",
                 "list_id = @list_id, record_id text:record, object_type_id = @object_type_id,"
                 " membership_timestamp timestamp, first_seen_at timestamp, removed_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "list_folders",
+        group=GROUP,
+        numbered="/crm/v3/lists/folders",
+        dated="/crm/lists/{version}/folders",
+        params={"folderId": "0"},
+        rows="folder>childNodes",
+        scopes=("crm.lists.read",),
+        tables=(
+            Table(
+                "list_folders",
+                "id",
+                "id, name, parent_folder_id, user_id, created_at timestamp, updated_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "list_folder_lists",
+        group=GROUP,
+        numbered="/crm/v3/lists/folders",
+        dated="/crm/lists/{version}/folders",
+        rows="folder.childLists",
+        per=Parents("list_folders", {"?folderId": "id"}),
+        fills=Fill("lists", "folder_id", by="list_id"),
+        scopes=("crm.lists.read",),
+        tables=(
+            Table("list_folder_lists", "folder_id, list_id", "folder_id = @folderId, list_id = ."),
+        ),
+    ),
+    Endpoint(
+        "list_size_history",
+        group=GROUP,
+        numbered="/crm/v3/lists/{list_id}/size-and-edits-history/between",
+        dated="/crm/lists/{version}/{list_id}/size-and-edits-history/between",
+        rows="sizeHistory",
+        read=Windows(
+            "timestamp",
+            start="startDate",
+            end="endDate",
+            span=timedelta(days=90),
+            lag=timedelta(),
+            lookback=DAY,
+        ),
+        per=Parents("lists", {"list_id": "list_id"}),
+        due=DAY,
+        default=False,
+        scopes=("crm.lists.read",),
+        tables=(
+            Table(
+                "list_size_history",
+                "list_id, timestamp",
+                "list_id = @list_id, timestamp timestamp, size integer",
             ),
         ),
     ),

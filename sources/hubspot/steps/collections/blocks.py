@@ -1,13 +1,15 @@
 """Rows on their way from pages to tables: in blocks, without what the warehouse has already."""
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from ...run.pace.waiting import wait_all
 from ...tables.endpoints.batches import Reading, values_of
-from ...tables.endpoints.items import Items, exploded
-from .pages import pages
+from ...tables.endpoints.items import Items, exploded, to_text
+from .pages import decode_rows, pages
 from .part import BLOCK, Part, constants_of
 
 
@@ -52,6 +54,32 @@ def blocks(
             items = Items()
             items.extend(page.rows, constants, f"$.{part.endpoint.rows}")
             yield items
+
+
+def detailed(part: Part, items: Items) -> Generator[None, None, Items]:
+    """Return objects with the members that a second call has of them, if their endpoint has one."""
+    details, run = part.endpoint.details, part.run
+    if details is None or not items.values:
+        return items
+    path = part.request({}).path.removesuffix(details.end)
+    ids = [to_text(row.get(details.key)) or "" for row in items.values]
+    calls = [
+        run.submit(
+            partial(
+                part.client.get,
+                path,
+                {**details.params, details.inputs: ids[start : start + details.size]},
+                decode=partial(decode_rows, part.endpoint),
+                budget=part.endpoint.budget,
+            )
+        )
+        for start in range(0, len(ids), details.size)
+    ]
+    more: dict[str | None, Mapping[str, Any]] = {}
+    for rows in (yield from wait_all(calls)):
+        more |= {to_text(row.get(details.key)): row for row in rows if isinstance(row, Mapping)}
+    values = [{**more.get(name, {}), **row} for name, row in zip(ids, items.values, strict=True)]
+    return replace(items, values=values)
 
 
 def unknown(part: Part, items: Items) -> Items:

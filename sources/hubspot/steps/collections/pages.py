@@ -1,6 +1,6 @@
 """Pages of an endpoint's answers, by each of HubSpot's ways to go from one to the next."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -131,6 +131,11 @@ def _ask(run: Run, client: Client, request: Request, cursor: str | None) -> Futu
     return run.submit(partial(client.get, request.path, params, decode=decode, budget=budget))
 
 
+def decode_rows(endpoint: Endpoint, body: bytes) -> list[Any]:
+    """Read the objects of an answer of one page; errors as those of `decode_page`."""
+    return rows_of(_decode_any(body), endpoint.rows)
+
+
 def decode_page(endpoint: Endpoint, body: bytes) -> Answer:
     """Read a page.
 
@@ -165,6 +170,7 @@ def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON
             raise misfit(answer, "$")
         return [answer]
     found, path = answer, "$"
+    place, _, within = place.partition(">")
     for member in () if place == "$" else place.split("."):
         if not isinstance(found, Mapping):
             raise misfit(found, path)
@@ -172,9 +178,20 @@ def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON
         if member not in found:
             raise msgspec.ValidationError(f"`{path}` is missing")
         found = found[member]
+    if within and isinstance(found, Mapping):
+        return [*_tree(found, within)]
     if not isinstance(found, list):
         raise misfit(found, path)
     return found
+
+
+def _tree(node: Mapping[str, Any], member: str) -> Iterator[Any]:
+    """Yield an object, without what is in one of its members, and then the objects there."""
+    yield {name: value for name, value in node.items() if name != member}
+    inner = node.get(member)
+    for one in inner if isinstance(inner, list) else []:
+        if isinstance(one, Mapping):
+            yield from _tree(one, member)
 
 
 def _next(answer: Any, member: str) -> str | None:  # noqa: ANN401 - any JSON

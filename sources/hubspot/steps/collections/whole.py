@@ -9,7 +9,7 @@ from ...catalog.endpoints.declaration import Increment
 from ...run.run import Items as Found
 from ...tables.endpoints.batches import to_batches
 from ...tables.endpoints.items import Items, to_text
-from .blocks import Out, blocks
+from .blocks import Out, blocks, detailed
 from .pages import pages
 from .part import BLOCK, Part, constants_of, written
 
@@ -28,6 +28,7 @@ def read_whole(part: Part) -> Found:
     run, state = part.run, part.state
     began = run.now()
     reading, held, content = part.reading(began), Items(), hashlib.sha256(part.shape.encode())
+    content.update(_day(part, began))
     most = HELD
     for number, variant in enumerate(part.passes()):
         constants = {**part.constants, **constants_of(variant)}
@@ -40,10 +41,12 @@ def read_whole(part: Part) -> Found:
             held.extend(page.rows, constants, f"$.{part.endpoint.rows}")
             if len(held.values) > most:
                 most = BLOCK
+                held = yield from detailed(part, held)
                 yield from part.emit(held, reading)
                 held = Items()
     digest = content.hexdigest() if most == HELD else ""
     if not digest or digest != state.digest or run.options.full_refresh:
+        held = yield from detailed(part, held)
         yield from part.hand_on(list(to_batches(part.endpoint, held, reading)))
         state.loaded_at, state.digest, state.shape = began, digest, part.shape
         state.filled = [name for name, rows in part.brought.items() if rows]
@@ -82,6 +85,11 @@ def end(part: Part) -> None:
     if state.digest != GONE:
         state.loaded_at, state.digest, state.filled = part.run.now(), GONE, []
         part.run.collections.loaded.add(part.key)
+
+
+def _day(part: Part, at: datetime) -> bytes:
+    """Return the day, where there are details: nothing else may show that these changed."""
+    return f"{at:%Y-%m-%d}".encode() if part.endpoint.details else b""
 
 
 def _content(rows: Sequence[Any]) -> bytes:
