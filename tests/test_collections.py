@@ -46,7 +46,8 @@ MAY_GO = [name for name in LISTED if isinstance(ENDPOINTS[name].read, Whole | In
 
 def changed_only(name: str) -> bool:
     """Whether an endpoint is asked only for parents that changed."""
-    return bool(getattr(ENDPOINTS[name].per, "changed", ""))
+    per = ENDPOINTS[name].per
+    return bool(getattr(per, "changed", "") or getattr(per, "differs", False))
 
 
 PAGED = [name for name in MAY_GO if ENDPOINTS[name].paging.kind != "none"]
@@ -182,6 +183,9 @@ def played(stage: Stage) -> dict[str, Scene]:
         stage.portal.collections[name].repeat_cursor(0)
     for name in NAMES:
         stage.portal.faults.add(path=pattern(ENDPOINTS[name]), status=500)
+    participations = portal.collections["marketing_event_participations"]
+    one = participations.seen(edited["marketing_events"])[0]
+    participations.delete((one["_parent"], one["id"]))
     scenes["broken"] = stage.sync(after_ms=2 * DAY_MS)
     stage.portal.faults.clear()
     scenes["mended"] = stage.sync()
@@ -380,6 +384,14 @@ def test_details_are_read_of_what_changed(history: dict[str, Scene]) -> None:
     ids = {row["id"] for row in changed.live("workflows")}
     assert {row["workflow_id"] for row in changed.rows["workflow_details"]} == ids
     assert {row["workflow_id"] for row in changed.rows["workflow_actions"]} <= ids
+
+
+def test_who_takes_part_is_read_where_counters_differ(history: dict[str, Scene]) -> None:
+    """One call for the one event whose counters changed, though its own time did not move."""
+    name = "marketing_event_participations"
+    before, after = (history[scene].live(name) for scene in ("late", "mended"))
+    assert (len(after), history["mended"].outcome(name).calls) == (len(before) - 1, 1)
+    assert history["empty page"].outcome(name).calls == 0
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -32,6 +32,8 @@ class CollectionState(Struct, omit_defaults=True):
     """Of those loaded at that very time, up to this id."""
     newest_parent_at: Instant | None = None
     """The latest change of a parent that was seen."""
+    parents: dict[str, str] = field(default_factory=dict)
+    """By parent, a digest of its row at the last reading."""
     left_out: list[str] = []
     """Properties that HubSpot does not let read."""
     filled: list[str] = []

@@ -151,6 +151,9 @@ class Parents:
     """A timestamp column of the parent: only parents are read where it is new. All where empty."""
     where: str = ""
     """Which parents have such rows, as a condition in SQL; all that are not gone where empty."""
+    differs: bool = False
+    """Whether only parents are read where a slot or constant is other than at the last reading:
+    the state keeps a digest of each, so for thousands of parents at most."""
 
 
 @dataclass(frozen=True, slots=True)

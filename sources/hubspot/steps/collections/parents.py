@@ -13,6 +13,7 @@ from ...catalog.endpoints import has_gone_rows
 from ...catalog.endpoints.declaration import Batches, Endpoint, Parents
 from ...errors import HubSpotError, RequestRejectedError, ScopeMissingError
 from ...model import LIVE, View
+from ...plan.collections.differing import differing, keep
 from ...run.pace.waiting import together
 from ...run.run import Items as Found
 from ...run.run import Run
@@ -128,8 +129,12 @@ def read_parents(part: Part) -> Found:
         return
     sweep = _Sweep(part, run.now())
     size = TOGETHER * (per.size if isinstance(per, Batches) else 1)
-    for group in _groups(pending(run.view, part.endpoint, state), size):
+    if run.options.full_refresh or state.shape not in {"", part.shape}:
+        state.parents = {}
+    parents = differing(part.endpoint, state, pending(run.view, part.endpoint, state))
+    for group in _groups(parents, size):
         yield from _read_group(sweep, group)
+        keep(part.endpoint, state, group)
         if part.brought:
             run.collections.loaded.add(part.key)
         last = group[-1]
@@ -264,4 +269,4 @@ def _note_refused(sweep: _Sweep) -> None:
 def has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
     """Whether any parent is to be read."""
     state = run.state.collections.get(endpoint.name, CollectionState())
-    return any(part for part in pending(view, endpoint, state))
+    return any(differing(endpoint, state, pending(view, endpoint, state)))

@@ -9,6 +9,7 @@ from ...catalog.endpoints.crm import CRM
 from ...catalog.endpoints.declaration import Endpoint, Members, Windows
 from ...errors import HubSpotError
 from ...model import ObjectType
+from ...plan.collections.differing import differing
 from ...plan.facts import CollectionFacts
 from ...run.run import Run
 from ...state.collections import CollectionState
@@ -82,7 +83,8 @@ def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> C
         if run.view is not None and isinstance(endpoint.read, Members):
             bounds = members_calls(run, run.view, endpoint)
         elif run.view is not None:
-            parents = sum(len(part) for part in pending(run.view, endpoint, state))
+            found = differing(endpoint, state, pending(run.view, endpoint, state))
+            parents = sum(map(len, found))
     if isinstance(endpoint.read, Windows):
         until = closed(endpoint.read, run.now())
         since = state.watermark - endpoint.read.lookback if state.watermark else None

@@ -37,8 +37,18 @@ ENDPOINTS = (
         numbered=f"{NUMBERED}/participations/{{marketing_event_id}}/breakdown",
         dated=f"{DATED}/participations/{{marketing_event_id}}/breakdown",
         paging=after(100),
-        per=Parents("marketing_events", {"marketing_event_id": "object_id"}),
-        due=DAY,
+        per=Parents(
+            "marketing_events",
+            {
+                "marketing_event_id": "object_id",
+                "registrants": "registrants",
+                "attendees": "attendees",
+                "cancellations": "cancellations",
+                "no_shows": "no_shows",
+                "updated_at": "updated_at",
+            },
+            differs=True,
+        ),
         scopes=READ,
         tables=(
             Table(
