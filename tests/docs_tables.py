@@ -32,6 +32,7 @@ from sources.hubspot.errors import HubSpotError
 from sources.hubspot.plan import freshness
 from sources.hubspot.state import source as source_state
 from sources.hubspot.state import table as table_state
+from sources.hubspot.tables import property_history
 from sources.hubspot.tables.records import OWN_COLUMNS, REJECTS
 from sources.hubspot.warehouse import run_log, verifications
 
@@ -205,6 +206,16 @@ def own_columns() -> Iterator[Row]:
         yield f"`{name}`", str(kind).partition("[")[0].replace("string", "text")
 
 
+def history_columns() -> Iterator[Row]:
+    """Yield a row per column of a property history."""
+    yield "column", "type", "key"
+    for field in property_history.COLUMNS:
+        kind = (
+            str(field.type).partition("[")[0].replace("string", "text").replace("int64", "bigint")
+        )
+        yield f"`{field.name}`", kind, "yes" if field.name in property_history.KEY else ""
+
+
 def state() -> Iterator[Row]:
     """Yield a row per member of the state: the part it is of, its name, what it holds."""
     yield "part", "member", "holds"
@@ -259,6 +270,7 @@ TABLES: Mapping[str, Callable[[], Iterable[Row]]] = {
     "change-detection": change_detection,
     "own-tables": own_tables,
     "own-columns": own_columns,
+    "history-columns": history_columns,
     "state": state,
     "destinations": destinations,
 }

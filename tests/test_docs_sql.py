@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import psycopg2
@@ -17,10 +19,12 @@ from test_postgres import Postgres
 from pipelines.commands.demo import QUESTIONS, change, furnish
 from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
+from sources.hubspot_emulator.portal.changes import history_of
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
 OBJECTS = ("contacts", "companies", "deals")
+HISTORY = ("deals_property_history",)
 Rows = list[tuple[Any, ...]]
 
 
@@ -80,7 +84,7 @@ def synced(
         )
         both = {"duckdb": Warehouse(file, config), "postgres": Postgres(server_uri, config)}
         for warehouse in both.values():
-            warehouse.sync(*OBJECTS)
+            warehouse.sync(*OBJECTS, select=HISTORY)
         before = portal.records("contacts")
         portal.clock.resume()
         change(portal)
@@ -88,7 +92,7 @@ def synced(
             portal.archive("deals", deal)
         portal.archive("companies", next(iter(portal.records("companies"))))
         for warehouse in both.values():
-            assert warehouse.sync(*OBJECTS).status == "ok"
+            assert warehouse.sync(*OBJECTS, select=HISTORY).status == "ok"
     yield Synced(portal, before, both)
     portal.reset(SeedSpec.empty())
 
@@ -175,6 +179,51 @@ def deals_of_companies(synced: Synced) -> Rows:
     ]
 
 
+def versions(portal: Portal, name: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the versions of a property of every live deal, oldest first."""
+    table, found = portal.table("deals"), {}
+    for id_ in portal.records("deals"):
+        record = table.get(int(id_))
+        assert record is not None
+        found[id_] = history_of(table, record, name)[::-1]
+    return found
+
+
+def stage_durations(synced: Synced) -> Rows:
+    """Return how often live deals left each stage, and after how many days on average."""
+    stays: dict[str, list[float]] = {}
+    for steps in versions(synced.portal, "dealstage").values():
+        for one, following in pairwise(steps):
+            days = (at(following) - at(one)) / timedelta(days=1)
+            stays.setdefault(one["value"] or None, []).append(days)
+    return [(stage, len(days), sum(days) / len(days)) for stage, days in stays.items()]
+
+
+def stages_of_2024(synced: Synced) -> Rows:
+    """Return the stage that each live deal was in when 2024 began."""
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    found = {
+        id_: [one["value"] or None for one in steps if at(one) < moment]
+        for id_, steps in versions(synced.portal, "dealstage").items()
+    }
+    return [(id_, past[-1]) for id_, past in found.items() if past]
+
+
+def amounts_of_people(synced: Synced) -> Rows:
+    """Return the amounts that people gave to live deals, and who."""
+    return [
+        (id_, one["value"] or None, one.get("sourceId") or "")
+        for id_, steps in versions(synced.portal, "amount").items()
+        for one in steps
+        if one["sourceType"] == "CRM_UI"
+    ]
+
+
+def at(version: dict[str, Any]) -> datetime:
+    """Return when a version came."""
+    return datetime.fromisoformat(version["timestamp"])
+
+
 TRUTHS: dict[str, Callable[[Synced], Rows]] = {
     "JOIN pipeline_stages": labelled_stages,
     "CASE WHEN _hs_created_at": second_sync,
@@ -182,6 +231,9 @@ TRUTHS: dict[str, Callable[[Synced], Rows]] = {
     "select dealstage": lambda synced: by_stage(synced.portal, {}),
     "l.from_id IS NULL": contacts_alone,
     "SELECT DISTINCT from_id": deals_of_companies,
+    "WITH steps": stage_durations,
+    "h.newest = 1": stages_of_2024,
+    "h.source_type = 'CRM_UI'": amounts_of_people,
 }
 
 
@@ -200,7 +252,7 @@ def test_documented_sql_tells_the_truth(synced: Synced, where: str) -> None:
 
 def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a row whose numbers with fractions are whole, for sums depend on their order."""
-    return tuple(round(value) if isinstance(value, float) else value for value in row)
+    return tuple(round(value) if isinstance(value, float | Decimal) else value for value in row)
 
 
 def test_the_deletions_matter(synced: Synced) -> None:

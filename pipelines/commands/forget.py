@@ -24,6 +24,7 @@ from pipelines.commands.state import changing_pipeline, choose
 from pipelines.runtime import local_runs
 from pipelines.runtime.stored import commit, dataset_of
 from sources.hubspot.catalog.endpoints import TABLES
+from sources.hubspot.catalog.names import history_table
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.state.source import SourceState
@@ -208,7 +209,8 @@ def _erase_mentions(dataset: Dataset, table: str, ids: Sequence[str]) -> None:
         for kind in ("table_name", "object_type"):
             for key in ("id", "record_id"):
                 if {kind, key} <= columns:
-                    dataset.delete(name, f"{kind} = %s AND {key} IN ({marks(ids)})", table, *ids)
+                    where = f"{kind} IN (%s, %s) AND {key} IN ({marks(ids)})"
+                    dataset.delete(name, where, table, history_table(table), *ids)
 
 
 def without(text: str, ids: re.Pattern[str]) -> str:

@@ -30,6 +30,7 @@ from sources.hubspot import Run
 from sources.hubspot.api.batch_read import batches
 from sources.hubspot.api.search import GROUPS
 from sources.hubspot.catalog.endpoints import ENDPOINT_OF, TABLES
+from sources.hubspot.catalog.names import HISTORY, history_table
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS, Column
@@ -38,6 +39,7 @@ from sources.hubspot.state.store import mended_state
 from sources.hubspot.steps.reference.loading import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
+from sources.hubspot.tables.property_history import KEY as HISTORY_KEY
 from sources.hubspot.warehouse.view import WarehouseView
 
 SCHEMA = "hubspot"
@@ -55,7 +57,7 @@ _MOST_SEARCHED = 20  # columns that are filled by searches; for more the table i
 _SHOWN = 5  # columns, or wrong types, that a message names
 
 Edit = Callable[[SourceState], None]
-Kind = Literal["objects", "links", "reference", "rejects", "log"]
+Kind = Literal["objects", "links", "history", "reference", "rejects", "log"]
 
 
 def recover(pipeline: Pipeline) -> dict[str, str]:
@@ -202,7 +204,7 @@ def _names(pipeline: Pipeline) -> list[str]:
         name = client.make_qualified_table_name("object_types")
         objects.update(row[0] for row in client.execute_sql(f"SELECT table_name FROM {name}") or ())  # noqa: S608 - a name of ours
     links = [f"{one}_to_{other}" for one in objects for other in objects]
-    return [*objects, *links, *TABLES, REJECTS, *OWN_LOGS]
+    return [*objects, *links, *map(history_table, objects), *TABLES, REJECTS, *OWN_LOGS]
 
 
 def _plan(pipeline: Pipeline, damage: Damage, at: datetime) -> tuple[list[Edit], dict[str, str]]:
@@ -240,6 +242,8 @@ def _kind(name: str, table: TTableSchema) -> Kind:
         return "objects"
     if {"from_id", "to_id"} <= columns:
         return "links"
+    if {*HISTORY_KEY} <= columns:
+        return "history"
     return "rejects" if name == REJECTS else "log"
 
 
@@ -253,6 +257,13 @@ def _read_objects(source: SourceState, table: str) -> None:
 
 def _read_links(source: SourceState, table: str) -> None:
     source.pair(table).start_over()
+
+
+def _read_history(source: SourceState, table: str) -> None:
+    """Have the property history of all records read."""
+    for key in [key for key in source.collections if key.partition(":")[0] == HISTORY]:
+        if history_table(key.partition(":")[2]) == table:
+            del source.collections[key]
 
 
 def _load_reference(source: SourceState, table: str) -> None:
@@ -277,12 +288,14 @@ def _read_rejects(source: SourceState, table: str) -> None:  # noqa: ARG001 - as
 _FORGET: dict[Kind, Callable[..., None]] = {
     "objects": _read_objects,
     "links": _read_links,
+    "history": _read_history,
     "reference": _load_reference,
     "rejects": _read_rejects,
 }
 _FILLED: dict[Kind, str] = {
     "objects": "and all records are read",
     "links": "and all links are read",
+    "history": "and the history of all records is read",
     "reference": "and filled",
     "rejects": "and every table is read again to fill it",
     "log": "and empty",

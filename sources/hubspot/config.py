@@ -144,6 +144,8 @@ class HubSpotConfig(BaseConfiguration):
     member_lists: list[str] | None = None
     """Lists whose members are read, by object type or id: `["deals", "17"]`, `["all"]`; those of
     contacts and companies where none are named."""
+    history_calculated: bool = False
+    """Whether the history of properties that HubSpot calculates is read, too."""
     run_log_days: int = 90
     """Days to keep rows of `_hs_runs`, `_hs_run_tables` and `_hs_verifications`; 0: always."""
     sensitive: bool = False

@@ -18,7 +18,7 @@ from dlt.extract import DltResource
 
 from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS
-from .catalog.names import divided
+from .catalog.names import HISTORY, divided
 from .catalog.selection import Names, Selection, reads_own
 from .config import HubSpotConfig, configured, resolve_config
 from .http.client import Client
@@ -205,6 +205,14 @@ class Extraction:
         if not run.load.is_first:
             names = [one for one in names if _follows_types(one) or run.load.wants(one)]
         return wanted(run, names) if self._given else names
+
+    @property
+    def with_history(self) -> list[ObjectType]:
+        """Object types whose property history this load reads; none in the first load of a run."""
+        run = self._opened.run if self._opened else None
+        if run is None or run.load.is_first or not run.load.wants(HISTORY):
+            return []
+        return [kind for kind in self.kinds if kind.table in run.collections.histories]
 
     @property
     def wanted(self) -> list[ObjectType]:

@@ -16,6 +16,7 @@ from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS
 from .catalog.endpoints.crm import CRM
 from .catalog.endpoints.declaration import Endpoint, NewestFirst, Table, Windows
+from .catalog.names import HISTORY, history_table
 from .catalog.selection import Names
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
@@ -23,10 +24,12 @@ from .run.pace.waiting import wait_until
 from .run.run import Items, Run
 from .steps import objects as spine
 from .steps.collections.reading import collection_rows
+from .steps.history.reading import history_rows
 from .steps.reference import definitions, portal
 from .steps.sweeps.links import sweep_links
 from .tables.empty_tables import if_missing
 from .tables.endpoints.batches import arrow_schema
+from .tables.property_history import KEY as HISTORY_KEY
 
 MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 
@@ -98,6 +101,8 @@ def hubspot(  # noqa: PLR0913 - four of them name what is read, in words that pe
             yield _endpoint(extraction, endpoint)
     for kind in extraction.wanted:
         yield _records(extraction, kind)
+    if kinds := extraction.with_history:
+        yield _histories(extraction, kinds)
     yield _sweep(extraction)
     for endpoint in endpoints:
         if _follows_types(endpoint):
@@ -158,6 +163,24 @@ def _records(extraction: Extraction, kind: ObjectType) -> DltResource:
             _hs_deleted_at={"hard_delete": hard_delete},  # said each time, for dlt remembers it
         ),
     )
+
+
+def _histories(extraction: Extraction, kinds: Sequence[ObjectType]) -> DltResource:
+    """Make the resource of property histories and its tables; a version that is known stays one."""
+
+    def read(opened: Opened) -> Items:
+        return history_rows(opened.run, kinds)
+
+    resource = extraction.resource(HISTORY, read)
+    _with_rejects(resource, extraction)
+    for kind in kinds:
+        resource.apply_hints(
+            table_name=history_table(kind.table),
+            primary_key=HISTORY_KEY,
+            create_table_variant=True,
+            **_merging(extraction),
+        )
+    return resource
 
 
 def _sweep(extraction: Extraction) -> DltResource:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from dlt.pipeline.pipeline import Pipeline
 
+from .catalog.names import HISTORY
 from .catalog.selection import Names
 from .config import HubSpotConfig, resolve_config
 from .errors import ConfigError, HubSpotError, PartialSyncError
@@ -27,6 +28,7 @@ from .run.run import Run
 from .source import hubspot
 from .state.damage import NAME
 from .steps.collections.reading import note_following
+from .steps.history.reading import are_histories_pending
 from .warehouse import run_log
 from .warehouse.end_of_load import end_of_load
 from .warehouse.post_load import clean_up
@@ -210,6 +212,8 @@ def _note_following(run: Run, pipeline: Pipeline) -> None:
         return
     with WarehouseView(pipeline) as view:
         note_following(run, view, run.selection.endpoints)
+        if are_histories_pending(run, view):
+            run.collections.following.add(HISTORY)
 
 
 def _find_mismatches(run: Run, pipeline: Pipeline, compared: set[str]) -> None:

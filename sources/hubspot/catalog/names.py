@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+HISTORY = "history"
+"""The group of property histories, as users name it."""
 _ALIKE = 0.7  # of 1: a letter wrong in five
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
@@ -53,3 +55,12 @@ def _known(key: str, tables: Mapping[str, str]) -> Iterator[str]:
 
 def _key(name: str) -> str:
     return _BETWEEN_WORDS.sub("_", name.strip().casefold())
+
+
+def history_table(table: str) -> str:
+    """Return the table with the property history of an object table.
+
+    >>> history_table("deals")
+    'deals_property_history'
+    """
+    return f"{table}_property_history"

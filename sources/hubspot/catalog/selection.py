@@ -13,15 +13,15 @@ from ..errors import ConfigError, UnknownTypeError
 from ..model import ObjectType
 from .endpoints import ENDPOINT_OF, ENDPOINTS
 from .endpoints.crm import CRM
-from .names import did_you_mean, divided, find
+from .names import HISTORY, did_you_mean, divided, find, history_table
 from .object_types import STANDARD, aliases_of
 from .pairs import Ends, select_pairs
 
 DEFAULT, EVERYTHING, LINKS = "default", "all", "links"
 """Names of what is read without names, of all that can be read, of all link tables."""
-PER_TYPE: dict[str, str] = {}
-"""Groups with a table for each object type that steps of their own read, by what that is called:
-`{"history": "{table}_property_history"}`. They are off by default."""
+PER_TYPE: dict[str, str] = {HISTORY: history_table("{table}")}
+"""Groups with a table for each object type that steps of their own read, by what that is called.
+They are off by default."""
 ALWAYS = frozenset(name for name, one in ENDPOINTS.items() if one.own_reader and one.group == CRM)
 """Endpoints that say what the other tables are: every run needs them."""
 Items = frozenset[str]
@@ -60,6 +60,8 @@ class Selection:
     """In the order of the catalog."""
     per_type: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By group of `PER_TYPE` the tables of the object types that it is read of."""
+    at_once: Items = frozenset()
+    """Of these, the ones that the command asks for by name, or by their group's."""
     named: Items = frozenset()
     """Tables of object types that somebody asks for by their own names: not to read one is an
     error."""
@@ -233,7 +235,11 @@ class Directory:
                 f" There is: {self.listed()}.",
             )
         names = Items(self.canonical(command.select or settings.select))
-        return self._selection(whole, names)
+        by_command = {*self.canonical(command.select)}
+        at_once = {
+            table for table, (group, _) in self.per_type.items() if by_command & {group, table}
+        }
+        return replace(self._selection(whole, names), at_once=Items(at_once))
 
     def _explicit(self, names: Names, base: Items = frozenset()) -> Items:
         if not names.select:

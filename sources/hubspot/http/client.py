@@ -77,6 +77,7 @@ class Client:
             clock=clock,
         )
         self.meter = Meter()
+        self._attempts = config.max_attempts
         self._clock = clock
         self._auth = BearerAuth(config.access_token)
         self._connections = Connections(
@@ -96,6 +97,12 @@ class Client:
         """Return a client with a meter of its own; connections and budgets stay shared."""
         client = copy.copy(self)
         client.meter = Meter(self.meter)
+        return client
+
+    def with_attempts(self, most: int) -> "Client":
+        """Return this client for calls that are not worth more attempts; all else is shared."""
+        client = copy.copy(self)
+        client._attempts = min(most, self._attempts)  # noqa: SLF001 - a copy of our own
         return client
 
     def path(self, api: str, *segments: str) -> str:
@@ -169,7 +176,7 @@ class Client:
 
     def _read(self, call: "_Call", decode: Callable[[bytes], T]) -> T:
         """Attempt a call until it succeeds, fails for good or the patience ends."""
-        patience = Patience(self.health, call.path, self.config.max_attempts)
+        patience = Patience(self.health, call.path, self._attempts)
 
         def before_wait(state: RetryCallState) -> None:
             self.meter.add(retries=1)

@@ -76,7 +76,7 @@ def _fit(value: Any, kind: inspect.Type, path: str) -> Any:  # noqa: ANN401 - an
         case inspect.ListType() if isinstance(value, list):
             found = [_fit(one, kind.item_type, f"{path}[{at}]") for at, one in enumerate(value)]
         case inspect.DictType() if isinstance(value, Mapping):
-            found = value
+            found = {key: _fit(one, kind.value_type, f"{path}.{key}") for key, one in value.items()}
         case inspect.StrType():
             found = _fit_text(value, kind)
         case inspect.IntType() | inspect.FloatType() | inspect.BoolType():

@@ -127,6 +127,19 @@ class CollectionFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its calls, where they are worked out from what the warehouse has of its parents."""
 
 
+class HistoryFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The property history of one object table."""
+
+    pending: int = 0
+    """Records in the warehouse whose history is not read yet."""
+    names: int = 0
+    """Properties whose history is read."""
+    is_first: bool = True
+    """Whether that of all records is to be read, or goes on."""
+    is_forced: bool = False
+    """Whether the user asks for all of it now."""
+
+
 class ReferenceFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Calls of the reference tables that are due."""
 
@@ -147,6 +160,8 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tables that this load does not read, at the other end of a pair."""
     pairs: Mapping[str, PairFacts] = {}
     reference: ReferenceFacts = ReferenceFacts()
+    histories: Mapping[str, HistoryFacts] = {}
+    """By object table."""
     calls_left: int | None = None
     """Calls of the day that HubSpot still answers; None where it does not report it."""
     exports_left: int = 30

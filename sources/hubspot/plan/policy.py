@@ -4,13 +4,14 @@
 `hubspot-elt plan` prints it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import structs
 
 from ..catalog.endpoints import ENDPOINTS
 from . import cost
+from .collections.history import history_step
 from .collections.price import collection_step
 from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
@@ -43,7 +44,8 @@ def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
         steps += refused_links(facts, state, sights, pair)
         steps += changed_links(facts, state, sights, pair, sure)
         steps += [step for step in swept if step.table == pair]
-    return Plan((*steps, *_labels(facts, state, sights, steps)))
+    histories = _histories(facts, ledger, steps)
+    return Plan((*steps, *histories, *_labels(facts, state, sights, steps)))
 
 
 def _sights(facts: Facts, state: State, now: datetime) -> dict[str, Sight]:
@@ -116,6 +118,21 @@ def _reference(facts: Facts) -> Iterator[Step]:
             yield Step(kind=kind, table=name, reason=reason, calls=found, rows=None)
     for name, one in facts.reference.collections.items():
         yield collection_step(ENDPOINTS[name], one)
+
+
+def _histories(facts: Facts, ledger: Ledger, steps: Sequence[Step]) -> Iterator[Step]:
+    """Read the property history of the records that a run reads, once they are in the warehouse.
+
+    That of all records draws on what the sweeps leave of the day's share.
+    """
+    left = max(0, ledger.share - ledger.used - sum(step.paid for step in steps))
+    for table, one in facts.histories.items():
+        if facts.tables[table].refusal:
+            continue
+        own = [step for step in steps if step.table == table]
+        if step := history_step(table, one, own, share=left):
+            left -= step.paid
+            yield step
 
 
 def _labels(

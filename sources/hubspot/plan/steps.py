@@ -31,6 +31,8 @@ STEP_BOUNDS: dict[Kind, str] = {
     "refused_links": "HubSpot may refuse them again, alone or with others.",
     "links": LINKS_ARE_OPEN,
     "labels": "HubSpot alone knows which pairs have links.",
+    "history": "HubSpot alone knows which of the records are still there.",
+    "history_backfill": "HubSpot alone knows which of the records are still there.",
     "collection": "HubSpot alone knows how many pages there are.",
 }
 """Why the calls of a step lie within bounds, where they do; those of sweeps stand in `SWEEPS`."""

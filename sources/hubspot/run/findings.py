@@ -161,6 +161,17 @@ class CollectionFindings:
     """Keys, and parents, of which this run has read what an earlier one may have missed."""
     following: set[str] = field(default_factory=set)
     """Endpoints that the next load reads, for this one brought their parents."""
+    histories: dict[str, bool] = field(default_factory=dict)
+    """Object tables whose property history is read, and whether the user asks for all of it now."""
+    granted: dict[str, int] = field(default_factory=dict)
+    """Calls that are left for the history of all records of a table; any number where missing."""
+    histories_loaded: set[str] = field(default_factory=set)
+    """Object tables whose property history this run loaded, until SQL has followed it up."""
+
+    def take_histories(self) -> set[str]:
+        """Hand over the tables whose property history was loaded, once."""
+        taken, self.histories_loaded = self.histories_loaded, set()
+        return taken
 
     def take_loaded(self) -> set[str]:
         """Hand over the keys whose rows were loaded, once."""

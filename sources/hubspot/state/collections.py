@@ -1,10 +1,14 @@
 """The state of one endpoint of the catalog, or of one object type's part of it."""
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from msgspec import Struct, field
 
 from .table import Instant
+
+BEFORE_ALL = "0"
+"""An id that is less than any of HubSpot's, as text."""
 
 
 class CollectionState(Struct, omit_defaults=True):
@@ -49,7 +53,9 @@ class CollectionState(Struct, omit_defaults=True):
         Parents that came at the time of one that was the last are read again.
         """
         found = self.parent_id in ids or bool({*ids} & self.marks.keys())
-        self.parent_id = "" if self.parent_id in ids else self.parent_id
+        if self.parent_id in ids:
+            self.parent_id = BEFORE_ALL
+            self.parent_at = self.parent_at and self.parent_at - timedelta(milliseconds=1)
         self.marks = {parent: at for parent, at in self.marks.items() if parent not in ids}
         return found
 

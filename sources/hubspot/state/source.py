@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from ..catalog.names import HISTORY
 from ..model import Column, Kind
 from .collections import CollectionState
 from .table import Instant, Sweep, TableState
@@ -204,6 +205,7 @@ class SourceState(Struct, omit_defaults=True):
             self.cache.pop(f"labels:{pair}", None)
         for kind in ("properties", "refused"):
             self.cache.pop(f"{kind}:{table}", None)
+        self.collections.pop(f"{HISTORY}:{table}", None)
 
     def cached(self, name: str, *, now: datetime, max_age: timedelta) -> Any | None:  # noqa: ANN401 - any JSON
         """Return a cached value; None where there is none, or it is older."""

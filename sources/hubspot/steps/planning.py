@@ -27,6 +27,7 @@ from ..state.source import SourceState
 from ..tables.decoding import RecordDecoder
 from .exports.export import exports_left
 from .foretelling import foretold
+from .history.reading import begin_histories, choose_histories, history_facts
 from .ledger import draw, ledger_of
 from .links.links import Links
 from .probe import (
@@ -190,6 +191,7 @@ class Planning:
         made = yield from self._decide(kinds, ledger)
         if made.paid:
             draw(run, made.paid)
+        begin_histories(run, made)
         run.tables.begin_sweeps((step.kind, step.table) for step in made.steps)
         for step in made.steps:
             run.outcomes.explain(step.table, step.kind, step.reason)
@@ -204,7 +206,10 @@ class Planning:
             kinds: object types that are read.
             ledger: the day's share of calls for expensive sweeps.
         """
-        run, facts = self._run, self.facts([kind.table for kind in kinds])
+        run = self._run
+        if run.load.is_first:
+            choose_histories(run, kinds)
+        facts = self.facts([kind.table for kind in kinds])
         was_interrupted = run.view is not None and run.before_ended is None and _is_known(run)
         moment = Moment(run.options.run_id, run.now(), was_interrupted, run.tables.sweeps_begun)
         past = history(run.state, moment, tables=facts.tables, pairs=facts.pairs)
@@ -232,6 +237,7 @@ class Planning:
             others={table: one for table, one in found.items() if table not in tables},
             pairs={pair.table: _pair_facts(run, pair) for pair in pairs},
             reference=self._reference(),
+            histories=history_facts(run) if run.load.is_first else {},
             calls_left=run.client.limits.snapshot()["daily"]["remaining"],
             exports_left=exports_left(run, run.state),
         )

@@ -9,6 +9,7 @@ from dlt.pipeline.pipeline import Pipeline
 
 from ..catalog.endpoints import ENDPOINTS, has_gone_rows
 from ..catalog.endpoints.declaration import Batches, Endpoint, Members, Parents, Table
+from ..catalog.names import history_table
 from ..model import REJECTS
 from ..run.run import Run
 from ..state.source import COLLECTION
@@ -189,3 +190,33 @@ def _withdraw(client: Client, endpoint: Endpoint, scope: str, whole_at: datetime
             f" AND record._hs_synced_at > {rejects}.seen_at)",
             table.name,
         )
+
+
+def drop_histories(client: Client, objects: Iterable[str], tables: Collection[str]) -> None:
+    """Delete the versions of records that were purged, or have no row any more.
+
+    Those of archived and merged records stay. This may be done twice.
+
+    Args:
+        client: of the dataset.
+        objects: object tables of which records may be gone.
+        tables: all tables of the dataset.
+    """
+    for table in sorted(objects):
+        if not {table, history_table(table)} <= {*tables}:
+            continue
+        records = client.make_qualified_table_name(table)
+        _drop_rows_of(client, client.make_qualified_table_name(history_table(table)), records)
+        if REJECTS in tables:
+            where = "table_name = %s AND "
+            rejects = client.make_qualified_table_name(REJECTS)
+            _drop_rows_of(client, rejects, records, where, history_table(table))
+
+
+def _drop_rows_of(client: Client, rows: str, records: str, where: str = "", *args: object) -> None:
+    """Delete the rows of records that are gone for good."""
+    client.execute_sql(
+        f"DELETE FROM {rows} WHERE {where}NOT EXISTS (SELECT 1 FROM {records} AS record"  # noqa: S608
+        f" WHERE record.id = {rows}.id AND coalesce(record._hs_deletion, '') <> 'purged')",
+        *args,
+    )

@@ -61,6 +61,7 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
             | run.load.dead
             | run.load.merged
             | run.pairs.linked
+            | run.collections.histories_loaded
             | run.tables.to_clean_up
         )
         relabelled = {f"{RELABELLED}{pair}" for pair in run.pairs.relabelled}

@@ -19,7 +19,7 @@ from ..run.portal.portal_types import link_tables
 from ..run.run import Run
 from ..state.source import RELABELLED, SourceState
 from ..state.store import source_state
-from .collections import end_collections
+from .collections import drop_histories, end_collections
 from .view import WarehouseView
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
@@ -62,6 +62,8 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
         _drop_links(client, run.load.dead | cleaned, rest, hard_delete=hard_delete)
         if LABELS in tables:
             _set_labels(client, relabelled & pairs.keys())
+        histories = run.collections.take_histories()
+        drop_histories(client, run.load.dead | cleaned | histories, tables)
         if REJECTS in tables:
             changed = run.load.appending | run.tables.changed | cleaned
             _withdraw_rejects(client, run, changed & tables)

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dlt.pipeline.pipeline import Pipeline
 
 from ..catalog.endpoints import TABLES
-from ..catalog.names import did_you_mean
+from ..catalog.names import did_you_mean, history_table
 from ..model import REJECTS, Column
 from ..privacy import REQUIRED, Policy
 from ..run.portal.column_policies import (
@@ -53,7 +53,7 @@ def empty_columns(pipeline: Pipeline, run: Run) -> None:
 
 
 def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
-    """Set columns of a table to null, and delete what was rejected of their properties."""
+    """Set columns of a table to null; delete their history, and what was rejected of it."""
     held = dataset.tables.get(table, set())
     names = [
         dataset.client.escape_column_name(column.name)
@@ -64,8 +64,11 @@ def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
         nothing = ", ".join(f"{name} = NULL" for name in names)
         where = " OR ".join(f"{name} IS NOT NULL" for name in names)
         dataset.ask(f"UPDATE {dataset.qualified[table]} SET {nothing} WHERE {where}")  # noqa: S608
+    properties = sorted({column.property for column in columns})
+    if history_table(table) in dataset.tables:
+        where = f"property IN ({marks(properties)})"
+        dataset.delete(history_table(table), where, *properties)
     if REJECTS in dataset.tables:
-        properties = sorted({column.property for column in columns})
         where = f"table_name = %s AND property IN ({marks(properties)})"
         dataset.delete(REJECTS, where, table, *properties)
 

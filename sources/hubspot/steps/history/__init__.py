@@ -1,0 +1,1 @@
+"""Property history: every value that the properties of records had."""
