@@ -232,8 +232,8 @@ class View(Protocol):
         """Yield columns of the rows that meet a condition, a few thousand at a time."""
         ...
 
-    def qualified(self, table: str) -> str | None:
-        """Return the name of a table in SQL; None where there is no such table."""
+    def qualified(self, table: str, columns: Sequence[str] = ()) -> str | None:
+        """Return the name of a table in SQL; None where there is none with these columns."""
         ...
 
     def rows(

@@ -245,6 +245,8 @@ def _replacing(extraction: Extraction, endpoint: Endpoint, table: Table) -> dict
         group = tuple(table.parent_keys)
     elif table is endpoint.first:
         group = endpoint.replaced_by
+    if {*group} == {*table.keys}:
+        group = ()
     key = () if group else table.keys
     said: Any = {  # each time, for dlt remembers it
         name: {"primary_key": name in key, "merge_key": name in group}

@@ -147,9 +147,12 @@ class WarehouseView:
                 while rows := cursor.fetchmany(FETCHED):
                     yield [tuple(row) for row in rows]
 
-    def qualified(self, table: str) -> str | None:
-        """Return the name of a table in SQL; None where there is no such table."""
-        return self._open().make_qualified_table_name(table) if self._columns.get(table) else None
+    def qualified(self, table: str, columns: Sequence[str] = ()) -> str | None:
+        """Return the name of a table in SQL; None where there is none with these columns."""
+        known = self._columns.get(table)
+        if not known or not {*columns} <= known:
+            return None
+        return self._open().make_qualified_table_name(table)
 
     def rows(
         self, table: str, columns: Sequence[str], keys: Sequence[str], key: str = "id"

@@ -24,7 +24,7 @@ BETA_TIER, LEGACY_SUNSET, V4_SUNSET = "beta", date(2027, 9, 30), date(2027, 3, 3
 class Paging:
     """How an answer leads to the next one; see `one_answer`, `after` and their like."""
 
-    kind: Literal["none", "after", "body_offset", "text_offset", "random"]
+    kind: Literal["none", "after", "body_offset", "text_offset", "random", "either"]
     size: int = 0
     """Rows that a call asks for; 0 where it cannot say."""
     size_param: str = "limit"
@@ -63,9 +63,19 @@ def random_access(size: int, param: str = "limit") -> Paging:
     return Paging("random", size, param)
 
 
+def either(size: int, param: str = "limit") -> Paging:
+    """`paging.next` of an answer has `after` or `offset`: as `after` or as `random_access`."""
+    return Paging("either", size, param)
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """All rows are read each time; those that no longer come are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All rows are read each time, as those of a day (`@today`); earlier days stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,7 @@ class Members:
     """The column that says since when a row is no member."""
 
 
-Reading = Whole | Increment | NewestFirst | Windows | Members
+Reading = Whole | Snapshot | Increment | NewestFirst | Windows | Members
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +227,8 @@ class Table:
     """Of a child table, or a first table that has items of a list within the answer's objects
     instead of them: the member with its items, `fieldGroups.fields` for lists within lists;
     `a | b` for items of several, `one: a | other: b` to label them; `counters{}` for the members
-    of an object as items."""
+    of an object as items; `.` for the objects themselves, of which a second table has other
+    columns."""
     keeps: bool = False
     """Of a child table: whether rows that are gone stay, with `_hs_deleted_at`."""
     is_of_person: bool = False
@@ -245,6 +256,11 @@ class Table:
         """Of a child table: where its items are, with the label of each of these lists."""
         parts = [part.rpartition(":") for part in self.rows.split("|") if part.strip()]
         return {path.strip(): label.strip() for label, _, path in parts}
+
+    @property
+    def of_object(self) -> bool:
+        """Of a child table: whether its items are the objects themselves."""
+        return [*self.lists] == ["."]
 
     @cached_property
     def takes_members(self) -> bool:
@@ -301,6 +317,8 @@ class Endpoint:
     """Of rows that changed, and of all once a day: members that the answer lacks."""
     fills: Fill | None = None
     """A column of another endpoint's first table that takes its values from here."""
+    omitted: str = ""
+    """Members of the objects that are never kept, divided by blanks."""
     paging: Paging = field(default_factory=one_answer)
     variants: tuple[Params, ...] = ({},)
     """Passes, each with slots or parameters of its own, which are constants (`@archived`) of its
@@ -357,6 +375,11 @@ class Endpoint:
             for name, column in slots.items()
             if name.startswith("?") or f"{{{name}}}" in template
         }
+
+    @property
+    def is_of_day(self) -> bool:
+        """Whether its rows are those of a day."""
+        return isinstance(self.read, Snapshot)
 
     @property
     def replaced_by(self) -> tuple[str, ...]:

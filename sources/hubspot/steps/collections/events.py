@@ -1,6 +1,6 @@
 """Rows that never change, by their time: in closed windows, or newest first up to a mark."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ...catalog.endpoints.declaration import Endpoint, NewestFirst, Windows
 from ...run.run import Items as Found
@@ -8,6 +8,9 @@ from ...tables.endpoints.batches import values_of
 from ...tables.endpoints.items import Items, exploded
 from .blocks import Out, blocks, unknown
 from .part import Part, written
+
+OVERLAP = timedelta(seconds=1)
+"""By which a span begins before the end of the one before: HubSpot may leave its bounds out."""
 
 
 def read_windows(part: Part, out: Out) -> Found:
@@ -24,23 +27,34 @@ def read_windows(part: Part, out: Out) -> Found:
     key, begun = (part.key, part.parent), run.collections.begun
     goes_on = key in begun
     begun.add(key)
-    start = until - read.first if mark is None else mark
-    if mark is not None and not goes_on:
-        start -= read.lookback
+    start = _start(read, mark, until, goes_on=goes_on)
     while start < until:
         end = min(start + read.span, until)
-        bounds = {read.start: written(start, read.form), read.end: written(end, read.form)}
+        bounds, is_new = _bounds(read, start, end), goes_on and start != mark
         for block in blocks(part, bounds):
             if block is None:
                 yield None
                 continue
-            yield from out.add(block if goes_on else unknown(part, block))
+            yield from out.add(block if is_new else unknown(part, block))
         yield from out.flush()
         part.move_mark(end if mark is None else max(end, mark))
         start = end
         if start < until and run.load.budget.spent():
             run.load.unfinished.add(part.endpoint.name)
             return
+
+
+def _start(read: Windows, mark: datetime | None, until: datetime, *, goes_on: bool) -> datetime:
+    """Return where reading begins: before the mark, unless the load before came up to it."""
+    if mark is None:
+        return until - read.first
+    return mark if goes_on else mark - read.lookback
+
+
+def _bounds(read: Windows, start: datetime, end: datetime) -> dict[str, str]:
+    """Return the parameters of a span; days begin where the day before ends."""
+    lower = start if read.form == "date" else start - OVERLAP
+    return {read.start: written(lower, read.form), read.end: written(end, read.form)}
 
 
 def closed(read: Windows, now: datetime) -> datetime:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -33,12 +33,19 @@ class Request:
     """Whether HubSpot has answered for another part of the same reading."""
 
 
+class Cursor(NamedTuple):
+    """What leads to the next page: a parameter of the query, or a member of the body."""
+
+    member: str
+    value: str | int
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One page."""
 
     rows: list[Any]
-    cursor: str | None
+    cursor: Cursor | None
     """Of the next page; None on the last one."""
     errors: int = 0
     """Inputs that HubSpot did not answer for."""
@@ -64,7 +71,7 @@ def pages(
         HubSpotError: of the first page as it is; of a later one a ContractError where HubSpot
             refuses to go on, repeats a cursor, or promises more and returns nothing.
     """
-    name, followed, empty, depth = request.endpoint.name, set[str](), 0, 0
+    name, followed, empty, depth = request.endpoint.name, set[Cursor](), 0, 0
     call: Future[Answer] | None = _ask(run, client, request, None)
     while call is not None:
         with partial_listing(name) if request.begun or followed else nullcontext():
@@ -100,16 +107,16 @@ def _behind(request: Request, rows: Sequence[Any], depth: int) -> Request | None
     return replace(request, params=params, begun=True)
 
 
-def _endless(name: str, cursor: str, empty: int) -> ContractError:
+def _endless(name: str, cursor: Cursor, empty: int) -> ContractError:
     did = (
         f"returns {empty} pages of {name} in a row without a row and promises more"
         if empty == EMPTY_PAGES
         else f"repeats a page of {name}"
     )
-    return ContractError(f"HubSpot {did}, at cursor {cursor}.", remedy="Run the sync again.")
+    return ContractError(f"HubSpot {did}, at cursor {cursor.value}.", remedy="Run the sync again.")
 
 
-def _ask(run: Run, client: Client, request: Request, cursor: str | None) -> Future[Answer]:
+def _ask(run: Run, client: Client, request: Request, cursor: Cursor | None) -> Future[Answer]:
     """Start the call for a page."""
     endpoint, paging = request.endpoint, request.endpoint.paging
     params, body = {**request.params}, {**request.body}
@@ -117,9 +124,7 @@ def _ask(run: Run, client: Client, request: Request, cursor: str | None) -> Futu
     if paging.size:
         sent[paging.size_param] = paging.size if endpoint.method == "POST" else str(paging.size)
     if cursor is not None:
-        is_body_offset = paging.kind == "body_offset"
-        member = "after" if paging.kind == "after" else "offset"
-        sent[member] = int(cursor) if is_body_offset and cursor.isdecimal() else cursor
+        sent[cursor.member] = cursor.value
     elif paging.kind == "body_offset":
         sent["offset"] = 0
     (body if endpoint.method == "POST" else params).update(sent)
@@ -168,7 +173,7 @@ def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON
     if place == ".":
         if not isinstance(answer, Mapping):
             raise misfit(answer, "$")
-        return [answer]
+        return [answer] if answer else []
     found, path = answer, "$"
     place, _, within = place.partition(">")
     for member in () if place == "$" else place.split("."):
@@ -194,41 +199,45 @@ def _tree(node: Mapping[str, Any], member: str) -> Iterator[Any]:
             yield from _tree(one, member)
 
 
-def _next(answer: Any, member: str) -> str | None:  # noqa: ANN401 - any JSON
-    """Return the cursor in `paging.next`."""
+def _next_of(answer: Any, members: Sequence[str]) -> Cursor | None:  # noqa: ANN401 - any JSON
+    """Return the cursor in `paging.next`: the first of some members that it has."""
     paging = answer.get("paging") if isinstance(answer, Mapping) else None
     if paging is None:
         return None
-    if member == "after":
+    if [*members] == ["after"]:
         found = fit(paging, Paging, "$.paging").next
-        return None if found is None or found.after is None else str(found.after)
+        return None if found is None or found.after is None else Cursor("after", str(found.after))
     following = paging.get("next") if isinstance(paging, Mapping) else None
     if following is None:
         return None
-    offset = following.get(member) if isinstance(following, Mapping) else None
-    if not isinstance(offset, str | int) or isinstance(offset, bool):
-        raise misfit(offset, f"$.paging.next.{member}")
-    return str(offset)
+    given = following if isinstance(following, Mapping) else {}
+    member = next((one for one in members if given.get(one) is not None), members[-1])
+    return Cursor(member, _checked(given.get(member), f"$.paging.next.{member}"))
 
 
-def _offset(answer: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _offset(answer: Any, *, is_number: bool = False) -> Cursor | None:  # noqa: ANN401 - any JSON
     """Return the offset of an answer that says that there is more."""
     flag = answer.get("hasMore") if isinstance(answer, Mapping) else None
     if not isinstance(flag, bool):
         raise misfit(flag, "$.hasMore")
     if not flag:
         return None
-    offset = answer.get("offset")
+    offset = _checked(answer.get("offset"), "$.offset")
+    return Cursor("offset", int(offset) if is_number and offset.isdecimal() else offset)
+
+
+def _checked(offset: Any, place: str) -> str:  # noqa: ANN401 - any JSON
     if not isinstance(offset, str | int) or isinstance(offset, bool) or offset == "":
-        raise misfit(offset, "$.offset")
+        raise misfit(offset, place)
     return str(offset)
 
 
-CURSORS: Mapping[str, Callable[[Any], str | None]] = {
+CURSORS: Mapping[str, Callable[[Any], Cursor | None]] = {
     "none": lambda _answer: None,
-    "after": partial(_next, member="after"),
-    "body_offset": _offset,
+    "after": partial(_next_of, members=("after",)),
+    "body_offset": partial(_offset, is_number=True),
     "text_offset": _offset,
-    "random": partial(_next, member="offset"),
+    "random": partial(_next_of, members=("offset",)),
+    "either": partial(_next_of, members=("after", "offset")),
 }
 """Finds the cursor of the next page in an answer."""

@@ -39,6 +39,8 @@ def pending(
 ) -> Generator[list[Parent], None, None]:
     """Yield the parents that are to be read, in the order in which the state's cursor passes them.
 
+    There are none where the warehouse lacks the columns that name them.
+
     Args:
         view: the warehouse.
         endpoint: a declaration with parents.
@@ -47,6 +49,8 @@ def pending(
     per = endpoint.per
     assert isinstance(per, Parents | Batches)  # noqa: S101 - callers ask for no other
     names = columns_of(endpoint)
+    if view.qualified(per.table, [*names, *([per.changed] if per.changed else [])]) is None:
+        return
     where = [LIVE] if has_gone_rows(per.table) else []
     where += [f"({per.where})"] if per.where else []
     args: list[Any] = []
@@ -185,8 +189,8 @@ def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     values, named = texts(parent[:-2]), part.endpoint.parent_slots
     slots = dict(zip(named, values, strict=False))
     others = dict(zip(constants_for(part.endpoint), values[len(named) :], strict=True))
-    own = "\n".join(slots.values())
-    one = replace(part, slots=slots, constants=others | slots, parent=own)
+    known, own = {**part.constants, **others, **slots}, "\n".join(slots.values())
+    one = replace(part, slots=slots, constants=known, parent=own)
     read = READERS.get(type(part.endpoint.read).__name__, _read_rows)
     yield from _tolerated(sweep, read(one, out))
 

@@ -23,6 +23,7 @@ from .part import Part, key_of, shape_of
 from .whole import end, read_increment, read_whole
 
 FORCED = "The user asks for it."
+TODAY = "today"
 
 
 def collection_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
@@ -69,7 +70,9 @@ def _waits(run: Run, endpoint: Endpoint, names: Collection[str]) -> bool:
     if isinstance(per, str) or refusal_of(run, endpoint):
         return False
     if per.table in TABLES:
-        return ENDPOINT_OF[per.table] in names
+        parent = ENDPOINT_OF[per.table]
+        has_come = _decides_itself(parent) and endpoint.name in run.collections.following
+        return parent in names and not has_come
     return run.load.wants(per.table)
 
 
@@ -123,13 +126,14 @@ def _scopes(
 ) -> Iterator[tuple[str, Mapping[str, str], Mapping[str, str]]]:
     """Yield what an endpoint is asked for, with the slots of its path and constants of its rows."""
     if endpoint.per == "" or not isinstance(endpoint.per, str):
-        yield "", {}, {}
+        yield "", {}, {TODAY: run.now().date().isoformat()} if endpoint.is_of_day else {}
     for kind in kinds if endpoint.per == "object type" else ():
         was_read = key_of(endpoint, kind.table) in run.state.collections
         is_used = has_records(run, run.state, kind.table) or was_read
         refused = remembered(run.portal, run.options, run.state, kind.table)
         if endpoint.applies(kind) and is_used and not refused:
-            yield kind.table, {"object_path": kind.path}, {"object_type": kind.table}
+            slots = {"object_path": kind.path, "object_type_id": kind.type_id or kind.path}
+            yield kind.table, slots, {"object_type": kind.table}
 
 
 def _read(part: Part) -> Items:

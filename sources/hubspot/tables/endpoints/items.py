@@ -87,7 +87,8 @@ def children_of(table: Table, first: Items) -> Items:
     for path, label in table.lists.items():
         is_map, members = path.endswith("{}"), path.removesuffix("{}").split(".")
         for index, row in enumerate(first.values):
-            for ordinals, name, value in _walk(row, members, (), is_map):
+            walked = _walk(row, members, (), is_map)
+            for ordinals, name, value in [((0,), "", row)] if table.of_object else walked:
                 if table.takes_members and not isinstance(value, Mapping):
                     continue  # `check_lists` says so
                 found.values.append(value)

@@ -87,7 +87,8 @@ class Members:
             items.extend(page.rows, {}, "$.results")
             ids, times = values_of(table, ["record_id", "membership_timestamp"], items)
             pairs = [*zip(map(number, ids), map(instant, times), strict=True)]
-            return Page(page.rows, pairs, page.cursor, page.total)
+            cursor = None if page.cursor is None else str(page.cursor.value)
+            return Page(page.rows, pairs, cursor, page.total)
         return None
 
     def old(self, records: Sequence[int]) -> dict[int, Old]:

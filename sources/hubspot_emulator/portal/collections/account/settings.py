@@ -174,7 +174,7 @@ KINDS = (
     Kind("exchange_rates", _rate, 6, time="effectiveAt", touched="updatedAt"),
     Kind("currency_codes", _code, 4, key="currencyCode"),
     Kind("company_currency", _own_currency, 1),
-    Kind("tax_rates", _tax_rate, 3, touched="updatedAt", required="id name"),
+    Kind("tax_rates", _tax_rate, 3, touched="updatedAt", required="id name active"),
     Kind("meeting_links", _meeting_link, 5, touched="updatedAt",
          required="id name slug link type organizerUserId"),
     Kind("business_units", _unit, 2, required="id name"),

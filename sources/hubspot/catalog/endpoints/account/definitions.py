@@ -1,0 +1,90 @@
+"""What is set for records: limits of links, outcomes of calls, validations, audits of pipelines."""
+
+from ..declaration import DAY, LEGACY_SUNSET, WEEK, Endpoint, Parents, Table
+
+DEFINITIONS = "definitions"
+_SCOPES = ("crm.objects.<type>.read",)
+
+ENDPOINTS = (
+    Endpoint(
+        "association_limits",
+        group=DEFINITIONS,
+        numbered="/crm/associations/v4/definitions/configurations/all",
+        dated="/crm/associations/{version}/definitions/configurations/all",
+        budget="associations",
+        due=DAY,
+        scopes=_SCOPES,
+        tables=(
+            Table(
+                "association_limits",
+                "category, type_id",
+                "category, type_id, label, user_enforced_max integer = userEnforcedMaxToObjectIds",
+            ),
+        ),
+    ),
+    Endpoint(
+        "call_dispositions",
+        group=DEFINITIONS,
+        path="/calling/v1/dispositions",
+        rows="$",
+        due=DAY,
+        scopes=("crm.objects.contacts.read",),
+        sunset=LEGACY_SUNSET,
+        tables=(Table("call_dispositions", "id", "id, label, deleted bool"),),
+    ),
+    Endpoint(
+        "property_validations",
+        group=DEFINITIONS,
+        numbered="/crm/v3/property-validations/{object_type_id}",
+        dated="/crm/property-validations/{version}/{object_type_id}",
+        per="object type",
+        due=DAY,
+        scopes=("crm.objects.<type>.read", "crm.schemas.<type>.read"),
+        tables=(
+            Table(
+                "property_validations",
+                "object_type, property_name",
+                "object_type = @object_type, property_name, rules json = propertyValidationRules",
+            ),
+        ),
+    ),
+    Endpoint(
+        "pipeline_audits",
+        group=DEFINITIONS,
+        numbered="/crm/v3/pipelines/{object_type}/{pipeline_id}/audit",
+        dated="/crm/pipelines/{version}/{object_type}/{pipeline_id}/audit",
+        per=Parents("pipelines", {"object_type": "object_type", "pipeline_id": "id"}),
+        due=WEEK,
+        default=False,
+        scopes=_SCOPES,
+        tables=(
+            Table(
+                "pipeline_audits",
+                "object_type, pipeline_id, timestamp, action",
+                "object_type = @object_type, pipeline_id = @pipeline_id, timestamp timestamp,"
+                " action, from_user_id, message, raw json = rawObject",
+            ),
+        ),
+    ),
+    Endpoint(
+        "pipeline_stage_audits",
+        group=DEFINITIONS,
+        numbered="/crm/v3/pipelines/{object_type}/{pipeline_id}/stages/{stage_id}/audit",
+        dated="/crm/pipelines/{version}/{object_type}/{pipeline_id}/stages/{stage_id}/audit",
+        per=Parents(
+            "pipeline_stages",
+            {"object_type": "object_type", "pipeline_id": "pipeline_id", "stage_id": "id"},
+        ),
+        due=WEEK,
+        default=False,
+        scopes=_SCOPES,
+        tables=(
+            Table(
+                "pipeline_stage_audits",
+                "object_type, pipeline_id, stage_id, timestamp, action",
+                "object_type = @object_type, pipeline_id = @pipeline_id, stage_id = @stage_id,"
+                " timestamp timestamp, action, from_user_id, message, raw json = rawObject",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,86 @@
+"""Who did what in the portal: audit log, logins, security activity."""
+
+from datetime import timedelta
+
+from ..declaration import Endpoint, NewestFirst, Table, Windows, after
+
+SECURITY = "security"
+_ACTIVITY, _ACTIVITY_DATED = "/account-info/v3/activity", "/account-info/{version}/activity"
+_SCOPES = ("account-info.security.read",)
+_PLACE = "ip_address, location, country_code, region_code"
+_SPAN, _LAG = timedelta(days=30), timedelta(minutes=15)
+_LOOKBACK, _FIRST = timedelta(hours=24), timedelta(days=365)
+
+ENDPOINTS = (
+    Endpoint(
+        "audit_logs",
+        group=SECURITY,
+        numbered=f"{_ACTIVITY}/audit-logs",
+        dated=f"{_ACTIVITY_DATED}/audit-logs",
+        params={"sort": "occurredAt"},
+        paging=after(100),
+        read=Windows(
+            "occurred_at",
+            start="occurredAfter",
+            end="occurredBefore",
+            span=_SPAN,
+            lag=_LAG,
+            lookback=_LOOKBACK,
+            first=_FIRST,
+        ),
+        scopes=_SCOPES,
+        tier="Enterprise of any hub",
+        tables=(
+            Table(
+                "audit_logs",
+                "id",
+                "id, occurred_at timestamp, category, sub_category, action, target_object_id,"
+                " acting_user_id = actingUser.userId,"
+                " acting_user_email text:user = actingUser.userEmail",
+            ),
+        ),
+    ),
+    Endpoint(
+        "login_activity",
+        group=SECURITY,
+        numbered=f"{_ACTIVITY}/login",
+        dated=f"{_ACTIVITY_DATED}/login",
+        paging=after(200),
+        read=NewestFirst("login_at"),
+        scopes=_SCOPES,
+        tables=(
+            Table(
+                "login_activity",
+                "id",
+                f"id, login_at timestamp, user_id, email text:user, login_succeeded bool, {_PLACE},"
+                " user_agent",
+            ),
+        ),
+    ),
+    Endpoint(
+        "security_activity",
+        group=SECURITY,
+        numbered=f"{_ACTIVITY}/security",
+        dated=f"{_ACTIVITY_DATED}/security",
+        paging=after(100),
+        read=Windows(
+            "created_at",
+            start="fromTimestamp",
+            end="toTimestamp",
+            form="ms",
+            span=_SPAN,
+            lag=_LAG,
+            lookback=_LOOKBACK,
+            first=_FIRST,
+        ),
+        scopes=_SCOPES,
+        tables=(
+            Table(
+                "security_activity",
+                "id",
+                "id, created_at timestamp, type, user_id, acting_user text:user, object_id,"
+                f" info_url, {_PLACE}",
+            ),
+        ),
+    ),
+)

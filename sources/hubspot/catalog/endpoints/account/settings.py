@@ -1,0 +1,164 @@
+"""What the portal's settings say: users, roles, teams, currencies, taxes, meeting links, brands."""
+
+from ..declaration import DAY, TWELVE_HOURS, Endpoint, Parents, Table, after
+
+SETTINGS = "settings"
+_USERS, _USERS_DATED = "/settings/v3/users", "/settings/users/{version}"
+_MONEY, _MONEY_DATED = "/settings/v3/currencies", "/settings/currencies/{version}"
+_USER_SCOPES = ("settings.users.read", "crm.objects.users.read")
+_MONEY_SCOPES = ("settings.currencies.read",)
+
+ENDPOINTS = (
+    Endpoint(
+        "account_users",
+        group=SETTINGS,
+        numbered=_USERS,
+        dated=_USERS_DATED,
+        paging=after(100),
+        due=TWELVE_HOURS,
+        scopes=_USER_SCOPES,
+        tables=(
+            Table(
+                "account_users",
+                "id",
+                "id, email text:user, first_name, last_name, role_id, primary_team_id,"
+                " super_admin bool, seat_names json, send_welcome_email bool",
+            ),
+            Table(
+                "account_user_roles",
+                "user_id, role_id",
+                "user_id = ^id, role_id = .",
+                rows="roleIds",
+            ),
+            Table(
+                "account_user_teams",
+                "user_id, team_id",
+                "user_id = ^id, team_id = ., is_primary bool = ?primaryTeamId",
+                rows="primaryTeamId | secondaryTeamIds",
+            ),
+        ),
+    ),
+    Endpoint(
+        "roles",
+        group=SETTINGS,
+        numbered=f"{_USERS}/roles",
+        dated=f"{_USERS_DATED}/roles",
+        due=TWELVE_HOURS,
+        scopes=_USER_SCOPES,
+        tables=(Table("roles", "id", "id, name, requires_billing_write bool"),),
+    ),
+    Endpoint(
+        "teams",
+        group=SETTINGS,
+        numbered=f"{_USERS}/teams",
+        dated=f"{_USERS_DATED}/teams",
+        due=TWELVE_HOURS,
+        scopes=("settings.users.teams.read",),
+        tables=(
+            Table("teams", "id", "id, name, parent_team_id"),
+            Table(
+                "team_users",
+                "team_id, user_id",
+                "team_id = ^id, user_id = ., is_secondary bool = ?secondaryUserIds",
+                rows="userIds | secondaryUserIds",
+            ),
+        ),
+    ),
+    Endpoint(
+        "exchange_rates",
+        group=SETTINGS,
+        numbered=f"{_MONEY}/exchange-rates",
+        dated=f"{_MONEY_DATED}/exchange-rates",
+        paging=after(100),
+        due=TWELVE_HOURS,
+        scopes=_MONEY_SCOPES,
+        tables=(
+            Table(
+                "exchange_rates",
+                "id",
+                "id, from_currency_code, to_currency_code, conversion_rate double,"
+                " effective_at timestamp, visible_in_ui bool = visibleInUI, created_at timestamp,"
+                " updated_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "currency_codes",
+        group=SETTINGS,
+        numbered=f"{_MONEY}/codes",
+        dated=f"{_MONEY_DATED}/codes",
+        due=TWELVE_HOURS,
+        scopes=_MONEY_SCOPES,
+        tables=(Table("currency_codes", "currency_code", "currency_code, currency_name"),),
+    ),
+    Endpoint(
+        "company_currency",
+        group=SETTINGS,
+        numbered=f"{_MONEY}/company-currency",
+        dated=f"{_MONEY_DATED}/company-currency",
+        rows=".",
+        due=TWELVE_HOURS,
+        scopes=_MONEY_SCOPES,
+        tables=(Table("company_currency", "id", "id, currency_code, created_at timestamp"),),
+    ),
+    Endpoint(
+        "tax_rates",
+        group=SETTINGS,
+        numbered="/tax-rates/v1/tax-rates",
+        dated="/tax-rates/{version}/tax-rates",
+        paging=after(100),
+        variants=({"active": "true"}, {"active": "false"}),
+        due=TWELVE_HOURS,
+        scopes=("tax_rates.read",),
+        tables=(
+            Table(
+                "tax_rates",
+                "id",
+                "id, name, label, percentage_rate double, active bool, created_at timestamp,"
+                " updated_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "meeting_links",
+        group=SETTINGS,
+        numbered="/scheduler/v3/meetings/meeting-links",
+        dated="/scheduler/{version}/meetings/meeting-links",
+        paging=after(100),
+        due=DAY,
+        scopes=("scheduler.meetings.meeting-link.read",),
+        tables=(
+            Table(
+                "meeting_links",
+                "id",
+                "id, name, slug, link, type, organizer_user_id, default_link bool,"
+                " payment_link_id, created_at timestamp, updated_at timestamp",
+            ),
+            Table(
+                "meeting_link_members",
+                "meeting_link_id, user_id",
+                "meeting_link_id = ^id, user_id = .",
+                rows="userIdsOfLinkMembers",
+            ),
+        ),
+    ),
+    Endpoint(
+        "business_unit_users",
+        group=SETTINGS,
+        numbered="/business-units/v3/business-units/user/{user_id}",
+        dated="/business-units/public/{version}/business-units/user/{user_id}",
+        params={"properties": "logoMetadata"},
+        per=Parents("account_users", {"user_id": "id"}),
+        due=DAY,
+        scopes=("business_units_view.read",),
+        tier="the add-on for brands",
+        tables=(
+            Table(
+                "business_unit_users",
+                "business_unit_id, user_id",
+                "business_unit_id = id, user_id = @user_id",
+            ),
+            Table("business_units", "id", "id = ^id, name, logo json = logoMetadata", rows="."),
+        ),
+    ),
+)

@@ -1,0 +1,37 @@
+"""What was said in calls."""
+
+from ..declaration import Endpoint, Parents, Table
+
+ENDPOINTS = (
+    Endpoint(
+        "call_transcripts",
+        group="transcripts",
+        numbered="/crm/v3/extensions/calling/transcripts/{transcript_id}",
+        dated="/crm/extensions/calling/{version}/transcripts/{transcript_id}",
+        rows=".",
+        per=Parents(
+            "calls",
+            {"call_id": "id", "transcript_id": "hs_call_transcription_id"},
+            changed="_hs_updated_at",
+            where="hs_call_transcription_id IS NOT NULL",
+        ),
+        default=False,
+        scopes=("crm.extensions_calling_transcripts.read",),
+        tables=(
+            Table(
+                "call_transcripts",
+                "call_id, id",
+                "call_id = @call_id, id, engagement_id, transcript_source, created_at timestamp,"
+                " updated_at timestamp",
+            ),
+            Table(
+                "call_transcript_utterances",
+                "transcript_id, ordinal",
+                "transcript_id = ^id, ordinal integer = #, id, speaker_id = speaker.id,"
+                " speaker_name = speaker.name, speaker_email text:email = speaker.email, text,"
+                " start_time_millis integer, end_time_millis integer, language_code",
+                rows="transcriptUtterances",
+            ),
+        ),
+    ),
+)
