@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 import pytest
 from conftest import Warehouse
+from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from pipelines.commands.forget import forget
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
+from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot.errors import UnknownTypeError
 from sources.hubspot.model import Column, TableSchema
 from sources.hubspot.tables.property_history import decode_page, rows_of, to_batch
@@ -163,6 +166,18 @@ def test_no_version_goes_but_with_its_record(portal: Portal, used: Warehouse) ->
     assert any(row[1] == TABLE for row in erased.sections[0].rows)
     for table in (TABLE, f"hubspot_staging.{TABLE}"):
         assert used.rows(f"SELECT count(*) FROM {table} WHERE id = ?", third) == [(0,)]
+
+
+def test_a_history_that_is_gone_is_read_again(portal: Portal, used: Warehouse) -> None:
+    """A table that somebody dropped is filled again; `verify` says that it compares no history."""
+    compared = verify(VerifyOptions(), collector=NULL_COLLECTOR, config=used.config)
+    assert any("deals" in text and "history" in text for text in compared.warnings)
+    with duckdb.connect(str(used.path)) as connection:
+        connection.execute(f"DROP TABLE hubspot.{TABLE}")
+    portal.clock.advance(5 * MINUTE)
+    report = used.sync_all()
+    assert report.exit_code == 0, report.error
+    assert {*held(used)} == truth(portal)
 
 
 def without_oldest(answer: Any) -> Any:
