@@ -15,7 +15,7 @@ from dlt.extract import DltResource, DltSource
 from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS
 from .catalog.endpoints.crm import CRM
-from .catalog.endpoints.declaration import Endpoint, NewestFirst, Table, Windows
+from .catalog.endpoints.declaration import Endpoint, Table
 from .catalog.names import HISTORY, history_table
 from .catalog.selection import Names
 from .extraction import Extraction, Opened, Read, Request, names_of
@@ -236,7 +236,7 @@ def _replacing(extraction: Extraction, endpoint: Endpoint, table: Table) -> dict
     """
     if endpoint.own_reader and not table.scope:
         return {"primary_key": table.keys, "write_disposition": "replace"}
-    if extraction.adds_events and isinstance(endpoint.read, Windows | NewestFirst):
+    if extraction.adds_events and endpoint.has_events:
         return {"primary_key": table.keys, "write_disposition": "append"}
     group: Sequence[str] = ()
     if table.scope:

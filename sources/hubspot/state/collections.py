@@ -34,6 +34,8 @@ class CollectionState(Struct, omit_defaults=True):
     """Of parents up to this `_hs_synced_at`, the rows are read."""
     parent_id: str = ""
     """Of those loaded at that very time, up to this id."""
+    all_until: str | None = None
+    """While all parents are read: behind which of those of `parent_at` the cursor goes on then."""
     newest_parent_at: Instant | None = None
     """The latest change of a parent that was seen."""
     parents: dict[str, str] = field(default_factory=dict)

@@ -102,6 +102,8 @@ def _drop_of_gone(client: Client, endpoint: Endpoint, tables: Collection[str]) -
         per = one.per
         if isinstance(per, str) or not one.replaced_by or not {per.table, one.name} <= {*tables}:
             continue
+        if isinstance(per, Batches) and per.unseen:
+            continue
         if one is endpoint or per.table in own:
             _drop_orphans(client, one, per)
             _replace_children(client, one)

@@ -4,10 +4,10 @@ The source, the plan, the documents and the tests follow from it; see `docs/exte
 """
 
 from ..apis import OBJECT_APIS, Api
-from . import account, automation, commerce, content, crm, lists, marketing
+from . import account, commerce, content, crm, lists, marketing, work
 from .declaration import Endpoint, Table
 
-MODULES = (crm, account, lists, marketing, automation, content, commerce)
+MODULES = (crm, account, lists, marketing, work, content, commerce)
 ENDPOINTS: dict[str, Endpoint] = {one.name: one for module in MODULES for one in module.ENDPOINTS}
 """Every endpoint that fills tables, by the name of its resource and of its API."""
 

@@ -90,6 +90,8 @@ class Increment:
     lookback: timedelta = timedelta(minutes=10)
     """How far behind the last reading rows are asked for again."""
     whole_every: timedelta = DAY
+    params: Params = field(default_factory=dict)
+    """Of the calls that filter alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ class Windows:
     """The parameter with the lower bound."""
     end: str
     """The parameter with the upper bound."""
-    form: Literal["iso", "ms", "date"] = "iso"
+    form: Literal["iso", "ms", "date", "midnight"] = "iso"
+    """Of the bounds; those but the first two are days, `midnight` as its milliseconds."""
     span: timedelta = DAY
     """The longest one."""
     lag: timedelta = timedelta(hours=1)
@@ -121,6 +124,8 @@ class Windows:
     """How far behind the last span they are asked for again."""
     first: timedelta = timedelta(days=90)
     """How far back the first reading goes."""
+    changing: bool = False
+    """Whether rows still change within `lookback`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +163,15 @@ class Parents:
     """Of the path, parameters (`?name`) or only constants of the rows (`@name`, as all are): each
     takes a column of the parent. Slots and parameters name the parent."""
     changed: str = ""
-    """A timestamp column of the parent: only parents are read where it is new. All where empty."""
+    """A timestamp column of the parent, or several divided by commas: only parents are read where
+    one is new, or the first is null. All where empty."""
     where: str = ""
     """Which parents have such rows, as a condition in SQL; all that are not gone where empty."""
     differs: bool = False
     """Whether only parents are read where a slot or constant is other than at the last reading:
     the state keeps a digest of each, so for thousands of parents at most."""
+    all_every: timedelta | None = None
+    """How often parents are read that did not change, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,18 @@ class Batches:
     """The column of the first table that names the parent: its rows are replaced by parent."""
     changed: str = ""
     where: str = ""
+    all_every: timedelta | None = None
+    """See `Parents`."""
+    also: tuple[str, ...] = ()
+    """Columns of other tables, `table.column`, that name parents, too."""
+    unseen: bool = False
+    """Whether parents are what is named but has no row in the first table yet."""
+
+    @property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """The tables, and columns of them, that name parents."""
+        others = (one.partition(".") for one in self.also)
+        return (self.table, self.column), *((table, column) for table, _, column in others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +332,8 @@ class Endpoint:
     """Of every call by POST."""
     rows: str = "results"
     """The member of an answer with its objects; `$` where the answer is the list, `.` where it is
-    the only object; `folder>childNodes`: the object there, and those within it at any depth."""
+    the only object; `folder>childNodes`: the object there, and those within it at any depth;
+    `a | b` where HubSpot answers in one of several ways."""
     details: Details | None = None
     """Of rows that changed, and of all once a day: members that the answer lacks."""
     fills: Fill | None = None
@@ -380,6 +401,20 @@ class Endpoint:
     def is_of_day(self) -> bool:
         """Whether its rows are those of a day."""
         return isinstance(self.read, Snapshot)
+
+    @property
+    def has_events(self) -> bool:
+        """Whether its rows never change, nor go."""
+        read = self.read
+        return isinstance(read, NewestFirst) or (isinstance(read, Windows) and not read.changing)
+
+    @property
+    def parent_tables(self) -> tuple[str, ...]:
+        """Tables whose rows it is asked for."""
+        if isinstance(self.per, str):
+            return ()
+        named = self.per.named if isinstance(self.per, Batches) else ((self.per.table, ""),)
+        return tuple(dict.fromkeys(table for table, _ in named))
 
     @property
     def replaced_by(self) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ def read_windows(part: Part, out: Out) -> Found:
     start = _start(read, mark, until, goes_on=goes_on)
     while start < until:
         end = min(start + read.span, until)
-        bounds, is_new = _bounds(read, start, end), goes_on and start != mark
+        bounds = _bounds(read, start, end)
+        is_new = read.changing or (goes_on and start != mark)
         for block in blocks(part, bounds):
             if block is None:
                 yield None
@@ -53,14 +54,18 @@ def _start(read: Windows, mark: datetime | None, until: datetime, *, goes_on: bo
 
 def _bounds(read: Windows, start: datetime, end: datetime) -> dict[str, str]:
     """Return the parameters of a span; days begin where the day before ends."""
-    lower = start if read.form == "date" else start - OVERLAP
+    lower = start if _is_by_day(read) else start - OVERLAP
     return {read.start: written(lower, read.form), read.end: written(end, read.form)}
+
+
+def _is_by_day(read: Windows) -> bool:
+    return read.form not in {"iso", "ms"}
 
 
 def closed(read: Windows, now: datetime) -> datetime:
     """Return the end of the last window that no late row falls into."""
     until = now - read.lag
-    if read.form == "date":
+    if _is_by_day(read):
         return until.replace(hour=0, minute=0, second=0, microsecond=0)
     return until.replace(microsecond=until.microsecond // 1000 * 1000)
 

@@ -164,30 +164,51 @@ def _errors(answer: Any) -> int:  # noqa: ANN401 - any JSON
     return len(found) if isinstance(found, list) else 0
 
 
+def _way(answer: Any, place: str) -> str:  # noqa: ANN401 - any JSON
+    """Return which of several places an answer has its objects in; the first where in none."""
+    ways = [way.strip() for way in place.split("|")]
+    for way in ways if len(ways) > 1 else ():
+        is_object = isinstance(answer, Mapping) and (way == "." or way in answer)
+        if is_object or (way == "$" and isinstance(answer, list)):
+            return way
+    return ways[0]
+
+
 def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON
     """Return the objects of an answer.
 
     Raises:
         msgspec.ValidationError: they are not where they should be.
     """
+    place = _way(answer, place)
     if place == ".":
         if not isinstance(answer, Mapping):
             raise misfit(answer, "$")
         return [answer] if answer else []
-    found, path = answer, "$"
     place, _, within = place.partition(">")
-    for member in () if place == "$" else place.split("."):
+    found, path = (answer, "$") if place == "$" else _dug(answer, place)
+    if within and isinstance(found, Mapping):
+        return [*_tree(found, within)]
+    if not isinstance(found, list):
+        raise misfit(found, path)
+    return found
+
+
+def _dug(answer: Any, place: str) -> tuple[Any, str]:  # noqa: ANN401 - any JSON
+    """Return what is at a place in an answer, with its path.
+
+    Raises:
+        msgspec.ValidationError: there is no such place.
+    """
+    found, path = answer, "$"
+    for member in place.split("."):
         if not isinstance(found, Mapping):
             raise misfit(found, path)
         path = f"{path}.{member}"
         if member not in found:
             raise msgspec.ValidationError(f"`{path}` is missing")
         found = found[member]
-    if within and isinstance(found, Mapping):
-        return [*_tree(found, within)]
-    if not isinstance(found, list):
-        raise misfit(found, path)
-    return found
+    return found, path
 
 
 def _tree(node: Mapping[str, Any], member: str) -> Iterator[Any]:

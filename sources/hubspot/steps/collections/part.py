@@ -169,7 +169,7 @@ def written(at: datetime, form: str) -> str:
     >>> written(datetime(2026, 1, 2, tzinfo=UTC), "iso")
     '2026-01-02T00:00:00.000Z'
     """
-    if form == "ms":
+    if form in {"ms", "midnight"}:
         return str(int(at.timestamp() * 1000))
     if form == "date":
         return at.date().isoformat()

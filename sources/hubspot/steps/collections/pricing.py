@@ -17,7 +17,7 @@ from ..reference.portal import are_types_due
 from .events import closed
 from .memberships.lists import members_calls
 from .pages import pages
-from .parents import pending
+from .parents.pending import pending
 from .part import Part
 from .reading import due_parts, refusal_of, why
 
@@ -78,13 +78,13 @@ def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> C
     state = run.state.collections.get(endpoint.name, CollectionState())
     parents, are_due, windows, bounds = 0, False, 0, None
     if not isinstance(endpoint.per, str):
-        table = endpoint.per.table
-        are_due = ENDPOINT_OF.get(table, table) in due or table not in ENDPOINT_OF
+        tables = endpoint.parent_tables
+        are_due = any(ENDPOINT_OF.get(one, one) in due or one not in ENDPOINT_OF for one in tables)
         if run.view is not None and isinstance(endpoint.read, Members):
             bounds = members_calls(run, run.view, endpoint)
         elif run.view is not None:
-            found = differing(endpoint, state, pending(run.view, endpoint, state))
-            parents = sum(map(len, found))
+            found = pending(run.view, endpoint, state, run.now())
+            parents = sum(map(len, differing(endpoint, state, found)))
     if isinstance(endpoint.read, Windows):
         until = closed(endpoint.read, run.now())
         since = state.watermark - endpoint.read.lookback if state.watermark else None

@@ -18,7 +18,8 @@ from .blocks import Out
 from .events import read_newest, read_windows
 from .memberships.lists import members_pending
 from .memberships.reading import read_members
-from .parents import has_pending, read_parents
+from .parents.pending import has_pending
+from .parents.reading import read_parents
 from .part import Part, key_of, shape_of
 from .whole import end, read_increment, read_whole
 
@@ -69,11 +70,16 @@ def _waits(run: Run, endpoint: Endpoint, names: Collection[str]) -> bool:
     per = endpoint.per
     if isinstance(per, str) or refusal_of(run, endpoint):
         return False
-    if per.table in TABLES:
-        parent = ENDPOINT_OF[per.table]
-        has_come = _decides_itself(parent) and endpoint.name in run.collections.following
-        return parent in names and not has_come
-    return run.load.wants(per.table)
+    return any(_is_to_come(run, endpoint, table, names) for table in endpoint.parent_tables)
+
+
+def _is_to_come(run: Run, endpoint: Endpoint, table: str, names: Collection[str]) -> bool:
+    """Whether this load brings rows of a table that an endpoint is asked for."""
+    if table not in TABLES:
+        return run.load.wants(table)
+    parent = ENDPOINT_OF[table]
+    has_come = _decides_itself(parent) and endpoint.name in run.collections.following
+    return parent in names and not has_come
 
 
 def note_following(run: Run, view: View, names: Iterable[str]) -> None:

@@ -64,7 +64,8 @@ def read_increment(part: Part) -> Found:
     if state.watermark is None or whole_at is None or is_other or _is_over(read, whole_at, began):
         yield from read_whole(part)
         return
-    since = {read.param: written(state.watermark - read.lookback, read.form)}
+    bound = written(state.watermark - read.lookback, read.form)
+    since = {**read.params, read.param: bound}
     out = Out(part, part.reading(began))
     for block in blocks(part, since):
         yield from out.add(block) if block else [None]

@@ -29,7 +29,7 @@ from ...run.run import Items, Run
 from ...state.collections import CollectionState
 from ...tables.empty_tables import if_missing
 from ...tables.property_history import COLUMNS, Row, rows_of, to_batch
-from ..collections.parents import Parent, pending
+from ..collections.parents.pending import Parent, pending
 
 Waiting = deque[tuple[Sequence[Parent], Future[Histories]]]
 """Batches of records whose calls are in flight, the first one first."""
@@ -124,7 +124,7 @@ def _pending(run: Run, view: View, table: str) -> Iterable[list[Parent]]:
     """Yield the records whose history is to be read, in the order in which the cursor passes."""
     per = Batches(table, "id", BATCH, changed="_hs_synced_at")
     of_table = Endpoint(history_table(table), group=HISTORY, tables=(), per=per)
-    return pending(view, of_table, _state(run, table))
+    return pending(view, of_table, _state(run, table), run.now())
 
 
 def _may_read(run: Run, table: str) -> bool:

@@ -150,13 +150,14 @@ def _is_archived(row: Row, constants: Constants) -> bool:
 @cache
 def members_of(endpoint: str) -> frozenset[str]:
     """Return the members of an endpoint's objects that its tables have columns of."""
-    first, *others = ENDPOINTS[endpoint].tables
-    sources = [source for column in first.fields for source in column.sources]
+    one = ENDPOINTS[endpoint]
+    columns = [column for table in one.tables if table.of_object for column in table.fields]
+    sources = [source for column in (*one.first.fields, *columns) for source in column.sources]
     known = {source.path[0] for source in sources if source.origin == "member"}
-    known |= {column.name for column in first.fields}
-    for table in others:
+    known |= {column.name for column in one.first.fields}
+    for table in one.tables[1:]:
         known |= {path.partition(".")[0].removesuffix("{}") for path in table.lists}
-    return frozenset(known | {"archived"})
+    return frozenset(known | {"archived", *one.omitted.split()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,108 +1,30 @@
 """Collections that HubSpot has for each row of another table: parents come from the warehouse."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import dlt
 from dlt.extract.hints import make_hints
 
-from ...catalog.endpoints import has_gone_rows
-from ...catalog.endpoints.declaration import Batches, Endpoint, Parents
-from ...errors import HubSpotError, RequestRejectedError, ScopeMissingError
-from ...model import LIVE, View
-from ...plan.collections.differing import differing, keep
-from ...run.pace.waiting import together
-from ...run.run import Items as Found
-from ...run.run import Run
-from ...state.collections import CollectionState
-from ...tables.endpoints.definitions import EMPTY_MARK, empty_rows
-from ...tables.endpoints.items import Items, exploded, given
-from .blocks import Out, blocks
-from .events import read_newest, read_windows
-from .part import Part, texts
+from ....catalog.endpoints.declaration import Batches, Parents
+from ....errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError
+from ....plan.collections.differing import differing, keep
+from ....run.pace.waiting import together
+from ....run.run import Items as Found
+from ....state.collections import CollectionState
+from ....tables.endpoints.definitions import EMPTY_MARK, empty_rows
+from ....tables.endpoints.items import Items, exploded, given
+from ..blocks import Out, blocks
+from ..events import read_newest, read_windows
+from ..part import Part, texts
+from .pending import Parent, begin_all, columns_of, constants_for, pending
 
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
-LOOKBACK = timedelta(minutes=10)
-"""Parents that changed so long before the newest one are read again: HubSpot lists some late."""
 MOST_NOTED = 3
-Parent = tuple[Any, ...]
-"""Its name in calls, column by column, columns that are constants of its rows, then the time of its
-last change and `_hs_synced_at`."""
-
-
-def pending(
-    view: View, endpoint: Endpoint, state: CollectionState
-) -> Generator[list[Parent], None, None]:
-    """Yield the parents that are to be read, in the order in which the state's cursor passes them.
-
-    There are none where the warehouse lacks the columns that name them.
-
-    Args:
-        view: the warehouse.
-        endpoint: a declaration with parents.
-        state: with the cursor.
-    """
-    per = endpoint.per
-    assert isinstance(per, Parents | Batches)  # noqa: S101 - callers ask for no other
-    names = columns_of(endpoint)
-    if view.qualified(per.table, [*names, *([per.changed] if per.changed else [])]) is None:
-        return
-    where = [LIVE] if has_gone_rows(per.table) else []
-    where += [f"({per.where})"] if per.where else []
-    args: list[Any] = []
-    if state.parent_id:
-        passed, args = _behind(names, state, by_time=bool(per.changed))
-        where.append(passed)
-    if per.changed and state.newest_parent_at:
-        where.append(f"({per.changed} IS NULL OR {per.changed} >= %s OR {_is_new(view, endpoint)})")
-        args.append(state.newest_parent_at - LOOKBACK)
-    order = ["_hs_synced_at", *names] if per.changed else names
-    condition = " AND ".join(where) or "1 = 1"
-    columns = [*names, *constants_for(endpoint).values(), per.changed or names[0], "_hs_synced_at"]
-    yield from view.values(per.table, columns, f"{condition} ORDER BY {', '.join(order)}", *args)
-
-
-def columns_of(endpoint: Endpoint) -> list[str]:
-    """Return the columns of the parent that name it in calls."""
-    per = endpoint.per
-    return [per.column] if isinstance(per, Batches) else [*endpoint.parent_slots.values()]
-
-
-def constants_for(endpoint: Endpoint) -> dict[str, str]:
-    """Return the constants of rows that name no parent, and the columns of the parent for them."""
-    slots = endpoint.per.slots if isinstance(endpoint.per, Parents) else {}
-    named = endpoint.parent_slots
-    return {name: of for name, of in slots.items() if name.removeprefix("?") not in named}
-
-
-def _behind(
-    names: Sequence[str], state: CollectionState, *, by_time: bool
-) -> tuple[str, list[Any]]:
-    """Return the condition for parents that come after the cursor, with its values."""
-    columns = ["_hs_synced_at", *names] if by_time else [*names]
-    values: list[Any] = [state.parent_at] if by_time else []
-    values += state.parent_id.split("\n")
-    parts, args = [], list[Any]()
-    for index, name in enumerate(columns):
-        same = [f"{one} = %s" for one in columns[:index]]
-        parts.append(" AND ".join([*same, f"{name} > %s"]))
-        args += values[: index + 1]
-    return f"({' OR '.join(f'({part})' for part in parts)})", args
-
-
-def _is_new(view: View, endpoint: Endpoint) -> str:
-    """Return the condition for parents that no row was read of."""
-    child, per = view.qualified(endpoint.name), endpoint.per
-    parent = view.qualified(getattr(per, "table", ""))
-    own = dict(zip(endpoint.replaced_by, columns_of(endpoint), strict=False))
-    if child is None or parent is None or not own:
-        return "1 = 0"
-    same = " AND ".join(f"child.{one} = {parent}.{other}" for one, other in own.items())
-    return f"NOT EXISTS (SELECT 1 FROM {child} AS child WHERE {same})"  # noqa: S608 - of our names
 
 
 @dataclass
@@ -112,7 +34,9 @@ class _Sweep:
     part: Part
     began: datetime
     refused: list[HubSpotError] = field(default_factory=list)
-    """Of parents that HubSpot refuses, or has no more."""
+    """Of parents that HubSpot refuses."""
+    gone: list[Mapping[str, str]] = field(default_factory=list)
+    """Constants of parents that it has no more."""
     answered: bool = False
     """Whether it has answered for any."""
     newest: datetime | None = None
@@ -131,26 +55,36 @@ def read_parents(part: Part) -> Found:
     run, state, per = part.run, part.state, part.endpoint.per
     if run.view is None:
         return
+    assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
     sweep = _Sweep(part, run.now())
+    begin_all(run.view, part.endpoint, state, sweep.began)
     size = TOGETHER * (per.size if isinstance(per, Batches) else 1)
     if run.options.full_refresh or state.shape not in {"", part.shape}:
         state.parents = {}
-    parents = differing(part.endpoint, state, pending(run.view, part.endpoint, state))
-    for group in _groups(parents, size):
+    found = pending(run.view, part.endpoint, state, sweep.began)
+    for group in _groups(differing(part.endpoint, state, found), size):
         yield from _read_group(sweep, group)
         keep(part.endpoint, state, group)
         if part.brought:
             run.collections.loaded.add(part.key)
         last = group[-1]
         named = last[: len(columns_of(part.endpoint))]
-        state.parent_id, state.parent_at = "\n".join(texts(named)), last[-1]
+        state.parent_id = "\n".join(texts(named))
+        state.parent_at = last[-1] if state.all_until is None else state.parent_at
         if run.load.budget.spent():
             run.load.unfinished.add(part.endpoint.name)
             return
     _note_refused(sweep)
-    if not getattr(per, "changed", ""):
+    _end(per, state, sweep)
+
+
+def _end(per: Parents | Batches, state: CollectionState, sweep: _Sweep) -> None:
+    """Keep where the next reading goes on, once all pending parents are read."""
+    if state.all_until is not None:
+        state.parent_id, state.all_until, state.whole_at = state.all_until, None, sweep.began
+    elif not per.changed:
         state.parent_id = ""
-    elif sweep.newest:
+    if per.changed and sweep.newest:
         state.newest_parent_at = max(sweep.newest, state.newest_parent_at or sweep.newest)
 
 
@@ -176,6 +110,9 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
         yield from out.flush()
         raise
     yield from out.flush()
+    if sweep.answered:
+        yield from _empty(part, sweep.gone)
+        sweep.gone.clear()
     times = [one[-2] for one in group if isinstance(one[-2], datetime)]
     sweep.newest = max([*times, sweep.newest or datetime.min.replace(tzinfo=UTC)])
     if sweep.refused and not sweep.answered:
@@ -192,10 +129,10 @@ def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     known, own = {**part.constants, **others, **slots}, "\n".join(slots.values())
     one = replace(part, slots=slots, constants=known, parent=own)
     read = READERS.get(type(part.endpoint.read).__name__, _read_rows)
-    yield from _tolerated(sweep, read(one, out))
+    yield from _tolerated(sweep, read(one, out), known)
 
 
-def _tolerated(sweep: _Sweep, rows: Found) -> Found:
+def _tolerated(sweep: _Sweep, rows: Found, parent: Mapping[str, str] | None = None) -> Found:
     """Read what HubSpot has for a parent, or for some; what it refuses is left out."""
     try:
         yield from rows
@@ -204,6 +141,8 @@ def _tolerated(sweep: _Sweep, rows: Found) -> Found:
         raise
     except RequestRejectedError as error:
         sweep.refused.append(error)
+        if isinstance(error, NotFoundError) and parent is not None:
+            sweep.gone.append(parent)
 
 
 def _read_rows(part: Part, out: Out) -> Found:
@@ -237,7 +176,8 @@ def _read_batch(part: Part, out: Out, parents: Sequence[Parent]) -> Found:
     own = {one.name: one for one in part.endpoint.first.fields}
     answered = {str(one) for one in given(own[per.match], rows)}
     yield from out.add(rows)
-    yield from _empty(part, [{per.match: name} for name in names if name not in answered])
+    if not per.unseen:
+        yield from _empty(part, [{per.match: name} for name in names if name not in answered])
 
 
 def _filled(shape: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
@@ -262,15 +202,10 @@ def _empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
 
 
 def _note_refused(sweep: _Sweep) -> None:
-    """Record the parents that were left out."""
+    """Record the parents that were left out; those that are gone are none."""
     table = getattr(sweep.part.endpoint.per, "table", "")
-    for error in sweep.refused[:MOST_NOTED]:
+    refused = [one for one in sweep.refused if not isinstance(one, NotFoundError)]
+    for error in refused[:MOST_NOTED]:
         sweep.part.outcome.note(f"Left out: {error.message}")
-    if len(sweep.refused) > MOST_NOTED:
-        sweep.part.outcome.note(f"{len(sweep.refused)} rows of {table} were left out.")
-
-
-def has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
-    """Whether any parent is to be read."""
-    state = run.state.collections.get(endpoint.name, CollectionState())
-    return any(differing(endpoint, state, pending(view, endpoint, state)))
+    if len(refused) > MOST_NOTED:
+        sweep.part.outcome.note(f"{len(refused)} rows of {table} were left out.")

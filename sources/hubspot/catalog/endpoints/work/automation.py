@@ -1,0 +1,212 @@
+"""Workflows, their actions, e-mails and numbers; sequences, their steps and enrolments."""
+
+from datetime import timedelta
+
+from ..declaration import (
+    DAY,
+    EVERY_RUN,
+    HOUR,
+    V4_SUNSET,
+    Batches,
+    Endpoint,
+    Parents,
+    Table,
+    Windows,
+    after,
+)
+
+GROUP = "automation"
+FLOWS, BETA_FLOWS = "/automation/v4/flows", "/automation/2026-09-beta/flows"
+SEQUENCES, DATED_SEQUENCES = "/automation/v4/sequences", "/automation/sequences/2026-03"
+ANY_TIER, SALES_TIER = "any Hub Professional", "Sales Hub or Service Hub Professional"
+SEQUENCE_SCOPES = ("automation.sequences.read",)
+ENDPOINTS = (
+    Endpoint(
+        "workflows",
+        group=GROUP,
+        numbered=FLOWS,
+        dated=BETA_FLOWS,
+        paging=after(100),
+        due=EVERY_RUN,
+        scopes=("automation",),
+        tier=ANY_TIER,
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "workflows",
+                "id",
+                "id, name, enabled bool = isEnabled, flow_type, object_type_id, revision_id, uuid,"
+                " created_at timestamp, updated_at timestamp",
+            ),
+        ),
+    ),
+    Endpoint(
+        "workflow_details",
+        group=GROUP,
+        numbered=f"{FLOWS}/batch/read",
+        dated=f"{BETA_FLOWS}/batch/read",
+        method="POST",
+        per=Batches(
+            "workflows",
+            "id",
+            50,
+            shape={"type": "FLOW_ID", "flowId": "@id"},
+            match="workflow_id",
+            changed="updated_at",
+        ),
+        due=EVERY_RUN,
+        scopes=("automation",),
+        tier=ANY_TIER,
+        sunset=V4_SUNSET,
+        omitted="name isEnabled flowType objectTypeId uuid createdAt updatedAt",
+        tables=(
+            Table(
+                "workflow_details",
+                "workflow_id",
+                "workflow_id = id, revision_id, type, description, start_action_id,"
+                " next_available_action_id, enrollment_criteria json, enrollment_schedule json,"
+                " un_enrollment_setting json, blocked_dates json, time_windows json,"
+                " suppression_list_ids json, suppression_filter_branch json,"
+                " goal_filter_branch json, data_sources json, custom_properties json,"
+                " can_enroll_from_salesforce bool, crm_object_creation_status",
+            ),
+            Table(
+                "workflow_actions",
+                "workflow_id, action_id",
+                "workflow_id = ^id, action_id, type, action_type_id, action_type_version integer,"
+                " fields json, connection json",
+                rows="actions",
+            ),
+        ),
+    ),
+    Endpoint(
+        "workflow_email_campaigns",
+        group=GROUP,
+        numbered=f"{FLOWS}/email-campaigns",
+        dated=f"{BETA_FLOWS}/email-campaigns",
+        paging=after(100),
+        due=HOUR,
+        scopes=("automation",),
+        tier=ANY_TIER,
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "workflow_email_campaigns",
+                "workflow_id, email_campaign_id",
+                "workflow_id = flowId, email_campaign_id, email_content_id",
+            ),
+        ),
+    ),
+    Endpoint(
+        "workflow_performance",
+        group=GROUP,
+        path=f"{FLOWS}/performance/{{workflow_id}}",
+        params={"bucketType": "DAY"},
+        per=Parents("workflows", {"workflow_id": "id"}),
+        read=Windows(
+            "bucket",
+            start="start",
+            end="end",
+            form="midnight",
+            span=timedelta(days=90),
+            lookback=timedelta(days=2),
+            changing=True,
+        ),
+        due=DAY,
+        default=False,
+        scopes=("automation",),
+        tier=ANY_TIER,
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "workflow_performance",
+                "workflow_id, bucket, series",
+                "workflow_id = @workflow_id, bucket date, series, frequency integer",
+            ),
+        ),
+    ),
+    Endpoint(
+        "sequence_users",
+        group=GROUP,
+        numbered=SEQUENCES,
+        dated=DATED_SEQUENCES,
+        paging=after(100),
+        per=Parents("account_users", {"?userId": "id"}),
+        due=HOUR,
+        scopes=SEQUENCE_SCOPES,
+        tier=SALES_TIER,
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "sequence_users",
+                "sequence_id, user_id",
+                "sequence_id = id, user_id = @userId",
+            ),
+            Table(
+                "sequences",
+                "id",
+                "id = ^id, name, folder_id, owner_user_id = userId, created_at timestamp,"
+                " updated_at timestamp",
+                rows=".",
+            ),
+        ),
+    ),
+    Endpoint(
+        "sequence_details",
+        group=GROUP,
+        numbered=f"{SEQUENCES}/{{sequence_id}}",
+        dated=f"{DATED_SEQUENCES}/{{sequence_id}}",
+        rows=".",
+        per=Parents(
+            "sequences",
+            {"sequence_id": "id", "?userId": "owner_user_id"},
+            changed="updated_at",
+        ),
+        due=HOUR,
+        scopes=SEQUENCE_SCOPES,
+        tier=SALES_TIER,
+        sunset=V4_SUNSET,
+        omitted="id name folderId userId createdAt updatedAt",
+        tables=(
+            Table(
+                "sequence_details",
+                "sequence_id",
+                "sequence_id = @sequence_id, settings json, dependencies json",
+            ),
+            Table(
+                "sequence_steps",
+                "sequence_id, id",
+                "sequence_id = @sequence_id, id, step_order integer, action_type,"
+                " delay_millis integer, template_id = emailPattern.templateId, payload json = .",
+                rows="steps",
+            ),
+        ),
+    ),
+    Endpoint(
+        "sequence_enrollments",
+        group=GROUP,
+        numbered=f"{SEQUENCES}/enrollments/contact/{{contact_id}}",
+        dated=f"{DATED_SEQUENCES}/enrollments/contact/{{contact_id}}",
+        rows=".",
+        per=Parents(
+            "contacts",
+            {"contact_id": "id", "sequence": "hs_latest_sequence_enrolled"},
+            changed="_hs_updated_at",
+            where="hs_latest_sequence_enrolled IS NOT NULL",
+        ),
+        due=HOUR,
+        default=False,
+        scopes=SEQUENCE_SCOPES,
+        tier=SALES_TIER,
+        sunset=V4_SUNSET,
+        tables=(
+            Table(
+                "sequence_enrollments",
+                "id",
+                "id, contact_id text:contact = @contact_id, sequence_id, sequence_name,"
+                " to_email text:email, enrolled_at timestamp, enrolled_by,"
+                " enrolled_by_email text:user, updated_at timestamp",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,201 @@
+"""Conversations of the inbox and the help desk: threads, messages, and who speaks in them."""
+
+from ..declaration import (
+    EVERY_RUN,
+    HOUR,
+    LEGACY_SUNSET,
+    Batches,
+    Endpoint,
+    Increment,
+    Parents,
+    Table,
+    after,
+)
+
+GROUP = "conversations"
+NUMBERED, DATED = "/conversations/v3/conversations", "/conversations/conversations/2026-09"
+SCOPES = ("conversations.read",)
+BOTH = ({"archived": "false"}, {"archived": "true"})
+ENDPOINTS = (
+    Endpoint(
+        "conversation_inboxes",
+        group=GROUP,
+        numbered=f"{NUMBERED}/inboxes",
+        dated=f"{DATED}/inboxes",
+        paging=after(100),
+        variants=BOTH,
+        due=HOUR,
+        default=False,
+        scopes=SCOPES,
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "conversation_inboxes",
+                "id",
+                "id, name, type, created_at timestamp, updated_at timestamp, archived bool,"
+                " archived_at timestamp:nonzero",
+            ),
+        ),
+    ),
+    Endpoint(
+        "conversation_channels",
+        group=GROUP,
+        numbered=f"{NUMBERED}/channels",
+        dated=f"{DATED}/channels",
+        paging=after(100),
+        due=HOUR,
+        default=False,
+        scopes=SCOPES,
+        sunset=LEGACY_SUNSET,
+        tables=(Table("conversation_channels", "id", "id, name"),),
+    ),
+    Endpoint(
+        "conversation_channel_accounts",
+        group=GROUP,
+        numbered=f"{NUMBERED}/channel-accounts",
+        dated=f"{DATED}/channel-accounts",
+        paging=after(100),
+        variants=BOTH,
+        due=HOUR,
+        default=False,
+        scopes=SCOPES,
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "conversation_channel_accounts",
+                "id",
+                "id, name, inbox_id, channel_id, active bool, authorized bool,"
+                " delivery_type = deliveryIdentifier.type,"
+                " delivery_value = deliveryIdentifier.value, created_at timestamp, archived bool,"
+                " archived_at timestamp:nonzero",
+            ),
+        ),
+    ),
+    Endpoint(
+        "conversation_threads",
+        group=GROUP,
+        numbered=f"{NUMBERED}/threads",
+        dated=f"{DATED}/threads",
+        params={"association": "TICKET"},
+        paging=after(500),
+        variants=BOTH,
+        read=Increment(
+            "latestMessageTimestampAfter",
+            "latest_message_timestamp",
+            params={"sort": "latestMessageTimestamp"},
+        ),
+        due=EVERY_RUN,
+        default=False,
+        scopes=SCOPES,
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "conversation_threads",
+                "id",
+                "id, status, inbox_id, assigned_to,"
+                " associated_contact_id text:contact,"
+                " associated_ticket_id = threadAssociations.associatedTicketId,"
+                " original_channel_id, original_channel_account_id, created_at timestamp,"
+                " closed_at timestamp, latest_message_timestamp timestamp,"
+                " latest_message_received_timestamp timestamp,"
+                " latest_message_sent_timestamp timestamp, spam bool, archived bool",
+            ),
+        ),
+    ),
+    Endpoint(
+        "conversation_messages",
+        group=GROUP,
+        numbered=f"{NUMBERED}/threads/{{thread_id}}/messages",
+        dated=f"{DATED}/threads/{{thread_id}}/messages",
+        paging=after(100),
+        variants=BOTH,
+        per=Parents(
+            "conversation_threads",
+            {"thread_id": "id"},
+            changed="latest_message_timestamp, closed_at",
+        ),
+        due=EVERY_RUN,
+        default=False,
+        scopes=SCOPES,
+        sunset=LEGACY_SUNSET,
+        omitted="conversationsThreadId",
+        tables=(
+            Table(
+                "conversation_messages",
+                "thread_id, id",
+                "thread_id = @thread_id, id, type, created_at timestamp, updated_at timestamp,"
+                " created_by, client_type = client.clientType,"
+                " integration_app_id = client.integrationAppId, direction, channel_id,"
+                " channel_account_id, subject, text, rich_text, status_type = status.statusType,"
+                " failure json = status.failureDetails, truncation_status, in_reply_to_id,"
+                " assigned_to, assigned_from, new_status, from_inbox_id, to_inbox_id,"
+                " archived bool",
+            ),
+            Table(
+                "conversation_message_participants",
+                "thread_id, message_id, role, ordinal",
+                "thread_id = @thread_id, message_id = ^id, role = .key, ordinal integer = #,"
+                " actor_id, name, field = senderField|recipientField,"
+                " delivery_type = deliveryIdentifier.type,"
+                " delivery_value text:email = deliveryIdentifier.value",
+                rows="sender: senders | recipient: recipients",
+                is_of_person=True,
+            ),
+            Table(
+                "conversation_attachments",
+                "thread_id, message_id, ordinal",
+                "thread_id = @thread_id, message_id = ^id, ordinal integer = #, type, file_id,"
+                " name, url, payload json = .",
+                rows="attachments",
+            ),
+        ),
+    ),
+    Endpoint(
+        "conversation_original_contents",
+        group=GROUP,
+        numbered=f"{NUMBERED}/threads/{{thread_id}}/messages/{{message_id}}/original-content",
+        dated=f"{DATED}/threads/{{thread_id}}/messages/{{message_id}}/original-content",
+        rows=".",
+        per=Parents(
+            "conversation_messages",
+            {"thread_id": "thread_id", "message_id": "id"},
+            changed="updated_at",
+            where="truncation_status <> 'NOT_TRUNCATED'",
+        ),
+        due=EVERY_RUN,
+        default=False,
+        scopes=SCOPES,
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "conversation_original_contents",
+                "thread_id, message_id",
+                "thread_id = @thread_id, message_id = @message_id, text, rich_text",
+            ),
+        ),
+    ),
+    Endpoint(
+        "conversation_actors",
+        group=GROUP,
+        numbered=f"{NUMBERED}/actors/batch/read",
+        dated=f"{DATED}/actors/batch/read",
+        method="POST",
+        per=Batches(
+            "conversation_messages",
+            "created_by",
+            100,
+            also=(
+                "conversation_threads.assigned_to",
+                "conversation_messages.assigned_to",
+                "conversation_messages.assigned_from",
+                "conversation_message_participants.actor_id",
+            ),
+            unseen=True,
+        ),
+        due=HOUR,
+        default=False,
+        scopes=SCOPES,
+        sunset=LEGACY_SUNSET,
+        tables=(Table("conversation_actors", "id", "id, type, name, email text:email, avatar"),),
+    ),
+)

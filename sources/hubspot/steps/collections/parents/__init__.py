@@ -1,0 +1,1 @@
+"""Collections that HubSpot has for each row of another table."""

@@ -1,0 +1,176 @@
+"""Which parents are to be read: those of the warehouse that changed, all, or ids that rows name."""
+
+from collections.abc import Generator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ....catalog.endpoints import has_gone_rows
+from ....catalog.endpoints.declaration import Batches, Endpoint, Parents
+from ....model import LIVE, View
+from ....plan.collections.differing import differing
+from ....run.run import Run
+from ....state.collections import CollectionState
+from ..part import texts
+
+LOOKBACK = timedelta(minutes=10)
+"""Parents that changed so long before the newest one are read again: HubSpot lists some late."""
+Parent = tuple[Any, ...]
+"""Its name in calls, column by column, columns that are constants of its rows, then the time of its
+last change and `_hs_synced_at`."""
+
+
+def pending(
+    view: View, endpoint: Endpoint, state: CollectionState, now: datetime
+) -> Generator[list[Parent], None, None]:
+    """Yield the parents that are to be read, in the order in which the state's cursor passes them.
+
+    There are none where the warehouse lacks the columns that name them.
+
+    Args:
+        view: the warehouse.
+        endpoint: a declaration with parents.
+        state: with the cursor.
+        now: aware UTC.
+    """
+    per = endpoint.per
+    assert isinstance(per, Parents | Batches)  # noqa: S101 - callers ask for no other
+    if isinstance(per, Batches) and per.unseen:
+        yield from _unseen(view, endpoint)
+        return
+    names = columns_of(endpoint)
+    times = [one.strip() for one in per.changed.split(",") if one.strip()]
+    shown = [*names, *constants_for(endpoint).values(), *times]
+    if view.qualified(per.table, shown) is None:
+        return
+    takes_all = _takes_all(per, state, now)
+    where, args = _conditions(view, endpoint, state, times, takes_all=takes_all)
+    order = names if takes_all else ["_hs_synced_at", *names]
+    condition = " AND ".join(where) or "1 = 1"
+    ordered = f"{condition} ORDER BY {', '.join(order)}"
+    named = len(shown) - len(times)
+    for rows in view.values(per.table, [*shown, "_hs_synced_at"], ordered, *args):
+        yield [(*row[:named], _latest(row[named:-1]), row[-1]) for row in rows]
+
+
+def _conditions(
+    view: View, endpoint: Endpoint, state: CollectionState, times: Sequence[str], *, takes_all: bool
+) -> tuple[list[str], list[Any]]:
+    """Return what is true of parents that are to be read, with the values of these conditions."""
+    per = endpoint.per
+    assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
+    where = [LIVE] if has_gone_rows(per.table) else []
+    where += [f"({per.where})"] if per.where else []
+    args: list[Any] = []
+    begins = bool(per.changed) and takes_all and state.all_until is None
+    if state.parent_id and not begins:
+        passed, args = _behind(columns_of(endpoint), state, by_time=not takes_all)
+        where.append(passed)
+    if not takes_all and state.newest_parent_at:
+        is_changed = " OR ".join(f"{one} >= %s" for one in times)
+        where.append(f"({times[0]} IS NULL OR {is_changed} OR {_is_new(view, endpoint)})")
+        args += [state.newest_parent_at - LOOKBACK] * len(times)
+    return where, args
+
+
+def _latest(times: Sequence[datetime | None]) -> datetime | None:
+    """Return the latest of some instants; None where there is none."""
+    return max((one for one in times if one is not None), default=None)
+
+
+def _takes_all(per: Parents | Batches, state: CollectionState, now: datetime) -> bool:
+    """Whether parents are read that did not change, too."""
+    if not per.changed or state.all_until is not None:
+        return True
+    at, every = state.whole_at, per.all_every
+    return every is not None and (at is None or now - at >= every)
+
+
+def columns_of(endpoint: Endpoint) -> list[str]:
+    """Return the columns of the parent that name it in calls."""
+    per = endpoint.per
+    return [per.column] if isinstance(per, Batches) else [*endpoint.parent_slots.values()]
+
+
+def constants_for(endpoint: Endpoint) -> dict[str, str]:
+    """Return the constants of rows that name no parent, and the columns of the parent for them."""
+    slots = endpoint.per.slots if isinstance(endpoint.per, Parents) else {}
+    named = endpoint.parent_slots
+    return {name: of for name, of in slots.items() if name.removeprefix("?") not in named}
+
+
+def _behind(
+    names: Sequence[str], state: CollectionState, *, by_time: bool
+) -> tuple[str, list[Any]]:
+    """Return the condition for parents that come after the cursor, with its values."""
+    columns = ["_hs_synced_at", *names] if by_time else [*names]
+    values: list[Any] = [state.parent_at] if by_time else []
+    values += state.parent_id.split("\n")
+    parts, args = [], list[Any]()
+    for index, name in enumerate(columns):
+        same = [f"{one} = %s" for one in columns[:index]]
+        parts.append(" AND ".join([*same, f"{name} > %s"]))
+        args += values[: index + 1]
+    return f"({' OR '.join(f'({part})' for part in parts)})", args
+
+
+def _is_new(view: View, endpoint: Endpoint) -> str:
+    """Return the condition for parents that no row was read of."""
+    child, per = view.qualified(endpoint.name), endpoint.per
+    parent = view.qualified(getattr(per, "table", ""))
+    own = dict(zip(endpoint.replaced_by, columns_of(endpoint), strict=False))
+    if child is None or parent is None or not own:
+        return "1 = 0"
+    same = " AND ".join(f"child.{one} = {parent}.{other}" for one, other in own.items())
+    return f"NOT EXISTS (SELECT 1 FROM {child} AS child WHERE {same})"  # noqa: S608 - of our names
+
+
+def begin_all(view: View, endpoint: Endpoint, state: CollectionState, now: datetime) -> None:
+    """Begin to read all parents, where it is time to read those that did not change, too.
+
+    What changes from now on is read later: the cursor goes on behind the newest of them.
+    """
+    per, names = endpoint.per, columns_of(endpoint)
+    assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
+    if not per.changed or state.all_until is not None or not _takes_all(per, state, now):
+        return
+    order = ", ".join(f"{name} DESC" for name in ("_hs_synced_at", *names))
+    newest = next(
+        view.values(per.table, [*names, "_hs_synced_at"], f"1 = 1 ORDER BY {order}"), None
+    )
+    if newest:
+        state.parent_at, state.parent_id = newest[0][-1], ""
+        state.all_until = "\n".join(texts(newest[0][:-1]))
+
+
+def _unseen(view: View, endpoint: Endpoint) -> Generator[list[tuple[Any, ...]], None, None]:
+    """Yield what columns of tables name and the endpoint's first table lacks, each of it once.
+
+    Guarantees: the warehouse compares; what is named is never held but for a few thousand.
+
+    Args:
+        view: the warehouse.
+        endpoint: a declaration with batches of what is unseen.
+    """
+    per = endpoint.per
+    assert isinstance(per, Batches)  # noqa: S101 - by the caller
+    own = view.qualified(endpoint.name)
+    known = [] if own is None else [(own, per.match)]
+    for table, column in per.named:
+        name = view.qualified(table, [column])
+        if name is None:
+            continue
+        where = [f"{name}.{column} <> ''"]
+        where += [
+            f"NOT EXISTS (SELECT 1 FROM {other} AS other WHERE other.{same} = {name}.{column})"  # noqa: S608 - of our names
+            for other, same in known
+        ]
+        condition = f"{' AND '.join(where)} GROUP BY {column} ORDER BY {column}"
+        for rows in view.values(table, [column], condition):
+            yield [(row[0], None, None) for row in rows]
+        known.append((name, column))
+
+
+def has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
+    """Whether any parent is to be read."""
+    state = run.state.collections.get(endpoint.name, CollectionState())
+    return any(differing(endpoint, state, pending(view, endpoint, state, run.now())))
