@@ -404,6 +404,15 @@ def test_who_takes_part_is_read_where_counters_differ(history: dict[str, Scene])
     assert history["empty page"].outcome(name).calls == 0
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if ENDPOINTS[name].omitted])
+def test_members_that_are_never_kept(history: dict[str, Scene], name: str) -> None:
+    """Passwords and the content of pages and e-mails come into no column, `extra` included."""
+    rows = history["changed"].live(name)
+    members = {member for row in rows for member in json.loads(row["extra"] or "{}")}
+    assert rows
+    assert not members & {*ENDPOINTS[name].omitted.split()}
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_declaration_is_whole(name: str) -> None:
     """Keys are columns; children share a key with their parent; a reading names columns it has."""

@@ -56,6 +56,7 @@ ENDPOINTS = (
         due=DAY,
         scopes=READ,
         tier=TIER,
+        omitted="results paging",
         tables=(
             Table(
                 "campaign_asset_types",

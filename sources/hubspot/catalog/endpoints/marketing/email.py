@@ -7,6 +7,7 @@ from ..declaration import (
     Endpoint,
     Increment,
     Parents,
+    Snapshot,
     Table,
     Windows,
     after,
@@ -29,6 +30,7 @@ ENDPOINTS = (
         variants=({"archived": "false"}, {"archived": "true"}),
         read=Increment("updatedAfter", "updated_at"),
         scopes=READ,
+        omitted="content",
         tables=(
             Table(
                 "marketing_emails",
@@ -72,6 +74,30 @@ ENDPOINTS = (
                 "email_id, ordinal",
                 "email_id = ^id, ordinal integer = #, name = .",
                 rows="workflowNames",
+            ),
+        ),
+    ),
+    Endpoint(
+        "marketing_email_stats",
+        group=EMAIL,
+        numbered=EMAILS,
+        dated=DATED,
+        params={"includeStats": "true"},
+        paging=after(300),
+        variants=({"archived": "false"}, {"archived": "true"}),
+        read=Snapshot(),
+        due=DAY,
+        scopes=READ,
+        tables=(
+            Table(
+                "marketing_email_stats",
+                "email_id, snapshot_date",
+                "email_id = ^id, snapshot_date date = @today, counters json, ratios json,"
+                " device_breakdown json, qualifier_stats json, sent integer = counters.sent,"
+                " delivered integer = counters.delivered, opens integer = counters.open,"
+                " clicks integer = counters.click, bounces integer = counters.bounce,"
+                " unsubscribes integer = counters.unsubscribed",
+                rows="stats",
             ),
         ),
     ),

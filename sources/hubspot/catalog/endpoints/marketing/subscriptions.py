@@ -6,6 +6,7 @@ from ..declaration import (
     DAY,
     LEGACY_SUNSET,
     V4_SUNSET,
+    WEEK,
     Batches,
     Endpoint,
     Table,
@@ -16,7 +17,13 @@ from ..declaration import (
 SUBSCRIPTIONS = "consent"
 NUMBERED, DATED = "/communication-preferences/v4", "/communication-preferences/{version}"
 PER_ADDRESS = Batches(
-    "contacts", "email", 100, match="email", changed="lastmodifieddate", where="email IS NOT NULL"
+    "contacts",
+    "email",
+    100,
+    match="email",
+    changed="lastmodifieddate",
+    where="email IS NOT NULL",
+    all_every=WEEK,
 )
 BATCH = ("communication_preferences.statuses.batch.read",)
 ENTERPRISE = "Marketing Hub Enterprise"
