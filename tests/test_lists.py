@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from docs_tables import ROOT
 
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
+from sources.hubspot.catalog.endpoints import ENDPOINTS
+from sources.hubspot.catalog.endpoints.declaration import body_offset
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.model import TableOutcome
 from sources.hubspot_emulator.clock import iso, to_ms
@@ -200,6 +202,19 @@ def test_lists_have_their_filters_and_folders(stage: Stage) -> None:
     stage.sync(24)
     found = {row[0]: row[1:] for row in stage.warehouse.rows(sql)}
     assert found["5"][1:] == ('{"teamsWithEditAccess":[1]}', "4")
+
+
+def test_lists_beyond_the_last_page_are_read_from_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where pages end before the lists do, the others come in reverse; what neither shows fails."""
+    for depth, is_read in ((2, False), (4, True)):
+        paging = body_offset(2, order="sort", depth=depth)
+        monkeypatch.setitem(ENDPOINTS, "lists", replace(ENDPOINTS["lists"], paging=paging))
+        stage.portal.clock.advance(HOUR_MS)
+        lists = stage.warehouse.with_settings(member_lists=["5"]).sync_all().tables["lists"]
+        assert ("than it lists" in (lists.error or "")) != is_read
+    assert (lists.rows, lists.calls) == (len(LISTS), 5)
 
 
 def test_settings_choose_the_lists_whose_members_are_read(stage: Stage) -> None:

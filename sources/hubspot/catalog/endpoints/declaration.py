@@ -32,7 +32,10 @@ class Paging:
     """The parameter for the least id, where a list ends after some rows and is begun again behind
     them; rows have to come in the order of their ids, which are numbers."""
     depth: int = 0
-    """Rows of a list before it is begun again."""
+    """Rows of a list before it is begun again, or read from its end."""
+    order: str = ""
+    """The member of the body with the order, where a list ends after some rows: the others come in
+    the reverse order."""
 
 
 def one_answer() -> Paging:
@@ -48,9 +51,12 @@ def after(size: int, param: str = "limit", *, bound: str = "", depth: int = 9_00
     return Paging("after", size, param, bound, depth if bound else 0)
 
 
-def body_offset(size: int, param: str = "count") -> Paging:
-    """While `hasMore`, the `offset` of an answer is that of the next call's body."""
-    return Paging("body_offset", size, param)
+def body_offset(size: int, param: str = "count", *, order: str = "", depth: int = 10_000) -> Paging:
+    """While `hasMore`, the `offset` of an answer is that of the next call's body.
+
+    With an order, such as `sort`, a list is read from its end after `depth` rows.
+    """
+    return Paging("body_offset", size, param, depth=depth if order else 0, order=order)
 
 
 def text_offset(size: int, param: str = "limit") -> Paging:

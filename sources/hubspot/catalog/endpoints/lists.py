@@ -32,7 +32,7 @@ ENDPOINTS = (
             "sort": "HS_LIST_ID",
         },
         rows="lists",
-        paging=body_offset(500),
+        paging=body_offset(500, order="sort"),
         details=Details("/search", "listIds", "listId", {"includeFilters": "true"}),
         due=EVERY_RUN,
         scopes=("crm.lists.read",),

@@ -31,6 +31,8 @@ class Request:
     body: Mapping[str, Any] = field(default_factory=dict)
     begun: bool = False
     """Whether HubSpot has answered for another part of the same reading."""
+    left: int | None = None
+    """Rows after which this list, read from its end, meets what was read from its beginning."""
 
 
 class Cursor(NamedTuple):
@@ -77,13 +79,13 @@ def pages(
         with partial_listing(name) if request.begun or followed else nullcontext():
             answer = yield from wait(call)
         empty = 0 if answer.rows else empty + 1
-        cursor, call = answer.cursor, None
+        depth += len(answer.rows)
+        cursor, call = _cursor(request, answer, depth), None
         if cursor is not None:
             if cursor in followed or empty == EMPTY_PAGES:
                 raise _endless(name, cursor, empty)
             followed.add(cursor)
-            depth += len(answer.rows)
-            if (behind := _behind(request, answer.rows, depth)) is not None:
+            if (behind := _behind(request, answer, depth)) is not None:
                 request, depth = behind, 0
                 followed.clear()
                 yield answer
@@ -95,9 +97,21 @@ def pages(
             call = _ask(run, client, request, cursor)
 
 
-def _behind(request: Request, rows: Sequence[Any], depth: int) -> Request | None:
-    """Return the list that begins behind these rows; None where this one goes on."""
-    paging = request.endpoint.paging
+def _cursor(request: Request, answer: Answer, depth: int) -> Cursor | None:
+    """Return the cursor of the next page; None where there is none, or its rows have come."""
+    is_met = request.left is not None and depth >= request.left
+    return None if is_met else answer.cursor
+
+
+def _behind(request: Request, answer: Answer, depth: int) -> Request | None:
+    """Return the list that begins behind these rows; None where this one goes on.
+
+    Raises:
+        ContractError: rows are left that neither order shows.
+    """
+    paging, rows = request.endpoint.paging, answer.rows
+    if paging.order and depth >= paging.depth:
+        return _from_end(request, answer, depth)
     if not paging.bound or depth < paging.depth or not rows:
         return None
     last = str(rows[-1].get("id") or "")
@@ -105,6 +119,23 @@ def _behind(request: Request, rows: Sequence[Any], depth: int) -> Request | None
         return None
     params = {**request.params, paging.bound: str(int(last) + 1)}
     return replace(request, params=params, begun=True)
+
+
+def _from_end(request: Request, answer: Answer, depth: int) -> Request:
+    """Return the list in reverse order; a page more than is left, for some rows may go meanwhile.
+
+    Raises:
+        ContractError: rows are left that neither order shows.
+    """
+    paging, left = request.endpoint.paging, (answer.total or 0) - depth
+    if request.left is not None or answer.total is None or left > paging.depth:
+        raise ContractError(
+            f"HubSpot has more {request.endpoint.name} than it lists:"
+            f" {paging.depth:,} in either order.",
+            remedy="Archive some of them; what is loaded stays.",
+        )
+    body = {**request.body, paging.order: f"-{request.body[paging.order]}"}
+    return replace(request, body=body, begun=True, left=min(left + paging.size, paging.depth))
 
 
 def _endless(name: str, cursor: Cursor, empty: int) -> ContractError:

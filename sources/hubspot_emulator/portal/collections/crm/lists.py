@@ -148,7 +148,7 @@ def _folder(seeds: Seeds, number: int) -> Row:
     return {
         "id": str((0, 4, 5)[number] if number < len((0, 4, 5)) else number + 3),
         "name": ("root", "EU", "Archive")[number % 3],
-        "parentFolderId": "0" if number < 2 else "4",  # noqa: PLR2004 - the third lies in the second
+        "parentFolderId": "5" if number == 1 else "0",  # the second lies in the third
         "createdAt": seeds.made(number),
         "updatedAt": seeds.changed(number),
         "userId": int(seeds.user(number)),
