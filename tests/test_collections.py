@@ -31,6 +31,7 @@ from sources.hubspot.catalog.endpoints.declaration import (
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.model import TableOutcome
+from sources.hubspot_emulator.clock import iso
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.collections.registry import KINDS
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -450,3 +451,34 @@ def test_lists_deeper_than_hubspot_pages(warehouse: Warehouse, server: EmulatorS
     assert warehouse.with_settings(exclude=others).sync_all().exit_code == 0
     counts = warehouse.rows("SELECT count(*), count(DISTINCT id) FROM files")
     assert counts == [(10_050, 10_050)]
+
+
+def test_what_can_be_selected(warehouse: Warehouse, server: EmulatorServer) -> None:
+    """Parents are read where a time of theirs is new, all of them once a day, actors once named."""
+    portal, wanted = server.portal, ["crm", "conversations", "deal_splits"]
+    portal.reset(SeedSpec(contacts=40, companies=4, custom_objects=0))
+    chosen = warehouse.with_settings(select=wanted, exclude=None)
+    assert chosen.sync_all().exit_code == 0
+    messages = "SELECT count(*) FROM conversation_messages"
+    assert chosen.rows(messages) == [(24,)]
+    named = "SELECT created_by FROM conversation_messages UNION SELECT assigned_from FROM"
+    known = "SELECT id FROM conversation_actors"
+    unknown = f"SELECT * FROM ({named} conversation_messages) EXCEPT ({known})"
+    assert [one for (one,) in chosen.rows(unknown) if one] == []
+    splits = portal.collections["deal_splits"].seen()
+    assert chosen.rows("SELECT count(*) FROM deal_splits")[0][0] > 1
+    portal.collections["deal_splits"].delete((splits[0]["_parent"], splits[0]["id"]))
+    portal.clock.advance(HOUR_MS)
+    at = iso(portal.clock.now_ms())
+    portal.collections["conversation_threads"].edit("5002", {"closedAt": at, "status": "CLOSED"})
+    said = {**portal.collections["conversation_messages"].seen("5002")[0], "createdBy": "A-1"}
+    portal.collections["conversation_messages"].add({**said, "id": "new"}, parent="5002")
+    soon = chosen.sync_all()
+    assert "deal_splits" not in soon.tables or soon.tables["deal_splits"].calls == 0
+    portal.clock.advance(2 * DAY_MS)
+    later = chosen.sync_all()
+    assert later.tables["deal_splits"].calls == 1
+    assert later.tables["conversation_messages"].calls == 4  # of the newest thread, too
+    assert later.tables["conversation_actors"].calls == 1
+    assert chosen.rows(messages) == [(25,)]
+    assert (splits[0]["id"],) not in chosen.rows("SELECT id FROM deal_splits")

@@ -49,6 +49,22 @@ ENDPOINTS = (
         ),
     ),
     Endpoint(
+        "property_groups",
+        group=DEFINITIONS,
+        numbered="/crm/v3/properties/{object_path}/groups",
+        dated="/crm/properties/{version}/{object_path}/groups",
+        per="object type",
+        due=DAY,
+        scopes=("crm.objects.<type>.read", "crm.schemas.<type>.read"),
+        tables=(
+            Table(
+                "property_groups",
+                "object_type, name",
+                "object_type = @object_type, name, label, display_order integer, archived bool",
+            ),
+        ),
+    ),
+    Endpoint(
         "pipeline_audits",
         group=DEFINITIONS,
         numbered="/crm/v3/pipelines/{object_type}/{pipeline_id}/audit",
