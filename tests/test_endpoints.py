@@ -1,6 +1,7 @@
 """An endpoint is a row of the catalog: the source, the plan and the documents follow from it."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.http import paths
 from sources.hubspot.http.paths import api_of, path_of, slotted_path
 from sources.hubspot.source import READERS
+from sources.hubspot.tables.endpoints.batches import Reading, to_batches
 from sources.hubspot.tables.endpoints.items import Items, children_of, given
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -101,3 +103,27 @@ def test_columns_of_items_say_which_list_they_come_from() -> None:
         ("1", "person", False, "d", "d", "0"),
         ("1", "list", True, 7, 7, "0"),
     ]
+
+
+LISTED = [one for one in ENDPOINTS.values() if one.first.rows and not one.own_reader]
+"""Endpoints whose first table has items of lists within the answer's objects."""
+
+
+@pytest.mark.parametrize("endpoint", LISTED, ids=lambda one: one.name)
+def test_objects_of_one_name_keep_their_rows(endpoint: Endpoint) -> None:
+    """A place in a list names no row where two objects of an answer may have the same name."""
+    own = {column.name: column.sources[0].origin for column in endpoint.first.fields}
+    origins = {own[name] for name in endpoint.first.keys}
+    assert "ordinal" not in origins or "hash" in origins
+
+
+def test_changes_of_one_recipient_in_one_millisecond() -> None:
+    """Each change has a row, whichever objects they come in; a repeated object brings none."""
+    endpoint = ENDPOINTS["email_subscription_changes"]
+    at = {"recipient": "t@example.com", "timestamp": 1_790_000_000_000}
+    a, b, c = ({"changeType": name} for name in "ABC")
+    answer = [at | {"changes": [a]}, at | {"changes": [b, c]}, at | {"changes": [a]}]
+    reading = Reading(datetime(2026, 1, 1, tzinfo=UTC))
+    blocks = [Items([row], [{}], ["$"]) for row in answer]
+    found = [batch.rows for one in blocks for _, batch in to_batches(endpoint, one, reading)]
+    assert [row["change_type"] for rows in found for row in rows.to_pylist()] == ["A", "B", "C"]

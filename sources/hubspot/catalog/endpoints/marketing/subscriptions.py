@@ -93,9 +93,10 @@ ENDPOINTS = (
         tables=(
             Table(
                 "subscription_opt_outs",
-                "email, ordinal",
+                "email, ordinal, status_key",
                 "email text:email = ^subscriberIdString|subscriberIdString, ordinal integer = #,"
-                " wide_status_type, business_unit_id, channel, status, timestamp timestamp",
+                " status_key = hash, wide_status_type, business_unit_id, channel, status,"
+                " timestamp timestamp",
                 rows="wideStatuses",
             ),
         ),
@@ -119,10 +120,10 @@ ENDPOINTS = (
         tables=(
             Table(
                 "email_subscription_changes",
-                "recipient, timestamp, ordinal",
+                "recipient, timestamp, ordinal, change_key",
                 "recipient text:email = ^recipient, timestamp timestamp:ms = ^timestamp,"
-                " ordinal integer = #, change_type, change, source, subscription_id,"
-                " caused_by_event_id = causedByEvent.id,"
+                " ordinal integer = #, change_key = hash, change_type, change, source,"
+                " subscription_id, caused_by_event_id = causedByEvent.id,"
                 " caused_by_event_created timestamp:ms = causedByEvent.created",
                 rows="changes",
             ),
