@@ -2,8 +2,8 @@
 
     uv run python tests/docs_tables.py --write
 
-A document holds a table between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is one of
-`TABLES`. `tests/test_docs.py` fails where a document shows anything else.
+A document holds a table or text between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is one
+of `BLOCKS`. `tests/test_docs.py` fails where a document shows anything else.
 """
 
 import ast
@@ -12,19 +12,22 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
+import docs_endpoints
 import msgspec
 import typer
 from dlt.common.exceptions import TransientException
+from docs_endpoints import PREFIX
 
 from destinations.catalog import KNOWN, OUR_EXTRAS
 from pipelines.cli.app import app
 from pipelines.cli.exit_codes import EXIT_CODES
 from sources.hubspot import errors
-from sources.hubspot.catalog.endpoints import ENDPOINTS
+from sources.hubspot.catalog.endpoints import GROUPS
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.pairs import DEFINED
 from sources.hubspot.config import HubSpotConfig
@@ -171,22 +174,6 @@ def change_detection() -> Iterator[Row]:
     yield from freshness.rows()
 
 
-def reference_tables() -> Iterator[Row]:
-    """Yield a row per reference table: its key, its columns, where it is read, the scopes."""
-    yield "table", "key", "columns", "read from", "scope of the token, any of"
-    slots = {"": "", "object type": "{type}", "pair": "{from}/{to}"}
-    for endpoint in ENDPOINTS.values():
-        path, slot = endpoint.api.dated, slots.get(str(endpoint.per), "")
-        if "{segments}" in path or "{object_path}" in path:
-            named = path.replace("{segments}", slot).replace("{object_path}", slot)
-        else:
-            named = f"{path}/{slot}".rstrip("/")
-        for table in endpoint.tables:
-            others = [name for name in table.names if name not in table.keys]
-            scopes = listed(endpoint.scopes)
-            yield f"`{table.name}`", listed(table.keys), listed(others), f"`{named}`", scopes
-
-
 def own_tables() -> Iterator[Row]:
     """Yield a row per table that the connector writes about itself: its columns."""
     yield "table", "columns"
@@ -266,7 +253,9 @@ TABLES: Mapping[str, Callable[[], Iterable[Row]]] = {
     "errors": error_names,
     "object-types": object_types,
     "pairs": pairs,
-    "reference-tables": reference_tables,
+    "groups": docs_endpoints.groups,
+    "coverage": docs_endpoints.coverage,
+    "exceptions": docs_endpoints.exceptions,
     "change-detection": change_detection,
     "own-tables": own_tables,
     "own-columns": own_columns,
@@ -274,7 +263,14 @@ TABLES: Mapping[str, Callable[[], Iterable[Row]]] = {
     "state": state,
     "destinations": destinations,
 }
-"""What can stand between markers: a name, and the rows of its table, headings first."""
+"""Tables that can stand between markers: a name, and the rows, headings first."""
+TEXTS: Mapping[str, Callable[[], str]] = {
+    "covered": docs_endpoints.covered,
+    **{f"{PREFIX}{group}": partial(docs_endpoints.group_text, group) for group in GROUPS},
+}
+"""Other texts that can stand there."""
+BLOCKS = {*TABLES, *TEXTS}
+"""The names of all that has to stand in a document."""
 
 
 def to_markdown(rows: Iterable[Row]) -> str:
@@ -288,6 +284,8 @@ def refreshed(text: str) -> str:
     """Return a document with every table that it names as the code declares it now."""
 
     def block(found: re.Match[str]) -> str:
+        if found[2] in TEXTS:
+            return f"{found[1]}{TEXTS[found[2]]()}{found[3]}"
         rows = TABLES.get(found[2])
         return f"{found[1]}{to_markdown(rows())}{found[3]}" if rows else found[0]
 
@@ -297,5 +295,6 @@ def refreshed(text: str) -> str:
 if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         sys.exit(__doc__)
+    docs_endpoints.write_new_pages()
     for path in documents():
         path.write_text(refreshed(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import docs_endpoints
 import docs_tables
 import pytest
-from docs_tables import ROOT, TABLES, documents
+from docs_tables import BLOCKS, ROOT, documents
 from typer.testing import CliRunner
 
 from destinations.catalog import OUR_EXTRAS
@@ -51,9 +52,21 @@ def test_generated_tables_are_fresh(name: str) -> None:
 
 
 def test_every_declaration_is_documented() -> None:
-    """Settings, commands, options, exit codes, errors, types, pairs and tables each have a page."""
+    """Settings, commands, options, exit codes, errors, types, pairs, endpoints each have a page."""
     shown = {name for text in DOCUMENTS.values() for _, name, _ in docs_tables.BLOCK.findall(text)}
-    assert {*TABLES} == shown
+    assert shown == BLOCKS
+
+
+def test_what_can_be_read_is_read_or_has_a_reason() -> None:
+    """The list of readable endpoints has all that are read, and says of each other one why not."""
+    ours = docs_endpoints.declared()
+    reasons = {
+        docs_endpoints.shape(one): why
+        for endpoints in docs_endpoints.readable().values()
+        for one, why in endpoints.items()
+    }
+    assert ours <= reasons.keys(), f"add them to {docs_endpoints.READABLE.name}"
+    assert {one for one, why in reasons.items() if not why} == ours
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -137,14 +150,18 @@ def sections(text: str) -> set[str]:
 
 
 def test_every_page_can_be_reached() -> None:
-    """Pages for users are one click from the README; every page is linked from somewhere."""
+    """Pages for users are one click from the README, those of groups of tables two."""
     linked = {name: targets(name) for name in DOCUMENTS}
     reached, new = set[str](), {"README.md"}
     while new:
         reached |= new
         new = {target for name in new for target in linked.get(name, ())} - reached
     assert {*DOCUMENTS} <= reached
-    pages = {name for name in DOCUMENTS if "/docs/" in name and "/decisions/" not in name}
+    pages = {
+        name
+        for name in DOCUMENTS
+        if "/docs/" in name and not {"decisions", "tables"} & {*Path(name).parts}
+    }
     near = linked["README.md"] | linked["sources/hubspot/README.md"]
     assert pages <= near
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import psycopg2
 import pytest
-from conftest import Warehouse
+from conftest import OTHER_GROUPS, Warehouse
+from docs_endpoints import PAGES, page_of
 from docs_tables import ROOT, documents
 from test_postgres import Postgres
 
 from pipelines.commands.demo import QUESTIONS, change, furnish
+from sources.hubspot.catalog.endpoints import GROUPS
 from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.changes import history_of
@@ -31,14 +33,13 @@ Rows = list[tuple[Any, ...]]
 def statements() -> dict[str, str]:
     """Return the statements that read, by where they stand."""
     found = {f"demo {question.name}": question.sql for question in QUESTIONS}
-    pages = ROOT / "sources/hubspot/docs/tables"  # whose groups have tests of their own
     for file in (
-        *(file for file in documents() if file.parent != pages),
+        *(file for file in documents() if file.stem not in GROUPS or file.parent != PAGES),
         *ROOT.glob("pipelines/*.example"),
         ROOT / "pipelines/airflow_dag.py",
     ):
         text = file.read_text(encoding="utf-8")
-        blocks = re.findall(r"^ *```sql\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+        blocks = sql_in(text)
         found_here = [sql for block in blocks for sql in re.split(r";\s*(?:\n|$)", block)]
         found_here += re.findall(r'hubspot-elt query "([^"]+)"', text)
         reading = [
@@ -48,6 +49,17 @@ def statements() -> dict[str, str]:
         ]
         found |= {f"{file.relative_to(ROOT)} {i}": sql for i, sql in enumerate(reading, 1)}
     return found
+
+
+def sql_in(text: str) -> list[str]:
+    """Return the blocks of SQL in a document."""
+    return re.findall(r"^ *```sql\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+
+
+def queries() -> dict[str, str]:
+    """Return the statements on the pages of the groups, by group and number."""
+    texts = {group: page_of(group).read_text(encoding="utf-8") for group in GROUPS}
+    return {f"{group} {i}": sql for group in GROUPS for i, sql in enumerate(sql_in(texts[group]))}
 
 
 @dataclass
@@ -68,6 +80,7 @@ def synced(
     portal.reset(SeedSpec(seed=7, contacts=150, properties=60))
     portal.clock.set(datetime.now(UTC) - timedelta(hours=2))
     furnish(portal)
+    transcribe(portal)
     portal.clock.advance(60_000)
     with closing(psycopg2.connect(server_uri)) as database, database.cursor() as cursor:
         cursor.execute("DROP SCHEMA IF EXISTS hubspot CASCADE")
@@ -93,8 +106,18 @@ def synced(
         portal.archive("companies", next(iter(portal.records("companies"))))
         for warehouse in both.values():
             assert warehouse.sync(*OBJECTS, select=HISTORY).status == "ok"
+            assert warehouse.sync("calls", select=OTHER_GROUPS).status == "ok"
     yield Synced(portal, before, both)
     portal.reset(SeedSpec.empty())
+
+
+def transcribe(portal: Portal) -> None:
+    """Two calls say which transcripts they have."""
+    name = "hs_call_transcription_id"
+    portal.create_property("calls", {"name": name, "label": name, "type": "string"})
+    transcripts = [row["id"] for row in portal.collections["call_transcripts"].rows()]
+    for call, transcript in zip(portal.records("calls"), transcripts, strict=False):
+        portal.update("calls", call, {name: transcript})
 
 
 def values(portal: Portal, table: str, name: str) -> dict[str, str | None]:
@@ -224,6 +247,8 @@ def at(version: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(version["timestamp"])
 
 
+WITHOUT_ROWS = {"lists 1"}
+"""Queries about what this portal does not have: `test_lists.py` has who left a list."""
 TRUTHS: dict[str, Callable[[Synced], Rows]] = {
     "JOIN pipeline_stages": labelled_stages,
     "CASE WHEN _hs_created_at": second_sync,
@@ -237,6 +262,30 @@ TRUTHS: dict[str, Callable[[Synced], Rows]] = {
 }
 
 
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_has_three_queries(group: str) -> None:
+    """The page of a group shows three useful queries, each after a line that says for what."""
+    text = page_of(group).read_text(encoding="utf-8")
+    assert len(re.findall(r"^[A-Z].*:\n\n```sql$", text, re.MULTILINE)) == 3
+    assert len(sql_in(text)) == 3
+
+
+@pytest.mark.parametrize("where", queries())
+def test_queries_of_groups_have_answers(synced: Synced, where: str) -> None:
+    """A query on the page of a group runs, and finds as many rows in both warehouses."""
+    duckdb, postgres = (len(found) for found in answers(synced, queries()[where]).values())
+    assert duckdb == postgres
+    assert duckdb or where in WITHOUT_ROWS
+
+
+def answers(synced: Synced, sql: str) -> dict[str, Rows]:
+    """Return the rows that a statement finds in each warehouse."""
+    return {
+        name: warehouse.rows(sql.replace("%", "%%") if name == "postgres" else sql)
+        for name, warehouse in synced.warehouses.items()
+    }
+
+
 @pytest.mark.parametrize("where", statements())
 def test_documented_sql_tells_the_truth(synced: Synced, where: str) -> None:
     """A documented statement returns what the portal holds, deleted records left out."""
@@ -245,8 +294,7 @@ def test_documented_sql_tells_the_truth(synced: Synced, where: str) -> None:
     assert "_hs_deleted_at IS NULL" in sql.replace("is null", "IS NULL") or truth is second_sync
     expected = Counter(map(rounded, truth(synced)))
     assert expected
-    for name, warehouse in synced.warehouses.items():
-        found = warehouse.rows(sql.replace("%", "%%") if name == "postgres" else sql)
+    for name, found in answers(synced, sql).items():
         assert Counter(map(rounded, found)) == expected, name
 
 

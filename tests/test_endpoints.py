@@ -55,12 +55,13 @@ def test_a_row_of_the_catalog_is_all_that_an_endpoint_takes(
 
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_rows_of_the_catalog_are_whole(name: str) -> None:
-    """Keys and scopes are columns; the first table has the endpoint's name, the others lists."""
+    """Keys are columns, and tables say what a row is; the first has the endpoint's name."""
     endpoint = ENDPOINTS[name]
     first, *others = endpoint.tables
     assert first.name == name
     for table in endpoint.tables:
         assert {*table.keys} <= {*table.names}
+        assert re.fullmatch(r"[a-z].*[^.]", table.about), f"{table.name}: what is a row?"
         assert table.scope is None or table.scope in table.keys
     if not endpoint.own_reader:
         assert endpoint.per != "pair"

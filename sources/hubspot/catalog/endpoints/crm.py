@@ -18,6 +18,7 @@ ENDPOINTS = (
                 "portal_id integer, account_type, time_zone, company_currency,"
                 " additional_currencies json, utc_offset, utc_offset_milliseconds integer,"
                 " ui_domain, data_hosting_location",
+                about="the portal",
             ),
         ),
     ),
@@ -35,6 +36,7 @@ ENDPOINTS = (
                 "table_name",
                 "table_name, object_type_id, name, fully_qualified_name, singular_label,"
                 " plural_label, custom bool, created_at timestamp, updated_at timestamp",
+                about="an object type of the portal, standard or custom",
             ),
         ),
     ),
@@ -54,12 +56,14 @@ ENDPOINTS = (
                 "id, email text:user, type, first_name, last_name, user_id integer,"
                 " user_id_including_inactive integer, archived bool, teams json,"
                 " created_at timestamp, updated_at timestamp",
+                about="a person or team that records belong to",
             ),
             Table(
                 "owner_teams",
                 "owner_id, team_id",
                 "owner_id = ^id, team_id = id, team_name = name, is_primary bool = primary",
                 rows="teams",
+                about="a team of an owner",
             ),
         ),
     ),
@@ -78,6 +82,7 @@ ENDPOINTS = (
                 "object_type, id",
                 "object_type = @object_type, id, label, display_order integer, archived bool,"
                 " created_at timestamp, updated_at timestamp",
+                about="a pipeline of an object type",
             ),
             Table(
                 "pipeline_stages",
@@ -88,6 +93,7 @@ ENDPOINTS = (
                 " write_permissions, archived bool, created_at timestamp, updated_at timestamp",
                 rows="stages",
                 keeps=True,
+                about="a stage of a pipeline",
             ),
         ),
     ),
@@ -109,6 +115,7 @@ ENDPOINTS = (
                 " calculated bool, has_unique_value bool, hidden bool, hubspot_defined bool,"
                 " external_options bool, referenced_object_type, archived bool",
                 scope="object_type",
+                about="a property of an object type",
             ),
             Table(
                 "property_options",
@@ -117,6 +124,7 @@ ENDPOINTS = (
                 " description",
                 rows="options",
                 scope="object_type",
+                about="a value that a property can have",
             ),
             Table(
                 "_hs_columns",
@@ -124,6 +132,7 @@ ENDPOINTS = (
                 "table_name, property, column_name, hubspot_type, label, since_at timestamp,"
                 " policy",
                 scope="table_name",
+                about="a column of an object table, with the property in it",
             ),
         ),
     ),
@@ -143,6 +152,7 @@ ENDPOINTS = (
                 "pair, type_id",
                 "pair, from_object_type, to_object_type, type_id integer, category, label",
                 scope="pair",
+                about="a label that links of two object types can have",
             ),
         ),
     ),

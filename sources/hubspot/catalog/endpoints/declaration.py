@@ -249,6 +249,8 @@ class Table:
     """Columns that identify a row, divided by commas; never null."""
     columns: str
     """In the language of `columns`."""
+    about: str = field(default="", kw_only=True)
+    """What a row is, as in "a row is a form"."""
     rows: str = ""
     """Of a child table, or a first table that has items of a list within the answer's objects
     instead of them: the member with its items, `fieldGroups.fields` for lists within lists;

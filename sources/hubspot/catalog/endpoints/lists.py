@@ -45,6 +45,7 @@ ENDPOINTS = (
                 " created_at timestamp, updated_at timestamp, filters_updated_at timestamp,"
                 " deleted_at timestamp, created_by_id, updated_by_id,"
                 " filter_branch json, list_permissions json, membership_settings json, folder_id",
+                about="a list (segment) of records",
             ),
         ),
     ),
@@ -64,6 +65,7 @@ ENDPOINTS = (
                 "list_id, record_id",
                 "list_id = @list_id, record_id text:record, object_type_id = @object_type_id,"
                 " membership_timestamp timestamp, first_seen_at timestamp, removed_at timestamp",
+                about="a record that is, or was, in a list",
             ),
         ),
     ),
@@ -80,6 +82,7 @@ ENDPOINTS = (
                 "list_folders",
                 "id",
                 "id, name, parent_folder_id, user_id, created_at timestamp, updated_at timestamp",
+                about="a folder of lists",
             ),
         ),
     ),
@@ -93,7 +96,12 @@ ENDPOINTS = (
         fills=Fill("lists", "folder_id", by="list_id"),
         scopes=("crm.lists.read",),
         tables=(
-            Table("list_folder_lists", "folder_id, list_id", "folder_id = @folderId, list_id = ."),
+            Table(
+                "list_folder_lists",
+                "folder_id, list_id",
+                "folder_id = @folderId, list_id = .",
+                about="a list in a folder",
+            ),
         ),
     ),
     Endpoint(
@@ -119,6 +127,7 @@ ENDPOINTS = (
                 "list_size_history",
                 "list_id, timestamp",
                 "list_id = @list_id, timestamp timestamp, size integer",
+                about="the size of a list at a time",
             ),
         ),
     ),

@@ -19,6 +19,7 @@ ENDPOINTS = (
                 "association_limits",
                 "category, type_id",
                 "category, type_id, label, user_enforced_max integer = userEnforcedMaxToObjectIds",
+                about="a limit of links with one label",
             ),
         ),
     ),
@@ -30,7 +31,14 @@ ENDPOINTS = (
         due=DAY,
         scopes=("crm.objects.contacts.read",),
         sunset=LEGACY_SUNSET,
-        tables=(Table("call_dispositions", "id", "id, label, deleted bool"),),
+        tables=(
+            Table(
+                "call_dispositions",
+                "id",
+                "id, label, deleted bool",
+                about="an outcome that a call can have",
+            ),
+        ),
     ),
     Endpoint(
         "property_validations",
@@ -45,6 +53,7 @@ ENDPOINTS = (
                 "property_validations",
                 "object_type, property_name",
                 "object_type = @object_type, property_name, rules json = propertyValidationRules",
+                about="a property with rules for its values",
             ),
         ),
     ),
@@ -61,6 +70,7 @@ ENDPOINTS = (
                 "property_groups",
                 "object_type, name",
                 "object_type = @object_type, name, label, display_order integer, archived bool",
+                about="a group of properties",
             ),
         ),
     ),
@@ -79,6 +89,7 @@ ENDPOINTS = (
                 "object_type, pipeline_id, timestamp, action",
                 "object_type = @object_type, pipeline_id = @pipeline_id, timestamp timestamp,"
                 " action, from_user_id, message, raw json = rawObject",
+                about="a change of a pipeline's settings",
             ),
         ),
     ),
@@ -100,6 +111,7 @@ ENDPOINTS = (
                 "object_type, pipeline_id, stage_id, timestamp, action",
                 "object_type = @object_type, pipeline_id = @pipeline_id, stage_id = @stage_id,"
                 " timestamp timestamp, action, from_user_id, message, raw json = rawObject",
+                about="a change of a stage's settings",
             ),
         ),
     ),

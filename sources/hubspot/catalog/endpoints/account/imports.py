@@ -21,12 +21,14 @@ ENDPOINTS = (
                 "id, import_name, import_source, state, opt_out_import bool,"
                 " mapped_object_type_ids json, metadata json, import_template json,"
                 " import_request_json json, created_at timestamp, updated_at timestamp",
+                about="an import of records",
             ),
             Table(
                 "import_counters",
                 "import_id, name",
                 "import_id = ^id, name = .key, value integer = .",
                 rows="metadata.counters{}",
+                about="what an import did, and to how many records",
             ),
         ),
     ),
@@ -53,6 +55,7 @@ ENDPOINTS = (
                 " extra_context, file_id = sourceData.fileId,"
                 " line_number integer = sourceData.lineNumber, page_name = sourceData.pageName,"
                 " contains_encrypted_properties bool = sourceData.containsEncryptedProperties",
+                about="a row that an import could not take",
             ),
         ),
     ),

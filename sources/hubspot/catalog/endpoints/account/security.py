@@ -37,6 +37,7 @@ ENDPOINTS = (
                 "id, occurred_at timestamp, category, sub_category, action, target_object_id,"
                 " acting_user_id = actingUser.userId,"
                 " acting_user_email text:user = actingUser.userEmail",
+                about="something that a user did in the portal",
             ),
         ),
     ),
@@ -54,6 +55,7 @@ ENDPOINTS = (
                 "id",
                 f"id, login_at timestamp, user_id, email text:user, login_succeeded bool, {_PLACE},"
                 " user_agent",
+                about="a login, or an attempt at one",
             ),
         ),
     ),
@@ -80,6 +82,7 @@ ENDPOINTS = (
                 "id",
                 "id, created_at timestamp, type, user_id, acting_user text:user, object_id,"
                 f" info_url, {_PLACE}",
+                about="an act that matters for security, such as an export or a new token",
             ),
         ),
     ),

@@ -23,18 +23,21 @@ ENDPOINTS = (
                 "id",
                 "id, email text:user, first_name, last_name, role_id, primary_team_id,"
                 " super_admin bool, seat_names json, send_welcome_email bool",
+                about="a person with access to the portal",
             ),
             Table(
                 "account_user_roles",
                 "user_id, role_id",
                 "user_id = ^id, role_id = .",
                 rows="roleIds",
+                about="a role of a user",
             ),
             Table(
                 "account_user_teams",
                 "user_id, team_id",
                 "user_id = ^id, team_id = ., is_primary bool = ?primaryTeamId",
                 rows="primaryTeamId | secondaryTeamIds",
+                about="a team that a user is in",
             ),
         ),
     ),
@@ -45,7 +48,11 @@ ENDPOINTS = (
         dated=f"{_USERS_DATED}/roles",
         due=TWELVE_HOURS,
         scopes=_USER_SCOPES,
-        tables=(Table("roles", "id", "id, name, requires_billing_write bool"),),
+        tables=(
+            Table(
+                "roles", "id", "id, name, requires_billing_write bool", about="a set of permissions"
+            ),
+        ),
     ),
     Endpoint(
         "teams",
@@ -55,12 +62,13 @@ ENDPOINTS = (
         due=TWELVE_HOURS,
         scopes=("settings.users.teams.read",),
         tables=(
-            Table("teams", "id", "id, name, parent_team_id"),
+            Table("teams", "id", "id, name, parent_team_id", about="a team of users"),
             Table(
                 "team_users",
                 "team_id, user_id",
                 "team_id = ^id, user_id = ., is_secondary bool = ?secondaryUserIds",
                 rows="userIds | secondaryUserIds",
+                about="a member of a team",
             ),
         ),
     ),
@@ -79,6 +87,7 @@ ENDPOINTS = (
                 "id, from_currency_code, to_currency_code, conversion_rate double,"
                 " effective_at timestamp, visible_in_ui bool = visibleInUI, created_at timestamp,"
                 " updated_at timestamp",
+                about="a rate between two currencies, from a day on",
             ),
         ),
     ),
@@ -89,7 +98,14 @@ ENDPOINTS = (
         dated=f"{_MONEY_DATED}/codes",
         due=TWELVE_HOURS,
         scopes=_MONEY_SCOPES,
-        tables=(Table("currency_codes", "currency_code", "currency_code, currency_name"),),
+        tables=(
+            Table(
+                "currency_codes",
+                "currency_code",
+                "currency_code, currency_name",
+                about="a currency that HubSpot knows",
+            ),
+        ),
     ),
     Endpoint(
         "company_currency",
@@ -99,7 +115,14 @@ ENDPOINTS = (
         rows=".",
         due=TWELVE_HOURS,
         scopes=_MONEY_SCOPES,
-        tables=(Table("company_currency", "id", "id, currency_code, created_at timestamp"),),
+        tables=(
+            Table(
+                "company_currency",
+                "id",
+                "id, currency_code, created_at timestamp",
+                about="the currency of the company",
+            ),
+        ),
     ),
     Endpoint(
         "tax_rates",
@@ -116,6 +139,7 @@ ENDPOINTS = (
                 "id",
                 "id, name, label, percentage_rate double, active bool, created_at timestamp,"
                 " updated_at timestamp",
+                about="a tax rate",
             ),
         ),
     ),
@@ -133,12 +157,14 @@ ENDPOINTS = (
                 "id",
                 "id, name, slug, link, type, organizer_user_id, default_link bool,"
                 " payment_link_id, created_at timestamp, updated_at timestamp",
+                about="a page where people book meetings",
             ),
             Table(
                 "meeting_link_members",
                 "meeting_link_id, user_id",
                 "meeting_link_id = ^id, user_id = .",
                 rows="userIdsOfLinkMembers",
+                about="a user who can be booked on such a page",
             ),
         ),
     ),
@@ -157,8 +183,15 @@ ENDPOINTS = (
                 "business_unit_users",
                 "business_unit_id, user_id",
                 "business_unit_id = id, user_id = @user_id",
+                about="a user who works for a brand",
             ),
-            Table("business_units", "id", "id = ^id, name, logo json = logoMetadata", rows="."),
+            Table(
+                "business_units",
+                "id",
+                "id = ^id, name, logo json = logoMetadata",
+                rows=".",
+                about="a brand (business unit)",
+            ),
         ),
     ),
 )

@@ -34,7 +34,9 @@ def _limit(of: str, tail: str, table: Table, rows: str = ".") -> Endpoint:
 
 
 def _limit_by_type(of: str, tail: str, columns: str, rows: str) -> Endpoint:
-    return _limit(of, tail, Table(of, "snapshot_date, object_type_id", columns, rows=rows))
+    about = "an object type on a day, with how many it may have and has"
+    key = "snapshot_date, object_type_id"
+    return _limit(of, tail, Table(of, key, columns, about=about, rows=rows))
 
 
 _BOTH = "hubspotDefinedObjectTypes | customObjectTypes.byObjectType"
@@ -51,6 +53,7 @@ ENDPOINTS = (
                 "name, date",
                 "name, date date = @today, usage_limit integer, current_usage integer,"
                 " collected_at timestamp, resets_at timestamp, fetch_status",
+                about="a day's calls of a private app",
             ),
         ),
     ),
@@ -63,7 +66,10 @@ ENDPOINTS = (
         "limits_custom_object_types",
         "/custom-object-types",
         Table(
-            "limits_custom_object_types", "snapshot_date", f"snapshot_date date = @today, {_SHARE}"
+            "limits_custom_object_types",
+            "snapshot_date",
+            f"snapshot_date date = @today, {_SHARE}",
+            about="how many custom object types there may be and are",
         ),
     ),
     _limit_by_type("limits_pipelines", "/pipelines", _BY_KIND, _BOTH),
@@ -75,13 +81,19 @@ ENDPOINTS = (
             "snapshot_date, from_object_type_id, to_object_type_id",
             "snapshot_date date = @today, from_object_type_id = fromObjectType.objectTypeId,"
             f" to_object_type_id = toObjectType.objectTypeId, {_SHARE}, all_labels json",
+            about="two object types, with how many labels their links may have and have",
         ),
         "results",
     ),
     _limit(
         "limits_association_records",
         "/associations/records/from",
-        Table("limits_association_records", "snapshot_date, object_type_id", _TYPE),
+        Table(
+            "limits_association_records",
+            "snapshot_date, object_type_id",
+            _TYPE,
+            about="an object type whose records are near their limit of links",
+        ),
         "results",
     ),
     Endpoint(
@@ -98,6 +110,7 @@ ENDPOINTS = (
                 "object_type_id",
                 "object_type_id = .key, enabled bool = .",
                 rows="enablementByObjectTypeId{}",
+                about="an object type that can be switched on, and whether it is",
             ),
         ),
     ),

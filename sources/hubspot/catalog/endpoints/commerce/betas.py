@@ -29,12 +29,14 @@ ENDPOINTS = (
             "id, name, description, status, auto_assignment_enabled bool,"
             f" count_of_included_products integer, custom_properties json, {_TIMES},"
             " archived_at timestamp",
+            about="a price book",
         ),
         Table(
             "price_book_currencies",
             "price_book_id, currency_code",
             "price_book_id = ^id, currency_code = .",
             rows="supportedCurrencies",
+            about="a currency of a price book",
         ),
         variants=_PASSES,
         scopes=("price-book-read",),
@@ -49,12 +51,14 @@ ENDPOINTS = (
             "price_book_id = @price_book_id, id, product_id, product_type, product_classification,"
             " pricing_model = pricing.pricingModel, billing_frequency, billing_period,"
             f" cost_of_goods_sold double, {_TIMES}",
+            about="a product in a price book",
         ),
         Table(
             "price_book_item_prices",
             "item_id, ordinal",
             "item_id = ^id, ordinal integer = #, currency_code, price double, max_quantity double",
             rows="pricing.prices",
+            about="a price of such a product",
         ),
         per=Parents("price_books", {"price_book_id": "id"}),
         scopes=("price-book-read",),
@@ -64,7 +68,10 @@ ENDPOINTS = (
         COMMERCE,
         "/commerce/payment-links/2026-09-beta/payment-links",
         Table(
-            "payment_links", "id", f"id, name, url, active bool, {_TIMES}, archived_at timestamp"
+            "payment_links",
+            "id",
+            f"id, name, url, active bool, {_TIMES}, archived_at timestamp",
+            about="a page where people pay",
         ),
         variants=_PASSES,
         read=Increment("updatedAfter", "updated_at", form="ms"),
@@ -79,6 +86,7 @@ ENDPOINTS = (
             "contract_id, change",
             f"contract_id = @contract_id, change = id|hash, change_type, effective_at timestamp,"
             f" {_TIMES}",
+            about="a change of a contract",
         ),
         paging=one_answer(),
         per=Parents("contracts", {"contract_id": "id"}, changed="_hs_updated_at"),
@@ -92,6 +100,7 @@ ENDPOINTS = (
             "object_tags",
             "object_type, id",
             f"object_type = @object_type, id, name, color, {_TIMES}",
+            about="a tag for records of an object type",
         ),
         paging=one_answer(),
         per="object type",
@@ -100,14 +109,24 @@ ENDPOINTS = (
         "lead_scores",
         SCORES,
         "/marketing/lead-scoring/2026-09-beta/scores",
-        Table("lead_scores", "id", f"id, name, object_type_id, score_type, active bool, {_TIMES}"),
+        Table(
+            "lead_scores",
+            "id",
+            f"id, name, object_type_id, score_type, active bool, {_TIMES}",
+            about="a score for records",
+        ),
         scopes=("mh-lead-scoring-view",),
     ),
     _beta(
         "aeo_prompts",
         AEO,
         f"{_AEO}/prompts",
-        Table("aeo_prompts", "id", f"id, text, business_unit_id, {_TIMES}"),
+        Table(
+            "aeo_prompts",
+            "id",
+            f"id, text, business_unit_id, {_TIMES}",
+            about="a question whose answers by AI engines HubSpot watches",
+        ),
     ),
     _beta(
         "aeo_prompt_runs",
@@ -117,6 +136,7 @@ ENDPOINTS = (
             "aeo_prompt_runs",
             "prompt_id, id",
             "prompt_id = @prompt_id, id, engine, mentioned bool, created_at timestamp",
+            about="an answer of an AI engine to such a question",
         ),
         per=Parents("aeo_prompts", {"prompt_id": "id"}),
     ),
@@ -125,7 +145,10 @@ ENDPOINTS = (
         AEO,
         f"{_AEO}/recommendations",
         Table(
-            "aeo_recommendations", "id", "id, title, status, business_unit_id, created_at timestamp"
+            "aeo_recommendations",
+            "id",
+            "id, title, status, business_unit_id, created_at timestamp",
+            about="an advice for better answers",
         ),
     ),
 )

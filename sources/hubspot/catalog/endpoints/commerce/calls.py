@@ -23,6 +23,7 @@ ENDPOINTS = (
                 "call_id, id",
                 "call_id = @call_id, id, engagement_id, transcript_source, created_at timestamp,"
                 " updated_at timestamp",
+                about="the transcript of a call",
             ),
             Table(
                 "call_transcript_utterances",
@@ -31,6 +32,7 @@ ENDPOINTS = (
                 " speaker_name = speaker.name, speaker_email text:email = speaker.email, text,"
                 " start_time_millis integer, end_time_millis integer, language_code",
                 rows="transcriptUtterances",
+                about="what one person said at one time in a call",
             ),
         ),
     ),

@@ -46,6 +46,7 @@ def _translations(name: str, owner: str) -> Table:
         name,
         f"{owner}, language",
         f"{owner} = ^id, language = .key, translation_id = id, slug",
+        about=f"a translation of a {owner.removesuffix('_id')}",
         rows="translations{}",
     )
 
@@ -75,7 +76,7 @@ ENDPOINTS = (
         "site_pages",
         f"{_PAGES}/site-pages",
         f"{_PAGES_DATED}/site-pages",
-        Table("site_pages", "id", _PAGE),
+        Table("site_pages", "id", _PAGE, about="a page of a website"),
         _translations("site_page_translations", "page_id"),
         scopes=("content", "content.site_pages.read"),
     ),
@@ -83,7 +84,7 @@ ENDPOINTS = (
         "landing_pages",
         f"{_PAGES}/landing-pages",
         f"{_PAGES_DATED}/landing-pages",
-        Table("landing_pages", "id", _PAGE),
+        Table("landing_pages", "id", _PAGE, about="a landing page"),
         _translations("landing_page_translations", "page_id"),
         scopes=("content", "content.landing_pages.read"),
     ),
@@ -95,6 +96,7 @@ ENDPOINTS = (
             "landing_page_folders",
             "id",
             f"id, name, parent_folder_id, category integer, {_TIMES}, deleted_at timestamp:nonzero",
+            about="a folder of landing pages",
         ),
         scopes=("content", "content.landing_pages.read"),
     ),
@@ -102,8 +104,14 @@ ENDPOINTS = (
         "blog_posts",
         f"{_BLOGS}/posts",
         f"{_BLOGS_DATED}/posts",
-        Table("blog_posts", "id", _POST),
-        Table("blog_post_tags", "post_id, tag_id", "post_id = ^id, tag_id = .", rows="tagIds"),
+        Table("blog_posts", "id", _POST, about="a post of a blog"),
+        Table(
+            "blog_post_tags",
+            "post_id, tag_id",
+            "post_id = ^id, tag_id = .",
+            rows="tagIds",
+            about="a tag of a post",
+        ),
         _translations("blog_post_translations", "post_id"),
         tier=_BLOG_TIER,
     ),
@@ -116,6 +124,7 @@ ENDPOINTS = (
             "id",
             "id, full_name, display_name, name, email text:user, slug, bio, website, twitter,"
             f" linkedin, facebook, avatar, language, {_TIMES}, deleted_at timestamp:nonzero",
+            about="an author of posts",
         ),
         tier=_BLOG_TIER,
     ),
@@ -127,6 +136,7 @@ ENDPOINTS = (
             "blog_tags",
             "id",
             f"id, name, slug, language, translated_from_id, {_TIMES}, deleted_at timestamp:nonzero",
+            about="a tag for posts",
         ),
         tier=_BLOG_TIER,
     ),
@@ -139,6 +149,7 @@ ENDPOINTS = (
             "id",
             "id, name, public_title, html_title, slug, absolute_url, language, listing_page_id,"
             f" allow_comments bool, {_TIMES}, deleted_at timestamp:nonzero",
+            about="a blog",
         ),
         tier=_BLOG_TIER,
     ),
@@ -152,6 +163,7 @@ ENDPOINTS = (
             "id, domain, is_resolving bool, is_ssl_enabled bool, is_ssl_only bool, "
             + "".join(f"is_used_for_{use} bool, primary_{use} bool, " for use in _USES)
             + f"secondary_to_domain, correct_cname, {_TIMES}",
+            about="a domain of the portal",
         ),
         scopes=("cms.domains.read", "content"),
     ),
@@ -159,7 +171,12 @@ ENDPOINTS = (
         "url_redirects",
         "/cms/v3/url-redirects",
         "/cms/url-redirects/{version}",
-        Table("url_redirects", "id", f"{_REDIRECT}, {_REDIRECT_FLAGS}, {_TIMES}"),
+        Table(
+            "url_redirects",
+            "id",
+            f"{_REDIRECT}, {_REDIRECT_FLAGS}, {_TIMES}",
+            about="a redirect from one address to another",
+        ),
     ),
     Endpoint(
         "url_mappings",
@@ -176,6 +193,7 @@ ENDPOINTS = (
                 f"{_REDIRECT}, name, is_active bool, {_REDIRECT_FLAGS}, created_at timestamp:ms,"
                 " updated_at timestamp:ms, last_used_at timestamp:nonzero,"
                 " deleted_at timestamp:nonzero",
+                about="a redirect, as the older API lists it",
             ),
         ),
     ),
@@ -195,6 +213,7 @@ ENDPOINTS = (
                 "entry",
                 "entry = hash, object_id, object_name, object_type, event, user_id, full_name,"
                 " timestamp timestamp, meta json",
+                about="a change of a website's content",
             ),
         ),
     ),

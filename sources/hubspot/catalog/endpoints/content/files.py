@@ -25,6 +25,7 @@ ENDPOINTS = (
                 "id, name, path, parent_folder_id, type, extension, encoding, size integer,"
                 " width integer, height integer, url, default_hosting_url, access, file_md5,"
                 f" is_usable_in_content bool, source_group, expires_at timestamp:ms, {_TIMES}",
+                about="a file of the file manager, without what is in it",
             ),
         ),
     ),
@@ -37,6 +38,13 @@ ENDPOINTS = (
         paging=_PAGES,
         read=_CHANGED,
         scopes=_SCOPES,
-        tables=(Table("file_folders", "id", f"id, name, path, parent_folder_id, {_TIMES}"),),
+        tables=(
+            Table(
+                "file_folders",
+                "id",
+                f"id, name, path, parent_folder_id, {_TIMES}",
+                about="a folder of files",
+            ),
+        ),
     ),
 )

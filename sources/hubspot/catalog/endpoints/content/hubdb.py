@@ -23,6 +23,7 @@ ENDPOINTS = (
                 " deleted_at timestamp:nonzero, row_count integer, column_count integer,"
                 " use_for_pages bool, allow_public_api_access bool, allow_child_tables bool,"
                 " enable_child_table_pages bool, is_ordered_manually bool, dynamic_meta_tags json",
+                about="a published table of HubDB",
             ),
             Table(
                 "hubdb_columns",
@@ -30,6 +31,7 @@ ENDPOINTS = (
                 "table_id = ^id, id, name, label, type, description, deleted bool, width integer,"
                 " foreign_table_id, foreign_column_id, options json",
                 rows="columns",
+                about="a column of a HubDB table",
             ),
         ),
         scopes=("hubdb", "hubdb.tables.read"),
@@ -55,6 +57,7 @@ ENDPOINTS = (
                 "table_id, id",
                 "table_id = @table_id, id, name, path, child_table_id, values json,"
                 " created_at timestamp, updated_at timestamp, published_at timestamp:nonzero",
+                about="a row of a HubDB table",
             ),
         ),
     ),

@@ -37,12 +37,14 @@ ENDPOINTS = (
                 " owner_id = properties.hs_owner, currency_code = properties.hs_currency_code,"
                 " utm = properties.hs_utm, created_at timestamp, updated_at timestamp,"
                 " properties json",
+                about="a marketing campaign",
             ),
             Table(
                 "campaign_business_units",
                 "campaign_id, business_unit_id",
                 "campaign_id = ^id, business_unit_id = id",
                 rows="businessUnits",
+                about="a brand that a campaign is for",
             ),
         ),
     ),
@@ -63,6 +65,7 @@ ENDPOINTS = (
                 "campaign_id, asset_type",
                 "campaign_id = ^id, asset_type = .key",
                 rows="assets{}",
+                about="a kind of asset that a campaign has",
             ),
         ),
     ),
@@ -85,6 +88,7 @@ ENDPOINTS = (
                 "campaign_id, asset_type, asset_id",
                 "campaign_id = @campaign_id, asset_type = @asset_type, asset_id = id, name,"
                 " metrics json",
+                about="an asset of a campaign, such as an e-mail or a page",
             ),
         ),
     ),
@@ -104,9 +108,22 @@ ENDPOINTS = (
                 "campaign_id",
                 "campaign_id = @campaign_id, currency_code, budget_total double,"
                 " spend_total double, remaining_budget double",
+                about="the budget and spend of a campaign",
             ),
-            Table("campaign_budget_items", "campaign_id, id", _ITEM, rows="budgetItems"),
-            Table("campaign_spend_items", "campaign_id, id", _ITEM, rows="spendItems"),
+            Table(
+                "campaign_budget_items",
+                "campaign_id, id",
+                _ITEM,
+                rows="budgetItems",
+                about="an item of a campaign's budget",
+            ),
+            Table(
+                "campaign_spend_items",
+                "campaign_id, id",
+                _ITEM,
+                rows="spendItems",
+                about="an item of a campaign's spend",
+            ),
         ),
     ),
     Endpoint(
@@ -127,6 +144,7 @@ ENDPOINTS = (
                 "campaign_id = @campaign_id, start_date date = @startDate,"
                 " end_date date = @endDate, sessions integer, new_contacts_first_touch integer,"
                 " new_contacts_last_touch integer, influenced_contacts integer",
+                about="the visits and contacts of a campaign",
             ),
         ),
     ),
@@ -149,6 +167,7 @@ ENDPOINTS = (
                 "campaign_id = @campaign_id, attribution_model = @attributionModel,"
                 " contacts_number integer, deals_number integer, deal_amount double,"
                 " revenue_amount double, currency_code",
+                about="the revenue of a campaign, by one attribution model",
             ),
         ),
     ),
@@ -174,6 +193,7 @@ ENDPOINTS = (
                 "campaign_id, contact_type, contact_id",
                 "campaign_id = @campaign_id, contact_type = @contact_type,"
                 " contact_id text:contact = id",
+                about="a contact that a campaign brought or influenced",
             ),
         ),
     ),

@@ -54,12 +54,14 @@ ENDPOINTS = (
                 " preferences_group_id = subscriptionDetails.preferencesGroupId,"
                 " testing json, rss_data json, webversion json,"
                 " teams_with_access json, users_with_access json",
+                about="a marketing e-mail",
             ),
             Table(
                 "marketing_email_campaign_ids",
                 "email_id, email_campaign_id",
                 "email_id = ^id, email_campaign_id = ., is_primary bool = ?primaryEmailCampaignId",
                 rows="primaryEmailCampaignId | allEmailCampaignIds",
+                about="an e-mail campaign that a marketing e-mail was sent as",
             ),
             Table(
                 "marketing_email_recipients",
@@ -68,12 +70,14 @@ ENDPOINTS = (
                 rows="contact: to.contactIds.include | contact: to.contactIds.exclude"
                 " | list: to.contactLists.include | list: to.contactLists.exclude"
                 " | ils_list: to.contactIlsLists.include | ils_list: to.contactIlsLists.exclude",
+                about="a contact or list that an e-mail goes to, or does not",
             ),
             Table(
                 "marketing_email_workflows",
                 "email_id, ordinal",
                 "email_id = ^id, ordinal integer = #, name = .",
                 rows="workflowNames",
+                about="a workflow that sends an e-mail",
             ),
         ),
     ),
@@ -98,6 +102,7 @@ ENDPOINTS = (
                 " clicks integer = counters.click, bounces integer = counters.bounce,"
                 " unsubscribes integer = counters.unsubscribed",
                 rows="stats",
+                about="the numbers of an e-mail, as they were on a day",
             ),
         ),
     ),
@@ -124,6 +129,7 @@ ENDPOINTS = (
                 " clicks integer = aggregations.counters.click,"
                 " bounces integer = aggregations.counters.bounce,"
                 " unsubscribes integer = aggregations.counters.unsubscribed",
+                about="a day's numbers of all marketing e-mails",
             ),
         ),
     ),
@@ -155,6 +161,7 @@ ENDPOINTS = (
                 " browser_producer = browser.producer, country = location.country,"
                 " state = location.state, city = location.city, source, source_id, requested_by,"
                 " portal_subscription_status, bounced bool, subscriptions json",
+                about="what became of an e-mail at one recipient: sent, opened, clicked and so on",
             ),
         ),
     ),
@@ -171,6 +178,7 @@ ENDPOINTS = (
                 "email_campaign_ids",
                 "id, app_id",
                 "id, app_id, app_name, last_updated_time timestamp:ms",
+                about="an e-mail campaign, by id alone",
             ),
         ),
     ),
@@ -200,6 +208,7 @@ ENDPOINTS = (
                 " subject, type, sub_type, num_included integer, num_queued integer,"
                 " counters json, last_processing_finished_at timestamp,"
                 " last_updated_time timestamp = lastUpdatedTime|@last_updated_time",
+                about="an e-mail campaign: one sending of an e-mail",
             ),
         ),
     ),

@@ -28,6 +28,7 @@ ENDPOINTS = (
                 " cancellations integer, no_shows integer, app_id = appInfo.id,"
                 " app_name = appInfo.name, custom_properties json, created_at timestamp,"
                 " updated_at timestamp",
+                about="an event that people attend, such as a webinar",
             ),
         ),
     ),
@@ -61,6 +62,7 @@ ENDPOINTS = (
                 " attendance_duration_seconds integer = properties.attendanceDurationSeconds,"
                 " attendance_percentage double = properties.attendancePercentage,"
                 " occurred_at timestamp = properties.occurredAt, created_at timestamp",
+                about="a person at a marketing event",
             ),
         ),
     ),
@@ -72,7 +74,14 @@ ENDPOINTS = (
         rows="eventTypes",
         paging=one_answer(),
         due=DAY,
-        tables=(Table("event_types", "name", "name = ., prefix = ./_"),),
+        tables=(
+            Table(
+                "event_types",
+                "name",
+                "name = ., prefix = ./_",
+                about="a type of tracked events that the portal may have",
+            ),
+        ),
     ),
     Endpoint(
         "event_definitions",
@@ -94,6 +103,7 @@ ENDPOINTS = (
                 " tracking_type, archived bool, created_at timestamp, updated_at timestamp,"
                 " created_user_id, updated_user_id, associations json, custom_matching_id json,"
                 " combo_event_rules json, header_template, detail_template",
+                about="an event that the portal defined",
             ),
             Table(
                 "event_definition_properties",
@@ -101,6 +111,7 @@ ENDPOINTS = (
                 "event_name = ^name, name, label, type, field_type, group_name, description,"
                 " options json, archived bool, created_at timestamp, updated_at timestamp",
                 rows="properties",
+                about="a property of a defined event",
             ),
         ),
     ),
@@ -126,6 +137,7 @@ ENDPOINTS = (
                 "event_type, id",
                 "event_type = eventType|@eventType, id, object_type, object_id text:record,"
                 " occurred_at timestamp, properties json",
+                about="an event that happened to a record, such as a page view",
             ),
         ),
     ),

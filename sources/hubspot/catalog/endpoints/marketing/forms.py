@@ -20,6 +20,7 @@ ENDPOINTS = (
                 "id, name, form_type, created_at timestamp, updated_at timestamp, archived bool,"
                 " archived_at timestamp:nonzero, configuration json, display_options json,"
                 " legal_consent_options json",
+                about="a form",
             ),
             Table(
                 "form_fields",
@@ -29,6 +30,7 @@ ENDPOINTS = (
                 " default_value, default_values json, description, placeholder, options json,"
                 " validation json, dependent_fields json",
                 rows="fieldGroups.fields",
+                about="a field of a form",
             ),
         ),
     ),
@@ -48,6 +50,7 @@ ENDPOINTS = (
                 "submission_key",
                 "submission_key = conversionId|hash, conversion_id, form_id = @form_id,"
                 " submitted_at timestamp:ms, page_url",
+                about="a form that somebody sent",
             ),
             Table(
                 "form_submission_values",
@@ -56,6 +59,7 @@ ENDPOINTS = (
                 " value text:email",
                 rows="values",
                 is_of_person=True,
+                about="an answer in a form that was sent",
             ),
         ),
     ),

@@ -43,12 +43,14 @@ ENDPOINTS = (
                 "id, name, description, purpose, communication_method, is_active bool,"
                 " is_default bool, is_internal bool, business_unit_id, created_at timestamp,"
                 " updated_at timestamp",
+                about="a kind of message that people can subscribe to",
             ),
             Table(
                 "subscription_definition_translations",
                 "subscription_id, language_code",
                 "subscription_id = ^id, language_code, name, description",
                 rows="subscriptionTranslations",
+                about="such a kind of message in one language",
             ),
         ),
     ),
@@ -74,6 +76,7 @@ ENDPOINTS = (
                 " business_unit_id = businessUnitId|=0, status, source, legal_basis,"
                 " legal_basis_explanation, timestamp timestamp",
                 rows="statuses",
+                about="whether an address is subscribed to a kind of message",
             ),
         ),
     ),
@@ -98,6 +101,7 @@ ENDPOINTS = (
                 " status_key = hash, wide_status_type, business_unit_id, channel, status,"
                 " timestamp timestamp",
                 rows="wideStatuses",
+                about="an address that wants no messages of any kind",
             ),
         ),
     ),
@@ -126,6 +130,7 @@ ENDPOINTS = (
                 " subscription_id, caused_by_event_id = causedByEvent.id,"
                 " caused_by_event_created timestamp:ms = causedByEvent.created",
                 rows="changes",
+                about="a change of what an address is subscribed to",
             ),
         ),
     ),

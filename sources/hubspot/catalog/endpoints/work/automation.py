@@ -37,6 +37,7 @@ ENDPOINTS = (
                 "id",
                 "id, name, enabled bool = isEnabled, flow_type, object_type_id, revision_id, uuid,"
                 " created_at timestamp, updated_at timestamp",
+                about="a workflow",
             ),
         ),
     ),
@@ -69,6 +70,7 @@ ENDPOINTS = (
                 " suppression_list_ids json, suppression_filter_branch json,"
                 " goal_filter_branch json, data_sources json, custom_properties json,"
                 " can_enroll_from_salesforce bool, crm_object_creation_status",
+                about="how a workflow enrols and what it does first",
             ),
             Table(
                 "workflow_actions",
@@ -76,6 +78,7 @@ ENDPOINTS = (
                 "workflow_id = ^id, action_id, type, action_type_id, action_type_version integer,"
                 " fields json, connection json",
                 rows="actions",
+                about="an action of a workflow",
             ),
         ),
     ),
@@ -94,6 +97,7 @@ ENDPOINTS = (
                 "workflow_email_campaigns",
                 "workflow_id, email_campaign_id",
                 "workflow_id = flowId, email_campaign_id, email_content_id",
+                about="an e-mail campaign that a workflow sends",
             ),
         ),
     ),
@@ -122,6 +126,7 @@ ENDPOINTS = (
                 "workflow_performance",
                 "workflow_id, bucket, series",
                 "workflow_id = @workflow_id, bucket date, series, frequency integer",
+                about="how often something happened in a workflow on a day",
             ),
         ),
     ),
@@ -141,6 +146,7 @@ ENDPOINTS = (
                 "sequence_users",
                 "sequence_id, user_id",
                 "sequence_id = id, user_id = @userId",
+                about="a user who can use a sequence",
             ),
             Table(
                 "sequences",
@@ -148,6 +154,7 @@ ENDPOINTS = (
                 "id = ^id, name, folder_id, owner_user_id = userId, created_at timestamp,"
                 " updated_at timestamp",
                 rows=".",
+                about="a sequence of sales e-mails and tasks",
             ),
         ),
     ),
@@ -172,6 +179,7 @@ ENDPOINTS = (
                 "sequence_details",
                 "sequence_id",
                 "sequence_id = @sequence_id, settings json, dependencies json",
+                about="the settings of a sequence",
             ),
             Table(
                 "sequence_steps",
@@ -179,6 +187,7 @@ ENDPOINTS = (
                 "sequence_id = @sequence_id, id, step_order integer, action_type,"
                 " delay_millis integer, template_id = emailPattern.templateId, payload json = .",
                 rows="steps",
+                about="a step of a sequence",
             ),
         ),
     ),
@@ -206,6 +215,7 @@ ENDPOINTS = (
                 "id, contact_id text:contact = @contact_id, sequence_id, sequence_name,"
                 " to_email text:email, enrolled_at timestamp, enrolled_by,"
                 " enrolled_by_email text:user, updated_at timestamp",
+                about="the last enrolment of a contact in a sequence",
             ),
         ),
     ),

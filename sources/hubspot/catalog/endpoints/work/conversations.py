@@ -34,6 +34,7 @@ ENDPOINTS = (
                 "id",
                 "id, name, type, created_at timestamp, updated_at timestamp, archived bool,"
                 " archived_at timestamp:nonzero",
+                about="an inbox or help desk",
             ),
         ),
     ),
@@ -47,7 +48,14 @@ ENDPOINTS = (
         default=False,
         scopes=SCOPES,
         sunset=LEGACY_SUNSET,
-        tables=(Table("conversation_channels", "id", "id, name"),),
+        tables=(
+            Table(
+                "conversation_channels",
+                "id",
+                "id, name",
+                about="a channel that messages come through",
+            ),
+        ),
     ),
     Endpoint(
         "conversation_channel_accounts",
@@ -68,6 +76,7 @@ ENDPOINTS = (
                 " delivery_type = deliveryIdentifier.type,"
                 " delivery_value = deliveryIdentifier.value, created_at timestamp, archived bool,"
                 " archived_at timestamp:nonzero",
+                about="an account at a channel, such as an address",
             ),
         ),
     ),
@@ -99,6 +108,7 @@ ENDPOINTS = (
                 " closed_at timestamp, latest_message_timestamp timestamp,"
                 " latest_message_received_timestamp timestamp,"
                 " latest_message_sent_timestamp timestamp, spam bool, archived bool",
+                about="a conversation",
             ),
         ),
     ),
@@ -130,6 +140,7 @@ ENDPOINTS = (
                 " failure json = status.failureDetails, truncation_status, in_reply_to_id,"
                 " assigned_to, assigned_from, new_status, from_inbox_id, to_inbox_id,"
                 " archived bool",
+                about="a message, comment or event in a conversation",
             ),
             Table(
                 "conversation_message_participants",
@@ -140,6 +151,7 @@ ENDPOINTS = (
                 " delivery_value text:email = deliveryIdentifier.value",
                 rows="sender: senders | recipient: recipients",
                 is_of_person=True,
+                about="a sender or recipient of a message",
             ),
             Table(
                 "conversation_attachments",
@@ -147,6 +159,7 @@ ENDPOINTS = (
                 "thread_id = @thread_id, message_id = ^id, ordinal integer = #, type, file_id,"
                 " name, url, payload json = .",
                 rows="attachments",
+                about="an attachment of a message",
             ),
         ),
     ),
@@ -171,6 +184,7 @@ ENDPOINTS = (
                 "conversation_original_contents",
                 "thread_id, message_id",
                 "thread_id = @thread_id, message_id = @message_id, text, rich_text",
+                about="the whole text of a message that is shortened elsewhere",
             ),
         ),
     ),
@@ -196,6 +210,13 @@ ENDPOINTS = (
         default=False,
         scopes=SCOPES,
         sunset=LEGACY_SUNSET,
-        tables=(Table("conversation_actors", "id", "id, type, name, email text:email, avatar"),),
+        tables=(
+            Table(
+                "conversation_actors",
+                "id",
+                "id, type, name, email text:email, avatar",
+                about="a person or bot that takes part in conversations",
+            ),
+        ),
     ),
 )

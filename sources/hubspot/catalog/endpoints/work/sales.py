@@ -45,6 +45,7 @@ ENDPOINTS = (
                 " percentage double = properties.hs_deal_split_percentage, properties json,"
                 " created_at timestamp, updated_at timestamp",
                 rows="splits",
+                about="a user's share in a deal",
             ),
         ),
     ),
@@ -65,6 +66,7 @@ ENDPOINTS = (
                 " amount_in_home_currency_property, weighted_amount_in_home_currency_property,"
                 " amount_or_date_property_restricted_for_user bool, deal_split_properties json,"
                 " created_at timestamp, created_by, updated_at timestamp, updated_by",
+                about="a way to forecast",
             ),
         ),
     ),
@@ -90,6 +92,7 @@ ENDPOINTS = (
                 "event_key",
                 "event_key = hash, object_id, object_type, occurred_at timestamp:ms,"
                 " properties json, archived bool",
+                about="a forecast that a user submitted",
             ),
         ),
     ),
