@@ -1,7 +1,7 @@
 """An endpoint is a row of the catalog: the source, the plan and the documents follow from it."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,13 @@ from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.catalog import endpoints
 from sources.hubspot.catalog.endpoints import APIS, ENDPOINT_OF, ENDPOINTS, TABLES, declaration
-from sources.hubspot.catalog.endpoints.declaration import Endpoint, Table
+from sources.hubspot.catalog.endpoints.declaration import DAY, Endpoint, Table
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.http import paths
 from sources.hubspot.http.paths import api_of, path_of, slotted_path
+from sources.hubspot.plan.collections.due import due
 from sources.hubspot.source import READERS
+from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.tables.endpoints.batches import Reading, to_batches
 from sources.hubspot.tables.endpoints.items import Items, children_of, given
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -128,3 +130,13 @@ def test_changes_of_one_recipient_in_one_millisecond() -> None:
     blocks = [Items([row], [{}], ["$"]) for row in answer]
     found = [batch.rows for one in blocks for _, batch in to_batches(endpoint, one, reading)]
     assert [row["change_type"] for rows in found for row in rows.to_pylist()] == ["A", "B", "C"]
+
+
+def test_a_schedule_that_begins_a_little_early_reads_what_is_due_each_day() -> None:
+    """A run of each day, half a minute earlier than the last one, reads what is read every day."""
+    daily = next(one for one in ENDPOINTS.values() if one.due == DAY)
+    read_at = datetime(2026, 11, 30, 4, tzinfo=UTC)
+    state = CollectionState(read_at=read_at)
+    soon = read_at + timedelta(hours=23, minutes=59, seconds=30)
+    assert due(daily, state, soon, shape="") == "It is read every 24 hours."
+    assert due(daily, state, read_at + timedelta(hours=23), shape="") == ""

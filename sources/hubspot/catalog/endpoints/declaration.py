@@ -16,7 +16,9 @@ EVERY_RUN = timedelta()
 HOUR = timedelta(minutes=55)
 """Runs at the full hour read it each time, runs in between do not."""
 SIX_HOURS = timedelta(hours=5, minutes=55)
-TWELVE_HOURS, DAY, WEEK = timedelta(hours=12), timedelta(days=1), timedelta(days=7)
+_EARLY = timedelta(minutes=30)
+"""A scheduler begins a run some minutes earlier than the last one, and still a day later."""
+TWELVE_HOURS, DAY, WEEK = (timedelta(hours=n) - _EARLY for n in (12, 24, 168))
 BETA_TIER, LEGACY_SUNSET, V4_SUNSET = "beta", date(2027, 9, 30), date(2027, 3, 30)
 
 
@@ -122,7 +124,7 @@ class Windows:
     """The parameter with the upper bound."""
     form: Literal["iso", "ms", "date", "midnight"] = "iso"
     """Of the bounds; those but the first two are days, `midnight` as its milliseconds."""
-    span: timedelta = DAY
+    span: timedelta = timedelta(days=1)
     """The longest one."""
     lag: timedelta = timedelta(hours=1)
     """Rows come so late: no span ends later than this before now."""

@@ -1,6 +1,7 @@
 """When an endpoint of the catalog is read, and why: the one place that decides it."""
 
 from datetime import datetime
+from math import ceil
 
 from ...catalog.endpoints.declaration import Endpoint
 from ...state.collections import CollectionState
@@ -29,5 +30,5 @@ def due(
     elif not endpoint.due:
         reason = "It is read by every run."
     elif now - state.read_at >= endpoint.due:
-        reason = reason or f"It is read every {every(round(endpoint.due.total_seconds() / 3600))}."
+        reason = reason or f"It is read every {every(ceil(endpoint.due.total_seconds() / 3600))}."
     return reason
