@@ -266,6 +266,47 @@ def test_pipeline_without_its_stages_is_told() -> None:
     assert told == [{"id": "deals:p", "property": "stages", "reason": "not_a_list"}]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "is_won"),
+    [
+        ({"probability": "1.0", "isClosed": "true"}, True),
+        ({"probability": 1, "isClosed": True}, True),
+        ({"probability": "0.0", "isClosed": "true"}, False),
+        ({"probability": "1.0", "isClosed": "false"}, False),
+        ({"probability": "0.9", "isClosed": "true"}, False),
+        ({"probability": "0.2"}, False),
+        ({"probability": "1.0"}, None),
+        ({"probability": "", "isClosed": "true"}, None),
+        ({"probability": "likely", "isClosed": "true"}, None),
+        ({"ticketState": "CLOSED", "isClosed": "true"}, None),
+        ({}, None),
+        (None, None),
+        ("odd", None),
+    ],
+)
+def test_a_stage_is_won_where_it_is_closed_with_probability_1(
+    metadata: object,
+    is_won: bool | None,  # noqa: FBT001 - what the table of cases says
+) -> None:
+    """Without a probability, or where nothing says that it is closed, it is not known."""
+    items = items_of([{**PIPELINE, "stages": [{**STAGE, "metadata": metadata}]}])
+    found = dict(to_batches(ENDPOINTS["pipelines"], items, Reading(NOW)))
+    assert found["pipeline_stages"].rows["is_won"].to_pylist() == [is_won]
+
+
+@pytest.mark.parametrize("sensitivity", ["sensitive", None])
+def test_a_property_says_since_when_it_is_and_how_sensitive(sensitivity: str | None) -> None:
+    """Its row has when it was created and changed, and its sensitivity: null where not given."""
+    given = {"updatedAt": "2026-11-30T01:00:00Z"} | (
+        {"dataSensitivity": sensitivity} if sensitivity else {}
+    )
+    body = msgspec.json.encode({"results": [{**DEFINITION, **given}]})
+    rows = own_rows.definition_rows("contacts", decode_definitions(body))["properties"]
+    (row,) = own_rows.rows_batch("properties", rows, seen_at=NOW).rows.to_pylist()
+    assert (row["created_at"], row["updated_at"]) == (NOW, NOW.replace(hour=1))
+    assert row["sensitivity"] == sensitivity
+
+
 def test_odd_values_cost_a_value_each(small: Portal, warehouse: Warehouse) -> None:
     """A wrong value is null and among the rejects, until HubSpot answers as documented again."""
     one = next(iter(small.records("contacts")))

@@ -3,7 +3,8 @@
 A column is `name [kind[:form]] [= path]`; columns are divided by commas. Kinds: `text` (where none
 is named), `integer`, `double`, `bool`, `timestamp`, `date`, `json` (the text of any JSON). Forms
 of a timestamp: `ms` and `iso` say how HubSpot writes it (both are read), `nonzero` that its epoch
-means that there is none. Forms of a text say whom it names, for `forget`: `contact` a contact by
+means that there is none. The form `won` of a bool makes a stage's metadata into whether it is won:
+closed, with probability 1. Forms of a text say whom it names, for `forget`: `contact` a contact by
 its id, `email` one by its address, `record` a record of the type that the row names in
 `object_type` or `object_type_id`, `user` a user of the portal by the address. Paths:
 
@@ -34,7 +35,11 @@ Origin = Literal[
 ]
 """Where the value of a column comes from."""
 Person = Literal["contact", "email", "record", "user"]
-FORMS = {"text": get_args(Person), "timestamp": ("ms", "iso", "nonzero")}
+FORMS = {
+    "text": get_args(Person),
+    "timestamp": ("ms", "iso", "nonzero"),
+    "bool": ("won",),
+}
 _COLUMN = re.compile(
     r"(?P<name>[a-z_][a-z0-9_]*)(?:\s+(?P<kind>[a-z]+)(?::(?P<form>[a-z]+))?)?(?:\s*=\s*(?P<path>\S+))?"
 )

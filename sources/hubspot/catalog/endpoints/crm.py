@@ -89,7 +89,8 @@ ENDPOINTS = (
                 "object_type, pipeline_id, id",
                 "object_type = @object_type, pipeline_id = ^id, id, label, display_order integer,"
                 " metadata json, probability double = metadata.probability,"
-                " is_closed bool = metadata.isClosed, ticket_state = metadata.ticketState,"
+                " is_closed bool = metadata.isClosed, is_won bool:won = metadata,"
+                " ticket_state = metadata.ticketState,"
                 " write_permissions, archived bool, created_at timestamp, updated_at timestamp",
                 rows="stages",
                 keeps=True,
@@ -113,7 +114,8 @@ ENDPOINTS = (
                 "object_type, name",
                 "object_type, name, label, type, field_type, group_name, description,"
                 " calculated bool, has_unique_value bool, hidden bool, hubspot_defined bool,"
-                " external_options bool, referenced_object_type, archived bool",
+                " external_options bool, referenced_object_type, archived bool,"
+                " created_at timestamp, updated_at timestamp, sensitivity = dataSensitivity",
                 scope="object_type",
                 about="a property of an object type",
             ),

@@ -13,6 +13,7 @@ import msgspec
 from ...catalog.endpoints.columns import Column, Origin, Source, camel
 from ...catalog.endpoints.declaration import Table
 from ...parsing.lenient_json import to_json
+from ..casts import CASTS
 
 Row = Mapping[str, Any]
 Constants = Mapping[str, str]
@@ -144,9 +145,27 @@ def given(column: Column, items: Items) -> list[Any]:
             found = [instead[i] if one is None else one for i, one in enumerate(found)]
     if found is None:
         return [None] * len(items.values)
-    if column.form == "nonzero":
-        return [None if isinstance(one, str | int) and one in _EPOCH else one for one in found]
-    return found
+    form = _FORMS.get(column.form)
+    return [*map(form, found)] if form else found
+
+
+def _nonzero(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    return None if isinstance(value, str | int) and value in _EPOCH else value
+
+
+def _is_won(metadata: Any) -> bool | None:  # noqa: ANN401 - any JSON
+    """Whether a stage is won, by its metadata; None where they do not say it."""
+    probability = to_text(_dig(metadata, ["probability"]))
+    closed = to_text(_dig(metadata, ["isClosed"]))
+    chance = CASTS["double"](probability or "")[0]
+    if chance is None:
+        return None
+    is_closed = CASTS["bool"](closed or "")[0]
+    return None if chance == 1 and is_closed is None else bool(chance == 1 and is_closed)
+
+
+_FORMS: dict[str, Callable[[Any], Any]] = {"nonzero": _nonzero, "won": _is_won}
+"""Forms of columns that make another value of what HubSpot gives."""
 
 
 def _taken(source: Source, name: str, items: Items) -> list[Any] | None:
