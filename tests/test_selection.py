@@ -122,8 +122,9 @@ def test_a_command_adds_to_the_settings_and_takes_from_them() -> None:
     """`default` means what the settings choose; a name in a command wins over their `exclude`."""
     setting: dict[str, Any] = {"exclude": ["settings", "contacts_to_deals", "owners"]}
     assert not SETTINGS & {*chosen(**setting).endpoints}
+    of_users = {"sequence_users", "sequence_details"}  # nobody to ask for
     assert {*chosen("default", "roles", **setting).endpoints} == (
-        DEFAULTS - SETTINGS - {"owners"} | {"roles"}
+        DEFAULTS - SETTINGS - {"owners"} - of_users | {"roles"}
     )
     assert {*chosen("settings", **setting).endpoints} == SETTINGS | ALWAYS
     named = chosen("contacts", "deals", **setting)
