@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -215,6 +216,42 @@ def test_lists_beyond_the_last_page_are_read_from_the_end(
         lists = stage.warehouse.with_settings(member_lists=["5"]).sync_all().tables["lists"]
         assert ("than it lists" in (lists.error or "")) != is_read
     assert (lists.rows, lists.calls) == (len(LISTS), 5)
+
+
+SEARCHED, NOTHING = "/lists/([^/]+/)?search", dict[int, str]()
+
+
+def remove(portal: Portal, name: str) -> None:
+    """Delete a list."""
+    portal.collections["lists"].delete(name)
+
+
+def test_lists_that_move_while_others_are_deleted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What slips from one page to the one before lives; what two readings lack is gone."""
+    monkeypatch.setitem(ENDPOINTS, "lists", replace(ENDPOINTS["lists"], paging=body_offset(2)))
+    gone = "SELECT string_agg(list_id, ' ' ORDER BY list_id) FROM lists WHERE _hs_deleted_at"
+    stage.warehouse, calls = stage.warehouse.with_settings(member_lists=["5"]), []
+    for deleted, expected in (
+        (NOTHING, None),
+        ({1: "1"}, None),
+        (NOTHING, "1"),
+        (NOTHING, "1"),
+        ({1: "2", 5: "3"}, "1"),
+        (NOTHING, "1 2 3"),
+    ):
+        stage.portal.mutations.clear()
+        for call, name in deleted.items():
+            delete = partial(remove, name=name)
+            stage.portal.mutations.add(path=SEARCHED, nth=call, operations=delete)
+        stage.portal.clock.advance(HOUR_MS)
+        lists = stage.warehouse.sync_all().tables["lists"]
+        calls.append(lists.calls)
+        assert lists.status == "ok"
+        assert stage.warehouse.rows(f"{gone} IS NOT NULL") == [(expected,)]
+        assert any("twice in a row" in one for one in lists.messages) == (len(deleted) == 2)
+    assert calls == [5, 9, 9, 4, 7, 7]
 
 
 def test_settings_choose_the_lists_whose_members_are_read(stage: Stage) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from ...catalog.endpoints.declaration import Table
 from ...run.pace.waiting import wait_all
 from ...tables.endpoints.batches import Reading, values_of
 from ...tables.endpoints.items import Items, exploded, to_text
@@ -88,16 +89,20 @@ def unknown(part: Part, items: Items) -> Items:
     items = exploded(table, items)
     if view is None or not items.values or view.qualified(table.name) is None:
         return items
-    keys = [
-        tuple(map(_plain, key)) for key in zip(*values_of(table, table.keys, items), strict=True)
-    ]
+    keys = keys_of(table, items)
     named = sorted({str(key[0]) for key in keys})
     found = view.rows(table.name, table.keys, named, key=table.keys[0])
-    held = {tuple(map(_plain, row)) for row in found}
+    held = {tuple(map(plain, row)) for row in found}
     return items.only([index for index, key in enumerate(keys) if key not in held])
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a column
+def keys_of(table: Table, items: Items) -> list[tuple[Any, ...]]:
+    """Return the key of each row as the warehouse has it, its values as `plain` writes them."""
+    columns = values_of(table, table.keys, items)
+    return [tuple(map(plain, key)) for key in zip(*columns, strict=True)]
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a column
     """Return a value as both sides write it; instants in UTC."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -43,6 +43,8 @@ class Part:
     """Parameters of each call with the names of properties."""
     brought: dict[str, int] = field(default_factory=dict)
     """Rows that this reading has loaded, by table."""
+    repeated: list[int] = field(default_factory=list)
+    """Calls of lists that this reading read twice: the next one takes as many less."""
 
     @property
     def key(self) -> str:

@@ -158,7 +158,7 @@ def _read(part: Part) -> Items:
     run.collections.done.add(part.key)
     state.read_at, state.shape, state.is_stale = began, part.shape, False
     if part.endpoint.paging.kind == "none" or state.whole_at in {None, began} or not state.calls:
-        state.calls = part.client.meter.calls - before
+        state.calls = part.client.meter.calls - before - sum(part.repeated)
 
 
 def _rows(part: Part) -> Items:
