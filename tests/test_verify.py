@@ -14,12 +14,15 @@ from pipelines.cli.output.report import RunReport
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from pipelines.commands.verify import VerifyOptions, verify
+from sources.hubspot.catalog.endpoints import ENDPOINTS
 from sources.hubspot_emulator.portal.store import Portal
 
 OBJECTS = {"contacts": "contacts", "companies": "companies"}
 LINKS = "contacts_to_companies"
 PAIRS = {LINKS: ("contacts", "companies")}
 HOUR_MS = 3_600_000
+NOT_COMPARED = {table.name for one in ENDPOINTS.values() if one.own_reader for table in one.tables}
+"""Reference tables that take several answers."""
 
 
 def compare(warehouse: Warehouse, **options: Any) -> RunReport:
@@ -61,7 +64,7 @@ def test_equal_tables_are_called_equal(synced: Warehouse) -> None:
     report = compare(synced)
     assert (report.exit_code, report.error) == (0, None)
     found = results(report)
-    assert {row["result"] for row in found.values()} == {"equal"}
+    assert {name for name, row in found.items() if row["result"] != "equal"} == NOT_COMPARED
     assert found["contacts"]["portal"] == found["contacts"]["counted"]
     assert found["contacts"]["portal"] == found["contacts"]["used"]
     assert found["contacts"]["portal"] == found["contacts"]["warehouse"] > 100
@@ -226,7 +229,8 @@ def test_sync_verifies_afterwards(portal: Portal, synced: Warehouse) -> None:
     """`sync --verify` adds the comparison to its report and keeps the row of the sync."""
     portal.clock.advance(HOUR_MS)
     report = synced.sync(*OBJECTS, verify=True)
-    assert {row["result"] for row in results(report).values()} == {"equal"}
+    equal = {name for name, row in results(report).items() if row["result"] == "equal"}
+    assert results(report).keys() - equal == NOT_COMPARED
     assert synced.rows("SELECT DISTINCT command FROM _hs_runs") == [("sync",)]
 
 

@@ -1,12 +1,12 @@
 """Portal against warehouse: compare every table, repair what differs, keep the result as rows.
 
-What is compared and how: `sources.hubspot.verification` and `link_verification`. This module
+What is compared and how: `sources.hubspot.verify`. This module
 chooses the tables, names the cost, repairs by an ordinary load and writes `_hs_verifications`.
 """
 
 import time
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from sources.hubspot.api.associations import Pair
 from sources.hubspot.api.batch_read import BATCH
 from sources.hubspot.api.record_pages import PAGE
 from sources.hubspot.catalog.names import HISTORY
+from sources.hubspot.catalog.pairs import Ends
 from sources.hubspot.catalog.selection import Names
 from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.errors import ConfigError, HubSpotError, VerificationError
@@ -35,8 +36,9 @@ from sources.hubspot.run.portal.column_policies import is_current
 from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal, settings_names
 from sources.hubspot.run.portal.schemas import stored_schema
 from sources.hubspot.state.source import SourceState
-from sources.hubspot.state.store import source_state
+from sources.hubspot.state.store import put, source_state
 from sources.hubspot.steps.links.links import is_one_way
+from sources.hubspot.verify.collections import Comparison, comparisons
 from sources.hubspot.verify.links import check_links, differing_links
 from sources.hubspot.verify.records import Check, Verification, read_usage
 from sources.hubspot.warehouse.end_of_load import end_of_load
@@ -73,15 +75,21 @@ class VerifyOptions:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is compared: the object types that were loaded, and the pairs among them."""
+    """What is compared: of what was loaded, object types, pairs among them and endpoints."""
 
     kinds: dict[str, ObjectType]
     pairs: dict[str, Pair]
     state: SourceState
+    endpoints: list[Comparison] = field(default_factory=list)
+
+    @property
+    def compared(self) -> dict[str, Comparison]:
+        """The endpoints of which nothing forbids a comparison."""
+        return {one.endpoint.name: one for one in self.endpoints if not one.skipped}
 
     def cost(self, sample: int) -> int:
         """Estimate the calls that a comparison takes."""
-        calls = 1
+        calls = 1 + sum(one.calls for one in self.endpoints)
         for name in self.kinds:
             table = self.state.table(name)
             total = table.total or 0
@@ -142,11 +150,9 @@ def compare(
     with WarehouseView(pipeline) as view:
         known = run.portal.know(portal_types(run.client, source_state(pipeline), view))
         ended = _ended(known, options, view)
-    scope = _scope(options, pipeline, run)
+        scope = _scope(options, pipeline, run, view)
     expected, before = scope.cost(options.sample), run.client.meter.calls
-    if isinstance(collector, RunCollector):
-        tables = len(scope.kinds) + len(scope.pairs)
-        collector.notify(f"Comparing {tables} tables takes about {expected:,} calls.")
+    _say_cost(collector, scope, expected)
     run.set_options(report_errors=True, repairing=True)
     guard_portal(run.portal.account, scope.state.portal_id)
     with WarehouseView(pipeline) as view, run.seeing(view):
@@ -156,13 +162,12 @@ def compare(
         if isinstance(collector, RunCollector):
             collector.watch(COMPARING, Source(checks.copy, use=run.client.limits.use))
         results = _gather(run, checks)
+        _note_children(results, scope.endpoints)
         for name, kind in scope.kinds.items():
             results[name].check.used = usage.get(kind.type_id or "")
         if options.repair and any(result.left for result in results.values()):
             _repair(pipeline, run, scope, results)
-            for name, again in _gather(run, _checks_again(judge, scope, results)).items():
-                results[name].error, results[name].left = again.error, again.left
-                results[name].calls += again.calls
+            _compare_again(judge, scope, results)
     results |= ended
     _record(pipeline, run, scope, results, as_of)
     report.warnings += [f"{table}: {known.explain(table)}" for table in known.gone.keys() - ended]
@@ -183,6 +188,13 @@ def _not_compared(scope: Scope) -> list[str]:
     return [text] if names else []
 
 
+def _say_cost(collector: Collector, scope: Scope, calls: int) -> None:
+    """Say how much is compared, before it is."""
+    if isinstance(collector, RunCollector):
+        tables = len(scope.kinds) + len(scope.pairs) + len(scope.compared)
+        collector.notify(f"Comparing {tables} tables takes about {calls:,} calls.")
+
+
 def _ended(known: PortalTypes, options: VerifyOptions, view: WarehouseView) -> dict[str, Result]:
     """Judge the tables whose type HubSpot no longer has: those named, or with rows that live."""
     named = {*known.gone_of(options.names.asked).values()}
@@ -200,29 +212,38 @@ def _ended(known: PortalTypes, options: VerifyOptions, view: WarehouseView) -> d
     return results
 
 
-def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run) -> Scope:
-    """Choose the object types and pairs that can be compared.
+def _scope(options: VerifyOptions, pipeline: Pipeline, run: Run, view: WarehouseView) -> Scope:
+    """Choose the object types, pairs and endpoints that were loaded.
 
     Raises:
         ConfigError: none of them was ever loaded.
     """
-    state = source_state(pipeline)
+    run.store.state = state = source_state(pipeline)
     known = run.portal.types
     selection = known.choose(settings_names(run.config.get), options.names)
     chosen = selection.types
     kinds = {kind.table: kind for kind in chosen if state.table(kind.table).watermark is not None}
     if not kinds and not chosen and known.gone_of(options.names.asked):
         return Scope({}, {}, state)
-    if not kinds:
+    in_sync = bool(run.load.number)
+    endpoints = comparisons(run, view, selection.endpoints, [*kinds.values()], in_sync=in_sync)
+    was_read = any(one.parts for one in endpoints)
+    if not kinds and (chosen or not was_read):
         raise ConfigError(
             f"There is nothing to verify in dataset {options.dataset} yet.",
             remedy="Run hubspot-elt sync first, or correct --select, --exclude and --dataset.",
         )
     _refuse_other_policy(run, state, kinds)
-    pairs = [Pair(*ends) for ends in selection.pairs]
+    return Scope(kinds, _pairs(selection.pairs, kinds, state), state, endpoints)
+
+
+def _pairs(
+    chosen: Iterable[Ends], kinds: Mapping[str, ObjectType], state: SourceState
+) -> dict[str, Pair]:
+    """Return the pairs that were read and whose tables are both compared."""
+    pairs = [Pair(*ends) for ends in chosen]
     read = [pair for pair in pairs if pair.table in state.pairs]
-    full = {pair.table: pair for pair in read if _has_both_ends(pair, kinds, state)}
-    return Scope(kinds, full, state)
+    return {pair.table: pair for pair in read if _has_both_ends(pair, kinds, state)}
 
 
 def _refuse_other_policy(run: Run, state: SourceState, tables: Iterable[str]) -> None:
@@ -252,10 +273,36 @@ def _checks(judge: Verification, scope: Scope) -> Checks:
         name: judge.check(kind, stored_schema(name, scope.state, judge.run.policy))
         for name, kind in scope.kinds.items()
     }
-    return tables | {
-        name: check_links(judge, pair, one_way=is_one_way(scope.state, pair))
-        for name, pair in scope.pairs.items()
-    }
+    return (
+        tables
+        | {
+            name: check_links(judge, pair, one_way=is_one_way(scope.state, pair))
+            for name, pair in scope.pairs.items()
+        }
+        | {name: one.check(judge) for name, one in scope.compared.items()}
+    )
+
+
+def _note_children(results: dict[str, Result], compared: Iterable[Comparison]) -> None:
+    """Add the results of tables that come with others, in the same calls, or are not compared."""
+    for one in compared:
+        first = results.get(one.endpoint.name)
+        for name, check in one.checks.items():
+            if name not in results:
+                error = first.error if first else None
+                results[name] = Result(name, check, error, left=check.ids)
+
+
+def _compare_again(judge: Verification, scope: Scope, results: Mapping[str, Result]) -> None:
+    """Compare what was repaired, and note what still differs."""
+    endpoints = {n: one.again() for n, one in scope.compared.items() if one.differing}
+    checks = _checks_again(judge, scope, results)
+    checks |= {name: one.check(judge) for name, one in endpoints.items()}
+    found = _gather(judge.run, checks)
+    _note_children(found, endpoints.values())
+    for name, again in found.items():
+        results[name].error, results[name].left = again.error, again.left
+        results[name].calls += again.calls
 
 
 def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Result]) -> Checks:
@@ -267,7 +314,7 @@ def _checks_again(judge: Verification, scope: Scope, results: Mapping[str, Resul
             checks[name] = check_links(judge, pair, one_way=True)
         elif result.left and pair:
             checks[name] = differing_links(judge, pair, result.left)
-        elif result.left:
+        elif result.left and name in scope.kinds:
             schema = stored_schema(name, scope.state, judge.run.policy)
             checks[name] = judge.check_ids(scope.kinds[name], schema, result.left)
     return checks
@@ -302,14 +349,27 @@ def _gather(run: Run, waiting: Checks) -> dict[str, Result]:
 def _repair(pipeline: Pipeline, run: Run, scope: Scope, results: Mapping[str, Result]) -> None:
     """Read again exactly what differs, as an ordinary load."""
     left = {name: result.left for name, result in results.items() if result.left}
-    run.tables.repair({name: list(ids) for name, ids in left.items() if name not in scope.pairs})
+    run.tables.repair({name: list(ids) for name, ids in left.items() if name in scope.kinds})
     run.pairs.repair({name: set(ids) for name, ids in left.items() if name in scope.pairs})
+    _read_again(pipeline, run, scope)
     pipeline.run(_source(run, scope))
     clean_up(pipeline, run, hard_delete=scope.state.hard_delete)
 
 
+def _read_again(pipeline: Pipeline, run: Run, scope: Scope) -> None:
+    """Have the next load read endpoints, or their parts, whole."""
+    run.collections.to_repair = {key for one in scope.compared.values() for key in one.differing}
+    state = source_state(pipeline)
+    for key in run.collections.to_repair:
+        state.collection(key).start_over()
+    with pipeline.managed_state() as kept:
+        put(state, kept)
+
+
 def _source(run: Run, scope: Scope) -> Any:  # noqa: ANN401 - a source of dlt's
-    return hubspot(list(scope.kinds), run=run, hard_delete=scope.state.hard_delete)
+    endpoints = [one.endpoint.name for one in scope.endpoints]
+    hard_delete = scope.state.hard_delete
+    return hubspot([*scope.kinds], select=endpoints, run=run, hard_delete=hard_delete)
 
 
 def _record(
@@ -326,6 +386,7 @@ def _record(
             outcome.status, outcome.exit_code = "failed", VerificationError.exit_code
             outcome.note(f"{len(result.left):,} differ between portal and warehouse.")
     run.tables.repair({})
+    run.collections.to_repair.clear()
     source = _source(run, scope)
     source.resources.add(end_of_load(run))
     source.resources.add(verification_rows(run, list(results.values()), as_of))

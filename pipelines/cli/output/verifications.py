@@ -39,9 +39,11 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """`equal`, `differs`, `repaired` or `failed`."""
+        """`equal`, `differs`, `repaired`, `skipped` or `failed`."""
         if self.error:
             return "failed"
+        if self.check.skipped:
+            return "skipped"
         if not self.check.ids:
             return "equal"
         return "differs" if self.left else "repaired"
@@ -77,7 +79,7 @@ def _row(run: Run, result: Result, as_of: datetime) -> dict[str, Any]:
         "repaired": len(check.ids) - len(result.left),
         "calls": result.calls,
         "ids": json.dumps({kind: ids[:KEPT_IDS] for kind, ids in check.found.items() if ids}),
-        "error": str(result.error) if result.error else None,
+        "error": str(result.error) if result.error else check.skipped or None,
     }
 
 
@@ -87,6 +89,7 @@ def report_results(
     """Add the comparison to a report; whatever differs, after a repair still, is its error."""
     title = f"Portal and warehouse, compared with {calls:,} calls (about {expected:,} expected)"
     report.sections.append(_section(results, title))
+    report.sections += _skipped(results)
     report.warnings += [f"{r.table}: {r.error}" for r in results if r.error]
     report.warnings += [f"{r.table}: {note}" for r in results for note in _notes(r.check)]
     if failed := [result.error for result in results if result.error]:
@@ -119,6 +122,18 @@ def _section(results: Sequence[Result], title: str) -> Section:
     )
 
 
+def _skipped(results: Sequence[Result]) -> Iterator[Section]:
+    """Say which tables were not compared, and why; those with the same reason together."""
+    tables: dict[str, list[str]] = {}
+    for result in results:
+        if result.verdict == "skipped":
+            tables.setdefault(result.check.skipped, []).append(result.table)
+    if tables:
+        columns = ("tables", "reason", "names")
+        rows = [(len(names), reason, ", ".join(names)) for reason, names in tables.items()]
+        yield Section("not_compared", columns, rows, "Not compared", below=columns[1:])
+
+
 def _numbers(result: Result) -> Sequence[Any]:
     """Return the row of a table in the report, but for its last column."""
     check = result.check
@@ -140,8 +155,12 @@ def _first_ids(result: Result) -> str:
 
 
 def _says_something(result: Result) -> bool:
-    """Whether people are shown a table: one that is empty on both sides is just equal."""
-    return bool(result.check.portal or result.check.warehouse) or result.verdict != "equal"
+    """Whether people are shown a table: one that is empty on both sides is just equal.
+
+    Those that were not compared have a section of their own.
+    """
+    is_empty = not (result.check.portal or result.check.warehouse)
+    return result.verdict != "skipped" and not (result.verdict == "equal" and is_empty)
 
 
 def _difference(left: Sequence[Result], *, repaired: bool) -> VerificationError:

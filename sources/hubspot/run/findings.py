@@ -173,6 +173,14 @@ class CollectionFindings:
         taken, self.histories_loaded = self.histories_loaded, set()
         return taken
 
+    to_repair: set[str] = field(default_factory=set)
+    """Keys of the states of what differs from the portal: a repair reads these and no others."""
+
+    @property
+    def repairs(self) -> set[str]:
+        """The endpoints that a repair reads."""
+        return {key.partition(":")[0] for key in self.to_repair}
+
     def take_loaded(self) -> set[str]:
         """Hand over the keys whose rows were loaded, once."""
         taken, self.loaded = self.loaded, set()

@@ -80,7 +80,7 @@ class Run:
     def left(self) -> set[str]:
         """Tables that another load has to go on with: read on, count again or repair."""
         if self.options.repairing:
-            return {*self.tables.repairs}
+            return self.tables.repairs.keys() | self.collections.repairs
         following = self.collections.following
         return self.load.unfinished | self.tables.to_recount.keys() | following
 

@@ -55,6 +55,8 @@ class Check:
     """Ids by kind of difference; of links the ids that they come from."""
     columns: Counter[str] = field(default_factory=Counter)
     """Columns that differ, and for how many records."""
+    skipped: str = ""
+    """Why nothing was compared, as a sentence; empty where it was."""
     refused: dict[str, str] = field(default_factory=dict)
     """Ids that HubSpot refuses to read, so that nothing is compared, and what it says."""
 

@@ -1,6 +1,7 @@
 """Read the endpoints of the catalog: of the portal, or of every object type with records."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
 from ...catalog.endpoints.crm import CRM
@@ -25,6 +26,7 @@ from .whole import end, read_increment, read_whole
 
 FORCED = "The user asks for it."
 TODAY = "today"
+DIFFERS = "It differs between portal and warehouse."
 
 
 def collection_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
@@ -105,11 +107,16 @@ def _has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
 
 def due_parts(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
     """Return what of an endpoint is to be read; of types only those that were ever used."""
-    endpoint, outcome = ENDPOINTS[name], run.outcomes.of
+    parts = [part for part in parts_of(run, name, kinds) if why(run, part.endpoint, part.scope)]
+    return [replace(part, outcome=run.outcomes.of(name)) for part in parts]
+
+
+def parts_of(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
+    """Return all that an endpoint is asked for, due or not, with outcomes that no report has."""
+    endpoint = ENDPOINTS[name]
     return [
-        Part(run, endpoint, outcome(name), scope, slots, constants)
+        Part(run, endpoint, TableOutcome(name), scope, slots, constants)
         for scope, slots, constants in _scopes(run, endpoint, kinds)
-        if why(run, endpoint, scope)
     ]
 
 
@@ -120,6 +127,8 @@ def why(run: Run, endpoint: Endpoint, scope: str = "") -> str:
     key = key_of(endpoint, scope)
     if key in run.collections.done:
         return ""
+    if options.repairing:
+        return DIFFERS if key in run.collections.to_repair else ""
     state = run.state.collections.get(key, CollectionState())
     forced, shape = FORCED if is_forced else "", shape_of(run, endpoint)
     if scope in run.state.deleted_types:

@@ -121,15 +121,18 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
 
 def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     """Read what HubSpot has for one parent."""
-    part, per = sweep.part, sweep.part.endpoint.per
-    assert isinstance(per, Parents)  # noqa: S101 - by the caller
+    read = READERS.get(type(sweep.part.endpoint.read).__name__, _read_rows)
+    one = part_of_parent(sweep.part, parent)
+    yield from _tolerated(sweep, read(one, out), one.constants)
+
+
+def part_of_parent(part: Part, parent: Parent) -> Part:
+    """Return what an endpoint, of `Parents`, has of one of them."""
     values, named = texts(parent[:-2]), part.endpoint.parent_slots
     slots = dict(zip(named, values, strict=False))
     others = dict(zip(constants_for(part.endpoint), values[len(named) :], strict=True))
     known, own = {**part.constants, **others, **slots}, "\n".join(slots.values())
-    one = replace(part, slots=slots, constants=known, parent=own)
-    read = READERS.get(type(part.endpoint.read).__name__, _read_rows)
-    yield from _tolerated(sweep, read(one, out), known)
+    return replace(part, slots=slots, constants=known, parent=own)
 
 
 def _tolerated(sweep: _Sweep, rows: Found, parent: Mapping[str, str] | None = None) -> Found:
