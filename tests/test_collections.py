@@ -30,7 +30,7 @@ from sources.hubspot.catalog.endpoints.declaration import (
 )
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig, resolve_config
-from sources.hubspot.model import TableOutcome
+from sources.hubspot.model import REJECTS, TableOutcome
 from sources.hubspot_emulator.clock import iso
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.collections.registry import KINDS
@@ -482,3 +482,29 @@ def test_what_can_be_selected(warehouse: Warehouse, server: EmulatorServer) -> N
     assert later.tables["conversation_actors"].calls == 1
     assert chosen.rows(messages) == [(25,)]
     assert (splits[0]["id"],) not in chosen.rows("SELECT id FROM deal_splits")
+
+
+def test_answers_for_parents_that_say_nothing(portal: Portal, warehouse: Warehouse) -> None:
+    """404 of parents is no refusal, null stays null, answers of nothing known cost no row."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    mails = portal.collections["email_campaigns"]
+    names = ("email_campaign_ids", "email_campaigns", "campaigns", "campaign_budgets")
+    mails.edit("55", remove=("lastUpdatedTime",))
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows(f"FROM {REJECTS}") == []
+    tables = ("email_campaigns", "campaign_budgets", "campaign_budget_items")
+    kept = {name: warehouse.rows(f"SELECT * FROM {name} ORDER BY ALL") for name in tables}
+    times = "SELECT id FROM email_campaigns WHERE last_updated_time IS NULL"
+    assert warehouse.rows(times) == [("55",)]
+    assert all(kept.values())
+    mails.edit("58", {"lastUpdatedTime": portal.clock.now_ms() + HOUR_MS})
+    portal.faults.add(path=r"v1/campaigns/\d", status=404)
+    portal.faults.add(path="/budget/totals", rewrite=lambda _: {"results": {}})
+    portal.clock.advance(DAY_MS + HOUR_MS)
+    found = warehouse.sync_all(select=names).tables
+    assert (found["email_campaigns"].status, found["email_campaigns"].calls) == ("ok", 3)
+    assert "404 for all 3 rows of email_campaign_ids" in found["email_campaigns"].messages[0]
+    assert found["campaign_budgets"].status == "failed"
+    assert "has none of budgetItems" in (found["campaign_budgets"].error or "")
+    for name, rows in kept.items():
+        assert warehouse.rows(f"SELECT * FROM {name} ORDER BY ALL") == rows

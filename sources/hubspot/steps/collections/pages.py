@@ -1,15 +1,16 @@
 """Pages of an endpoint's answers, by each of HubSpot's ways to go from one to the next."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ...catalog.endpoints.declaration import Endpoint
+from ...catalog.endpoints.declaration import Endpoint, Table
 from ...errors import ContractError, partial_listing
 from ...http.client import Client
 from ...model import Paging
@@ -169,7 +170,7 @@ def _ask(run: Run, client: Client, request: Request, cursor: Cursor | None) -> F
 
 def decode_rows(endpoint: Endpoint, body: bytes) -> list[Any]:
     """Read the objects of an answer of one page; errors as those of `decode_page`."""
-    return rows_of(_decode_any(body), endpoint.rows)
+    return rows_of(_decode_any(body), endpoint.rows, _declared(endpoint.tables))
 
 
 def decode_page(endpoint: Endpoint, body: bytes) -> Answer:
@@ -179,10 +180,24 @@ def decode_page(endpoint: Endpoint, body: bytes) -> Answer:
         msgspec.DecodeError: it is no JSON; ValidationError: it lacks what nothing works without.
     """
     answer = _decode_any(body)
-    rows = rows_of(answer, endpoint.rows)
+    rows = rows_of(answer, endpoint.rows, _declared(endpoint.tables))
     if endpoint.first.takes_members:
         rows = [row for row in rows if isinstance(row, Mapping)]
     return Answer(rows, CURSORS[endpoint.paging.kind](answer), _errors(answer), _total(answer))
+
+
+@cache
+def _declared(tables: tuple[Table, ...]) -> frozenset[str]:
+    """Return the members of an endpoint's objects that its tables take: columns, and lists."""
+    lists = {path for table in tables for path in table.lists if path != "."}
+    whole = [table for table in tables if table.of_object or not table.lists]
+    found = {member for table in whole for member in _members(table)}
+    return frozenset(found | {path.partition(".")[0].removesuffix("{}") for path in lists})
+
+
+def _members(table: Table) -> Iterator[str]:
+    for column in table.fields:
+        yield from (one.path[0] for one in column.sources if one.origin == "member")
 
 
 def _total(answer: Any) -> int | None:  # noqa: ANN401 - any JSON
@@ -205,8 +220,17 @@ def _way(answer: Any, place: str) -> str:  # noqa: ANN401 - any JSON
     return ways[0]
 
 
-def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON
+def rows_of(
+    answer: Any,  # noqa: ANN401 - any JSON
+    place: str,
+    declared: AbstractSet[str],
+) -> list[Any]:
     """Return the objects of an answer.
+
+    Args:
+        answer: decoded.
+        place: of the objects in it.
+        declared: members of objects: an answer that is the only object has one of them.
 
     Raises:
         msgspec.ValidationError: they are not where they should be.
@@ -215,7 +239,9 @@ def rows_of(answer: Any, place: str) -> list[Any]:  # noqa: ANN401 - any JSON
     if place == ".":
         if not isinstance(answer, Mapping):
             raise misfit(answer, "$")
-        return [answer] if answer else []
+        if declared.isdisjoint(answer):
+            raise msgspec.ValidationError(f"`$` has none of {', '.join(sorted(declared))}")
+        return [answer]
     place, _, within = place.partition(">")
     found, path = (answer, "$") if place == "$" else _dug(answer, place)
     if within and isinstance(found, Mapping):

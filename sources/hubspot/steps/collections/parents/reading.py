@@ -25,6 +25,7 @@ from .pending import Parent, begin_all, columns_of, constants_for, pending
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
 MOST_NOTED = 3
+NONE_THERE = "HubSpot answers 404 for all {} rows of {} that were asked for; what is loaded stays."
 
 
 @dataclass
@@ -115,8 +116,22 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
         sweep.gone.clear()
     times = [one[-2] for one in group if isinstance(one[-2], datetime)]
     sweep.newest = max([*times, sweep.newest or datetime.min.replace(tzinfo=UTC)])
-    if sweep.refused and not sweep.answered:
+    if _is_refused(sweep):
         raise sweep.refused[0]
+
+
+def _is_refused(sweep: _Sweep) -> bool:
+    """Whether HubSpot refuses the endpoint, and not only the parents that were asked for.
+
+    One parent says nothing of the others, nor does 404 of what could be read before: they are gone.
+    """
+    part, refused = sweep.part, sweep.refused
+    if sweep.answered or not refused:
+        return False
+    was_read, are_gone = part.state.read_at is not None, len(sweep.gone) == len(refused)
+    if isinstance(part.endpoint.per, Batches) or not (was_read or are_gone):
+        return True
+    return len(refused) > 1 and not (was_read and are_gone)
 
 
 def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
@@ -130,9 +145,11 @@ def part_of_parent(part: Part, parent: Parent) -> Part:
     """Return what an endpoint, of `Parents`, has of one of them."""
     values, named = texts(parent[:-2]), part.endpoint.parent_slots
     slots = dict(zip(named, values, strict=False))
-    others = dict(zip(constants_for(part.endpoint), values[len(named) :], strict=True))
-    known, own = {**part.constants, **others, **slots}, "\n".join(slots.values())
-    return replace(part, slots=slots, constants=known, parent=own)
+    shown = zip(parent[len(named) : -2], values[len(named) :], strict=True)
+    own = zip(constants_for(part.endpoint), shown, strict=True)
+    others = {name: text for name, (value, text) in own if value is not None}
+    known = {**part.constants, **others, **slots}
+    return replace(part, slots=slots, constants=known, parent="\n".join(slots.values()))
 
 
 def _tolerated(sweep: _Sweep, rows: Found, parent: Mapping[str, str] | None = None) -> Found:
@@ -208,6 +225,8 @@ def _note_refused(sweep: _Sweep) -> None:
     """Record the parents that were left out; those that are gone are none."""
     table = getattr(sweep.part.endpoint.per, "table", "")
     refused = [one for one in sweep.refused if not isinstance(one, NotFoundError)]
+    if len(sweep.gone) > 1:
+        sweep.part.outcome.note(NONE_THERE.format(len(sweep.gone), table))
     for error in refused[:MOST_NOTED]:
         sweep.part.outcome.note(f"Left out: {error.message}")
     if len(refused) > MOST_NOTED:
