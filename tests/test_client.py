@@ -19,6 +19,7 @@ from sources.hubspot.errors import (
     DailyQuotaError,
     ForeignResponseError,
     NotFoundError,
+    ProductMissingError,
     RateLimitedError,
     RequestRejectedError,
     ScopeMissingError,
@@ -211,7 +212,8 @@ def test_timeout_is_tried_again(server, portal):
         ({"status": 404, "body": {"category": "OBJECT_NOT_FOUND"}}, NotFoundError, 1),
         ({"status": 401, "body": {"status": "error"}}, AuthError, 1),
         ({"status": 530, "body": "<html>"}, AuthError, 1),
-        ({"status": 403, "body": {"errors": 3, "message": "no"}}, ScopeMissingError, 1),
+        ({"status": 403, "body": {"errors": 3, "message": "no"}}, ProductMissingError, 1),
+        ({"status": 403, "body": {"message": "Missing required scope"}}, ScopeMissingError, 1),
     ],
     ids=str,
 )

@@ -508,3 +508,23 @@ def test_answers_for_parents_that_say_nothing(portal: Portal, warehouse: Warehou
     assert "has none of budgetItems" in (found["campaign_budgets"].error or "")
     for name, rows in kept.items():
         assert warehouse.rows(f"SELECT * FROM {name} ORDER BY ALL") == rows
+
+
+def test_what_is_refused_once_it_was_read(portal: Portal, warehouse: Warehouse) -> None:
+    """Rows stay and a warning says why; only what is named fails; a plan is no matter of scopes."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    assert warehouse.sync_all(select=("settings",)).exit_code == 0
+    kept = warehouse.rows("SELECT count(*) FROM roles WHERE _hs_deleted_at IS NULL")
+    plan = {"status": "error", "message": "This portal does not have access to this product"}
+    portal.faults.add(path="/roles", status=403)
+    portal.faults.add(path="/teams", status=403, body=plan)
+    portal.clock.advance(DAY_MS)
+    report = warehouse.sync_all(select=("settings",))
+    assert (report.exit_code, report.tables["roles"].status) == (0, "skipped")
+    assert "Stale since" in (report.tables["roles"].error or "")
+    assert report.warnings[-1].startswith("The token may not read roles")
+    assert report.warnings[-1].endswith("Not in this portal: teams.")
+    for name in ("roles", "teams"):
+        named = warehouse.sync_all(select=(name, "account_users"))
+        assert (named.exit_code, named.tables[name].status) == (3, "failed")
+    assert warehouse.rows("SELECT count(*) FROM roles WHERE _hs_deleted_at IS NULL") == kept

@@ -5,6 +5,7 @@
     |  `- UnknownTypeError    stop     2    a name of no object type
     |- AuthError              stop     3    401; token unknown, expired or revoked
     |  `- ScopeMissingError   stop     3    403; names the scopes
+    |     `- ProductMissingError stop  3    403 without a word about scopes: the plan lacks it
     |- RequestRejectedError   stop     4    any other 4xx: our request is wrong
     |  `- NotFoundError       stop     4    404: no such object type or path in this portal
     |- ContractError          stop     4    a response that is not as documented
@@ -99,6 +100,12 @@ class ScopeMissingError(AuthError):
         """Name the scopes; any one is enough."""
         self.scopes = scopes
         return self
+
+
+class ProductMissingError(ScopeMissingError):
+    """The portal's plan lacks the product: no scope would change that (403)."""
+
+    name = "product_missing"
 
 
 class RequestRejectedError(ResponseError, TerminalException):

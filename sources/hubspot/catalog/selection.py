@@ -63,8 +63,8 @@ class Selection:
     at_once: Items = frozenset()
     """Of these, the ones that the command asks for by name, or by their group's."""
     named: Items = frozenset()
-    """Tables of object types that somebody asks for by their own names: not to read one is an
-    error."""
+    """Object types and endpoints that somebody asks for by their own names, and not by that of a
+    group: not to read one is an error."""
 
     @property
     def groups(self) -> list[str]:
@@ -291,6 +291,10 @@ class Directory:
         }
         return replace(whole, types=types, endpoints=endpoints, per_type=per_type)
 
+    def _of_its_own(self, name: str) -> str:
+        """Return the type or endpoint that a name names; an empty text if it is that of a group."""
+        return "" if name in self.groups else ENDPOINT_OF.get(name, name)
+
     def _selection(self, items: Items, named: Items) -> Selection:
         per_type: dict[str, tuple[str, ...]] = {}
         for table, (group, of_type) in self.per_type.items():
@@ -301,5 +305,5 @@ class Directory:
             pairs=tuple(ends for table, ends in self.pairs.items() if table in items),
             endpoints=tuple(name for name in ENDPOINTS if name in items),
             per_type=per_type,
-            named=named & self.types.keys(),
+            named=Items(self._of_its_own(name) for name in named) & {*self.types, *ENDPOINTS},
         )

@@ -19,6 +19,7 @@ from ..errors import (
     ForeignResponseError,
     HubSpotError,
     NotFoundError,
+    ProductMissingError,
     RateLimitedError,
     RequestRejectedError,
     ResponseError,
@@ -151,6 +152,12 @@ class _Body(dict[str, Any]):
         reported = [s for text in texts for s in _SCOPE.findall(text)]
         return tuple(dict.fromkeys(listed + reported))
 
+    @property
+    def speaks_of_scopes(self) -> bool:
+        """Whether it says that the token lacks a right, and not the portal a product."""
+        words = f"{self.text('category')} {self.reported}".lower()
+        return any(word in words for word in ("scope", "permission")) or not self.reported
+
 
 def _listed_scopes(entry: Mapping[str, Any]) -> list[str]:
     """Return the scopes that one entry of an error's `errors` lists."""
@@ -273,17 +280,25 @@ def _final(answer: Answer, body: _Body, call: str) -> ResponseError:
     if answer.status in {401, _MALFORMED_TOKEN}:
         return _error(AuthError, answer, body, call, _token_remedy(answer, body))
     if answer.status == 403:  # noqa: PLR2004
-        scopes = body.scopes
-        remedy = (
-            f"Grant the token one of: {', '.join(scopes)}."
-            if scopes
-            else "Grant the token the missing scope, or check that the portal's plan has this data."
-        )
-        return _error(ScopeMissingError, answer, body, call, remedy).with_scopes(scopes)
+        return _forbidden(answer, body, call)
     if answer.status == 404:  # noqa: PLR2004
         remedy = "The object type or the path does not exist in this portal."
         return _error(NotFoundError, answer, body, call, remedy)
     return _error(RequestRejectedError, answer, body, call, "It is not sent again.")
+
+
+def _forbidden(answer: Answer, body: _Body, call: str) -> ScopeMissingError:
+    """Build the error of a response that names scopes, or else what the portal's plan lacks."""
+    scopes = body.scopes
+    if not (scopes or body.speaks_of_scopes):
+        remedy = "Check that the portal's plan has this product; no scope would change it."
+        return _error(ProductMissingError, answer, body, call, remedy)
+    remedy = (
+        f"Grant the token one of: {', '.join(scopes)}."
+        if scopes
+        else "Grant the token the missing scope, or check that the portal's plan has this data."
+    )
+    return _error(ScopeMissingError, answer, body, call, remedy).with_scopes(scopes)
 
 
 def _token_remedy(answer: Answer, body: _Body) -> str:

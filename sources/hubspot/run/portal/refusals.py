@@ -14,6 +14,7 @@ import msgspec
 from ...errors import (
     HubSpotError,
     NotFoundError,
+    ProductMissingError,
     RequestRejectedError,
     ScopeMissingError,
     is_absent,
@@ -23,7 +24,10 @@ from ..options import Options
 from .portal import Portal
 
 MAX_AGE = timedelta(hours=1)
-KINDS = {kind.name: kind for kind in (ScopeMissingError, NotFoundError, RequestRejectedError)}
+KINDS = {
+    kind.name: kind
+    for kind in (ScopeMissingError, ProductMissingError, NotFoundError, RequestRejectedError)
+}
 
 
 class Refusal(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from ...errors import HubSpotError, ScopeMissingError
+from ...errors import HubSpotError, ProductMissingError, ScopeMissingError
 from ...model import TableOutcome
 
 
@@ -24,7 +24,11 @@ def refusals_of(outcomes: Iterable[TableOutcome]) -> dict[str, HubSpotError]:
 
 def summary(refused: Mapping[str, HubSpotError]) -> list[str]:
     """Say in one line what is not read and which scopes would change that; none without any."""
-    scopes = {name: e for name, e in refused.items() if isinstance(e, ScopeMissingError)}
+    scopes = {
+        name: error
+        for name, error in refused.items()
+        if isinstance(error, ScopeMissingError) and not isinstance(error, ProductMissingError)
+    }
     absent = [name for name in refused if name not in scopes]
     parts = []
     if scopes:

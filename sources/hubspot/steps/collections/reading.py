@@ -199,7 +199,7 @@ def _fail(part: Part, error: HubSpotError) -> None:
     run, outcome, endpoint = part.run, part.outcome, part.endpoint
     state = run.state.collections.get(part.key, CollectionState())
     state.is_stale = state.read_at is not None
-    _weigh(outcome, endpoint, state)
+    _weigh(run, outcome, endpoint, state)
     if part.scope and is_absent(error) and not outcome.was_read:
         outcome.refusals[part.scope] = error
     elif not run.outcomes.fail(outcome, error, f"of {part.scope}" if part.scope else ""):
@@ -219,16 +219,18 @@ def _recalled(run: Run, endpoint: Endpoint, outcome: TableOutcome) -> bool:
     if not error:
         return False
     run.collections.done.add(endpoint.name)
-    _weigh(outcome, endpoint, run.state.collections.get(endpoint.name, CollectionState()))
+    _weigh(run, outcome, endpoint, run.state.collections.get(endpoint.name, CollectionState()))
     run.outcomes.fail(outcome, error)
     return True
 
 
-def _weigh(outcome: TableOutcome, endpoint: Endpoint, state: CollectionState) -> None:
+def _weigh(run: Run, outcome: TableOutcome, endpoint: Endpoint, state: CollectionState) -> None:
     """Say what a refusal means: of what belongs to records a failure, once it was read.
 
-    Of other APIs it means that the portal, or the token, has them no more: their rows stay.
+    Of other APIs it means that the portal, or the token, has them no more: their rows stay, and
+    only what the user names has failed.
     """
+    outcome.named |= endpoint.name in run.options.named
     outcome.fresh_at = state.read_at
     outcome.was_read = state.read_at is not None and endpoint.group == CRM
     outcome.is_refused_at_once = endpoint.group != CRM
