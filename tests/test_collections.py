@@ -31,6 +31,7 @@ from sources.hubspot.catalog.endpoints.declaration import (
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.model import REJECTS, TableOutcome
+from sources.hubspot.steps.collections.pages import decode_page
 from sources.hubspot_emulator.clock import iso
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.collections.registry import KINDS
@@ -68,6 +69,7 @@ WORKED_OUT = {
     "event_types": {"name", "prefix"},
 }
 """Columns that the emulator works out for each answer, from other collections."""
+KEYED = (("id", "email_events"), ("entry", "cms_audit_logs"))
 NEW = {"zzNew": {"a": [1, "two"]}}
 """A member that no declaration knows."""
 Row = dict[str, Any]
@@ -528,3 +530,33 @@ def test_what_is_refused_once_it_was_read(portal: Portal, warehouse: Warehouse) 
         named = warehouse.sync_all(select=(name, "account_users"))
         assert (named.exit_code, named.tables[name].status) == (3, "failed")
     assert warehouse.rows("SELECT count(*) FROM roles WHERE _hs_deleted_at IS NULL") == kept
+
+
+def test_a_full_refresh_finds_events_behind_the_lookback(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """Windows, and lists that come newest first, are read from their beginning, no row twice."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    names, counts = (
+        ("email_events", "cms_audit_logs"),
+        "SELECT count(*), count(DISTINCT {}) FROM {}",
+    )
+    assert warehouse.sync_all(select=names).exit_code == 0
+    before = [warehouse.rows(counts.format(*of)) for of in KEYED]
+    at_ms = portal.clock.now_ms() - 5 * DAY_MS
+    event = {"id": "behind", "created": at_ms, "type": "OPEN", "recipient": "a@example.com"}
+    portal.collections["email_events"].add(event)
+    assert warehouse.sync_all(select=names).tables["email_events"].rows == 0
+    tables = warehouse.sync_all(select=names, full_refresh=True).tables
+    assert (tables["email_events"].rows, tables["cms_audit_logs"].rows) == (1, 0)
+    assert [warehouse.rows(counts.format(*of)) for of in KEYED] == [
+        [(before[0][0][0] + 1,) * 2],
+        before[1],
+    ]
+
+
+def test_a_cursor_is_followed_wherever_it_comes() -> None:
+    """One answer may have all rows by HubSpot's word: where it has a cursor, there are more."""
+    body = b'{"results": [], "paging": {"next": {"after": "x"}}}'
+    assert decode_page(ENDPOINTS["roles"], body).cursor == ("after", "x")
+    assert decode_page(ENDPOINTS["roles"], b'{"results": []}').cursor is None

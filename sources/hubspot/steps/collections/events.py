@@ -31,7 +31,7 @@ def read_windows(part: Part, out: Out) -> Found:
     while start < until:
         end = min(start + read.span, until)
         bounds = _bounds(read, start, end)
-        is_new = read.changing or (goes_on and start != mark)
+        is_new = read.changing or (goes_on and start != mark and not run.options.full_refresh)
         for block in blocks(part, bounds):
             if block is None:
                 yield None

@@ -311,7 +311,7 @@ def _checked(offset: Any, place: str) -> str:  # noqa: ANN401 - any JSON
 
 
 CURSORS: Mapping[str, Callable[[Any], Cursor | None]] = {
-    "none": lambda _answer: None,
+    "none": partial(_next_of, members=("after", "offset")),
     "after": partial(_next_of, members=("after",)),
     "body_offset": partial(_offset, is_number=True),
     "text_offset": _offset,
