@@ -80,7 +80,7 @@ def detailed(part: Part, items: Items) -> Generator[None, None, Items]:
     for rows in (yield from wait_all(calls)):
         more |= {to_text(row.get(details.key)): row for row in rows if isinstance(row, Mapping)}
     values = [{**more.get(name, {}), **row} for name, row in zip(ids, items.values, strict=True)]
-    return replace(items, values=values)
+    return replace(items, values=values, _members=None)
 
 
 def unknown(part: Part, items: Items) -> Items:
