@@ -149,3 +149,12 @@ def test_nothing_is_written(portal: Portal, config: HubSpotConfig, tmp_path: Any
     doctor(SyncOptions(), config=config)
     assert list(tmp_path.iterdir()) == []
     assert {request.method for request in portal.journal} == {"GET"}
+
+
+def test_endpoints_are_asked_for_days(portal: Portal, config: HubSpotConfig) -> None:
+    """What a declaration says with a placeholder for today is sent as the date."""
+    portal.journal.clear()
+    doctor(SyncOptions(select=("marketing_email_sends_daily",)), config=config)
+    (call,) = [one for one in portal.journal if "histogram" in one.path]
+    assert "endTimestamp" in str(call)
+    assert "today" not in str(call)

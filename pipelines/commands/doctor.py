@@ -41,7 +41,7 @@ from sources.hubspot.run.portal.portal_types import PortalTypes, settings_names
 from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import source_state
-from sources.hubspot.steps.collections.part import request_of, written
+from sources.hubspot.steps.collections.part import dated, request_of, written
 from sources.hubspot.warehouse.privacy import unmatched
 from sources.hubspot.warehouse.view import WarehouseView
 
@@ -253,16 +253,16 @@ def _refused_endpoint(client: Client, endpoint: Endpoint) -> HubSpotError | None
     """Return why an endpoint cannot be read; None where it can, or a parent has to be named."""
     if endpoint.per:
         return None
-    own: dict[str, str] = {}
+    own, now = dict[str, str](), client.portal_now() or datetime.now(UTC)
     if isinstance(read := endpoint.read, Windows):
-        now = client.portal_now() or datetime.now(UTC)
         own = {read.start: written(now - read.span, read.form), read.end: written(now, read.form)}
     request = request_of(client, endpoint, endpoint.variants[0], {}, own)
+    params = dated(request.params, now)
     try:
         if endpoint.method == "POST":
-            client.post(request.path, request.body, request.params, decode=len)
+            client.post(request.path, request.body, params, decode=len)
         else:
-            client.get(request.path, request.params, decode=len)
+            client.get(request.path, params, decode=len)
     except (RequestRejectedError, ScopeMissingError) as error:
         return error
     return None

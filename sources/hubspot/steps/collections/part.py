@@ -90,11 +90,11 @@ class Part:
             begun: whether HubSpot has answered to another pass.
         """
         found = request_of(self.client, self.endpoint, variant, self.slots, own, begun=begun)
-        return replace(found, params=_dated(found.params, self.run.now()) | {**self.asking})
+        return replace(found, params=dated(found.params, self.run.now()) | {**self.asking})
 
     def passes(self) -> list[Params]:
         """Return the slots and parameters of each pass."""
-        return [_dated(variant, self.run.now()) for variant in self.endpoint.variants]
+        return [dated(variant, self.run.now()) for variant in self.endpoint.variants]
 
     @property
     def shape(self) -> str:
@@ -145,7 +145,7 @@ def request_of(
     return Request(endpoint, path, query | {**(own or {})}, begun=begun)
 
 
-def _dated(params: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def dated(params: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Return parameters with the date where they name it."""
     today = now.date().isoformat()
     return {
