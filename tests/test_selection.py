@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from conftest import FEW, Warehouse
 
+from pipelines.cli.groups import not_read
 from pipelines.commands.doctor import doctor
 from pipelines.commands.plan import plan
 from pipelines.commands.status import status
@@ -18,6 +19,7 @@ from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.selection import ALWAYS, Directory, Names, Selection, reads_own
 from sources.hubspot.errors import ConfigError, UnknownTypeError
 from sources.hubspot.model import ObjectType
+from sources.hubspot.state.source import SourceState
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -154,6 +156,14 @@ def test_what_is_off_by_default_is_switched_on_by_name(monkeypatch: pytest.Monke
     assert deals.reads("deals_property_history")
     assert not deals.reads("contacts_property_history")
     assert "history: contacts_property_history" in Directory(TYPES).listed()
+
+
+def test_a_group_that_is_off_is_switched_on_by_its_name() -> None:
+    """What doctor says to type is short: the group where all of it is off, else its tables."""
+    said = dict(not_read(chosen(), SourceState()))
+    remedies = {text.partition(":")[0]: remedy for text, remedy in said.items()}
+    assert "--select default,conversations, or" in remedies["conversations"]
+    assert "--select default,subscription_statuses," in remedies["consent"]
 
 
 @pytest.mark.parametrize(

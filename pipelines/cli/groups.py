@@ -38,10 +38,11 @@ def not_read(selection: Selection, state: SourceState) -> Iterator[Line]:
     for (group, is_default), endpoints in off.items():
         costs = [f"{one.name} ({cost(one, state.collections.get(one.name))})" for one in endpoints]
         text = f"{group}: not read: {', '.join(costs)}"
-        names = ",".join(one.name for one in endpoints)
         if is_default:
             yield text, "Have it read by taking it out of exclude, or into select."
         else:
+            is_whole = endpoints == [one for one in ENDPOINTS.values() if one.group == group]
+            names = group if is_whole else ",".join(one.name for one in endpoints)
             yield f"{text}; off by default", switch(names)
     for group in PER_TYPE.keys() - selection.per_type.keys():
         yield f"{group}: not read; hubspot-elt plan shows its calls", switch(group)
