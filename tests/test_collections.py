@@ -505,11 +505,36 @@ def test_answers_for_parents_that_say_nothing(portal: Portal, warehouse: Warehou
     portal.clock.advance(DAY_MS + HOUR_MS)
     found = warehouse.sync_all(select=names).tables
     assert (found["email_campaigns"].status, found["email_campaigns"].calls) == ("ok", 3)
-    assert "404 for all 3 rows of email_campaign_ids" in found["email_campaigns"].messages[0]
+    assert "404 for 3 rows of email_campaign_ids" in found["email_campaigns"].messages[0]
     assert found["campaign_budgets"].status == "failed"
     assert "has none of budgetItems" in (found["campaign_budgets"].error or "")
     for name, rows in kept.items():
         assert warehouse.rows(f"SELECT * FROM {name} ORDER BY ALL") == rows
+
+
+@pytest.mark.parametrize("status", [404, 400])
+def test_a_parent_that_is_refused_for_a_moment(
+    portal: Portal, warehouse: Warehouse, status: int
+) -> None:
+    """What is loaded of it stays, a message says so, and the next run asks for it once more."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    names, mails = ("email_campaign_ids", "email_campaigns"), portal.collections["email_campaigns"]
+    assert warehouse.sync_all(select=names).exit_code == 0
+    found = "SELECT id, name FROM email_campaigns ORDER BY ALL"
+    before = warehouse.rows(found)
+    for key in ("55", "58"):
+        changes = {"lastUpdatedTime": portal.clock.now_ms() + HOUR_MS, "name": f"New {key}"}
+        mails.edit(key, changes)
+    portal.faults.add(path="v1/campaigns/55", status=status, times=1)
+    portal.clock.advance(2 * HOUR_MS)
+    report = warehouse.sync_all(select=names)
+    assert report.tables["email_campaigns"].messages
+    kept = [(key, f"New {key}" if key == "58" else name) for key, name in before]
+    assert warehouse.rows(found) == kept
+    portal.clock.advance(60_000)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert ("55", "New 55") in warehouse.rows(found)
+    assert len(warehouse.rows(found)) == len(before)
 
 
 def test_what_is_refused_once_it_was_read(portal: Portal, warehouse: Warehouse) -> None:

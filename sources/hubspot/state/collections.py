@@ -9,6 +9,8 @@ from .table import Instant
 
 BEFORE_ALL = "0"
 """An id that is less than any of HubSpot's, as text."""
+MOST_FAILED = 500
+"""Parents whose failures one endpoint keeps."""
 
 
 class CollectionState(Struct, omit_defaults=True):
@@ -40,6 +42,8 @@ class CollectionState(Struct, omit_defaults=True):
     """The latest change of a parent that was seen."""
     parents: dict[str, str] = field(default_factory=dict)
     """By parent, a digest of its row at the last reading."""
+    failed_parents: dict[str, int] = field(default_factory=dict)
+    """Parents that are asked again, for HubSpot refused them: how often it did; 500 at most."""
     left_out: list[str] = []
     """Properties that HubSpot does not let read."""
     filled: list[str] = []
@@ -59,7 +63,22 @@ class CollectionState(Struct, omit_defaults=True):
             self.parent_id = BEFORE_ALL
             self.parent_at = self.parent_at and self.parent_at - timedelta(milliseconds=1)
         self.marks = {parent: at for parent, at in self.marks.items() if parent not in ids}
-        return found
+        failed = [one for one in self.failed_parents if not {*one.split("\n")}.isdisjoint(ids)]
+        for one in failed:
+            del self.failed_parents[one]
+        return found or bool(failed)
+
+    def note_asked(self, names: Collection[str], failed: Collection[str]) -> None:
+        """Keep which parents HubSpot refused of those that it was asked for."""
+        for name in names:
+            times = self.failed_parents.pop(name, 0)
+            if name in failed and len(self.failed_parents) < MOST_FAILED:
+                self.failed_parents[name] = times + 1
+
+    @property
+    def has_new_failures(self) -> bool:
+        """Whether HubSpot refused parents once: the next run asks for them at once."""
+        return 1 in self.failed_parents.values()
 
     def start_over(self) -> None:
         """Forget what is loaded: the next run loads all of it."""

@@ -359,6 +359,8 @@ class Endpoint:
     """What it is asked for, one by one; else the portal."""
     applies: Callable[[ObjectType], bool] = lambda _kind: True
     """Which object types have it."""
+    empty_on_404: bool = False
+    """Whether 404 says that a parent has no rows; else what is loaded of it stays."""
     due: timedelta = HOUR
     """How old what it brought may be before it is read again."""
     default: bool = True

@@ -165,7 +165,7 @@ def _read(part: Part) -> Items:
     if name in run.load.unfinished and not was_open:
         return
     run.collections.done.add(part.key)
-    state.read_at, state.shape, state.is_stale = began, part.shape, False
+    state.read_at, state.shape, state.is_stale = began, part.shape, state.has_new_failures
     if part.endpoint.paging.kind == "none" or state.whole_at in {None, began} or not state.calls:
         state.calls = part.client.meter.calls - before - sum(part.repeated)
 

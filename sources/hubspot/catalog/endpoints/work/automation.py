@@ -203,6 +203,7 @@ ENDPOINTS = (
             changed="_hs_updated_at",
             where="hs_latest_sequence_enrolled IS NOT NULL",
         ),
+        empty_on_404=True,
         due=HOUR,
         default=False,
         scopes=SEQUENCE_SCOPES,

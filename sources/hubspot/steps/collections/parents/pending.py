@@ -37,30 +37,67 @@ def pending(
     if isinstance(per, Batches) and per.unseen:
         yield from _unseen(view, endpoint)
         return
-    names = columns_of(endpoint)
-    times = [one.strip() for one in per.changed.split(",") if one.strip()]
-    shown = [*names, *constants_for(endpoint).values(), *times]
+    takes_all, names = _takes_all(per, state, now), columns_of(endpoint)
+    where, args = _conditions(view, endpoint, state, takes_all=takes_all)
+    order = names if takes_all else ["_hs_synced_at", *names]
+    yield from _select(view, endpoint, where, args, order)
+
+
+def failed(
+    view: View, endpoint: Endpoint, failed_names: Sequence[str]
+) -> Generator[list[Parent], None, None]:
+    """Yield those parents that are still there, of some that HubSpot refused.
+
+    Args:
+        view: the warehouse.
+        endpoint: a declaration with parents.
+        failed_names: of parents, as `name_of` gives them.
+    """
+    if not failed_names:
+        return
+    columns = columns_of(endpoint)
+    same = f"({' AND '.join(f'{column} = %s' for column in columns)})"
+    where = [f"({' OR '.join([same] * len(failed_names))})"]
+    args = [value for name in failed_names for value in name.split("\n")]
+    yield from _select(view, endpoint, where, args, columns)
+
+
+def _select(
+    view: View, endpoint: Endpoint, where: Sequence[str], args: Sequence[Any], order: Sequence[str]
+) -> Generator[list[Parent], None, None]:
+    """Yield parents that have such rows, and of which some conditions are true, in an order."""
+    per = endpoint.per
+    assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
+    times = _times(per)
+    shown = [*columns_of(endpoint), *constants_for(endpoint).values(), *times]
     if view.qualified(per.table, shown) is None:
         return
-    takes_all = _takes_all(per, state, now)
-    where, args = _conditions(view, endpoint, state, times, takes_all=takes_all)
-    order = names if takes_all else ["_hs_synced_at", *names]
-    condition = " AND ".join(where) or "1 = 1"
+    own = [LIVE] if has_gone_rows(per.table) else []
+    own += [f"({per.where})"] if per.where else []
+    condition = " AND ".join([*own, *where]) or "1 = 1"
     ordered = f"{condition} ORDER BY {', '.join(order)}"
     named = len(shown) - len(times)
     for rows in view.values(per.table, [*shown, "_hs_synced_at"], ordered, *args):
         yield [(*row[:named], _latest(row[named:-1]), row[-1]) for row in rows]
 
 
+def _times(per: Parents | Batches) -> list[str]:
+    """Return the columns that say when a parent changed."""
+    return [one.strip() for one in per.changed.split(",") if one.strip()]
+
+
+def name_of(endpoint: Endpoint, parent: Parent) -> str:
+    """Return a parent's name in the state."""
+    return "\n".join(texts(parent[: len(columns_of(endpoint))]))
+
+
 def _conditions(
-    view: View, endpoint: Endpoint, state: CollectionState, times: Sequence[str], *, takes_all: bool
+    view: View, endpoint: Endpoint, state: CollectionState, *, takes_all: bool
 ) -> tuple[list[str], list[Any]]:
     """Return what is true of parents that are to be read, with the values of these conditions."""
     per = endpoint.per
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
-    where = [LIVE] if has_gone_rows(per.table) else []
-    where += [f"({per.where})"] if per.where else []
-    args: list[Any] = []
+    times, where, args = _times(per), list[str](), list[Any]()
     begins = bool(per.changed) and takes_all and state.all_until is None
     if state.parent_id and not begins:
         passed, args = _behind(columns_of(endpoint), state, by_time=not takes_all)

@@ -11,7 +11,7 @@ from dlt.extract.hints import make_hints
 
 from ....catalog.endpoints.declaration import Batches, Parents
 from ....errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError
-from ....plan.collections.differing import differing, keep
+from ....plan.collections.differing import differing, keep, keeps
 from ....run.pace.waiting import together
 from ....run.run import Items as Found
 from ....state.collections import CollectionState
@@ -20,12 +20,15 @@ from ....tables.endpoints.items import Items, exploded, given
 from ..blocks import Out, blocks
 from ..events import read_newest, read_windows
 from ..part import Part, texts
-from .pending import Parent, begin_all, columns_of, constants_for, pending
+from .pending import Parent, begin_all, constants_for, failed, name_of, pending
 
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
 MOST_NOTED = 3
-NONE_THERE = "HubSpot answers 404 for all {} rows of {} that were asked for; what is loaded stays."
+NONE_THERE = (
+    "HubSpot answers 404 for {} rows of {} that it lists; what is loaded of them stays, and they"
+    " are asked for again."
+)
 
 
 @dataclass
@@ -36,8 +39,12 @@ class _Sweep:
     began: datetime
     refused: list[HubSpotError] = field(default_factory=list)
     """Of parents that HubSpot refuses."""
-    gone: list[Mapping[str, str]] = field(default_factory=list)
-    """Constants of parents that it has no more."""
+    asked: set[str] = field(default_factory=set)
+    """Names of parents."""
+    failed: set[str] = field(default_factory=set)
+    """Those of them that it refuses."""
+    emptied: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Those that have no rows, by its word, with the constants of their rows."""
     answered: bool = False
     """Whether it has answered for any."""
     newest: datetime | None = None
@@ -65,18 +72,37 @@ def read_parents(part: Part) -> Found:
     found = pending(run.view, part.endpoint, state, sweep.began)
     for group in _groups(differing(part.endpoint, state, found), size):
         yield from _read_group(sweep, group)
-        keep(part.endpoint, state, group)
-        if part.brought:
-            run.collections.loaded.add(part.key)
-        last = group[-1]
-        named = last[: len(columns_of(part.endpoint))]
-        state.parent_id = "\n".join(texts(named))
-        state.parent_at = last[-1] if state.all_until is None else state.parent_at
-        if run.load.budget.spent():
-            run.load.unfinished.add(part.endpoint.name)
-            return
+        state.parent_id = name_of(part.endpoint, group[-1])
+        state.parent_at = group[-1][-1] if state.all_until is None else state.parent_at
+        if _is_full(part):
+            break
+    else:
+        yield from _read_failed(sweep, size)
     _note_refused(sweep)
-    _end(per, state, sweep)
+    if part.endpoint.name not in run.load.unfinished:
+        _end(per, state, sweep)
+
+
+def _read_failed(sweep: _Sweep, size: int) -> Found:
+    """Read those parents again that HubSpot refused before and that this reading has not asked for.
+
+    Those that are gone from their own table are forgotten.
+    """
+    part, state = sweep.part, sweep.part.state
+    names = [name for name in state.failed_parents if name not in sweep.asked]
+    assert part.run.view is not None  # noqa: S101 - by the caller
+    for group in _groups(failed(part.run.view, part.endpoint, names), size):
+        yield from _read_group(sweep, group)
+        if _is_full(part):
+            return
+    state.note_asked([name for name in names if name not in sweep.asked], ())
+
+
+def _is_full(part: Part) -> bool:
+    """Whether the load is full: the next one goes on."""
+    if part.run.load.budget.spent():
+        part.run.load.unfinished.add(part.endpoint.name)
+    return part.endpoint.name in part.run.load.unfinished
 
 
 def _end(per: Parents | Batches, state: CollectionState, sweep: _Sweep) -> None:
@@ -102,7 +128,7 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
     if isinstance(per, Batches):
         starts = range(0, len(group), per.size)
         batches = [group[at : at + per.size] for at in starts]
-        tasks = [_tolerated(sweep, _read_batch(part, out, batch)) for batch in batches]
+        tasks = [_tolerated(sweep, _read_batch(part, out, batch), batch) for batch in batches]
     else:
         tasks = [_read_parent(sweep, out, parent) for parent in group]
     try:
@@ -112,23 +138,39 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
         raise
     yield from out.flush()
     if sweep.answered:
-        yield from _empty(part, sweep.gone)
-        sweep.gone.clear()
+        emptied = sweep.failed & sweep.emptied.keys()
+        yield from _empty(part, [sweep.emptied[name] for name in emptied])
+        sweep.failed -= emptied
     times = [one[-2] for one in group if isinstance(one[-2], datetime)]
     sweep.newest = max([*times, sweep.newest or datetime.min.replace(tzinfo=UTC)])
     if _is_refused(sweep):
         raise sweep.refused[0]
+    _keep_asked(sweep, group)
+
+
+def _keep_asked(sweep: _Sweep, group: Sequence[Parent]) -> None:
+    """Keep which parents of a group were read, and which are to be asked again."""
+    part, per, state = sweep.part, sweep.part.endpoint.per, sweep.part.state
+    names = {name_of(part.endpoint, one): one for one in group}
+    sweep.asked |= names.keys()
+    keep(part.endpoint, state, [one for name, one in names.items() if name not in sweep.failed])
+    assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
+    if keeps(part.endpoint) or per.changed:
+        state.note_asked(names.keys(), sweep.failed)
+    if part.brought:
+        part.run.collections.loaded.add(part.key)
 
 
 def _is_refused(sweep: _Sweep) -> bool:
     """Whether HubSpot refuses the endpoint, and not only the parents that were asked for.
 
-    One parent says nothing of the others, nor does 404 of what could be read before: they are gone.
+    One parent says nothing of the others, nor does 404 of what could be read before.
     """
     part, refused = sweep.part, sweep.refused
     if sweep.answered or not refused:
         return False
-    was_read, are_gone = part.state.read_at is not None, len(sweep.gone) == len(refused)
+    was_read = part.state.read_at is not None
+    are_gone = all(isinstance(one, NotFoundError) for one in refused)
     if isinstance(part.endpoint.per, Batches) or not (was_read or are_gone):
         return True
     return len(refused) > 1 and not (was_read and are_gone)
@@ -138,7 +180,7 @@ def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     """Read what HubSpot has for one parent."""
     read = READERS.get(type(sweep.part.endpoint.read).__name__, _read_rows)
     one = part_of_parent(sweep.part, parent)
-    yield from _tolerated(sweep, read(one, out), one.constants)
+    yield from _tolerated(sweep, read(one, out), [parent], one.constants)
 
 
 def part_of_parent(part: Part, parent: Parent) -> Part:
@@ -152,7 +194,12 @@ def part_of_parent(part: Part, parent: Parent) -> Part:
     return replace(part, slots=slots, constants=known, parent="\n".join(slots.values()))
 
 
-def _tolerated(sweep: _Sweep, rows: Found, parent: Mapping[str, str] | None = None) -> Found:
+def _tolerated(
+    sweep: _Sweep,
+    rows: Found,
+    parents: Sequence[Parent],
+    constants: Mapping[str, str] | None = None,
+) -> Found:
     """Read what HubSpot has for a parent, or for some; what it refuses is left out."""
     try:
         yield from rows
@@ -160,9 +207,12 @@ def _tolerated(sweep: _Sweep, rows: Found, parent: Mapping[str, str] | None = No
     except ScopeMissingError:
         raise
     except RequestRejectedError as error:
+        endpoint = sweep.part.endpoint
+        names = [name_of(endpoint, one) for one in parents]
         sweep.refused.append(error)
-        if isinstance(error, NotFoundError) and parent is not None:
-            sweep.gone.append(parent)
+        sweep.failed.update(names)
+        if isinstance(error, NotFoundError) and endpoint.empty_on_404 and constants is not None:
+            sweep.emptied[names[0]] = constants
 
 
 def _read_rows(part: Part, out: Out) -> Found:
@@ -222,11 +272,13 @@ def _empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
 
 
 def _note_refused(sweep: _Sweep) -> None:
-    """Record the parents that were left out; those that are gone are none."""
+    """Record the parents that were left out; those that have no rows are none."""
     table = getattr(sweep.part.endpoint.per, "table", "")
     refused = [one for one in sweep.refused if not isinstance(one, NotFoundError)]
-    if len(sweep.gone) > 1:
-        sweep.part.outcome.note(NONE_THERE.format(len(sweep.gone), table))
+    missing = len(sweep.refused) - len(refused)
+    missing -= len(sweep.emptied.keys() - sweep.failed)
+    if missing:
+        sweep.part.outcome.note(NONE_THERE.format(missing, table))
     for error in refused[:MOST_NOTED]:
         sweep.part.outcome.note(f"Left out: {error.message}")
     if len(refused) > MOST_NOTED:
