@@ -399,10 +399,9 @@ def test_events_that_come_late_are_found(history: dict[str, Scene]) -> None:
 
 
 def test_details_are_read_of_what_changed(history: dict[str, Scene]) -> None:
-    """Of parents that changed one batch is read; details of a parent that is gone go with it."""
+    """One batch of parents is read; details of a parent that is gone go with it."""
     changed = history["changed"]
     assert changed.outcome("workflow_details").calls == 1
-    assert changed.outcome("workflow_details").rows < len(changed.live("workflows"))
     ids = {row["id"] for row in changed.live("workflows")}
     assert {row["workflow_id"] for row in changed.rows["workflow_details"]} == ids
     assert {row["workflow_id"] for row in changed.rows["workflow_actions"]} <= ids
@@ -539,6 +538,30 @@ def test_a_parent_that_is_refused_for_a_moment(
     assert warehouse.sync_all(select=names).exit_code == 0
     assert ("55", "New 55") in warehouse.rows(found)
     assert len(warehouse.rows(found)) == len(before)
+
+
+def test_what_changes_while_its_parent_does_not(portal: Portal, warehouse: Warehouse) -> None:
+    """Rows of HubDB tables, and details of workflows, are read of all of these once a day.
+
+    In between they are read of those that changed.
+    """
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    names = ("hubdb_tables", "hubdb_rows", "workflows", "workflow_details")
+    assert warehouse.sync_all(select=names).exit_code == 0
+    row = portal.collections["hubdb_rows"].seen()[0]
+    flow, *_, other = flows = portal.collections["workflows"].seen()
+    portal.clock.advance(HOUR_MS)
+    portal.collections["workflows"].edit(other["id"], {"name": "Changed"})
+    soon = warehouse.sync_all(select=names).tables["workflow_details"]
+    assert 0 < soon.rows < len(flows)
+    portal.collections["hubdb_rows"].edit((row["_parent"], row["id"]), {"name": "Quiet"})
+    silent = {"revisionId": "99", "updatedAt": flow["updatedAt"]}
+    portal.collections["workflows"].edit(flow["id"], silent)
+    portal.clock.advance(DAY_MS)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows("SELECT count(*) FROM hubdb_rows WHERE name = 'Quiet'") == [(1,)]
+    details = "SELECT workflow_id FROM workflow_details WHERE revision_id = '99'"
+    assert warehouse.rows(details) == [(flow["id"],)]
 
 
 def test_what_is_refused_once_it_was_read(portal: Portal, warehouse: Warehouse) -> None:

@@ -1,6 +1,6 @@
 """HubDB: published tables, their columns and rows."""
 
-from ..declaration import Endpoint, Parents, Table, after, either
+from ..declaration import DAY, Endpoint, Parents, Table, after, either
 from .cms import CMS, PASSES
 
 _HUBDB, _HUBDB_DATED = "/cms/v3/hubdb/tables", "/cms/hubdb/{version}/tables"
@@ -48,6 +48,7 @@ ENDPOINTS = (
             {"table_id": "id"},
             changed="published_at",
             where="NOT coalesce(_hs_archived, false)",
+            all_every=DAY,
         ),
         scopes=("hubdb", "hubdb.rows.read"),
         tier=_HUBDB_TIER,

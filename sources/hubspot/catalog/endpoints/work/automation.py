@@ -54,6 +54,7 @@ ENDPOINTS = (
             shape={"type": "FLOW_ID", "flowId": "@id"},
             match="workflow_id",
             changed="updated_at",
+            all_every=DAY,
         ),
         due=EVERY_RUN,
         scopes=("automation",),
