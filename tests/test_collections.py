@@ -17,6 +17,7 @@ from conftest import WIDE, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from pipelines.cli.output.report import RunReport
+from pipelines.commands.state import reset, rewind
 from pipelines.commands.sync import SyncOptions, sync
 from sources.hubspot.catalog.endpoints import ENDPOINTS, GROUPS, TABLES
 from sources.hubspot.catalog.endpoints.crm import CRM
@@ -30,6 +31,7 @@ from sources.hubspot.catalog.endpoints.declaration import (
 )
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig, resolve_config
+from sources.hubspot.errors import ConfigError
 from sources.hubspot.model import REJECTS, TableOutcome
 from sources.hubspot.steps.collections.pages import decode_page
 from sources.hubspot_emulator.clock import iso
@@ -69,7 +71,12 @@ WORKED_OUT = {
     "event_types": {"name", "prefix"},
 }
 """Columns that the emulator works out for each answer, from other collections."""
+COUNTS = "SELECT count(*), count(DISTINCT {}) FROM {}"
 KEYED = (("id", "email_events"), ("entry", "cms_audit_logs"))
+SUBMITTED = (
+    ("submission_key", "form_submissions"),
+    ("(submission_key, ordinal)", "form_submission_values"),
+)
 READ = {"contacts", "deals", "tickets"}
 LEFT_OUT = tuple(kind.table for kind in STANDARD if kind.table not in READ)
 """Object types that are not read: some are, for other APIs tell of their records."""
@@ -587,12 +594,13 @@ def test_what_is_refused_once_it_was_read(portal: Portal, warehouse: Warehouse) 
 def test_a_full_refresh_finds_events_behind_the_lookback(
     portal: Portal, warehouse: Warehouse
 ) -> None:
-    """Windows, and lists that come newest first, are read from their beginning, no row twice."""
+    """Windows, and lists that come newest first, are read from their beginning, no row twice.
+
+    So is what parents have, however long ago they changed.
+    """
     portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    names, counts = (
-        ("email_events", "cms_audit_logs"),
-        "SELECT count(*), count(DISTINCT {}) FROM {}",
-    )
+    of_parents = "marketing_event_participations"
+    names, counts = ("email_events", "cms_audit_logs", "marketing_events", of_parents), COUNTS
     assert warehouse.sync_all(select=names).exit_code == 0
     before = [warehouse.rows(counts.format(*of)) for of in KEYED]
     at_ms = portal.clock.now_ms() - 5 * DAY_MS
@@ -601,10 +609,39 @@ def test_a_full_refresh_finds_events_behind_the_lookback(
     assert warehouse.sync_all(select=names).tables["email_events"].rows == 0
     tables = warehouse.sync_all(select=names, full_refresh=True).tables
     assert (tables["email_events"].rows, tables["cms_audit_logs"].rows) == (1, 0)
+    assert [(tables[of_parents].rows,)] == warehouse.rows(f"SELECT count(*) FROM {of_parents}")
     assert [warehouse.rows(counts.format(*of)) for of in KEYED] == [
         [(before[0][0][0] + 1,) * 2],
         before[1],
     ]
+
+
+def test_events_that_are_lost_are_read_again(portal: Portal, warehouse: Warehouse) -> None:
+    """Emptied tables are filled; a rewind and a reset reach what is behind; no row comes twice."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    names = ("email_events", "cms_audit_logs", "forms", "form_submissions")
+    counts = [COUNTS.format(*of) for of in (*KEYED, *SUBMITTED)]
+    assert warehouse.sync_all(select=names).exit_code == 0
+    before = [warehouse.rows(count)[0] for count in counts]
+    emptied = ("cms_audit_logs", "form_submission_values")
+    with duckdb.connect(str(warehouse.path)) as connection:
+        for name in emptied:
+            connection.execute(f"DELETE FROM hubspot.{name}")
+    said = "\n".join(warehouse.sync_all(select=names).warnings)
+    assert [name for name in emptied if f"{name}: The table had lost all rows" not in said] == []
+    assert [warehouse.rows(count)[0] for count in counts] == before
+    at_ms, expected = portal.clock.now_ms() - 5 * DAY_MS, before[0][0]
+    ago = datetime.fromtimestamp(at_ms / 1000, UTC) - timedelta(days=1)
+    for change in (lambda: rewind(["email_events"], ago.isoformat()), lambda: reset([*names])):
+        expected += 1
+        event = {"id": f"behind {expected}", "created": at_ms, "type": "OPEN", "recipient": "a@b.c"}
+        portal.collections["email_events"].add(event)
+        assert warehouse.sync_all(select=names).tables["email_events"].rows == 0
+        change()
+        assert warehouse.sync_all(select=names).exit_code == 0
+        assert [warehouse.rows(count)[0] for count in counts] == [(expected,) * 2, *before[1:]]
+    with pytest.raises(ConfigError, match="later than the watermark of email_events"):
+        rewind(["email_events"], "2099-01-01")
 
 
 def test_a_cursor_is_followed_wherever_it_comes() -> None:

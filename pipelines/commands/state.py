@@ -16,10 +16,12 @@ from pipelines.cli.output.freshness import to_age
 from pipelines.cli.output.report import RunReport, Section
 from pipelines.runtime.stored import commit, dataset_of, hubspot_pipeline, restore, stored_pipeline
 from pipelines.runtime.workdir import working_folder
+from sources.hubspot.catalog.endpoints import ENDPOINT_OF, TABLES
 from sources.hubspot.catalog.names import did_you_mean, find
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.plan.table_plan import SWEEPS
+from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import mended_state
 from sources.hubspot.state.table import TableState
@@ -104,7 +106,7 @@ def rewind(
     """Take watermarks back, so that the next sync reads again what changed since.
 
     Args:
-        tables: object tables.
+        tables: object tables, or tables of other APIs.
         to: a date or an ISO instant, in UTC.
         destination: name of the destination.
         dataset: that the tables are in.
@@ -118,12 +120,16 @@ def rewind(
     instant = to_instant(to)
     with changing_pipeline(destination, dataset, patience) as pipeline:
         known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
-        names = choose(tables, known.known_tables, what="--table", also=known.pairs)
+        named = [*known.known_tables, *_of_endpoints(known)]
+        names = choose(tables, named, what="--table", also=known.pairs)
         before = {name: _watermark(known, name, instant) for name in names}
 
         def edit(source: SourceState) -> None:
             for name in names:
-                source.table(name).rewind(instant)
+                for kept in _collections(source, name):
+                    kept.rewind(instant)
+                if name not in TABLES:
+                    source.table(name).rewind(instant)
 
         commit(pipeline, edit)
     rows = [(name, watermark, instant) for name, watermark in before.items()]
@@ -142,7 +148,7 @@ def reset(
     """Forget the state of tables: the next sync reads them completely and compares.
 
     Args:
-        tables: object tables, or link tables.
+        tables: object tables, link tables, or tables of other APIs.
         destination: name of the destination.
         dataset: that the tables are in.
         patience: with another run, or another program, that has the dataset.
@@ -154,19 +160,24 @@ def reset(
     report = RunReport("state reset", destination=destination, dataset=dataset)
     with changing_pipeline(destination, dataset, patience) as pipeline:
         known, report.dataset = _known(pipeline, dataset, report), dataset_of(pipeline)
-        names = choose(tables, [*known.known_tables, *known.pairs], what="--table")
+        named = [*known.known_tables, *known.pairs, *_of_endpoints(known)]
+        names = choose(tables, named, what="--table")
 
         def edit(source: SourceState) -> None:
             for name in names:
+                for kept in _collections(source, name):
+                    kept.start_over(merges=True)
                 if name in source.pairs:
                     source.pair(name).start_over()
-                else:
+                elif name not in TABLES:
                     source.table(name).start_over()
 
         commit(pipeline, edit)
     rows = [
         (name, known.pairs[name].swept_at, "all links are read")
         if name in known.pairs
+        else (name, _loaded_at(known, name), "all rows are read")
+        if name in TABLES
         else (name, known.table(name).watermark, "all records are read")
         for name in names
     ]
@@ -267,15 +278,36 @@ def _known(pipeline: Pipeline, dataset: str, report: RunReport) -> SourceState:
     return known
 
 
+def _of_endpoints(known: SourceState) -> list[str]:
+    """List the tables of endpoints that were read."""
+    read = {key.partition(":")[0] for key in known.collections}
+    return sorted(table for table, endpoint in ENDPOINT_OF.items() if endpoint in read)
+
+
+def _collections(source: SourceState, table: str) -> list[CollectionState]:
+    """Return what is kept of the readings that bring a table; nothing for one of records."""
+    name, kept = ENDPOINT_OF.get(table), source.collections.items()
+    return [state for key, state in kept if key.partition(":")[0] == name]
+
+
+def _loaded_at(known: SourceState, table: str) -> datetime | None:
+    """Return up to when rows of an endpoint's table are loaded; None where none were read."""
+    found = _collections(known, table)
+    return max((at for one in found if (at := one.watermark or one.read_at)), default=None)
+
+
 def _watermark(known: SourceState, table: str, to: datetime) -> datetime:
     """Return the watermark that is to be taken back to an instant.
 
     Raises:
         ConfigError: it cannot be.
     """
-    state = known.table(table)
-    watermark = state.watermark
-    if watermark is None or state.backfill:
+    if table in TABLES:
+        watermark = _loaded_at(known, table)
+        is_open = False
+    else:
+        watermark, is_open = known.table(table).watermark, known.table(table).backfill is not None
+    if watermark is None or is_open:
         raise ConfigError(
             f"{table} is still to be read to the end, so there is nothing to take back.",
             remedy="Run hubspot-elt sync; it reads all of the table.",

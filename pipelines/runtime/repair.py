@@ -272,7 +272,7 @@ def _load_reference(source: SourceState, table: str) -> None:
         del source.reference_digests[name]
     for key, kept in source.collections.items():
         if key.partition(":")[0] == ENDPOINT_OF[table]:
-            kept.start_over()
+            kept.start_over(merges=True)
     if table in {"properties", "property_options", "_hs_columns"}:
         source.expire("properties:")
     if table == "association_labels":

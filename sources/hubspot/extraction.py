@@ -18,6 +18,7 @@ from dlt.extract import DltResource
 
 from .api.associations import Pair
 from .catalog.endpoints import ENDPOINTS
+from .catalog.endpoints.declaration import Endpoint
 from .catalog.names import HISTORY, divided
 from .catalog.selection import Names, Selection, reads_own
 from .config import HubSpotConfig, configured, resolve_config
@@ -36,7 +37,7 @@ from .run.run import Items, Run
 from .state.damage import SOURCE, refuse
 from .state.source import SourceState
 from .steps.backfill import appends
-from .steps.collections.reading import wanted
+from .steps.collections.reading import start_over, wanted
 from .steps.links.links import Links
 from .steps.planning import Planning
 from .steps.reference.portal import are_types_due
@@ -161,6 +162,8 @@ class Extraction:
         schemas = Schemas(run.portal, run.options, run.tables, self.kinds, run.policy)
         links = Links(run, self.pairs)
         if run.load.is_first:
+            if run.options.full_refresh:
+                start_over(run)
             _refuse_gone(run, request)
             links.calls.recall_refusals(self.pairs)
         described = self.kinds or run.portal.types.types
@@ -185,10 +188,13 @@ class Extraction:
         pairs = [Pair(*ends) for ends in self.selection.pairs]
         self.pairs = [p for p in pairs if p.source in self.kinds or p.target in self.kinds]
 
-    @property
-    def adds_events(self) -> bool:
-        """Whether only such rows of events come that the warehouse lacks."""
-        return self._opened is not None and self._opened.run.view is not None
+    def adds_events(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint has events, of which only such come that the warehouse lacks."""
+        run = self._opened.run if self._opened else None
+        if run is None or run.view is None or not endpoint.has_events:
+            return False
+        kept = run.state.collections.get(endpoint.name)
+        return kept is None or not kept.merges
 
     @property
     def endpoints(self) -> list[str]:
@@ -260,6 +266,9 @@ class Extraction:
     def _note_pipeline(self, run: Run) -> None:
         """Learn from dlt where the rows go, and which resources it reads."""
         run.state.hard_delete = run.options.hard_delete
+        if run.options.full_refresh and not run.collections.started_over:
+            run.collections.started_over = True  # what `_open` read is no state that is kept
+            start_over(run)
         if not run.options.repairing:
             run.state.last_run_ended_at = None  # until the end of its last load
         if run.options.strip_nul is None:

@@ -236,7 +236,7 @@ def _replacing(extraction: Extraction, endpoint: Endpoint, table: Table) -> dict
     """
     if endpoint.own_reader and not table.scope:
         return {"primary_key": table.keys, "write_disposition": "replace"}
-    if extraction.adds_events and endpoint.has_events:
+    if extraction.adds_events(endpoint):
         return {"primary_key": table.keys, "write_disposition": "append"}
     group: Sequence[str] = ()
     if table.scope:

@@ -159,6 +159,8 @@ class CollectionFindings:
     """Keys of their states that this run has read to their ends, or failed to."""
     begun: set[tuple[str, str]] = field(default_factory=set)
     """Keys, and parents, of which this run has read what an earlier one may have missed."""
+    started_over: bool = False
+    """Whether a full refresh has forgotten what is loaded of the endpoints."""
     following: set[str] = field(default_factory=set)
     """Endpoints that the next load reads, for this one brought their parents."""
     histories: dict[str, bool] = field(default_factory=dict)

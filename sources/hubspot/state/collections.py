@@ -1,7 +1,7 @@
 """The state of one endpoint of the catalog, or of one object type's part of it."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 
@@ -30,6 +30,8 @@ class CollectionState(Struct, omit_defaults=True):
     """What the last reading took that came to its end."""
     is_stale: bool = False
     """Whether the next run reads it, however young what it has is."""
+    merges: bool = False
+    """Whether rows of events that the warehouse has are loaded again, until a reading has ended."""
     watermark: Instant | None = None
     """What is older, by HubSpot's time of the rows, is in the table."""
     parent_at: Instant | None = None
@@ -47,11 +49,16 @@ class CollectionState(Struct, omit_defaults=True):
     left_out: list[str] = []
     """Properties that HubSpot does not let read."""
     filled: list[str] = []
-    """Its tables that had rows when all were last loaded."""
+    """Its tables that had rows when all were last loaded; of events, that any were loaded of."""
     marks: dict[str, Instant] = field(default_factory=dict)
     """By parent, what is older is in the table; of lists when all members were last compared."""
     cursors: dict[str, str] = {}
     """By list whose members come oldest first, where their last page begins."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing was read to its end before, nor forgotten to be read again."""
+        return self.read_at is None and not self.is_stale
 
     def forget(self, ids: Collection[str]) -> bool:
         """Take ids of parents out; return whether any was there.
@@ -80,8 +87,23 @@ class CollectionState(Struct, omit_defaults=True):
         """Whether HubSpot refused parents once: the next run asks for them at once."""
         return 1 in self.failed_parents.values()
 
-    def start_over(self) -> None:
-        """Forget what is loaded: the next run loads all of it."""
-        fresh = CollectionState(read_at=self.read_at, is_stale=True)
+    def rewind(self, to: datetime) -> None:
+        """Take back to `to` up to when rows, and changes of parents, are loaded."""
+        self.watermark = self.watermark and min(self.watermark, to)
+        self.marks = {parent: min(at, to) for parent, at in self.marks.items()}
+        self.newest_parent_at = self.newest_parent_at and min(self.newest_parent_at, to)
+        self.parent_at, self.parent_id, self.all_until, self.parents = None, "", None, {}
+        self.is_stale, self.digest = True, ""
+
+    def start_over(self, *, merges: bool = False) -> None:
+        """Forget what is loaded: the next run loads all of it.
+
+        Args:
+            merges: whether that takes the place of rows of events, too: of these only such come
+                otherwise that the warehouse lacks.
+        """
+        fresh = CollectionState(
+            read_at=self.read_at, is_stale=True, calls=self.calls, merges=merges
+        )
         for name in self.__struct_fields__:
             setattr(self, name, getattr(fresh, name))

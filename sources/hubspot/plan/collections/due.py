@@ -26,7 +26,7 @@ def due(
     if state.shape not in {"", shape}:
         reason = "Its columns, or the policy on them, changed."
     elif state.is_stale:
-        reason = "The last reading did not come to its end."
+        reason = forced or "The last reading did not come to its end."
     elif not endpoint.due:
         reason = "It is read by every run."
     elif now - state.read_at >= endpoint.due:

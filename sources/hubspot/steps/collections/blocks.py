@@ -84,10 +84,15 @@ def detailed(part: Part, items: Items) -> Generator[None, None, Items]:
 
 
 def unknown(part: Part, items: Items) -> Items:
-    """Return the objects whose rows the warehouse does not have; rows of events never change."""
+    """Return the objects whose rows the warehouse does not have; rows of events never change.
+
+    All, where those that it has are loaded again.
+    """
     table, view = part.endpoint.first, part.run.view
     items = exploded(table, items)
-    if view is None or not items.values or view.qualified(table.name) is None:
+    if part.state.merges or view is None or not items.values:
+        return items
+    if view.qualified(table.name) is None:
         return items
     keys = keys_of(table, items)
     named = sorted({str(key[0]) for key in keys})

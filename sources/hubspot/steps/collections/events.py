@@ -19,7 +19,7 @@ def read_windows(part: Part, out: Out) -> Found:
     Guarantees: it stops between two windows where the load is full, and the next load goes on at
     the mark; so does a run after one that was killed. No row that the warehouse has is handed on,
     for rows are added without a merge: the first load of a run looks, as an earlier run may have
-    been killed within a load.
+    been killed within a load, and every load does that reads again what was read before.
     """
     run, read = part.run, part.endpoint.read
     assert isinstance(read, Windows)  # noqa: S101 - by the table of readers
@@ -31,7 +31,7 @@ def read_windows(part: Part, out: Out) -> Found:
     while start < until:
         end = min(start + read.span, until)
         bounds = _bounds(read, start, end)
-        is_new = read.changing or (goes_on and start != mark and not run.options.full_refresh)
+        is_new = read.changing or (goes_on and start != mark and part.state.is_first)
         for block in blocks(part, bounds):
             if block is None:
                 yield None

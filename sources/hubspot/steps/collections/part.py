@@ -63,13 +63,7 @@ class Part:
 
     @property
     def mark(self) -> datetime | None:
-        """What is older, by the time of its rows, is loaded; None where nothing is.
-
-        A full refresh vouches only for what it has read itself.
-        """
-        run = self.run
-        if run.options.full_refresh and (self.key, self.parent) not in run.collections.begun:
-            return None
+        """What is older, by the time of its rows, is loaded; None where nothing is."""
         return self.state.marks.get(self.parent) if self.parent else self.state.watermark
 
     def move_mark(self, at: datetime) -> None:

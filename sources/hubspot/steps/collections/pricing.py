@@ -87,8 +87,7 @@ def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> C
             parents = sum(map(len, differing(endpoint, state, found)))
     if isinstance(endpoint.read, Windows):
         until = closed(endpoint.read, run.now())
-        mark = None if run.options.full_refresh else state.watermark
-        since = mark - endpoint.read.lookback if mark else None
+        since = state.watermark - endpoint.read.lookback if state.watermark else None
         span = until - since if since else endpoint.read.first
         windows = max(1, ceil(span / endpoint.read.span))
     return CollectionFacts(reason, state.calls or None, parents, are_due, windows, bounds)

@@ -120,6 +120,14 @@ def parts_of(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
     ]
 
 
+def start_over(run: Run) -> None:
+    """Forget, as a full refresh begins, what is loaded of the endpoints that the run reads."""
+    names = {*run.selection.endpoints}
+    for key, state in run.state.collections.items():
+        if key.partition(":")[0] in names:
+            state.start_over()
+
+
 def why(run: Run, endpoint: Endpoint, scope: str = "") -> str:
     """Return why an endpoint, or its part of an object type, is read now; empty where it is not."""
     options = run.options
@@ -162,10 +170,13 @@ def _read(part: Part) -> Items:
         run.collections.done.add(part.key)
         _fail(part, error)
         return
+    if part.endpoint.has_events:
+        state.filled = sorted({*state.filled, *(name for name, n in part.brought.items() if n)})
     if name in run.load.unfinished and not was_open:
         return
     run.collections.done.add(part.key)
     state.read_at, state.shape, state.is_stale = began, part.shape, state.has_new_failures
+    state.merges = False
     if part.endpoint.paging.kind == "none" or state.whole_at in {None, began} or not state.calls:
         state.calls = part.client.meter.calls - before - sum(part.repeated)
 
