@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ...catalog.endpoints.declaration import Increment
+from ...http.clock import BEHIND
 from ...model import LIVE
 from ...run.run import Items as Found
 from ...tables.endpoints.batches import Reading, to_batches
@@ -170,7 +171,8 @@ def end(part: Part) -> None:
     """Have all rows of a part marked as gone: HubSpot no longer has its object type."""
     state = part.state
     if state.digest != GONE:
-        state.loaded_at, state.digest, state.filled = part.run.now(), GONE, []
+        ended_at = part.run.now() + BEHIND  # no row of it comes any more, and none may be younger
+        state.loaded_at, state.digest, state.filled = ended_at, GONE, []
         part.run.collections.loaded.add(part.key)
 
 
