@@ -26,7 +26,7 @@ BETA_TIER, LEGACY_SUNSET, V4_SUNSET = "beta", date(2027, 9, 30), date(2027, 3, 3
 class Paging:
     """How an answer leads to the next one; see `one_answer`, `after` and their like."""
 
-    kind: Literal["none", "after", "body_offset", "text_offset", "random", "either"]
+    kind: Literal["none", "after", "body_offset", "text_offset", "either"]
     size: int = 0
     """Rows that a call asks for; 0 where it cannot say."""
     size_param: str = "limit"
@@ -66,13 +66,8 @@ def text_offset(size: int, param: str = "limit") -> Paging:
     return Paging("text_offset", size, param)
 
 
-def random_access(size: int, param: str = "limit") -> Paging:
-    """`paging.next.offset` of an answer is the `offset` of the next call's query."""
-    return Paging("random", size, param)
-
-
 def either(size: int, param: str = "limit") -> Paging:
-    """`paging.next` of an answer has `after` or `offset`: as `after` or as `random_access`."""
+    """`paging.next` of an answer has `after` or `offset`, as the next call's query does."""
     return Paging("either", size, param)
 
 

@@ -315,7 +315,6 @@ CURSORS: Mapping[str, Callable[[Any], Cursor | None]] = {
     "after": partial(_next_of, members=("after",)),
     "body_offset": partial(_offset, is_number=True),
     "text_offset": _offset,
-    "random": partial(_next_of, members=("offset",)),
     "either": partial(_next_of, members=("after", "offset")),
 }
 """Finds the cursor of the next page in an answer."""
