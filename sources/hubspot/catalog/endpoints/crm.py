@@ -1,6 +1,6 @@
 """What belongs to the CRM's records: the account, object types, owners, pipelines, definitions."""
 
-from .declaration import Endpoint, Table, after
+from .declaration import WITH_ARCHIVED, Endpoint, Table, after
 
 CRM = "crm"
 ENDPOINTS = (
@@ -47,7 +47,7 @@ ENDPOINTS = (
         dated="/crm/owners/{version}",
         family="reference",
         paging=after(100),
-        variants=({"archived": "false"}, {"archived": "true"}),
+        variants=WITH_ARCHIVED,
         scopes=("crm.objects.owners.read", "automation"),
         tables=(
             Table(

@@ -20,6 +20,8 @@ _EARLY = timedelta(minutes=30)
 """A scheduler begins a run some minutes earlier than the last one, and still a day later."""
 TWELVE_HOURS, DAY, WEEK = (timedelta(hours=n) - _EARLY for n in (12, 24, 168))
 BETA_TIER, LEGACY_SUNSET, V4_SUNSET = "beta", date(2027, 9, 30), date(2027, 3, 30)
+WITH_ARCHIVED: tuple[Params, ...] = ({"archived": "false"}, {"archived": "true"})
+"""Passes over what is active, then over what is archived."""
 
 
 @dataclass(frozen=True, slots=True)

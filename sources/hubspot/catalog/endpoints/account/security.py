@@ -1,6 +1,7 @@
 """Who did what in the portal: audit log, logins, security activity."""
 
 from datetime import timedelta
+from functools import partial
 
 from ..declaration import Endpoint, NewestFirst, Table, Windows, after
 
@@ -8,8 +9,13 @@ SECURITY = "security"
 _ACTIVITY, _ACTIVITY_DATED = "/account-info/v3/activity", "/account-info/{version}/activity"
 _SCOPES = ("account-info.security.read",)
 _PLACE = "ip_address, location, country_code, region_code"
-_SPAN, _LAG = timedelta(days=30), timedelta(minutes=15)
-_LOOKBACK, _FIRST = timedelta(hours=24), timedelta(days=365)
+_months = partial(
+    Windows,
+    span=timedelta(days=30),
+    lag=timedelta(minutes=15),
+    lookback=timedelta(hours=24),
+    first=timedelta(days=365),
+)
 
 ENDPOINTS = (
     Endpoint(
@@ -19,14 +25,10 @@ ENDPOINTS = (
         dated=f"{_ACTIVITY_DATED}/audit-logs",
         params={"sort": "occurredAt"},
         paging=after(100),
-        read=Windows(
+        read=_months(
             "occurred_at",
             start="occurredAfter",
             end="occurredBefore",
-            span=_SPAN,
-            lag=_LAG,
-            lookback=_LOOKBACK,
-            first=_FIRST,
         ),
         scopes=_SCOPES,
         tier="Enterprise of any hub",
@@ -65,15 +67,11 @@ ENDPOINTS = (
         numbered=f"{_ACTIVITY}/security",
         dated=f"{_ACTIVITY_DATED}/security",
         paging=after(100),
-        read=Windows(
+        read=_months(
             "created_at",
             start="fromTimestamp",
             end="toTimestamp",
             form="ms",
-            span=_SPAN,
-            lag=_LAG,
-            lookback=_LOOKBACK,
-            first=_FIRST,
         ),
         scopes=_SCOPES,
         tables=(

@@ -1,10 +1,11 @@
 """The portal's websites: pages, blogs, domains, redirects, and who changed them."""
 
-from typing import Any
+from functools import partial
 
 from ..declaration import (
     DAY,
     HOUR,
+    WITH_ARCHIVED,
     Endpoint,
     Increment,
     NewestFirst,
@@ -13,7 +14,6 @@ from ..declaration import (
 )
 
 CMS = "cms"
-PASSES = ({"archived": "false"}, {"archived": "true"})
 _CHANGED = Increment("updatedAfter", "updated")
 _PAGES, _PAGES_DATED = "/cms/v3/pages", "/cms/pages/{version}"
 _BLOGS, _BLOGS_DATED = "/cms/v3/blogs", "/cms/blogs/{version}"
@@ -51,131 +51,141 @@ def _translations(name: str, owner: str) -> Table:
     )
 
 
-def _listing(name: str, numbered: str, dated: str, *tables: Table, **own: Any) -> Endpoint:  # noqa: ANN401 - members of an endpoint
-    said: dict[str, Any] = {"scopes": ("content",), "due": DAY} | own
-    return Endpoint(
-        name,
-        group=CMS,
-        numbered=numbered,
-        dated=dated,
-        paging=after(100),
-        variants=PASSES,
-        omitted=_OMITTED,
-        tables=tables,
-        **said,
-    )
-
-
-def _changing(name: str, numbered: str, dated: str, *tables: Table, **own: Any) -> Endpoint:  # noqa: ANN401 - members of an endpoint
-    own = {"read": _CHANGED, "due": HOUR} | own
-    return _listing(name, numbered, dated, *tables, **own)
-
-
+_listing = partial(
+    Endpoint,
+    group=CMS,
+    paging=after(100),
+    variants=WITH_ARCHIVED,
+    due=DAY,
+    scopes=("content",),
+    omitted=_OMITTED,
+)
+_changing = partial(_listing, read=_CHANGED, due=HOUR)
 ENDPOINTS = (
     _changing(
         "site_pages",
-        f"{_PAGES}/site-pages",
-        f"{_PAGES_DATED}/site-pages",
-        Table("site_pages", "id", _PAGE, about="a page of a website"),
-        _translations("site_page_translations", "page_id"),
+        numbered=f"{_PAGES}/site-pages",
+        dated=f"{_PAGES_DATED}/site-pages",
         scopes=("content", "content.site_pages.read"),
+        tables=(
+            Table("site_pages", "id", _PAGE, about="a page of a website"),
+            _translations("site_page_translations", "page_id"),
+        ),
     ),
     _changing(
         "landing_pages",
-        f"{_PAGES}/landing-pages",
-        f"{_PAGES_DATED}/landing-pages",
-        Table("landing_pages", "id", _PAGE, about="a landing page"),
-        _translations("landing_page_translations", "page_id"),
+        numbered=f"{_PAGES}/landing-pages",
+        dated=f"{_PAGES_DATED}/landing-pages",
         scopes=("content", "content.landing_pages.read"),
+        tables=(
+            Table("landing_pages", "id", _PAGE, about="a landing page"),
+            _translations("landing_page_translations", "page_id"),
+        ),
     ),
     _listing(
         "landing_page_folders",
-        f"{_PAGES}/landing-pages/folders",
-        f"{_PAGES_DATED}/landing-pages/folders",
-        Table(
-            "landing_page_folders",
-            "id",
-            f"id, name, parent_folder_id, category integer, {_TIMES}, deleted_at timestamp:nonzero",
-            about="a folder of landing pages",
-        ),
+        numbered=f"{_PAGES}/landing-pages/folders",
+        dated=f"{_PAGES_DATED}/landing-pages/folders",
         scopes=("content", "content.landing_pages.read"),
+        tables=(
+            Table(
+                "landing_page_folders",
+                "id",
+                f"id, name, parent_folder_id, category integer, {_TIMES},"
+                " deleted_at timestamp:nonzero",
+                about="a folder of landing pages",
+            ),
+        ),
     ),
     _changing(
         "blog_posts",
-        f"{_BLOGS}/posts",
-        f"{_BLOGS_DATED}/posts",
-        Table("blog_posts", "id", _POST, about="a post of a blog"),
-        Table(
-            "blog_post_tags",
-            "post_id, tag_id",
-            "post_id = ^id, tag_id = .",
-            rows="tagIds",
-            about="a tag of a post",
-        ),
-        _translations("blog_post_translations", "post_id"),
+        numbered=f"{_BLOGS}/posts",
+        dated=f"{_BLOGS_DATED}/posts",
         tier=_BLOG_TIER,
+        tables=(
+            Table("blog_posts", "id", _POST, about="a post of a blog"),
+            Table(
+                "blog_post_tags",
+                "post_id, tag_id",
+                "post_id = ^id, tag_id = .",
+                rows="tagIds",
+                about="a tag of a post",
+            ),
+            _translations("blog_post_translations", "post_id"),
+        ),
     ),
     _changing(
         "blog_authors",
-        f"{_BLOGS}/authors",
-        f"{_BLOGS_DATED}/authors",
-        Table(
-            "blog_authors",
-            "id",
-            "id, full_name, display_name, name, email text:user, slug, bio, website, twitter,"
-            f" linkedin, facebook, avatar, language, {_TIMES}, deleted_at timestamp:nonzero",
-            about="an author of posts",
-        ),
+        numbered=f"{_BLOGS}/authors",
+        dated=f"{_BLOGS_DATED}/authors",
         tier=_BLOG_TIER,
+        tables=(
+            Table(
+                "blog_authors",
+                "id",
+                "id, full_name, display_name, name, email text:user, slug, bio, website, twitter,"
+                f" linkedin, facebook, avatar, language, {_TIMES}, deleted_at timestamp:nonzero",
+                about="an author of posts",
+            ),
+        ),
     ),
     _changing(
         "blog_tags",
-        f"{_BLOGS}/tags",
-        f"{_BLOGS_DATED}/tags",
-        Table(
-            "blog_tags",
-            "id",
-            f"id, name, slug, language, translated_from_id, {_TIMES}, deleted_at timestamp:nonzero",
-            about="a tag for posts",
-        ),
+        numbered=f"{_BLOGS}/tags",
+        dated=f"{_BLOGS_DATED}/tags",
         tier=_BLOG_TIER,
+        tables=(
+            Table(
+                "blog_tags",
+                "id",
+                f"id, name, slug, language, translated_from_id, {_TIMES},"
+                " deleted_at timestamp:nonzero",
+                about="a tag for posts",
+            ),
+        ),
     ),
     _listing(
         "blogs",
-        "/cms/v3/blog-settings/settings",
-        "/cms/blog-settings/{version}/settings",
-        Table(
-            "blogs",
-            "id",
-            "id, name, public_title, html_title, slug, absolute_url, language, listing_page_id,"
-            f" allow_comments bool, {_TIMES}, deleted_at timestamp:nonzero",
-            about="a blog",
-        ),
+        numbered="/cms/v3/blog-settings/settings",
+        dated="/cms/blog-settings/{version}/settings",
         tier=_BLOG_TIER,
+        tables=(
+            Table(
+                "blogs",
+                "id",
+                "id, name, public_title, html_title, slug, absolute_url, language, listing_page_id,"
+                f" allow_comments bool, {_TIMES}, deleted_at timestamp:nonzero",
+                about="a blog",
+            ),
+        ),
     ),
     _listing(
         "domains",
-        "/cms/v3/domains",
-        "/cms/domains/{version}",
-        Table(
-            "domains",
-            "id",
-            "id, domain, is_resolving bool, is_ssl_enabled bool, is_ssl_only bool, "
-            + "".join(f"is_used_for_{use} bool, primary_{use} bool, " for use in _USES)
-            + f"secondary_to_domain, correct_cname, {_TIMES}",
-            about="a domain of the portal",
-        ),
+        numbered="/cms/v3/domains",
+        dated="/cms/domains/{version}",
         scopes=("cms.domains.read", "content"),
+        tables=(
+            Table(
+                "domains",
+                "id",
+                "id, domain, is_resolving bool, is_ssl_enabled bool, is_ssl_only bool, "
+                + "".join(f"is_used_for_{use} bool, primary_{use} bool, " for use in _USES)
+                + f"secondary_to_domain, correct_cname, {_TIMES}",
+                about="a domain of the portal",
+            ),
+        ),
     ),
     _listing(
         "url_redirects",
-        "/cms/v3/url-redirects",
-        "/cms/url-redirects/{version}",
-        Table(
-            "url_redirects",
-            "id",
-            f"{_REDIRECT}, {_REDIRECT_FLAGS}, {_TIMES}",
-            about="a redirect from one address to another",
+        numbered="/cms/v3/url-redirects",
+        dated="/cms/url-redirects/{version}",
+        tables=(
+            Table(
+                "url_redirects",
+                "id",
+                f"{_REDIRECT}, {_REDIRECT_FLAGS}, {_TIMES}",
+                about="a redirect from one address to another",
+            ),
         ),
     ),
     Endpoint(

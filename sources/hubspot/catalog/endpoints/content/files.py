@@ -1,23 +1,25 @@
 """The portal's files: what is known of them, not what they hold."""
 
+from functools import partial
+
 from ..declaration import Endpoint, Increment, Table, after
 
 FILES = "files"
-_SCOPES = ("files", "files.read", "files.ui_hidden.read")
-_PAGES = after(100, bound="idGte")
-_CHANGED = Increment("updatedAtGte", "updated_at")
+_search = partial(
+    Endpoint,
+    group=FILES,
+    params={"sort": "id"},
+    paging=after(100, bound="idGte"),
+    read=Increment("updatedAtGte", "updated_at"),
+    scopes=("files", "files.read", "files.ui_hidden.read"),
+)
 _TIMES = "archived_at timestamp:nonzero, created_at timestamp, updated_at timestamp"
 
 ENDPOINTS = (
-    Endpoint(
+    _search(
         "files",
-        group=FILES,
         numbered="/files/v3/files/search",
         dated="/files/{version}/files/search",
-        params={"sort": "id"},
-        paging=_PAGES,
-        read=_CHANGED,
-        scopes=_SCOPES,
         tables=(
             Table(
                 "files",
@@ -29,15 +31,10 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _search(
         "file_folders",
-        group=FILES,
         numbered="/files/v3/folders/search",
         dated="/files/{version}/folders/search",
-        params={"sort": "id"},
-        paging=_PAGES,
-        read=_CHANGED,
-        scopes=_SCOPES,
         tables=(
             Table(
                 "file_folders",

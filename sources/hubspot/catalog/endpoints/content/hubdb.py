@@ -1,7 +1,7 @@
 """HubDB: published tables, their columns and rows."""
 
-from ..declaration import DAY, Endpoint, Parents, Table, after, either
-from .cms import CMS, PASSES
+from ..declaration import DAY, WITH_ARCHIVED, Endpoint, Parents, Table, after, either
+from .cms import CMS
 
 _HUBDB, _HUBDB_DATED = "/cms/v3/hubdb/tables", "/cms/hubdb/{version}/tables"
 _HUBDB_TIER = "Marketing Hub or Content Hub Professional"
@@ -13,7 +13,7 @@ ENDPOINTS = (
         numbered=_HUBDB,
         dated=_HUBDB_DATED,
         paging=after(100),
-        variants=PASSES,
+        variants=WITH_ARCHIVED,
         tables=(
             Table(
                 "hubdb_tables",

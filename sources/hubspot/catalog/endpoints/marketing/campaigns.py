@@ -1,10 +1,18 @@
 """Marketing campaigns: properties, assets, budget and spend, reports."""
 
-from ..declaration import DAY, Asked, Batches, Endpoint, Parents, Table, after
+from functools import partial
+
+from ..declaration import DAY, HOUR, Asked, Batches, Endpoint, Parents, Table, after
 
 CAMPAIGNS = "campaigns"
 NUMBERED, DATED = "/marketing/v3/campaigns", "/marketing/campaigns/{version}"
-READ, TIER = ("marketing.campaigns.read",), "Marketing Hub Professional"
+_endpoint = partial(
+    Endpoint,
+    group=CAMPAIGNS,
+    due=DAY,
+    scopes=("marketing.campaigns.read",),
+    tier="Marketing Hub Professional",
+)
 EACH = Parents("campaigns", {"campaign_id": "id"})
 EVER = {"startDate": "2006-01-01", "endDate": "@today"}
 """HubSpot exists since then."""
@@ -19,15 +27,13 @@ _ITEM = (
     " created_at timestamp:ms, updated_at timestamp:ms"
 )
 ENDPOINTS = (
-    Endpoint(
+    _endpoint(
         "campaigns",
-        group=CAMPAIGNS,
         numbered=NUMBERED,
         dated=DATED,
+        due=HOUR,
         properties=Asked("campaign", READABLE),
         paging=after(100),
-        scopes=READ,
-        tier=TIER,
         tables=(
             Table(
                 "campaigns",
@@ -48,16 +54,12 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "campaign_asset_types",
-        group=CAMPAIGNS,
         numbered=f"{NUMBERED}/batch/read",
         dated=f"{DATED}/batch/read",
         method="POST",
         per=Batches("campaigns", "id", 50, shape={"id": "@id"}, match="campaign_id"),
-        due=DAY,
-        scopes=READ,
-        tier=TIER,
         omitted="results paging",
         tables=(
             Table(
@@ -69,9 +71,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "campaign_assets",
-        group=CAMPAIGNS,
         numbered=f"{NUMBERED}/{{campaign_id}}/assets/{{asset_type}}",
         dated=f"{DATED}/{{campaign_id}}/assets/{{asset_type}}",
         params=EVER,
@@ -79,9 +80,6 @@ ENDPOINTS = (
         per=Parents(
             "campaign_asset_types", {"campaign_id": "campaign_id", "asset_type": "asset_type"}
         ),
-        due=DAY,
-        scopes=READ,
-        tier=TIER,
         tables=(
             Table(
                 "campaign_assets",
@@ -92,16 +90,12 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "campaign_budgets",
-        group=CAMPAIGNS,
         numbered=f"{NUMBERED}/{{campaign_id}}/budget/totals",
         dated=f"{DATED}/{{campaign_id}}/budget/totals",
         rows=".",
         per=EACH,
-        due=DAY,
-        scopes=READ,
-        tier=TIER,
         tables=(
             Table(
                 "campaign_budgets",
@@ -126,17 +120,13 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "campaign_metrics",
-        group=CAMPAIGNS,
         numbered=f"{NUMBERED}/{{campaign_id}}/reports/metrics",
         dated=f"{DATED}/{{campaign_id}}/reports/metrics",
         variants=(EVER,),
         rows=".",
         per=EACH,
-        due=DAY,
-        scopes=READ,
-        tier=TIER,
         tables=(
             Table(
                 "campaign_metrics",
@@ -148,18 +138,15 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "campaign_revenue",
-        group=CAMPAIGNS,
         numbered=f"{NUMBERED}/{{campaign_id}}/reports/revenue",
         dated=f"{DATED}/{{campaign_id}}/reports/revenue",
         variants=({"attributionModel": "LINEAR"},),
         params=EVER,
         rows=".",
         per=EACH,
-        due=DAY,
         scopes=("marketing.campaigns.revenue.read",),
-        tier=TIER,
         tables=(
             Table(
                 "campaign_revenue",
@@ -171,9 +158,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "campaign_contacts",
-        group=CAMPAIGNS,
         numbered=f"{NUMBERED}/{{campaign_id}}/reports/contacts/{{contact_type}}",
         dated=f"{DATED}/{{campaign_id}}/reports/contacts/{{contact_type}}",
         variants=tuple(
@@ -183,10 +169,7 @@ ENDPOINTS = (
         params=EVER,
         paging=after(100),
         per=EACH,
-        due=DAY,
         default=False,
-        scopes=READ,
-        tier=TIER,
         tables=(
             Table(
                 "campaign_contacts",

@@ -1,6 +1,15 @@
 """Forms, their fields, and what people submitted."""
 
-from ..declaration import EVERY_RUN, LEGACY_SUNSET, Endpoint, NewestFirst, Parents, Table, after
+from ..declaration import (
+    EVERY_RUN,
+    LEGACY_SUNSET,
+    WITH_ARCHIVED,
+    Endpoint,
+    NewestFirst,
+    Parents,
+    Table,
+    after,
+)
 
 FORMS = "forms"
 ENDPOINTS = (
@@ -9,7 +18,7 @@ ENDPOINTS = (
         group=FORMS,
         path="/marketing/v3/forms",
         params={"formTypes": "all"},
-        variants=({"archived": "false"}, {"archived": "true"}),
+        variants=WITH_ARCHIVED,
         paging=after(500),
         scopes=("forms",),
         sunset=LEGACY_SUNSET,

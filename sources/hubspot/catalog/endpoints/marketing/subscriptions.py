@@ -1,6 +1,7 @@
 """Subscriptions: what one can subscribe to, which address has which status, what changed."""
 
 from datetime import timedelta
+from functools import partial
 
 from ..declaration import (
     DAY,
@@ -16,17 +17,26 @@ from ..declaration import (
 
 SUBSCRIPTIONS = "consent"
 NUMBERED, DATED = "/communication-preferences/v4", "/communication-preferences/{version}"
-PER_ADDRESS = Batches(
-    "contacts",
-    "email",
-    100,
-    match="email",
-    changed="lastmodifieddate",
-    where="email IS NOT NULL",
-    all_every=WEEK,
+_of_addresses = partial(
+    Endpoint,
+    group=SUBSCRIPTIONS,
+    method="POST",
+    params={"channel": "EMAIL"},
+    per=Batches(
+        "contacts",
+        "email",
+        100,
+        match="email",
+        changed="lastmodifieddate",
+        where="email IS NOT NULL",
+        all_every=WEEK,
+    ),
+    due=DAY,
+    default=False,
+    scopes=("communication_preferences.statuses.batch.read",),
+    tier="Marketing Hub Enterprise",
+    sunset=V4_SUNSET,
 )
-BATCH = ("communication_preferences.statuses.batch.read",)
-ENTERPRISE = "Marketing Hub Enterprise"
 ENDPOINTS = (
     Endpoint(
         "subscription_definitions",
@@ -54,19 +64,10 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _of_addresses(
         "subscription_statuses",
-        group=SUBSCRIPTIONS,
         numbered=f"{NUMBERED}/statuses/batch/read",
         dated=f"{DATED}/statuses/batch/read",
-        method="POST",
-        params={"channel": "EMAIL"},
-        per=PER_ADDRESS,
-        due=DAY,
-        default=False,
-        scopes=BATCH,
-        tier=ENTERPRISE,
-        sunset=V4_SUNSET,
         tables=(
             Table(
                 "subscription_statuses",
@@ -80,19 +81,10 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _of_addresses(
         "subscription_opt_outs",
-        group=SUBSCRIPTIONS,
         numbered=f"{NUMBERED}/statuses/batch/unsubscribe-all/read",
         dated=f"{DATED}/statuses/batch/unsubscribe-all/read",
-        method="POST",
-        params={"channel": "EMAIL"},
-        per=PER_ADDRESS,
-        due=DAY,
-        default=False,
-        scopes=BATCH,
-        tier=ENTERPRISE,
-        sunset=V4_SUNSET,
         tables=(
             Table(
                 "subscription_opt_outs",

@@ -1,11 +1,11 @@
 """Workflows, their actions, e-mails and numbers; sequences, their steps and enrolments."""
 
 from datetime import timedelta
+from functools import partial
 
 from ..declaration import (
     DAY,
     EVERY_RUN,
-    HOUR,
     V4_SUNSET,
     Batches,
     Endpoint,
@@ -18,19 +18,27 @@ from ..declaration import (
 GROUP = "automation"
 FLOWS, BETA_FLOWS = "/automation/v4/flows", "/automation/2026-09-beta/flows"
 SEQUENCES, DATED_SEQUENCES = "/automation/v4/sequences", "/automation/sequences/2026-03"
-ANY_TIER, SALES_TIER = "any Hub Professional", "Sales Hub or Service Hub Professional"
-SEQUENCE_SCOPES = ("automation.sequences.read",)
+_workflows = partial(
+    Endpoint,
+    group=GROUP,
+    scopes=("automation",),
+    tier="any Hub Professional",
+    sunset=V4_SUNSET,
+)
+_sequences = partial(
+    Endpoint,
+    group=GROUP,
+    scopes=("automation.sequences.read",),
+    tier="Sales Hub or Service Hub Professional",
+    sunset=V4_SUNSET,
+)
 ENDPOINTS = (
-    Endpoint(
+    _workflows(
         "workflows",
-        group=GROUP,
         numbered=FLOWS,
         dated=BETA_FLOWS,
         paging=after(100),
         due=EVERY_RUN,
-        scopes=("automation",),
-        tier=ANY_TIER,
-        sunset=V4_SUNSET,
         tables=(
             Table(
                 "workflows",
@@ -41,9 +49,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _workflows(
         "workflow_details",
-        group=GROUP,
         numbered=f"{FLOWS}/batch/read",
         dated=f"{BETA_FLOWS}/batch/read",
         method="POST",
@@ -57,9 +64,6 @@ ENDPOINTS = (
             all_every=DAY,
         ),
         due=EVERY_RUN,
-        scopes=("automation",),
-        tier=ANY_TIER,
-        sunset=V4_SUNSET,
         omitted="name isEnabled flowType objectTypeId uuid createdAt updatedAt",
         tables=(
             Table(
@@ -83,16 +87,11 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _workflows(
         "workflow_email_campaigns",
-        group=GROUP,
         numbered=f"{FLOWS}/email-campaigns",
         dated=f"{BETA_FLOWS}/email-campaigns",
         paging=after(100),
-        due=HOUR,
-        scopes=("automation",),
-        tier=ANY_TIER,
-        sunset=V4_SUNSET,
         tables=(
             Table(
                 "workflow_email_campaigns",
@@ -102,9 +101,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _workflows(
         "workflow_performance",
-        group=GROUP,
         path=f"{FLOWS}/performance/{{workflow_id}}",
         params={"bucketType": "DAY"},
         per=Parents("workflows", {"workflow_id": "id"}),
@@ -119,9 +117,6 @@ ENDPOINTS = (
         ),
         due=DAY,
         default=False,
-        scopes=("automation",),
-        tier=ANY_TIER,
-        sunset=V4_SUNSET,
         tables=(
             Table(
                 "workflow_performance",
@@ -131,17 +126,12 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _sequences(
         "sequence_users",
-        group=GROUP,
         numbered=SEQUENCES,
         dated=DATED_SEQUENCES,
         paging=after(100),
         per=Parents("account_users", {"?userId": "id"}),
-        due=HOUR,
-        scopes=SEQUENCE_SCOPES,
-        tier=SALES_TIER,
-        sunset=V4_SUNSET,
         tables=(
             Table(
                 "sequence_users",
@@ -159,9 +149,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _sequences(
         "sequence_details",
-        group=GROUP,
         numbered=f"{SEQUENCES}/{{sequence_id}}",
         dated=f"{DATED_SEQUENCES}/{{sequence_id}}",
         rows=".",
@@ -170,10 +159,6 @@ ENDPOINTS = (
             {"sequence_id": "id", "?userId": "owner_user_id"},
             changed="updated_at",
         ),
-        due=HOUR,
-        scopes=SEQUENCE_SCOPES,
-        tier=SALES_TIER,
-        sunset=V4_SUNSET,
         omitted="id name folderId userId createdAt updatedAt",
         tables=(
             Table(
@@ -192,9 +177,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _sequences(
         "sequence_enrollments",
-        group=GROUP,
         numbered=f"{SEQUENCES}/enrollments/contact/{{contact_id}}",
         dated=f"{DATED_SEQUENCES}/enrollments/contact/{{contact_id}}",
         rows=".",
@@ -205,11 +189,7 @@ ENDPOINTS = (
             where="hs_latest_sequence_enrolled IS NOT NULL",
         ),
         empty_on_404=True,
-        due=HOUR,
         default=False,
-        scopes=SEQUENCE_SCOPES,
-        tier=SALES_TIER,
-        sunset=V4_SUNSET,
         tables=(
             Table(
                 "sequence_enrollments",

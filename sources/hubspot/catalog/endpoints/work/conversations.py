@@ -1,9 +1,11 @@
 """Conversations of the inbox and the help desk: threads, messages, and who speaks in them."""
 
+from functools import partial
+
 from ..declaration import (
     EVERY_RUN,
-    HOUR,
     LEGACY_SUNSET,
+    WITH_ARCHIVED,
     Batches,
     Endpoint,
     Increment,
@@ -14,20 +16,16 @@ from ..declaration import (
 
 GROUP = "conversations"
 NUMBERED, DATED = "/conversations/v3/conversations", "/conversations/conversations/2026-09"
-SCOPES = ("conversations.read",)
-BOTH = ({"archived": "false"}, {"archived": "true"})
+_endpoint = partial(
+    Endpoint, group=GROUP, default=False, scopes=("conversations.read",), sunset=LEGACY_SUNSET
+)
 ENDPOINTS = (
-    Endpoint(
+    _endpoint(
         "conversation_inboxes",
-        group=GROUP,
         numbered=f"{NUMBERED}/inboxes",
         dated=f"{DATED}/inboxes",
         paging=after(100),
-        variants=BOTH,
-        due=HOUR,
-        default=False,
-        scopes=SCOPES,
-        sunset=LEGACY_SUNSET,
+        variants=WITH_ARCHIVED,
         tables=(
             Table(
                 "conversation_inboxes",
@@ -38,16 +36,11 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "conversation_channels",
-        group=GROUP,
         numbered=f"{NUMBERED}/channels",
         dated=f"{DATED}/channels",
         paging=after(100),
-        due=HOUR,
-        default=False,
-        scopes=SCOPES,
-        sunset=LEGACY_SUNSET,
         tables=(
             Table(
                 "conversation_channels",
@@ -57,17 +50,12 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "conversation_channel_accounts",
-        group=GROUP,
         numbered=f"{NUMBERED}/channel-accounts",
         dated=f"{DATED}/channel-accounts",
         paging=after(100),
-        variants=BOTH,
-        due=HOUR,
-        default=False,
-        scopes=SCOPES,
-        sunset=LEGACY_SUNSET,
+        variants=WITH_ARCHIVED,
         tables=(
             Table(
                 "conversation_channel_accounts",
@@ -80,23 +68,19 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "conversation_threads",
-        group=GROUP,
         numbered=f"{NUMBERED}/threads",
         dated=f"{DATED}/threads",
         params={"association": "TICKET"},
         paging=after(500),
-        variants=BOTH,
+        variants=WITH_ARCHIVED,
         read=Increment(
             "latestMessageTimestampAfter",
             "latest_message_timestamp",
             params={"sort": "latestMessageTimestamp"},
         ),
         due=EVERY_RUN,
-        default=False,
-        scopes=SCOPES,
-        sunset=LEGACY_SUNSET,
         tables=(
             Table(
                 "conversation_threads",
@@ -112,22 +96,18 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "conversation_messages",
-        group=GROUP,
         numbered=f"{NUMBERED}/threads/{{thread_id}}/messages",
         dated=f"{DATED}/threads/{{thread_id}}/messages",
         paging=after(100),
-        variants=BOTH,
+        variants=WITH_ARCHIVED,
         per=Parents(
             "conversation_threads",
             {"thread_id": "id"},
             changed="latest_message_timestamp, closed_at",
         ),
         due=EVERY_RUN,
-        default=False,
-        scopes=SCOPES,
-        sunset=LEGACY_SUNSET,
         omitted="conversationsThreadId",
         tables=(
             Table(
@@ -163,9 +143,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "conversation_original_contents",
-        group=GROUP,
         numbered=f"{NUMBERED}/threads/{{thread_id}}/messages/{{message_id}}/original-content",
         dated=f"{DATED}/threads/{{thread_id}}/messages/{{message_id}}/original-content",
         rows=".",
@@ -176,9 +155,6 @@ ENDPOINTS = (
             where="truncation_status <> 'NOT_TRUNCATED'",
         ),
         due=EVERY_RUN,
-        default=False,
-        scopes=SCOPES,
-        sunset=LEGACY_SUNSET,
         tables=(
             Table(
                 "conversation_original_contents",
@@ -188,9 +164,8 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _endpoint(
         "conversation_actors",
-        group=GROUP,
         numbered=f"{NUMBERED}/actors/batch/read",
         dated=f"{DATED}/actors/batch/read",
         method="POST",
@@ -206,10 +181,6 @@ ENDPOINTS = (
             ),
             unseen=True,
         ),
-        due=HOUR,
-        default=False,
-        scopes=SCOPES,
-        sunset=LEGACY_SUNSET,
         tables=(
             Table(
                 "conversation_actors",
