@@ -86,6 +86,7 @@ def read_newest(part: Part, out: Out) -> Found:
             yield from out.add(unknown(part, rows.only(young)))
         if len(young) < len(rows.values):
             break
+    yield from out.flush()
     part.move_mark(began)
 
 
