@@ -1,4 +1,4 @@
-"""HubSpot as a source for dlt: everything that its CRM lets one read, in tables.
+"""HubSpot as a source for dlt: records, links, and what its other APIs let one read, in tables.
 
 `sync` brings a dataset up to date with all that this takes; `hubspot` is the plain source, of which
 `source` is the table of contents.

@@ -64,7 +64,7 @@ def hubspot(  # noqa: PLR0913 - four of them name what is read, in words that pe
     hard_delete: bool = False,
     run: Run | None = None,
 ) -> Iterator[DltResource]:
-    """HubSpot's CRM: one resource per object type, links as child tables, reference tables.
+    """HubSpot: a resource per object type with links as child tables, and one per endpoint.
 
     Where HubSpot's own types, or groups, are named alone, nothing is asked of HubSpot, nor of the
     state, before the first resource is read; and the source may be read more than once.
