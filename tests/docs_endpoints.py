@@ -93,16 +93,19 @@ def spans(read: Any) -> Iterator[str]:
     if every := getattr(read, "whole_every", None):
         yield f"All rows: {often(every)}"
     if first := getattr(read, "first", None):
-        yield f"The first reading goes {first.days} days back"
+        yield f"The first reading goes {length(first)} back"
     if lag := getattr(read, "lag", None):
         yield f"Rows are read once they are {length(lag)} old"
     if lookback := getattr(read, "lookback", None):
-        yield f"The last {length(lookback)} are read again"
+        count, _, unit = length(lookback).partition(" ")
+        yield f"The last {f'{unit} is' if count == '1' else f'{count} {unit} are'} read again"
 
 
 def length(of: timedelta) -> str:
-    """Return a span of time in words."""
-    for unit, size in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
+    """Return a span of time in words; long ones in whole hours."""
+    if of > timedelta(hours=12):
+        of = timedelta(hours=round(of / timedelta(hours=1)))
+    for unit, size in (("year", 365 * 24 * 60), ("day", 24 * 60), ("hour", 60), ("minute", 1)):
         count, rest = divmod(of, timedelta(minutes=size))
         if count and not rest:
             return f"{count} {unit}" + "s" * (count > 1)

@@ -15,6 +15,9 @@ _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _RUN = timedelta(minutes=10)
 """Between two runs, in what is asked of the rule."""
 LABELS = "the next run that meets one of its links; within 12 hours otherwise"
+HISTORY = "the run that reads the record"
+OTHER_APIS = "the next run, or within 1 to 24 hours, as the page of its group says"
+EVENTS = "the same; some kinds once they are up to an hour old, when HubSpot has them all"
 NEXT, AFTER = "the next run", "the next run or the one after"
 
 
@@ -109,5 +112,8 @@ def rows(options: Options | None = None) -> list[tuple[str, str]]:
             "within the day",
         ),
         ("the name or settings of the account", NEXT),
+        ("a value in the property history of a record, where it is selected", HISTORY),
+        ("a row of another API was created, changed or deleted", OTHER_APIS),
+        ("an event, such as of an e-mail, a login or a website", EVENTS),
         ("a record or link was changed by hand in the warehouse", "`verify`"),
     ]  # fmt: skip - a row is a line
