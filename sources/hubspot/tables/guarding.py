@@ -9,25 +9,27 @@ from collections.abc import Collection, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..catalog.endpoints import TABLES
 from ..privacy import Policy
+from .endpoints.batches import OWN_COLUMNS
 from .records import Batch
 
 
-def guarded(batch: Batch, table: str, policy: Policy, keys: Collection[str]) -> Batch:
+def guarded(batch: Batch, table: str, policy: Policy) -> Batch:
     """Return rows as the user lets them leave HubSpot.
 
     Guarantees: no value of a column that is hashed or excluded is in the rows or the rejects. A
-    hashed column that is no text, such as a date, is null, for its type cannot hold a hash.
+    hashed column that is no text, such as a date, is null, for its type cannot hold a hash. Columns
+    that identify a row, and those that tables have besides HubSpot's, stay as they are.
 
     Args:
         batch: rows of one table, with what did not fit.
         table: its name.
         policy: the user's.
-        keys: columns that identify a row, which stay as they are.
     """
     if not policy.applies_to(table):
         return batch
-    rows = batch.rows
+    rows, keys = batch.rows, {*TABLES[table].keys, *OWN_COLUMNS}
     arrays = [*_guarded_columns(rows, table, policy, keys)]
     hidden = [n for n in rows.column_names if policy.rule(table, n, keys) != "plain"]
     shown = pc.invert(pc.is_in(batch.rejects.column("property"), pa.array(hidden, pa.string())))

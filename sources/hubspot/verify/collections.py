@@ -17,7 +17,7 @@ from ..steps.collections.parents.pending import pending
 from ..steps.collections.parents.reading import part_of_parent
 from ..steps.collections.part import TODAY, Part
 from ..steps.collections.reading import parts_of, refusal_of
-from ..tables.endpoints.batches import OWN_COLUMNS, to_batches
+from ..tables.endpoints.batches import to_batches
 from ..tables.guarding import guarded
 from .records import Check, Verification
 
@@ -124,8 +124,7 @@ class Comparison:
                         continue
                     for name, batch in to_batches(self.endpoint, block, reading):
                         if name in found:
-                            keys = {*self._table(name).keys, *OWN_COLUMNS}
-                            rows = guarded(batch, name, run.policy, keys).rows
+                            rows = guarded(batch, name, run.policy).rows
                             columns = [rows.column(c).to_pylist() for c in self._columns(name)]
                             found[name] |= dict(self._keyed(name, zip(*columns, strict=True)))
             except NotFoundError:

@@ -7,7 +7,7 @@ from typing import Any
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from ..catalog.endpoints import ENDPOINTS, has_gone_rows
+from ..catalog.endpoints import ENDPOINTS, has_gone_rows, parent_columns, shared_keys
 from ..catalog.endpoints.declaration import Batches, Endpoint, Members, Parents, Table
 from ..catalog.names import history_table
 from ..model import REJECTS
@@ -113,9 +113,8 @@ def _drop_of_gone(client: Client, endpoint: Endpoint, tables: Collection[str]) -
 
 def _drop_orphans(client: Client, endpoint: Endpoint, per: Parents | Batches) -> None:
     """Remove the rows of an endpoint whose parents are not there."""
-    names = [per.column] if isinstance(per, Batches) else [*endpoint.parent_slots.values()]
     child, parent = (client.make_qualified_table_name(n) for n in (endpoint.name, per.table))
-    pairs = zip(names, endpoint.replaced_by, strict=False)
+    pairs = zip(parent_columns(endpoint), endpoint.replaced_by, strict=False)
     same = " AND ".join(f"parent.{a} = {child}.{b}" for a, b in pairs)
     same += " AND parent._hs_deleted_at IS NULL" if has_gone_rows(per.table) else ""
     client.execute_sql(
@@ -166,10 +165,9 @@ def _end_members(
 
 def _same_parent(client: Client, endpoint: Endpoint, table: Table, child: str) -> Iterable[str]:
     """Yield the conditions under which a row of a child table lies in one of the first table."""
-    columns = {column.sources: column.name for column in endpoint.first.fields}
-    for name, sources in table.parent_keys.items():
-        column = client.escape_column_name(columns[sources])
-        yield f"parent.{column} = {child}.{client.escape_column_name(name)}"
+    for name, column in shared_keys(endpoint, table).items():
+        above, below = client.escape_column_name(column), client.escape_column_name(name)
+        yield f"parent.{above} = {child}.{below}"
 
 
 def _withdraw(client: Client, endpoint: Endpoint, scope: str, whole_at: datetime | None) -> None:

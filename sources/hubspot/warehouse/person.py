@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
+from ..catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES, shared_keys
 from ..catalog.endpoints.columns import Column
 from ..catalog.endpoints.declaration import Batches, Endpoint, Parents, Table
 from ..catalog.selection import PER_TYPE
@@ -121,7 +121,7 @@ class _Eraser:
             parts += [self._of_children(endpoint, c) for c in endpoint.tables if c.is_of_person]
             parts.append(self._below(table, *_fan_out(endpoint)))
         else:
-            parts.append(self._below(table, endpoint.first.name, _shared(endpoint, table)))
+            parts.append(self._below(table, endpoint.first.name, shared_keys(endpoint, table)))
         given = [(sql, args) for sql, args in parts if sql]
         return " OR ".join(sql for sql, _ in given), [one for _, args in given for one in args]
 
@@ -148,7 +148,7 @@ class _Eraser:
     def _of_children(self, endpoint: Endpoint, child: Table) -> Condition:
         """Return which rows have a child that names the person; asked now, for those go first."""
         own, args = self._own(child) if child.name in self.dataset.tables else ("", [])
-        shared = _shared(endpoint, child)
+        shared = shared_keys(endpoint, child)
         if not own or len(shared) != 1:
             return "", []
         ((of_child, of_parent),) = shared.items()
@@ -271,13 +271,6 @@ def _parents_first() -> list[Endpoint]:
     for endpoint in ENDPOINTS.values():
         add(endpoint)
     return [*done.values()]
-
-
-def _shared(endpoint: Endpoint, child: Table) -> dict[str, str]:
-    """Return the columns by which a child's rows lie in one of the first table, and its columns."""
-    columns = {column.sources: column.name for column in endpoint.first.fields}
-    pairs = {name: columns.get(sources) for name, sources in child.parent_keys.items()}
-    return {name: column for name, column in pairs.items() if column}
 
 
 def _fan_out(endpoint: Endpoint) -> tuple[str, dict[str, str]]:

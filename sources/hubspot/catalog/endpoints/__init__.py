@@ -5,7 +5,7 @@ The source, the plan, the documents and the tests follow from it; see `docs/exte
 
 from ..apis import OBJECT_APIS, Api
 from . import account, commerce, content, crm, lists, marketing, work
-from .declaration import Endpoint, Table
+from .declaration import Batches, Endpoint, Table
 
 MODULES = (crm, account, lists, marketing, work, content, commerce)
 ENDPOINTS: dict[str, Endpoint] = {one.name: one for module in MODULES for one in module.ENDPOINTS}
@@ -33,3 +33,15 @@ def has_gone_rows(table: str) -> bool:
     if table not in TABLES:
         return True
     return ENDPOINTS[ENDPOINT_OF[table]].keeps(TABLES[table])
+
+
+def parent_columns(endpoint: Endpoint) -> list[str]:
+    """Return the columns of the parents' table that name a parent in calls."""
+    per = endpoint.per
+    return [per.column] if isinstance(per, Batches) else [*endpoint.parent_slots.values()]
+
+
+def shared_keys(endpoint: Endpoint, child: Table) -> dict[str, str]:
+    """Return the columns by which a child's rows lie in one of the first table, and its columns."""
+    columns = {column.sources: column.name for column in endpoint.first.fields}
+    return {name: columns[sources] for name, sources in child.parent_keys.items()}

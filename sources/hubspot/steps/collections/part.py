@@ -8,13 +8,13 @@ from typing import Any
 
 import dlt
 
-from ...catalog.endpoints import TABLES
 from ...catalog.endpoints.declaration import Endpoint, Params
+from ...errors import HubSpotError
 from ...http.client import Client
 from ...model import REJECTS, TableOutcome
 from ...run.run import Run
 from ...state.collections import CollectionState
-from ...tables.endpoints.batches import OWN_COLUMNS, Reading, to_batches
+from ...tables.endpoints.batches import Reading, to_batches
 from ...tables.endpoints.items import Items
 from ...tables.guarding import guarded
 from ...tables.records import Batch
@@ -22,6 +22,7 @@ from .pages import Request
 
 TODAY = "@today"
 BLOCK = 1000  # rows that become one Arrow table
+MOST_NOTED = 3
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ class Part:
     def hand_on(self, batches: Iterable[tuple[str, Batch]]) -> Iterator[Any]:
         """Hand on the rows of tables, and what did not fit."""
         for table, found in batches:
-            keys = {*TABLES[table].keys, *OWN_COLUMNS}
-            batch = guarded(found, table, self.run.policy, keys)
+            batch = guarded(found, table, self.run.policy)
             rows = batch.rows.num_rows
             self.run.outcomes.of(table).rows += rows
             self.run.load.budget.take(rows)
@@ -116,6 +116,15 @@ class Part:
                 yield dlt.mark.with_table_name(batch.rows, table)
             if batch.rejects.num_rows:
                 yield dlt.mark.with_table_name(batch.rejects, REJECTS)
+
+
+def note_left_out(part: Part, refused: Sequence[HubSpotError]) -> None:
+    """Record why parents were left out: the first reasons, and how many parents there are."""
+    for error in refused[:MOST_NOTED]:
+        part.outcome.note(f"Left out: {error.message}")
+    if len(refused) > MOST_NOTED:
+        table = getattr(part.endpoint.per, "table", "")
+        part.outcome.note(f"{len(refused)} rows of {table} were left out.")
 
 
 def request_of(

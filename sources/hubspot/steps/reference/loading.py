@@ -1,7 +1,7 @@
 """When a reference table is read, and how its rows are handed on: only where they differ."""
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +17,7 @@ from ...model import REJECTS, TableOutcome
 from ...run.pace.waiting import wait
 from ...run.run import Run
 from ...state.source import SourceState
-from ...tables.endpoints.definitions import EMPTY_MARK, no_rows, rows_batch
+from ...tables.endpoints.definitions import EMPTY_MARK, empty_rows, rows_batch
 from ...tables.endpoints.items import Row
 from ...tables.guarding import guarded
 
@@ -39,7 +39,7 @@ def hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Itera
     name = f"{table}:{scope}" if scope else table
     seen_at = run.now()
     batch = rows_batch(table, rows, seen_at=seen_at, strip_nul=bool(run.options.strip_nul))
-    batch = guarded(batch, table, run.policy, TABLES[table].keys)
+    batch = guarded(batch, table, run.policy)
     rejects = batch.rejects.drop_columns(["seen_at"]).to_pylist()
     content = msgspec.json.encode(batch.rows.to_pylist() + rejects)
     digest = hashlib.sha256(content).hexdigest() if rows or not scope else EMPTY
@@ -49,13 +49,18 @@ def hand_on(run: Run, table: str, rows: Sequence[Row], scope: str = "") -> Itera
     if rows or not scope:
         yield dlt.mark.with_table_name(batch.rows, table)
     elif not run.load.fresh:
-        hints = make_hints(table_name=table, columns={EMPTY_MARK: {"hard_delete": True}})
-        yield dlt.mark.with_hints(no_rows(table, scope), hints, create_table_variant=True)
+        yield emptied(table, [{TABLES[table].scope or "": scope}])
     if rejects:
         yield dlt.mark.with_table_name(batch.rejects, REJECTS)
     if name in state.reference_digests:
         run.tables.replaced[table, f"{scope}:" if scope else ""] = seen_at
     state.reference_digests[name] = digest
+
+
+def emptied(table: str, keys: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401 - dlt's items
+    """Return what removes all rows of a table with some values of key columns."""
+    hints = make_hints(table_name=table, columns={EMPTY_MARK: {"hard_delete": True}})
+    return dlt.mark.with_hints(empty_rows(table, keys), hints, create_table_variant=True)
 
 
 def waited(

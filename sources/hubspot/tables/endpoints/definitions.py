@@ -31,14 +31,6 @@ def rows_batch(
     return to_batch(TABLES[table], items, Reading(seen_at, strip_nul))
 
 
-def no_rows(table: str, scope: str) -> pa.Table:
-    """Make the row by which a scope loses all of its rows."""
-    one = TABLES[table]
-    keys = {name: scope if name == one.scope else "0" for name in one.keys}
-    rows = rows_batch(table, [keys], seen_at=datetime.fromtimestamp(0, UTC)).rows
-    return rows.append_column(EMPTY_MARK, pa.array([True]))
-
-
 def empty_rows(table: str, keys: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Make the rows by which all rows with some values of key columns go; none of them stays."""
     one, instead = TABLES[table], {"integer": 0, "timestamp": _EPOCH, "date": _EPOCH.date()}

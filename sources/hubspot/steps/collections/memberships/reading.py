@@ -10,13 +10,12 @@ from ....run.pace.waiting import together
 from ....run.run import Items as Found
 from ...ledger import draw, ledger_of
 from ..blocks import Out
-from ..part import Part
+from ..part import Part, note_left_out
 from .lists import List, lists_to_read, members_pending
 from .one_list import HELD, Members, Pass, read_list
 
 TOGETHER, ROWS_TOGETHER = 50, 100_000
 """Lists, and about how many members, that are read before the cursor moves on."""
-MOST_NOTED = 3
 
 
 def read_members(part: Part) -> Found:
@@ -43,8 +42,7 @@ def read_members(part: Part) -> Found:
             run.load.unfinished.add(part.endpoint.name)
             return
     state.parent_id = ""
-    for error in work.refused[:MOST_NOTED]:
-        part.outcome.note(f"Left out: {error.message}")
+    note_left_out(part, work.refused)
     here = {one.list_id for one in lists_to_read(run, run.view)}
     state.marks = {name: at for name, at in state.marks.items() if name in here}
     state.cursors = {name: one for name, one in state.cursors.items() if name in here}

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ....catalog.endpoints import has_gone_rows
+from ....catalog.endpoints import has_gone_rows, parent_columns
 from ....catalog.endpoints.declaration import Batches, Endpoint, Parents
 from ....model import LIVE, View
 from ....plan.collections.differing import differing
@@ -37,7 +37,7 @@ def pending(
     if isinstance(per, Batches) and per.unseen:
         yield from _unseen(view, endpoint)
         return
-    takes_all, names = _takes_all(per, state, now), columns_of(endpoint)
+    takes_all, names = _takes_all(per, state, now), parent_columns(endpoint)
     where, args = _conditions(view, endpoint, state, takes_all=takes_all)
     order = names if takes_all else ["_hs_synced_at", *names]
     yield from _select(view, endpoint, where, args, order)
@@ -55,7 +55,7 @@ def failed(
     """
     if not failed_names:
         return
-    columns = columns_of(endpoint)
+    columns = parent_columns(endpoint)
     same = f"({' AND '.join(f'{column} = %s' for column in columns)})"
     where = [f"({' OR '.join([same] * len(failed_names))})"]
     args = [value for name in failed_names for value in name.split("\n")]
@@ -69,7 +69,7 @@ def _select(
     per = endpoint.per
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
     times = _times(per)
-    shown = [*columns_of(endpoint), *constants_for(endpoint).values(), *times]
+    shown = [*parent_columns(endpoint), *constants_for(endpoint).values(), *times]
     if view.qualified(per.table, shown) is None:
         return
     own = [LIVE] if has_gone_rows(per.table) else []
@@ -88,7 +88,7 @@ def _times(per: Parents | Batches) -> list[str]:
 
 def name_of(endpoint: Endpoint, parent: Parent) -> str:
     """Return a parent's name in the state."""
-    return "\n".join(texts(parent[: len(columns_of(endpoint))]))
+    return "\n".join(texts(parent[: len(parent_columns(endpoint))]))
 
 
 def _conditions(
@@ -100,7 +100,7 @@ def _conditions(
     times, where, args = _times(per), list[str](), list[Any]()
     begins = bool(per.changed) and takes_all and state.all_until is None
     if state.parent_id and not begins:
-        passed, args = _behind(columns_of(endpoint), state, by_time=not takes_all)
+        passed, args = _behind(parent_columns(endpoint), state, by_time=not takes_all)
         where.append(passed)
     if not takes_all and state.newest_parent_at:
         is_changed = " OR ".join(f"{one} >= %s" for one in times)
@@ -120,12 +120,6 @@ def _takes_all(per: Parents | Batches, state: CollectionState, now: datetime) ->
         return True
     at, every = state.whole_at, per.all_every
     return every is not None and (at is None or now - at >= every)
-
-
-def columns_of(endpoint: Endpoint) -> list[str]:
-    """Return the columns of the parent that name it in calls."""
-    per = endpoint.per
-    return [per.column] if isinstance(per, Batches) else [*endpoint.parent_slots.values()]
 
 
 def constants_for(endpoint: Endpoint) -> dict[str, str]:
@@ -154,7 +148,7 @@ def _is_new(view: View, endpoint: Endpoint) -> str:
     """Return the condition for parents that no row was read of."""
     child, per = view.qualified(endpoint.name), endpoint.per
     parent = view.qualified(getattr(per, "table", ""))
-    own = dict(zip(endpoint.replaced_by, columns_of(endpoint), strict=False))
+    own = dict(zip(endpoint.replaced_by, parent_columns(endpoint), strict=False))
     if child is None or parent is None or not own:
         return "1 = 0"
     same = " AND ".join(f"child.{one} = {parent}.{other}" for one, other in own.items())
@@ -166,7 +160,7 @@ def begin_all(view: View, endpoint: Endpoint, state: CollectionState, now: datet
 
     What changes from now on is read later: the cursor goes on behind the newest of them.
     """
-    per, names = endpoint.per, columns_of(endpoint)
+    per, names = endpoint.per, parent_columns(endpoint)
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
     if not per.changed or state.all_until is not None or not _takes_all(per, state, now):
         return

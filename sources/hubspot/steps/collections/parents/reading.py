@@ -6,25 +6,21 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import dlt
-from dlt.extract.hints import make_hints
-
 from ....catalog.endpoints.declaration import Batches, Parents
 from ....errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError
 from ....plan.collections.differing import differing, keep, keeps
 from ....run.pace.waiting import together
 from ....run.run import Items as Found
 from ....state.collections import CollectionState
-from ....tables.endpoints.definitions import EMPTY_MARK, empty_rows
 from ....tables.endpoints.items import Items, exploded, given
+from ...reference.loading import emptied
 from ..blocks import Out, blocks
 from ..events import read_newest, read_windows
-from ..part import Part, texts
+from ..part import Part, note_left_out, texts
 from .pending import Parent, begin_all, constants_for, failed, name_of, pending
 
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
-MOST_NOTED = 3
 NONE_THERE = (
     "HubSpot answers 404 for {} rows of {} that it lists; what is loaded of them stays, and they"
     " are asked for again."
@@ -267,8 +263,7 @@ def _empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
     keys = [
         {name: row.get(name) or row["".join(taken[name])] for name in columns} for row in constants
     ]
-    hints = make_hints(table_name=table.name, columns={EMPTY_MARK: {"hard_delete": True}})
-    yield dlt.mark.with_hints(empty_rows(table.name, keys), hints, create_table_variant=True)
+    yield emptied(table.name, keys)
 
 
 def _note_refused(sweep: _Sweep) -> None:
@@ -279,7 +274,4 @@ def _note_refused(sweep: _Sweep) -> None:
     missing -= len(sweep.emptied.keys() - sweep.failed)
     if missing:
         sweep.part.outcome.note(NONE_THERE.format(missing, table))
-    for error in refused[:MOST_NOTED]:
-        sweep.part.outcome.note(f"Left out: {error.message}")
-    if len(refused) > MOST_NOTED:
-        sweep.part.outcome.note(f"{len(refused)} rows of {table} were left out.")
+    note_left_out(sweep.part, refused)
