@@ -13,7 +13,7 @@ from typing import Any
 
 from sources.hubspot.catalog.apis import OBJECT_APIS
 from sources.hubspot.catalog.endpoints import ENDPOINTS, GROUPS
-from sources.hubspot.catalog.endpoints.declaration import Batches, Endpoint, Parents, Table
+from sources.hubspot.catalog.endpoints.declaration import Batches, Endpoint, Parents, Table, Whole
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.catalog.selection import PER_TYPE
 
@@ -78,8 +78,18 @@ def freshness(endpoint: Endpoint) -> str:
     when = "in every load" if endpoint.in_every_load else often(endpoint.due)
     if not endpoint.default:
         when = f"only where it is selected (`--select default,{endpoint.name}`), then {when}"
-    how = " ".join((type(endpoint.read).__doc__ or "").split("\n\n")[0].split())
-    return f"{when}. {how}{''.join(f' {one}.' for one in spans(endpoint.read))}"
+    more = (*spans(endpoint.read), *spans(endpoint.per))
+    return f"{when}. {manner(endpoint)}{''.join(f' {one}.' for one in more)}"
+
+
+def manner(endpoint: Endpoint) -> str:
+    """Return how an endpoint is read, and what becomes of rows that it has no more."""
+    per = endpoint.per
+    if isinstance(per, Parents | Batches) and isinstance(endpoint.read, Whole):
+        if getattr(per, "unseen", False):
+            return "A row is read once, when another table names it."
+        return f"What is read for a row of `{per.table}` replaces what was read for it before."
+    return " ".join((type(endpoint.read).__doc__ or "").split("\n\n")[0].split())
 
 
 def often(due: timedelta) -> str:
@@ -89,9 +99,11 @@ def often(due: timedelta) -> str:
 
 
 def spans(read: Any) -> Iterator[str]:
-    """Yield what a way to read says about time."""
+    """Yield what a way to read, or what it is read for, says about time."""
     if every := getattr(read, "whole_every", None):
         yield f"All rows: {often(every)}"
+    if every := getattr(read, "all_every", None):
+        yield f"For rows that did not change: {often(every)}"
     if first := getattr(read, "first", None):
         yield f"The first reading goes {length(first)} back"
     if lag := getattr(read, "lag", None):
@@ -116,7 +128,8 @@ def calls(endpoint: Endpoint) -> str:
     """Return how many calls a reading takes."""
     per, size = endpoint.per, endpoint.paging.size
     found = [f"1 per {size} rows" if size else "1"]
-    changed = " that changed" if getattr(per, "changed", "") else ""
+    changed = " that changed" if getattr(per, "changed", "") or getattr(per, "differs", "") else ""
+    changed = " that name one not known yet" if getattr(per, "unseen", False) else changed
     if isinstance(per, Batches):
         found = [f"1 per {per.size} rows of `{per.table}`{changed}"]
     elif isinstance(per, Parents):

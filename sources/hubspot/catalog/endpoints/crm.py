@@ -1,6 +1,6 @@
 """What belongs to the CRM's records: the account, object types, owners, pipelines, definitions."""
 
-from .declaration import WITH_ARCHIVED, Endpoint, Table, after
+from .declaration import EVERY_RUN, WITH_ARCHIVED, Endpoint, Table, after
 
 CRM = "crm"
 ENDPOINTS = (
@@ -11,6 +11,7 @@ ENDPOINTS = (
         dated="/account-info/{version}/details",
         family="reference",
         own_reader=True,
+        due=EVERY_RUN,
         tables=(
             Table(
                 "account",

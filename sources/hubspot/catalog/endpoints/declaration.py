@@ -85,7 +85,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """HubSpot filters by time of change; all rows are read now and then, for what is gone."""
+    """Rows that changed are read; all rows now and then, to see which are gone."""
 
     param: str
     """The parameter of the query, or member of the body, with the bound below."""
@@ -101,7 +101,7 @@ class Increment:
 
 @dataclass(frozen=True, slots=True)
 class NewestFirst:
-    """Rows come newest first, and are read up to those that are known; none is ever gone."""
+    """Rows come newest first, and are read up to those that are known; none is marked as gone."""
 
     column: str
     """Their time."""
@@ -111,7 +111,7 @@ class NewestFirst:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Rows of closed spans of time, oldest span first; none is ever gone."""
+    """Rows are read by spans of time, oldest span first; none is ever marked as gone."""
 
     column: str
     """Their time."""
