@@ -100,10 +100,10 @@ class CollectionState(Struct, omit_defaults=True):
 
         Args:
             merges: whether that takes the place of rows of events, too: of these only such come
-                otherwise that the warehouse lacks.
+                otherwise that the warehouse lacks. It stays so until a reading has ended.
         """
         fresh = CollectionState(
-            read_at=self.read_at, is_stale=True, calls=self.calls, merges=merges
+            read_at=self.read_at, is_stale=True, calls=self.calls, merges=merges or self.merges
         )
         for name in self.__struct_fields__:
             setattr(self, name, getattr(fresh, name))
