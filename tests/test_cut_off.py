@@ -38,6 +38,53 @@ def test_a_mark_moves_only_behind_rows_that_are_loaded(
     assert warehouse.rows("SELECT count(*) FROM login_activity WHERE id = 'new'") == [(1,)]
 
 
+def test_events_of_a_load_that_was_cut_off(portal: Portal, warehouse: Warehouse) -> None:
+    """A row that arrived without its children is read again with them; then nothing is left."""
+    portal.reset(FEW)
+    names = ("forms", "form_submissions")
+    assert warehouse.sync_all(select=names).exit_code == 0
+    portal.clock.advance(HOUR_MS)
+    (form,) = warehouse.rows("SELECT form_id FROM form_submissions LIMIT 1")[0]
+    at_ms, value = portal.clock.now_ms(), {"name": "email", "value": "ada@example.com"}
+    sent = {"conversionId": "cut", "submittedAt": at_ms, "values": [value]}
+    portal.collections["form_submissions"].add(sent, form)
+    portal.clock.advance(10_000)
+    touch(
+        warehouse,
+        "INSERT INTO form_submissions BY NAME SELECT 'cut' AS submission_key, 'cut' AS"
+        f" conversion_id, '{form}' AS form_id, to_timestamp({at_ms / 1000}) AS submitted_at,"
+        f" to_timestamp({portal.clock.now_ms() / 1000}) AS _hs_synced_at",
+    )
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows("SELECT count(*) FROM form_submissions WHERE submission_key = 'cut'") == [
+        (1,)
+    ]
+    assert warehouse.rows(
+        "SELECT value FROM form_submission_values WHERE submission_key = 'cut'"
+    ) == [("ada@example.com",)]
+    assert warehouse.sync_all(select=names).tables["form_submissions"].rows == 0
+
+
+def test_events_come_once_after_the_state_was_lost(portal: Portal, warehouse: Warehouse) -> None:
+    """Events that the warehouse has are not doubled, however many loads their reading takes."""
+    portal.reset(FEW)
+    assert warehouse.sync_all(select=("email_events",)).exit_code == 0
+    before = warehouse.rows("SELECT count(*) FROM email_events")
+    oldest = "SELECT id FROM email_events ORDER BY created LIMIT 10"
+    touch(
+        warehouse,
+        f"DELETE FROM email_events WHERE id IN ({oldest})",
+        "DROP TABLE _dlt_pipeline_state",
+    )
+    small = warehouse.with_settings(load_rows=5)
+    assert small.sync_all(select=("email_events",)).exit_code == 0
+    counts = "SELECT count(*), count(DISTINCT (id, created)) FROM email_events"
+    assert warehouse.rows(counts) == [before[0] * 2]
+    loads = warehouse.rows("SELECT count(*) FROM _dlt_loads")
+    assert loads[0][0] > 3
+    assert warehouse.sync_all(select=("email_events",)).tables["email_events"].rows == 0
+
+
 def test_a_full_refresh_fills_what_is_reset(portal: Portal, warehouse: Warehouse) -> None:
     """Children of events that a reset is to bring back come with a full refresh, too."""
     portal.reset(FEW)

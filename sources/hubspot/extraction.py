@@ -34,9 +34,11 @@ from .run.portal.portal_types import (
 from .run.portal.schemas import Schemas
 from .run.resources import make_resource
 from .run.run import Items, Run
+from .state.collections import CollectionState
 from .state.damage import SOURCE, refuse
 from .state.source import SourceState
 from .steps.backfill import appends
+from .steps.collections.blocks import holds_unvouched
 from .steps.collections.reading import start_over, wanted
 from .steps.links.links import Links
 from .steps.planning import Planning
@@ -189,12 +191,18 @@ class Extraction:
         self.pairs = [p for p in pairs if p.source in self.kinds or p.target in self.kinds]
 
     def adds_events(self, endpoint: Endpoint) -> bool:
-        """Whether an endpoint has events, of which only such come that the warehouse lacks."""
+        """Whether an endpoint has events, of which only such come that the warehouse lacks.
+
+        Not where it has rows that the state does not vouch for: these may be without their
+        children, and are read again, as all that comes with them.
+        """
         run = self._opened.run if self._opened else None
         if run is None or run.view is None or not endpoint.has_events:
             return False
-        kept = run.state.collections.get(endpoint.name)
-        return kept is None or not kept.merges
+        kept = run.state.collections.get(endpoint.name, CollectionState())
+        if not kept.merges and holds_unvouched(run.view, endpoint, kept.loaded_at):
+            run.collections.doubted.add(endpoint.name)
+        return not (kept.merges or endpoint.name in run.collections.doubted)
 
     @property
     def endpoints(self) -> list[str]:

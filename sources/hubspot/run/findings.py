@@ -161,6 +161,8 @@ class CollectionFindings:
     """Keys, and parents, of which this run has read what an earlier one may have missed."""
     started_over: bool = False
     """Whether a full refresh has forgotten what is loaded of the endpoints."""
+    doubted: set[str] = field(default_factory=set)
+    """Endpoints with events of which the warehouse has rows that the state does not know of."""
     following: set[str] = field(default_factory=set)
     """Endpoints that the next load reads, for this one brought their parents."""
     histories: dict[str, bool] = field(default_factory=dict)

@@ -21,7 +21,8 @@ class CollectionState(Struct, omit_defaults=True):
     whole_at: Instant | None = None
     """When the last one of these began that read all rows."""
     loaded_at: Instant | None = None
-    """The `_hs_synced_at` of the last such rows that were loaded: older rows are gone."""
+    """The `_hs_synced_at` of the last such rows that were loaded: older rows are gone. Of events,
+    that of the last rows: later ones are of a load that was cut off."""
     digest: str = ""
     """Of what these rows were made of; empty where there were too many to hold."""
     shape: str = ""
@@ -105,5 +106,6 @@ class CollectionState(Struct, omit_defaults=True):
         fresh = CollectionState(
             read_at=self.read_at, is_stale=True, calls=self.calls, merges=merges or self.merges
         )
+        fresh.loaded_at = self.loaded_at
         for name in self.__struct_fields__:
             setattr(self, name, getattr(fresh, name))

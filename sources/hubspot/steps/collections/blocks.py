@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ...catalog.endpoints.declaration import Table
+from ...catalog.endpoints.declaration import Endpoint, Table
+from ...model import View
 from ...run.pace.waiting import wait_all
 from ...tables.endpoints.batches import Reading, values_of
 from ...tables.endpoints.items import Items, exploded, to_text
@@ -81,6 +82,25 @@ def detailed(part: Part, items: Items) -> Generator[None, None, Items]:
         more |= {to_text(row.get(details.key)): row for row in rows if isinstance(row, Mapping)}
     values = [{**more.get(name, {}), **row} for name, row in zip(ids, items.values, strict=True)]
     return replace(items, values=values, _members=None)
+
+
+def holds_unvouched(
+    view: View, endpoint: Endpoint, since: datetime | None, scope: str = ""
+) -> bool:
+    """Whether any table of an endpoint has rows of a load that was cut off.
+
+    Args:
+        view: the warehouse.
+        endpoint: whose tables.
+        since: the `_hs_synced_at` of the last rows that the state knows of; None where of none.
+        scope: the object type of the rows; empty where it is the portal.
+    """
+    where, args = ("_hs_synced_at > %s", [since]) if since else ("1 = 1", list[Any]())
+    if scope:
+        where, args = f"{where} AND object_type = %s", [*args, scope]
+    needed = ["_hs_synced_at", *(["object_type"] if scope else [])]
+    held = [one.name for one in endpoint.tables if view.qualified(one.name, needed)]
+    return any(view.counts(held, where, *args).values())
 
 
 def unknown(part: Part, items: Items) -> Items:

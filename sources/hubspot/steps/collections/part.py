@@ -102,6 +102,9 @@ class Part:
 
     def emit(self, items: Items, reading: Reading) -> Iterator[Any]:
         """Hand on objects as the rows of all tables of the endpoint, and what does not fit."""
+        if self.endpoint.has_events:
+            known = self.state.loaded_at or reading.synced_at
+            self.state.loaded_at = max(reading.synced_at, known)
         yield from self.hand_on(to_batches(self.endpoint, items, reading))
 
     def hand_on(self, batches: Iterable[tuple[str, Batch]]) -> Iterator[Any]:

@@ -164,6 +164,7 @@ def _read(part: Part) -> Items:
     run, state, before = part.run, part.state, part.client.meter.calls
     began, name = run.now(), part.endpoint.name
     was_open = name in run.load.unfinished
+    state.merges = state.merges or name in run.collections.doubted
     try:
         yield from _rows(part)
     except HubSpotError as error:
@@ -177,6 +178,7 @@ def _read(part: Part) -> Items:
     run.collections.done.add(part.key)
     state.read_at, state.shape, state.is_stale = began, part.shape, state.has_new_failures
     state.merges = False
+    run.collections.doubted.discard(name)
     if part.endpoint.paging.kind == "none" or state.whole_at in {None, began} or not state.calls:
         state.calls = part.client.meter.calls - before - sum(part.repeated)
 
