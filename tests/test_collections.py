@@ -547,6 +547,39 @@ def test_a_parent_that_is_refused_for_a_moment(
     assert len(warehouse.rows(found)) == len(before)
 
 
+def test_a_batch_that_leaves_some_out(portal: Portal, warehouse: Warehouse) -> None:
+    """Errors of a batch are noted; rows go where it has none, and stay where it cannot say."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    names, flows = ("workflows", "workflow_details"), portal.collections["workflows"]
+    found = "SELECT workflow_id, revision_id FROM workflow_details ORDER BY ALL"
+    assert warehouse.sync_all(select=names).exit_code == 0
+    (first, *_), *_, (last, _) = before = warehouse.rows(found)
+
+    def changed(category: str) -> str:
+        """Sync what changed, with a batch that lacks the first workflow; return what is noted."""
+        for key in (first, last):
+            at = iso(portal.clock.now_ms() + HOUR_MS)
+            flows.edit(key, {"updatedAt": at, "revisionId": "99"})
+
+        def lacking(answer: dict[str, Any]) -> dict[str, Any]:
+            kept = [one for one in answer["results"] if one["id"] != first]
+            return answer | {"results": kept, "errors": [{"category": category}]}
+
+        portal.faults.add(path="flows/batch/read", rewrite=lacking, times=1)
+        portal.clock.advance(2 * HOUR_MS)
+        report = warehouse.sync_all(select=names)
+        assert report.exit_code == 0
+        return report.tables["workflow_details"].error or ""
+
+    assert "INTERNAL_ERROR" in changed("INTERNAL_ERROR")
+    assert warehouse.rows(found) == [*before[:-1], (last, "99")]
+    portal.clock.advance(60_000)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows(found) == [(first, "99"), *before[1:-1], (last, "99")]
+    assert "OBJECT_NOT_FOUND" in changed("OBJECT_NOT_FOUND")
+    assert warehouse.rows(found) == [*before[1:-1], (last, "99")]
+
+
 def test_what_changes_while_its_parent_does_not(portal: Portal, warehouse: Warehouse) -> None:
     """Rows of HubDB tables, and details of workflows, are read of all of these once a day.
 

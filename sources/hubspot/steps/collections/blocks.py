@@ -53,6 +53,7 @@ def blocks(
             if page is None:
                 yield None
                 continue
+            part.reported.extend(page.errors)
             items = Items()
             items.extend(page.rows, constants, f"$.{part.endpoint.rows}")
             yield items

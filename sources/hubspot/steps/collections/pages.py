@@ -14,6 +14,7 @@ from ...catalog.endpoints.declaration import Endpoint, Table
 from ...errors import ContractError, partial_listing
 from ...http.client import Client
 from ...model import Paging
+from ...parsing.lenient_json import as_text
 from ...parsing.tolerance import fit, misfit, tolerant
 from ...run.pace.waiting import wait
 from ...run.run import Run
@@ -50,8 +51,8 @@ class Answer:
     rows: list[Any]
     cursor: Cursor | None
     """Of the next page; None on the last one."""
-    errors: int = 0
-    """Inputs that HubSpot did not answer for."""
+    errors: Sequence[str] = ()
+    """Why HubSpot did not answer for some inputs: the category of each error that it names."""
     total: int | None = None
     """Rows of all pages, where HubSpot counts them."""
 
@@ -205,9 +206,10 @@ def _total(answer: Any) -> int | None:  # noqa: ANN401 - any JSON
     return found if type(found) is int else None
 
 
-def _errors(answer: Any) -> int:  # noqa: ANN401 - any JSON
+def _errors(answer: Any) -> list[str]:  # noqa: ANN401 - any JSON
     found = answer.get("errors") if isinstance(answer, Mapping) else None
-    return len(found) if isinstance(found, list) else 0
+    errors = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    return [as_text(one.get("category")) or "without a category" for one in errors]
 
 
 def _way(answer: Any, place: str) -> str:  # noqa: ANN401 - any JSON

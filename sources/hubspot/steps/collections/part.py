@@ -46,6 +46,8 @@ class Part:
     """Rows that this reading has loaded, by table."""
     repeated: list[int] = field(default_factory=list)
     """Calls of lists that this reading read twice: the next one takes as many less."""
+    reported: list[str] = field(default_factory=list)
+    """Categories of errors that came with answers: HubSpot left some inputs out."""
 
     @property
     def key(self) -> str:
@@ -128,6 +130,13 @@ def note_left_out(part: Part, refused: Sequence[HubSpotError]) -> None:
     if len(refused) > MOST_NOTED:
         table = getattr(part.endpoint.per, "table", "")
         part.outcome.note(f"{len(refused)} rows of {table} were left out.")
+
+
+def note_reported(part: Part) -> None:
+    """Record the errors that came with answers, by their categories."""
+    if part.reported:
+        kinds = ", ".join(sorted({*part.reported}))
+        part.outcome.note(f"HubSpot did not answer for all that it was asked for: {kinds}.")
 
 
 def request_of(

@@ -21,7 +21,7 @@ from .memberships.lists import members_pending
 from .memberships.reading import read_members
 from .parents.pending import has_pending
 from .parents.reading import read_parents
-from .part import Part, key_of, shape_of
+from .part import Part, key_of, note_reported, shape_of
 from .whole import end, read_increment, read_whole
 
 FORCED = "The user asks for it."
@@ -171,6 +171,7 @@ def _read(part: Part) -> Items:
         run.collections.done.add(part.key)
         _fail(part, error)
         return
+    note_reported(part)
     if part.endpoint.has_events:
         state.filled = sorted({*state.filled, *(name for name, n in part.brought.items() if n)})
     if name in run.load.unfinished and not was_open:

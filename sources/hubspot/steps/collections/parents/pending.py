@@ -202,6 +202,8 @@ def _unseen(view: View, endpoint: Endpoint) -> Generator[list[tuple[Any, ...]], 
 
 
 def has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
-    """Whether any parent is to be read."""
+    """Whether any parent is to be read, or is to be asked for again as HubSpot refused it."""
     state = run.state.collections.get(endpoint.name, CollectionState())
-    return any(differing(endpoint, state, pending(view, endpoint, state, run.now())))
+    return bool(state.failed_parents) or any(
+        differing(endpoint, state, pending(view, endpoint, state, run.now()))
+    )

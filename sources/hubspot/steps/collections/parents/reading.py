@@ -21,6 +21,8 @@ from .pending import Parent, begin_all, constants_for, failed, name_of, pending
 
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
+NOT_FOUND = "NOT_FOUND"
+"""Part of the category of errors which say that a parent is not there."""
 NONE_THERE = (
     "HubSpot answers 404 for {} rows of {} that it lists; what is loaded of them stays, and they"
     " are asked for again."
@@ -124,7 +126,7 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
     if isinstance(per, Batches):
         starts = range(0, len(group), per.size)
         batches = [group[at : at + per.size] for at in starts]
-        tasks = [_tolerated(sweep, _read_batch(part, out, batch), batch) for batch in batches]
+        tasks = [_tolerated(sweep, _read_batch(sweep, out, batch), batch) for batch in batches]
     else:
         tasks = [_read_parent(sweep, out, parent) for parent in group]
     try:
@@ -227,8 +229,9 @@ def _read_rows(part: Part, out: Out) -> Found:
 READERS = {"NewestFirst": read_newest, "Windows": read_windows}
 
 
-def _read_batch(part: Part, out: Out, parents: Sequence[Parent]) -> Found:
+def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
     """Read what HubSpot has for many parents, whose rows take the place of those they had."""
+    part = replace(sweep.part, reported=[])
     per = part.endpoint.per
     assert isinstance(per, Batches)  # noqa: S101 - by the caller
     names = [texts(parent[:1])[0] for parent in parents]
@@ -242,8 +245,21 @@ def _read_batch(part: Part, out: Out, parents: Sequence[Parent]) -> Found:
     own = {one.name: one for one in part.endpoint.first.fields}
     answered = {str(one) for one in given(own[per.match], rows)}
     yield from out.add(rows)
-    if not per.unseen:
-        yield from _empty(part, [{per.match: name} for name in names if name not in answered])
+    sweep.part.reported.extend(part.reported)
+    yield from _leave_out(sweep, per, [n for n in names if n not in answered], part.reported)
+
+
+def _leave_out(
+    sweep: _Sweep, per: Batches, names: Sequence[str], errors: Sequence[str]
+) -> Iterator[Any]:
+    """Have the rows of parents removed that an answer lacks.
+
+    If it reports another error than that parents are not there, what is loaded of them stays.
+    """
+    if any(NOT_FOUND not in error for error in errors):
+        sweep.failed.update(names)
+    elif not per.unseen:
+        yield from _empty(sweep.part, [{per.match: name} for name in names])
 
 
 def _filled(shape: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
