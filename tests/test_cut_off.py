@@ -95,3 +95,17 @@ def test_a_full_refresh_fills_what_is_reset(portal: Portal, warehouse: Warehouse
     reset(["form_submissions"])
     assert warehouse.sync_all(select=names, full_refresh=True).exit_code == 0
     assert warehouse.rows("SELECT count(*) FROM form_submission_values") == before
+
+
+def test_windows_of_parents_go_on_in_the_next_load(portal: Portal, warehouse: Warehouse) -> None:
+    """A first reading that takes several loads brings all events of each type in one run."""
+    portal.reset(FEW)
+    names = ("event_types", "event_occurrences")
+    small = warehouse.with_settings(load_rows=1)
+    assert small.sync_all(select=names).exit_code == 0
+    counts = "SELECT count(*), count(DISTINCT (event_type, id)) FROM event_occurrences"
+    brought = warehouse.rows(counts)
+    assert brought[0][0] > 0
+    portal.clock.advance(2 * HOUR_MS)
+    assert warehouse.sync_all(select=names, full_refresh=True).exit_code == 0
+    assert warehouse.rows(counts) == brought
