@@ -216,6 +216,23 @@ def test_text_arrives_as_it_is(portal: Portal, postgres: Postgres) -> None:
     assert (None,) in postgres.rows("SELECT label FROM contacts_to_companies")
 
 
+def test_keys_with_nul(portal: Portal, postgres: Postgres) -> None:
+    """Rows of other APIs whose keys have NUL characters come once, and the raw key says where."""
+    portal.reset(SeedSpec.empty())
+    at_ms = portal.clock.now_ms() - 7_200_000
+    portal.collections["email_events"].add({"id": "a\0b", "created": at_ms, "type": "OPEN"})
+    portal.collections["forms"].add({"id": "c\0d", "name": "Form", "formType": "hubspot"})
+    names = ("email_events", "forms")
+    for rows in ((1, 1), (0, 0)):
+        report = postgres.sync_all(select=names, destination="postgres")
+        assert (report.exit_code, report.error) == (0, None)
+        assert tuple(report.tables[name].rows for name in names) == rows
+        portal.clock.advance(3_600_000)
+    assert [*postgres.table("email_events"), *postgres.table("forms")] == ["ab", "cd"]
+    rejected = "SELECT id, raw_value FROM _hs_rejected_values WHERE property = 'id' ORDER BY id"
+    assert postgres.rows(rejected) == [(f"ab:{at_ms}", "a\\0b"), ("cd", "c\\0d")]
+
+
 def test_text_with_nul_loads_in_a_plain_pipeline(
     portal: Portal,
     postgres: Postgres,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ...catalog.endpoints.declaration import Endpoint, Table
+from ...catalog.endpoints.declaration import Endpoint
 from ...model import View
 from ...run.pace.waiting import wait_all
 from ...tables.endpoints.batches import Reading, values_of
@@ -115,16 +115,17 @@ def unknown(part: Part, items: Items) -> Items:
         return items
     if view.qualified(table.name) is None:
         return items
-    keys = keys_of(table, items)
+    keys = keys_of(part, items)
     named = sorted({str(key[0]) for key in keys})
     found = view.rows(table.name, table.keys, named, key=table.keys[0])
     held = {tuple(map(plain, row)) for row in found}
     return items.only([index for index, key in enumerate(keys) if key not in held])
 
 
-def keys_of(table: Table, items: Items) -> list[tuple[Any, ...]]:
+def keys_of(part: Part, items: Items) -> list[tuple[Any, ...]]:
     """Return the key of each row as the warehouse has it, its values as `plain` writes them."""
-    columns = values_of(table, table.keys, items)
+    table, strip_nul = part.endpoint.first, bool(part.run.options.strip_nul)
+    columns = values_of(table, table.keys, items, strip_nul=strip_nul)
     return [tuple(map(plain, key)) for key in zip(*columns, strict=True)]
 
 

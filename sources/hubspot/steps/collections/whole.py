@@ -83,7 +83,7 @@ class _Listing:
         items.extend(rows, constants, f"$.{self.part.endpoint.rows}")
         items = exploded(first, items)
         if again:
-            keys = enumerate(keys_of(first, items))
+            keys = enumerate(keys_of(self.part, items))
             items = items.only([index for index, key in keys if hash(key) not in self.keys])
         self.held.take(items)
         if len(self.held.values) > (BLOCK if self.streams else HELD):
@@ -99,7 +99,7 @@ class _Listing:
 
     def _note(self) -> None:
         if self.compares:
-            self.keys.update(map(hash, keys_of(self.part.endpoint.first, self.held)))
+            self.keys.update(map(hash, keys_of(self.part, self.held)))
 
     def misses_rows(self) -> bool:
         """Whether the warehouse has live rows that were not read."""

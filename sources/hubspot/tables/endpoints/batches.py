@@ -118,9 +118,18 @@ def to_batch(table: Table, items: Items, reading: Reading) -> Batch:
     return Batch(content, to_rejects(table.name, block.rejects, reading.synced_at))
 
 
-def values_of(table: Table, names: Sequence[str], items: Items) -> list[list[Any]]:
-    """Return columns of items as they would be in the warehouse."""
-    block, own = _Block(table, items, strip_nul=False), {one.name: one for one in table.fields}
+def values_of(
+    table: Table, names: Sequence[str], items: Items, *, strip_nul: bool = False
+) -> list[list[Any]]:
+    """Return columns of items as they would be in the warehouse.
+
+    Args:
+        table: with these columns.
+        names: of the columns.
+        items: objects of HubSpot's.
+        strip_nul: whether the warehouse keeps no NUL characters.
+    """
+    block, own = _Block(table, items, strip_nul=strip_nul), {one.name: one for one in table.fields}
     return [block.cast(name, given(own[name], items), own[name].cast).to_pylist() for name in names]
 
 
@@ -222,7 +231,8 @@ class _Block:
         one = self.items.only([index])
         own = {column.name: column for column in self.table.fields}
         texts = [to_text(given(own[name], one)[0]) or "" for name in self.table.keys]
-        return replaced(":".join(texts))
+        id_ = replaced(":".join(texts))
+        return id_.replace("\0", "") if self.strip_nul else id_
 
     def check_key(self, name: str, values: Sequence[Any]) -> None:
         """Refuse values that cannot name anything.
