@@ -43,7 +43,7 @@ ENDPOINTS = (
                 "list_id, name, object_type_id, processing_type, processing_status,"
                 " list_version integer, size integer = size|additionalProperties.hs_list_size,"
                 " created_at timestamp, updated_at timestamp, filters_updated_at timestamp,"
-                " deleted_at timestamp, created_by_id, updated_by_id,"
+                " deleted_at timestamp:nonzero, created_by_id, updated_by_id,"
                 " filter_branch json, list_permissions json, membership_settings json, folder_id",
                 about="a list (segment) of records",
             ),

@@ -33,7 +33,7 @@ ENDPOINTS = (
                 "id",
                 "id, name, description, status, auto_assignment_enabled bool,"
                 f" count_of_included_products integer, custom_properties json, {_TIMES},"
-                " archived_at timestamp",
+                " archived_at timestamp:nonzero",
                 about="a price book",
             ),
             Table(
@@ -81,7 +81,7 @@ ENDPOINTS = (
             Table(
                 "payment_links",
                 "id",
-                f"id, name, url, active bool, {_TIMES}, archived_at timestamp",
+                f"id, name, url, active bool, {_TIMES}, archived_at timestamp:nonzero",
                 about="a page where people pay",
             ),
         ),

@@ -9,7 +9,9 @@ from ..seeding import HOUR_MS, Seeds
 ACTIVITY = "/account-info/(v3|~)/activity"
 SCOPE = "account-info.security.read"
 ACTIONS = ("CREATE", "UPDATE", "DELETE", "ARCHIVE")
-SECURITY = ("ADD_USER", "DEACTIVATE_USER", "API_KEY_CREATED", "EXPORT_CONTACTS", "LOGIN_SETTING")
+SECURITY = (
+    "ADD_USER", "DEACTIVATE_USER", "CHANGE_PASSWORD", "CONTACT_DATA_EXPORT", "ADD_SINGLE_SIGN_ON",
+)  # fmt: skip
 PLACE: Row = {"ipAddress": "198.51.100.7", "location": "Berlin", "countryCode": "DE",
               "regionCode": "BE"}  # fmt: skip
 EVENTS = 9

@@ -97,13 +97,13 @@ def _code(_: Seeds, number: int) -> Row:
 def _central_rates(ask: Ask) -> Row:
     own = ask.collections["company_currency"].seen()
     return {
-        "centralFxRatesEnabled": bool(own),
+        "centralExchangeRatesEnabled": bool(own),
         "currencyCode": own[0]["currencyCode"] if own else None,
     }
 
 
 def _unsupported(_: Ask) -> Row:
-    return {"results": ["XAU"]}
+    return {"results": [{"currencyCode": "XAU", "currencyName": "Gold"}]}
 
 
 def _own_currency(seeds: Seeds, _: int) -> Row:

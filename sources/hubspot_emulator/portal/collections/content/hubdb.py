@@ -12,16 +12,17 @@ COLUMNS = (("city", "TEXT"), ("size", "NUMBER"), ("kind", "SELECT"), ("seen", "D
 
 
 def _table(seeds: Seeds, number: int) -> Row:
-    options = [{"id": "1", "name": "a", "label": "A", "type": "option", "order": 0}]
+    at = {"createdAt": seeds.made(number), "updatedAt": seeds.changed(number)}
+    options = [{"id": "1", "name": "a", "label": "A", "type": "option", "order": 0, **at}]
     return {
         "id": str(2_001 + number),
         "name": NAMES[number] if number < len(NAMES) else f"table{number}",
         "label": f"Table {number}",
         "published": True,
         "publishedAt": seeds.changed(number),
-        "createdAt": seeds.made(number),
-        "updatedAt": seeds.changed(number),
+        **at,
         "deleted": False,
+        "deletedAt": "1970-01-01T00:00:00Z",
         "columnCount": len(COLUMNS),
         "useForPages": False,
         "allowPublicApiAccess": True,
@@ -34,6 +35,7 @@ def _table(seeds: Seeds, number: int) -> Row:
                 "id": str(place + 1),
                 "name": name,
                 "label": name.capitalize(),
+                "description": "",
                 "type": kind,
                 "deleted": False,
                 "width": 100,

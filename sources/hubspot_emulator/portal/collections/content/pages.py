@@ -15,11 +15,41 @@ BY_CMS = {"sorts": "name createdAt=created updatedAt=updated createdBy=createdBy
 AUTHOR_SORTS = "name created updated createdBy=createdById updatedBy=updatedById"
 EVENTS = ("CREATED", "UPDATED", "PUBLISHED", "UNPUBLISHED", "DELETED", "RESTORE")
 EPOCH = "1970-01-01T00:00:00Z"
+_LOOKS: Row = {
+    "attachedStylesheets": [], "categoryId": 1, "contentTypeCategory": "1",
+    "dynamicPageDataSourceId": "", "dynamicPageDataSourceType": 0, "enableDomainStylesheets": True,
+    "enableLayoutStylesheets": True, "featuredImageAltText": "", "footerHtml": "", "headHtml": "",
+    "includeDefaultCustomCss": True, "layoutSections": {}, "linkRelCanonicalUrl": "",
+    "mabExperimentId": "", "pageExpiryDate": 0, "pageExpiryEnabled": False,
+    "pageExpiryRedirectId": 0, "pageExpiryRedirectUrl": "",
+    "pageRedirected": False, "publicAccessRules": [], "publishImmediately": True,
+    "themeSettingsValues": {}, "useFeaturedImage": False, "widgetContainers": {}, "widgets": {},
+}  # fmt: skip
+"""What HubSpot sends of how a page looks."""
 
 
 def _in_bin(number: int, at: Any) -> Row:  # noqa: ANN401 - instants of either form
     """Return the members of a row in the recycle bin, which every fifth one is."""
     return {"_archived": True, **at} if number % 5 == 4 else {}  # noqa: PLR2004 - see above
+
+
+def _translation(seeds: Seeds, first: int, number: int) -> Row:
+    return {
+        "id": first + 900 + number,
+        "name": f"Seite {number}",
+        "slug": f"de/page{number}" if number else "de/",
+        "state": "PUBLISHED_OR_SCHEDULED",
+        "authorName": "Mia Ito",
+        "campaign": "",
+        "campaignName": "",
+        "created": seeds.made(number),
+        "updated": seeds.changed(number),
+        "publishDate": seeds.made(number),
+        "archivedInDashboard": False,
+        "password": "not to be stored",
+        "publicAccessRules": [],
+        "publicAccessRulesEnabled": False,
+    }
 
 
 def _page(seeds: Seeds, first: int, number: int) -> Row:
@@ -51,13 +81,13 @@ def _page(seeds: Seeds, first: int, number: int) -> Row:
         "archivedInDashboard": False,
         "publicAccessRulesEnabled": False,
         "password": "not to be stored",
-        "translations": {"de": {"id": int(first) + 900 + number, "slug": f"de/{slug}"}}
-        if number % 3 == 0
-        else {},
-        "layoutSections": {"dnd_area": {"cells": [], "name": "dnd_area"}},
-        "widgets": {},
-        "widgetContainers": {},
-        "themeSettingsValues": {},
+        "translations": {"de": _translation(seeds, first, number)} if number % 3 == 0 else {},
+        "dynamicPageHubDbTableId": "",
+        "translatedFromId": "",
+        "folderId": "",
+        "abStatus": "master",
+        "abTestId": "",
+        **_LOOKS,
         **_in_bin(number, {"archivedAt": seeds.changed(number + 3)}),
     }
 
@@ -161,8 +191,12 @@ def _blog(seeds: Seeds, number: int) -> Row:
         "slug": f"blog{number}",
         "absoluteUrl": f"https://blog.example.com/{number}",
         "language": "en",
-        "listingPageId": 501,
+        "listingPageId": "501",
         "allowComments": bool(number % 2),
+        "description": "",
+        "translatedFromId": "",
+        "publicAccessRules": [],
+        "publicAccessRulesEnabled": False,
         "created": seeds.made(number),
         "updated": seeds.changed(number),
         "deletedAt": EPOCH,
@@ -178,7 +212,8 @@ def _domain(seeds: Seeds, number: int) -> Row:
         "isSslEnabled": True,
         "isSslOnly": number == 0,
         **{f"isUsedFor{use}": place == number for place, use in enumerate(uses)},
-        "primarySitePage": number == 0,
+        **{f"primary{use}": number == 0 for use in uses},
+        "manuallyMarkedAsResolving": False,
         "secondaryToDomain": "" if number == 0 else "www0.example.com",
         "correctCname": "1234567.group0.sites.hubspot.net",
         "created": seeds.made(number),
@@ -227,7 +262,7 @@ def _audit(seeds: Seeds, number: int) -> Row:
     return {
         "objectId": str(501 + number % 5),
         "objectName": f"Page {number % 5}",
-        "objectType": "SITE_PAGE",
+        "objectType": "WEBSITE_PAGE",
         "event": EVENTS[number % len(EVENTS)],
         "userId": seeds.user(number),
         "fullName": "Mia Ito",

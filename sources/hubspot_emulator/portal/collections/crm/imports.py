@@ -42,7 +42,8 @@ def _error(seeds: Seeds, number: int) -> Row:
         "objectTypeId": "0-1",
         "extraContext": "",
         "sourceData": {"fileId": 8_002, "lineNumber": 4 + number, "pageName": None,
-                       "containsEncryptedProperties": False},
+                       "containsEncryptedProperties": False, "rowData": [],
+                       "additionalRowData": []},
         "_rowData": ["a@example.com", "abc"],
     }  # fmt: skip
 

@@ -78,7 +78,11 @@ def _fate(seeds: Seeds, number: int, *, published: bool) -> Row:
         made |= {
             "isAb": True,
             "_variation": other,
-            "testing": {"testId": "t1", "abStatus": "MASTER", "isAbVariation": bool(number)},
+            "testing": {
+                "testId": "t1",
+                "abStatus": "variant" if number else "master",
+                "isAbVariation": bool(number),
+            },
         }
     if number % 7 == 6:  # noqa: PLR2004 - one in seven lies in the recycle bin
         made |= {"_archived": True, "deletedAt": seeds.changed(number + 9)}

@@ -55,9 +55,10 @@ def _definition(seeds: Seeds, number: int) -> Row:
 
 
 def _with_properties(ask: Ask, row: Row) -> Row:
-    """Return a definition with its properties when they are asked for."""
-    wanted = ask.flag("includeProperties") and "_properties" in row
-    return {**row, "properties": row["_properties"]} if wanted else row
+    """Return a definition with its properties when they are asked for, else with none."""
+    if "_properties" not in row:
+        return row
+    return {**row, "properties": row["_properties"] if ask.flag("includeProperties") else []}
 
 
 def _named(ask: Ask) -> Keep:

@@ -53,12 +53,15 @@ def _status(seeds: Seeds, number: int) -> Row:
         "subscriptionId": FIRST_ID + place,
         "subscriptionName": NAMES[place % len(NAMES)],
         "status": status,
+        "source": "Form",
         "businessUnitId": 0,
         "timestamp": seeds.event("subscription_statuses", number, ADDRESSES),
     }
     if status == "SUBSCRIBED":
-        made |= {"source": "Form", "legalBasis": "LEGITIMATE_INTEREST_CLIENT",
-                 "legalBasisExplanation": "asked for it"}  # fmt: skip
+        made |= {
+            "legalBasis": "LEGITIMATE_INTEREST_CLIENT",
+            "legalBasisExplanation": "asked for it",
+        }
     return made
 
 
@@ -94,7 +97,9 @@ def _one(ask: Ask) -> Row:
 
 def _opted_out_one(ask: Ask) -> Row:
     _need_channel(ask)
-    return _enveloped(ask, _of(ask, "subscription_opt_outs", ask.params["email"]))
+    email = ask.params["email"]
+    rows = _of(ask, "subscription_opt_outs", email)
+    return _enveloped(ask, [{"subscriberIdString": email, **row} for row in rows])
 
 
 def _enveloped(ask: Ask, rows: list[Row]) -> Row:

@@ -94,26 +94,28 @@ def _performance(ask: Ask) -> Row:
 
 
 def _sequence(seeds: Seeds, number: int) -> Row:
+    times = {"createdAt": seeds.made(number), "updatedAt": seeds.changed(number)}
     return {
         "id": str(131 + number),
         "name": f"Sequence {number}",
         "folderId": "9",
         "userId": seeds.user(number),
-        "createdAt": seeds.made(number),
-        "updatedAt": seeds.changed(number),
+        **times,
         "_shared_with": [seeds.user(number + 1)],
         "_details": {
             "steps": [
                 {"id": str(1_000 + number * 2), "stepOrder": 0, "actionType": "EMAIL",
-                 "delayMillis": 0, "createdAt": seeds.made(number),
-                 "updatedAt": seeds.changed(number),
-                 "emailPattern": {"templateId": "77", "threadEmailToPreviousStep": False}},
+                 "delayMillis": 0, **times,
+                 "emailPattern": {"id": str(2_000 + number), "templateId": "77", **times}},
                 {"id": str(1_001 + number * 2), "stepOrder": 1, "actionType": "TASK",
-                 "delayMillis": 86_400_000, "createdAt": seeds.made(number),
-                 "updatedAt": seeds.changed(number),
-                 "taskPattern": {"taskType": "CALL", "taskPriority": "HIGH"}},
+                 "delayMillis": 86_400_000, **times,
+                 "taskPattern": {"id": str(3_000 + number), "taskType": "CALL",
+                                 "taskPriority": "HIGH", **times}},
             ],
-            "settings": {"eligibleFollowUpDays": "BUSINESS_DAYS", "timeZone": "Europe/Berlin"},
+            "settings": {"id": str(4_000 + number), "eligibleFollowUpDays": "BUSINESS_DAYS",
+                         "sellingStrategy": "LEAD_BASED", "sendWindowStartMinute": 480,
+                         "sendWindowEndMinute": 1_080, "taskReminderMinute": 480,
+                         "individualTaskRemindersEnabled": False, **times},
             "dependencies": [],
         },
     }  # fmt: skip
