@@ -1,5 +1,6 @@
 """An endpoint is a row of the catalog: the source, the plan and the documents follow from it."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,6 +131,17 @@ def test_changes_of_one_recipient_in_one_millisecond() -> None:
     blocks = [Items([row], [{}], ["$"]) for row in answer]
     found = [batch.rows for one in blocks for _, batch in to_batches(endpoint, one, reading)]
     assert [row["change_type"] for rows in found for row in rows.to_pylist()] == ["A", "B", "C"]
+
+
+def test_unknown_members_keep_their_order() -> None:
+    """What `extra` holds is written as HubSpot sent it, in every process the same."""
+    sent = {name: number for number, name in enumerate("thequickbrownfx")}
+    items = Items([{"id": "1", "createdAt": "2026-01-01T00:00:00Z", **sent}], [{}], ["$"])
+    reading = Reading(datetime(2026, 1, 1, tzinfo=UTC))
+    ((_, forms),) = (
+        one for one in to_batches(ENDPOINTS["forms"], items, reading) if one[0] == "forms"
+    )
+    assert [*json.loads(forms.rows.to_pylist()[0]["extra"])] == [*sent]
 
 
 def test_a_schedule_that_begins_a_little_early_reads_what_is_due_each_day() -> None:

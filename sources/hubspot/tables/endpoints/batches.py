@@ -147,7 +147,7 @@ def _added(name: str, block: "_Block", reading: Reading) -> pa.Array:
     new = (block.items.members() or frozenset()) - known
     if not new:
         return pa.nulls(size, pa.string())
-    rows = [{name: row[name] for name in new if name in row} for row in block.items.values]
+    rows = [{n: one for n, one in row.items() if n in new} for row in block.items.values]
     return block.cast(name, [row or None for row in rows], "text")
 
 
