@@ -77,8 +77,10 @@ def change_collections(portal: Portal, rng: random.Random) -> None:
             collection.delete(deleted)
     members = portal.collections["list_memberships"]
     lists = [row["listId"] for row in portal.collections["lists"].rows()]
-    keys = {(row["_parent"], row["recordId"]) for row in members.rows() if row["_parent"] in lists}
-    for key in rng.sample(sorted(keys), min(5, len(keys))):
+    joined = {
+        (row["_parent"], row["recordId"]) for row in members.rows() if row["_parent"] in lists
+    }
+    for key in rng.sample(sorted(joined), min(5, len(joined))):
         members.delete(key)
     for place in range(4):
         row = {"recordId": str(number * 10 + place), "membershipTimestamp": iso(now_ms)}
