@@ -11,7 +11,7 @@ from truth import link_differences
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from pipelines.commands.verify import VerifyOptions, verify
-from sources.hubspot.api.associations import Pair
+from sources.hubspot.api.associations import Pair, read_links
 from sources.hubspot.api.batch_read import read_batch
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig
@@ -62,45 +62,62 @@ def linked(portal: Portal, contacts: int) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("how", ["400", "207", "207 without ids"])
-def test_refused_record_keeps_its_links(portal: Portal, warehouse: Warehouse, how: str) -> None:
+def test_refused_record_is_told_apart(portal: Portal, config: HubSpotConfig, how: str) -> None:
+    """In whichever way links of a record are refused, its id is known, and others have theirs."""
+    people, _ = linked(portal, 30)
+    client = Client(config)
+    before = read_links(client, ENDS, people)
+    assert before.refused == {}
+    refuse(portal, people[4:5], how)
+    found = read_links(client, ENDS, people)
+    assert found.refused.keys() == {people[4]}
+    assert found.links == {id_: before.links[id_] for id_ in people if id_ != people[4]}
+    alone = read_links(client, ENDS, people[4:5])
+    assert (alone.links, alone.refused.keys()) == ({}, {people[4]})
+
+
+def test_refused_record_keeps_its_links(portal: Portal, warehouse: Warehouse) -> None:
     """Be it read alone or with others, a record that is refused loses no link, and others come.
 
-    The outcome names it; later runs read it again, until HubSpot answers, and then no more.
+    The outcome names it; later runs read it again, until HubSpot answers, and then no more. So it
+    is where a call is refused for a record, and where an error of a response says so.
     """
     people, firms = linked(portal, 30)
     assert warehouse.sync(*BOTH).exit_code == 0
     before = warehouse.rows(LINKS)
-    refuse(portal, people[:1], how)
-    portal.update("contacts", people[0], {"city": "Alone"})
+    refused = people[:2]
+    for id_, how in zip(refused, ("400", "207 without ids"), strict=True):
+        refuse(portal, [id_], how)
+        portal.update("contacts", id_, {"city": "Alone"})
     alone = warehouse.sync(*BOTH)
     swept = warehouse.sync(*BOTH, links=True)
     foretold = plan(SyncOptions(BOTH), config=warehouse.config)
-    assert "HubSpot refused the links of 1 records" in str(foretold.sections)
+    assert "HubSpot refused the links of 2 records" in str(foretold.sections)
     compared = verify(VerifyOptions(BOTH), collector=NULL_COLLECTOR, config=warehouse.config)
-    assert f"refuses to read them: {people[0]}" in str(compared.warnings)
+    assert f"refuses to read them: {', '.join(refused)}" in str(compared.warnings)
     for report in (alone, swept, compared):
         assert report.exit_code == 0
-        assert people[0] in str(report.warnings)
+        assert all(id_ in str(report.warnings) for id_ in refused)
     assert warehouse.rows(LINKS) == before
-    portal.dissociate("contacts", people[0], "companies", firms[0])
-    portal.associate("contacts", people[0], "companies", firms[1])
+    for at, id_ in enumerate(refused):
+        portal.dissociate("contacts", id_, "companies", firms[at])
+        portal.associate("contacts", id_, "companies", firms[at + 1])
     portal.associate("contacts", people[-1], "companies", firms[5])
     others = warehouse.sync(*BOTH)
     assert others.exit_code == 0
     held = {(row[0], row[1]) for row in warehouse.rows(LINKS)}
-    assert {(people[0], firms[0]), (people[-1], firms[5])} <= held
-    assert (people[0], firms[1]) not in held
+    assert {(people[0], firms[0]), (people[1], firms[1]), (people[-1], firms[5])} <= held
+    assert held.isdisjoint({(people[0], firms[1]), (people[1], firms[2])})
     portal.faults.clear()
     assert warehouse.sync(*BOTH).exit_code == 0
     assert link_differences(portal, warehouse, PAIR) == []
     assert "refuses" not in str(warehouse.sync(*BOTH).warnings)
 
 
-@pytest.mark.parametrize("how", ["400", "207"])
-def test_refused_target_keeps_its_links(portal: Portal, warehouse: Warehouse, how: str) -> None:
-    """Where links are read from the target's side, so does a refused target."""
+def test_refused_target_keeps_its_links(portal: Portal, warehouse: Warehouse) -> None:
+    """Where links are read from the target's side, so does a refused target, in either way."""
     people, firms = linked(portal, 1_010)
-    refuse(portal, firms[:1], how)
+    refuse(portal, firms[:1], "400")
     first = warehouse.sync(*BOTH)
     assert (first.exit_code, "links of" in str(first.warnings)) == (0, True)
     found = {row[1] for row in warehouse.rows(LINKS)}
@@ -111,7 +128,7 @@ def test_refused_target_keeps_its_links(portal: Portal, warehouse: Warehouse, ho
     assert warehouse.sync(*BOTH).exit_code == 0
     assert link_differences(portal, warehouse, PAIR) == []
     before = warehouse.rows(LINKS)
-    refuse(portal, firms[2:4], how)
+    refuse(portal, firms[2:4], "207")
     assert warehouse.sync(*BOTH, links=True).exit_code == 0
     assert warehouse.rows(LINKS) == before
     portal.dissociate("contacts", people[2], "companies", firms[2])

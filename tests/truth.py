@@ -51,12 +51,7 @@ def link_differences(
     found: list[str] = []
     with warehouse.reading():
         for table, (source, target) in pairs.items():
-            live, to_live = portal.records(source), portal.records(target)
-            truth = {
-                (str(a), str(b), type_id, category, label)
-                for a, b, type_id, category, label in portal.associations(source, target)
-                if str(a) in live and str(b) in to_live
-            }
+            truth = {*portal.associations(source, target)}  # of live records alone
             sql = f"SELECT from_id, to_id, type_id, category, label FROM {table}"
             rows = warehouse.rows(sql) if table in tables(warehouse) else []
             if len(rows) != len(set(rows)):
@@ -121,10 +116,13 @@ def _record(
     rejected: dict[tuple[str, str], str],
 ) -> list[str]:
     found = []
+    given = truth["properties"]
     for name, column, kind in columns:
-        raw = truth["properties"].get(name)
+        raw = given.get(name)
         raw = None if raw == "" else raw
         value = row[column]
+        if raw == value:
+            continue
         reject = rejected.get((row["id"], name))
         if not _same(raw, value, kind, reject):
             found.append(f"{table} {row['id']} {name}: {raw!r} became {value!r} ({reject=})")
