@@ -1,6 +1,8 @@
 """Histories until the time is up: `uv run python tests/soak.py --minutes 30 --seed 1`.
 
-The kept ones of `tests/test_stateful.py` come first, random ones follow.
+Plans come first: `--plans` random states of a portal, six of each dataset, whose plan must hold
+the calls of the sync that follows. Then the kept histories of `tests/test_stateful.py`, and random
+ones.
 
 Prints one JSON line per minute. A history that fails is made small, which takes up to `--shrink`
 minutes more, printed as data that can be put into `KEPT` of `tests/test_stateful.py`, and ends the
@@ -20,13 +22,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conftest import WIDE
+import pytest
+from conftest import OTHER_GROUPS, SERVERS, WIDE, Warehouse, wide
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from test_plan_calls import check_any
 from test_stateful import ENDINGS, KEPT, SIZES, Step, check, steps
 
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 
+STATES = 6
+"""Random states that one dataset goes through, each planned and synced."""
 Case = tuple[Sequence[int], list[Step], str]
 
 
@@ -150,6 +156,17 @@ def tell(**members: object) -> None:
     print(json.dumps(members), flush=True)
 
 
+def check_plans(server: EmulatorServer, start: int) -> None:
+    """Compare plans of random states with the syncs that follow; raise where one is wrong."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder, pytest.MonkeyPatch.context() as at:
+        path = Path(folder) / "warehouse.duckdb"
+        at.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
+        at.setenv("SOURCES__HUBSPOT__EXCLUDE", json.dumps(OTHER_GROUPS))
+        server.portal.reset(SeedSpec.empty())
+        check_any(server.portal, Warehouse(path, wide(server)), start, STATES)
+    tell(plans_from_seed=start)
+
+
 def main() -> int:
     """Soak as the command line says; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -157,8 +174,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=2, help="kills among twenty syncs")
     parser.add_argument("--shrink", type=float, default=10, help="minutes for making a case small")
+    parser.add_argument("--plans", type=int, default=60, help="states whose plans are checked")
     chosen = parser.parse_args()
     with EmulatorServer(SeedSpec.empty(), limits=WIDE) as server:
+        SERVERS[server.url] = server
+        for number in range(chosen.plans // STATES):
+            check_plans(server, chosen.seed + number)
         soak = Soak(server, chosen.minutes, chosen.kills)
         soak.run(chosen.seed)
         tell(ended=True, failed=bool(soak.failed), **soak.counts)

@@ -434,12 +434,12 @@ CHANGES: Sequence[Change] = (
 """What may happen to a portal between two runs."""
 
 
-def test_any_states(portal: Portal, warehouse: Warehouse) -> None:
-    """Whatever happens between two runs, the bounds of every kind hold the calls that are made."""
-    chance = Random(1)
+def check_any(portal: Portal, warehouse: Warehouse, start: int, count: int) -> None:
+    """Draw states one after the other, and check the plan of each."""
+    chance = Random(start)
     seed(portal, contacts=60, archived=0.1)
-    run_all(portal, warehouse, [ARCHIVED[0]])
-    for number in range(6):
+    warehouse.sync(*TWO)
+    for number in range(count):
         drawn = chance.sample(CHANGES, chance.randint(1, 3))
 
         def change(portal: Portal, drawn: Sequence[Change] = drawn) -> None:
@@ -448,6 +448,14 @@ def test_any_states(portal: Portal, warehouse: Warehouse) -> None:
 
         state = State(f"random state {number}", change, {"objects": (*TWO, "carts")}, bounded=ALL)
         check(portal, warehouse, state)
+
+
+def test_any_states(portal: Portal, warehouse: Warehouse) -> None:
+    """Whatever happens between two runs, the bounds of every kind hold the calls that are made.
+
+    `tests/soak.py --plans` draws more of them.
+    """
+    check_any(portal, warehouse, start=1, count=2)
 
 
 def test_there_are_twenty_states() -> None:
