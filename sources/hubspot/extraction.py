@@ -40,6 +40,7 @@ from .state.source import SourceState
 from .steps.backfill import appends
 from .steps.collections.blocks import holds_unvouched
 from .steps.collections.reading import start_over, wanted
+from .steps.collections.stages import stages_of
 from .steps.links.links import Links
 from .steps.planning import Planning
 from .steps.reference.portal import are_types_due
@@ -161,7 +162,8 @@ class Extraction:
         run.selection = self.selection
         run.set_options(hard_delete=request.hard_delete, named=self.selection.named)
         self._begin_load(run)
-        schemas = Schemas(run.portal, run.options, run.tables, self.kinds, run.policy)
+        found = partial(stages_of, run)
+        schemas = Schemas(run.portal, run.options, run.tables, self.kinds, found, run.policy)
         links = Links(run, self.pairs)
         if run.load.is_first:
             if run.options.full_refresh:

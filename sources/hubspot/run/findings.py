@@ -163,6 +163,8 @@ class CollectionFindings:
     """Whether a full refresh has forgotten what is loaded of the endpoints."""
     doubted: set[str] = field(default_factory=set)
     """Endpoints with events of which the warehouse has rows that the state does not know of."""
+    ahead: dict[str, Future[Any]] = field(default_factory=dict)
+    """First pages that something else needs, too, and has asked for, by their paths."""
     following: set[str] = field(default_factory=set)
     """Endpoints that the next load reads, for this one brought their parents."""
     histories: dict[str, bool] = field(default_factory=dict)

@@ -203,7 +203,7 @@ class SourceState(Struct, omit_defaults=True):
         for pair in links:
             self.pairs.pop(pair, None)
             self.cache.pop(f"labels:{pair}", None)
-        for kind in ("properties", "refused"):
+        for kind in ("properties", "refused", "stages"):
             self.cache.pop(f"{kind}:{table}", None)
         self.collections.pop(f"{HISTORY}:{table}", None)
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from ..portal.catalog.definitions import FIELD_TYPES, INSTALLED_MS, Definition, complete
-from ..portal.records.history import STAGES
-from ..portal.records.stages import stage_of
+from ..portal.catalog.definitions import FIELD_TYPES, Definition
+from ..portal.records.stages import definition_of
 from ..portal.records.table import RecordTable
 from .call import Call, Reply, batch_reply, inputs
 from .checks import objects_of
@@ -47,18 +46,10 @@ def list_all(call: Call) -> Reply:
 
 
 def _find(table: RecordTable, name: str, wanted: str, *, archived: bool) -> Definition | None:
-    one = table.definitions.get(name) or _stage_date(table, name)
+    one = definition_of(table.definitions, name)
     if one is None or one["archived"] != archived or one["dataSensitivity"] != wanted:
         return None
     return one
-
-
-def _stage_date(table: RecordTable, name: str) -> Definition | None:
-    """Return the definition of the date of a stage, which no list of properties names."""
-    if stage_of(name) is None or not any(stage in table.definitions for stage in STAGES):
-        return None
-    row = {"name": name, "type": "datetime", "fieldType": "calculation_equation"}
-    return complete(row, hubspot_defined=True, at_ms=INSTALLED_MS)
 
 
 def get_one(call: Call) -> Reply:
@@ -142,7 +133,7 @@ def create(call: Call) -> Reply:
 
 def _present(table: RecordTable, name: str) -> Definition:
     """Return a definition that can be changed, or refuse: there is none, or it is archived."""
-    one = table.definitions.get(name) or _stage_date(table, name)
+    one = definition_of(table.definitions, name)
     if one is None or one["archived"]:
         raise not_found(f"Property {name} does not exist")
     return one

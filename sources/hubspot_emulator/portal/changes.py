@@ -1,6 +1,6 @@
 """What happens to records when they are created, changed, archived, restored or merged."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -9,10 +9,9 @@ from .catalog.definitions import Definition, complete, standard
 from .catalog.object_types import ObjectType
 from .links import LinkStore
 from .records import history
-from .records.history import STAGES
 from .records.record import Change, Record
 from .records.rows import SeededRows, SeedOptions
-from .records.stages import date_ms
+from .records.stages import Hidden, hidden, stage_property, tellings
 from .records.table import RecordTable
 
 USER_ID = 9_586_504  # who changes records by hand
@@ -97,12 +96,31 @@ def history_of(table: RecordTable, record: Record, name: str) -> list[dict[str, 
     return [_entry(one) for one in sorted(changes, key=lambda one: one.at_ms, reverse=True)]
 
 
-def stage_date(table: RecordTable, record: Record, name: str) -> str | None:
-    """Return when a record entered or left a stage, as the property `name` tells it."""
-    stage = next((one for one in STAGES if one in table.definitions), "")
-    changes = record.history.get(stage) or _first(table, record, stage)
-    at_ms = date_ms(name, changes)
-    return None if at_ms is None else iso(at_ms)
+def stage_values(table: RecordTable, record: Record, names: Iterable[str]) -> dict[str, str | None]:
+    """Return what the properties that no list has tell of the stages of a record."""
+    told = told_of_stages(table, record)
+    return {name: told.get(wanted) for name in names if (wanted := hidden(name))}
+
+
+def told_of_stages(table: RecordTable, record: Record) -> dict[Hidden, str]:
+    """Return all that is told of the stages of a record; nothing where its type has none."""
+    stage = stage_property(table.definitions)
+    return tellings(record.history.get(stage) or _first(table, record, stage)) if stage else {}
+
+
+def seeded_stage_values(table: RecordTable, ordinal: int, names: Sequence[str]) -> list[str | None]:
+    """Return the same, in the order of the names, of a record as it was at the start."""
+    rows, stage = table.rows, stage_property(table.definitions)
+    value = rows.pool_values(rows.pool_index(ordinal)).get(stage)
+    told = tellings(history.seeded(rows, ordinal, stage, value)) if value is not None else {}
+    return [told.get(wanted) if (wanted := hidden(name)) else None for name in names]
+
+
+def value_of(table: RecordTable, record: Record, name: str) -> str | None:
+    """Return what a property reads as, be it listed or not; None if it was never set."""
+    if name in table.definitions or not hidden(name):
+        return table.value(record, name)
+    return stage_values(table, record, [name])[name]
 
 
 def _entry(change: Change) -> dict[str, Any]:

@@ -278,6 +278,13 @@ class Portal:
         self.pipelines[self.type(type).type_id][:] = kept
 
     @_locked
+    def create_stage(self, type: str, pipeline_id: str, id: str, label: str) -> None:
+        """Add a stage to a pipeline, behind the others."""
+        for one in self.pipelines[self.type(type).type_id]:
+            if one["id"] == pipeline_id:
+                one["stages"].append(reference_data.stage(len(one["stages"]), (id, label, {})))
+
+    @_locked
     def delete_stage(self, type: str, pipeline_id: str, id: str) -> None:
         """Delete a stage for good; records keep its id."""
         for one in self.pipelines[self.type(type).type_id]:

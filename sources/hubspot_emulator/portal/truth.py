@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..clock import iso
+from .changes import told_of_stages
 from .links import LinkStore
 from .records.record import Record
 from .records.table import RecordTable
@@ -21,7 +22,7 @@ def records(table: RecordTable, *, archived: bool, hidden: bool) -> dict[str, di
 def _describe(table: RecordTable, record: Record) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "id": str(record.id),
-        "properties": table.properties(record),
+        "properties": _stages(table, record) | table.properties(record),
         "createdAt": iso(record.created_ms),
         "updatedAt": iso(record.updated_ms),
         "archived": record.archived_ms is not None,
@@ -29,6 +30,10 @@ def _describe(table: RecordTable, record: Record) -> dict[str, Any]:
     if record.archived_ms is not None:
         shown["archivedAt"] = iso(record.archived_ms)
     return shown
+
+
+def _stages(table: RecordTable, record: Record) -> dict[str, str]:
+    return {one.name: value for one, value in told_of_stages(table, record).items()}
 
 
 def associations(links: LinkStore, source: RecordTable, target: RecordTable) -> list[Link]:

@@ -1,6 +1,6 @@
 """Table schemas of a run: property definitions read at most every 12 hours, several at once."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from dataclasses import replace
@@ -12,6 +12,7 @@ import msgspec
 
 from ...api import search
 from ...api.batch_read import batches
+from ...api.stages import stage_definitions
 from ...errors import ContractError, HubSpotError
 from ...model import Column, ObjectType, TableSchema
 from ...privacy import OPEN, Policy
@@ -38,6 +39,7 @@ class Schemas:
         options: Options,
         tables: TableFindings,
         object_types: Sequence[ObjectType],
+        stages: Callable[[ObjectType], Generator[None, None, Mapping[str, str]]],
         policy: Policy = OPEN,
     ) -> None:
         """Remember what may be asked for; nothing is called yet.
@@ -47,10 +49,11 @@ class Schemas:
             options: of the run.
             tables: where the run keeps what it has read of them.
             object_types: of the tables.
+            stages: begins to find out the labels of a type's stages, by their ids.
             policy: the user's, on what is read of their properties.
         """
         self._portal, self._options, self._tables = portal, options, tables
-        self.policy = policy
+        self.policy, self._stages = policy, stages
         self.object_types = object_types
         self._calls: dict[str, Future[list[Definition]]] = tables.definitions
         self.read: dict[str, list[Definition]] = {}
@@ -78,9 +81,15 @@ class Schemas:
         is_stale = again and table not in self._tables.refreshed
         is_stale = is_stale or not is_current(source, self.policy, table)
         facts = None if is_stale else self._cached(table, source)
-        if facts is not None:
+        waiting = self._stages(object_type)
+        if facts is None:
+            yield from self._definitions(object_type, source, known)
+        stages = yield from waiting
+        if facts is not None and stages == (source.last(stages_name(table)) or {}):
             return _schema(table, known, facts, self.policy)
         definitions = yield from self._definitions(object_type, source, known)
+        if stages:
+            source.remember(stages_name(table), stages, now=self._portal.now())
         return self._renew(object_type, source, definitions, known)
 
     def _definitions(
@@ -114,6 +123,9 @@ class Schemas:
     ) -> TableSchema:
         """Make the schema again from definitions, and note what became of the properties."""
         table, now, policy = object_type.table, self._portal.now(), self.policy
+        stages, listed = source.last(stages_name(table)) or {}, definitions
+        hidden = stage_definitions(stages, {one.name for one in listed})
+        definitions = [*listed, *hidden]
         schema = to_schema(table, _by_policy(policy, table, definitions), known, _normalize())
         columns = [*known, *(column for column in schema.columns if column not in known)]
         source.columns[table] = pack(columns)
@@ -128,7 +140,7 @@ class Schemas:
             read = {name for name in (before or facts) if name not in emptied}
             returned = {column.name for column in known} - read - emptied
             self._add_pending(object_type, source.table(table), facts, read, returned)
-        self.read[table], self.columns[table] = definitions, _current(columns, facts)
+        self.read[table], self.columns[table] = listed, _current(columns, facts)
         self._tables.refreshed.add(table)
         self.since[table] = source.note_columns(table, columns, at=now)
         removes = self._options.refresh_schema
@@ -181,6 +193,11 @@ class Schemas:
 
 def _cache_name(table: str) -> str:
     return f"properties:{table}"
+
+
+def stages_name(table: str) -> str:
+    """Return the name under which the state keeps the stages of a table's pipelines."""
+    return f"stages:{table}"
 
 
 def stored_schema(table: str, source: SourceState, policy: Policy) -> TableSchema:

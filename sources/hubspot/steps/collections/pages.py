@@ -76,7 +76,8 @@ def pages(
             refuses to go on, repeats a cursor, or promises more and returns nothing.
     """
     name, followed, empty, depth = request.endpoint.name, set[Cursor](), 0, 0
-    call: Future[Answer] | None = _ask(run, client, request, None)
+    call: Future[Answer] | None = ask_ahead(run, client, request)
+    del run.collections.ahead[request.path]
     while call is not None:
         with partial_listing(name) if request.begun or followed else nullcontext():
             answer = yield from wait(call)
@@ -97,6 +98,14 @@ def pages(
         yield answer
         if cursor is not None and call is None:
             call = _ask(run, client, request, cursor)
+
+
+def ask_ahead(run: Run, client: Client, request: Request) -> Future[Answer]:
+    """Start the call for the first page of a list, once; `pages` takes its answer."""
+    ahead = run.collections.ahead
+    if request.path not in ahead:
+        ahead[request.path] = _ask(run, client, request, None)
+    return ahead[request.path]
 
 
 def _cursor(request: Request, answer: Answer, depth: int) -> Cursor | None:

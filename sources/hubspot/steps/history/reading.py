@@ -17,6 +17,7 @@ from typing import Any
 import dlt
 
 from ...api.property_history import BATCH, Histories, calls_each, read_histories
+from ...api.stages import is_about_stage
 from ...catalog.endpoints.declaration import Batches, Endpoint
 from ...catalog.names import HISTORY, history_table
 from ...errors import HubSpotError
@@ -100,7 +101,8 @@ def names_of(run: Run, schema: TableSchema) -> list[str]:
     if run.config.history_calculated:
         return [*schema.properties]
     left_out = {one.property for one in schema.calculated}
-    return [name for name in schema.properties if name not in left_out]
+    names = [name for name in schema.properties if name not in left_out]
+    return [name for name in names if not is_about_stage(name)]
 
 
 def _schema(run: Run, table: str) -> TableSchema:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...clock import DAY_MS, iso
 from ...portal.export_tasks import Task
+from ...portal.records.stages import definition_of
 from ...portal.records.table import RecordTable
 from ..call import Call, Reply
 from ..checks import objects_of, text, text_list
@@ -103,8 +104,8 @@ def _table(call: Call, name: str) -> RecordTable:
 def _sheet(call: Call, table: RecordTable) -> TableSheet:
     body, settings = call.body, call.portal.settings
     names = tuple(dict.fromkeys(text_list(body["objectProperties"], "objectProperties")))
-    known = table.definitions
-    unknown = [n for n in names if n not in known or known[n]["archived"]]
+    known = {name: definition_of(table.definitions, name) for name in names}
+    unknown = [name for name, one in known.items() if one is None or one["archived"]]
     if unknown or not names:
         raise invalid(f"{table.type.name} cannot be exported with the properties {unknown}")
     columns = names if "hs_object_id" in names else ("hs_object_id", *names)

@@ -7,9 +7,11 @@ from io import BytesIO
 
 from ...clock import iso
 from ...portal.catalog.definitions import Definition
+from ...portal.changes import stage_values
 from ...portal.export_tasks import Sheet
 from ...portal.links import LinkStore
 from ...portal.records.record import Record
+from ...portal.records.stages import definition_of, hidden_names
 from ...portal.records.table import RecordTable
 from ..records.filters import to_instant
 
@@ -49,7 +51,10 @@ class TableSheet:
         self._columns = list(columns)
         self._readable = frozenset(readable)
         self._form = form
+        self._of_stages = hidden_names(table.definitions, columns)
         self._definitions = dict(table.definitions)
+        for name in self._of_stages:
+            self._definitions[name] = definition_of(table.definitions, name) or {}
         self._fragments: dict[int, tuple[bytes, ...]] = {}
         self._template, self._own, self._runs = self._plan()
 
@@ -67,7 +72,8 @@ class TableSheet:
         seeded = self._table.rows
         for record_id in ids:
             ordinal = None if record_id in self._changed else seeded.ordinal_of(record_id)
-            if ordinal is not None and not seeded.is_odd(ordinal):
+            is_plain = not self._of_stages and ordinal is not None and not seeded.is_odd(ordinal)
+            if ordinal is not None and is_plain:
                 line = self._seeded(record_id, ordinal)
             else:
                 record = self._changed.get(record_id)
@@ -125,6 +131,7 @@ class TableSheet:
 
     def _any(self, record: Record) -> bytes:
         values = {name: self._table.value(record, name) for name in self._columns}
+        values.update(stage_values(self._table, record, self._of_stages))
         return b",".join(_cell(self._value(name, values[name])) for name in self._columns)
 
     def _value(self, name: str, value: str | None) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from ...clock import to_ms
 from ...portal.catalog.definitions import Definition
+from ...portal.changes import value_of
 from ...portal.records.record import Record
+from ...portal.records.stages import definition_of
 from ...portal.records.table import RecordTable
 from ..checks import objects_of
 from ..errors import invalid
@@ -131,7 +133,7 @@ def reader_for(definition: Definition) -> Reader:
 
 def compile_filter(table: RecordTable, condition: Filter) -> Predicate:
     """Return the predicate of one filter; a property the type lacks is refused."""
-    definition = table.definitions.get(condition.name)
+    definition = definition_of(table.definitions, condition.name)
     if definition is None or definition["archived"]:
         if condition.name == "hs_lastmodifieddate":  # contacts know it not, and match nothing
             return lambda _record: False
@@ -139,8 +141,8 @@ def compile_filter(table: RecordTable, condition: Filter) -> Predicate:
     test = _test_for(condition, definition)
     name = condition.name
     if condition.operator == "NOT_HAS_PROPERTY":
-        return lambda record: not table.value(record, name)
-    return lambda record: bool(value := table.value(record, name)) and test(str(value))
+        return lambda record: not value_of(table, record, name)
+    return lambda record: bool(value := value_of(table, record, name)) and test(str(value))
 
 
 def _test_for(condition: Filter, definition: Definition) -> Callable[[str], bool]:

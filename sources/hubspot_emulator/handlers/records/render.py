@@ -7,10 +7,10 @@ import msgspec
 
 from ...clock import iso
 from ...portal.catalog.reference_data import PORTAL_ID
-from ...portal.changes import history_of, stage_date
-from ...portal.records.history import STAGES, is_listed
+from ...portal.changes import history_of, seeded_stage_values, stage_values
+from ...portal.records.history import is_listed
 from ...portal.records.record import Record
-from ...portal.records.stages import stage_of
+from ...portal.records.stages import hidden_names
 from ...portal.records.table import RecordTable
 
 encode = msgspec.json.encode
@@ -41,13 +41,14 @@ class Plan:
             and (definition := table.definitions.get(name))
             and not definition["archived"]
         ]
-        self.stage_dates = _stage_dates(table, wanted)
+        self.of_stages = hidden_names(table.definitions, wanted)
+        self._nothing = [encode(name) + b":null," for name in self.of_stages]
         self._pooled = [name for name in self.names if name not in own]
         self._fragments: dict[int, bytes] = {}
         mine = [(n, own[n]) for n in self.names if n in own]
         self._own = len(mine)
         self._template = (
-            b'{"id":"%d","properties":{%b'
+            b'{"id":"%d","properties":{%b%b'
             + b"".join(encode(n) + b":" + encode(t) + b"," for n, t in mine)
             + f'"hs_object_id":"%d","{kind.created}":"%b","{kind.modified}":"%b"}},'
             '"createdAt":"%b","updatedAt":"%b","archived":false,'
@@ -64,9 +65,20 @@ class Plan:
             self._fragments[index] = found
         return found
 
+    def _stages(self, ordinal: int) -> bytes:
+        """Return what is told of the stages of a record of the seed."""
+        if not self.of_stages:
+            return b""
+        parts = self._nothing.copy()
+        values = seeded_stage_values(self.table, ordinal, self.of_stages)
+        for place, value in enumerate(values):
+            if value is not None:
+                parts[place] = f'"{self.of_stages[place]}":"{value}",'.encode()
+        return b"".join(parts)
+
     def is_quick(self, ordinal: int) -> bool:
         """Return whether a seeded record can be put together from fragments."""
-        return not self.table.rows.is_odd(ordinal) and not self.stage_dates
+        return not self.table.rows.is_odd(ordinal)
 
     def seeded(self, record_id: int, ordinal: int) -> bytes:
         """Return a record of the seed, live and without odd values."""
@@ -74,8 +86,8 @@ class Plan:
         created = iso(rows.created_ms(ordinal)).encode()
         modified = iso(rows.modified_ms(ordinal)).encode()
         fragment = self._fragment(rows.pool_index(ordinal))
-        own = (ordinal,) * self._own
-        parts = (record_id, fragment, *own, record_id, created, modified, created, modified)
+        own, times = (ordinal,) * self._own, (created, modified)
+        parts = (record_id, fragment, self._stages(ordinal), *own, record_id, *times, *times)
         return self._template % (*parts, record_id)
 
     def any(self, record: Record) -> dict[str, Any]:
@@ -84,7 +96,7 @@ class Plan:
         always = ("hs_object_id", table.type.created, table.type.modified)
         values: dict[str, str | None] = {name: record.values.get(name) for name in self.names}
         values.update((name, table.value(record, name)) for name in always)
-        values.update((name, stage_date(table, record, name)) for name in self.stage_dates)
+        values.update(stage_values(table, record, self.of_stages))
         shown: dict[str, Any] = {
             "id": str(record.id),
             "properties": values,
@@ -96,12 +108,6 @@ class Plan:
         if record.archived_ms is not None:
             shown["archivedAt"] = iso(record.archived_ms)
         return shown
-
-
-def _stage_dates(table: RecordTable, names: Iterable[str]) -> list[str]:
-    """Return which names are dates of stages, where a type has stages."""
-    staged = any(stage in table.definitions for stage in STAGES)
-    return [name for name in names if staged and stage_of(name)]
 
 
 def url_of(table: RecordTable, record_id: str) -> str:

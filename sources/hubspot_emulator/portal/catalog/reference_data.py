@@ -50,12 +50,13 @@ def owners() -> list[dict[str, Any]]:
     return [owner(number, archived=number >= OWNERS) for number in range(total)]
 
 
-def _stage(position: int, stage: tuple[str, str, dict[str, str]]) -> dict[str, Any]:
+def stage(position: int, one: tuple[str, str, dict[str, str]]) -> dict[str, Any]:
+    """Return one stage: its id, label and metadata, at a place of its pipeline."""
     return {
-        "id": stage[0],
-        "label": stage[1],
+        "id": one[0],
+        "label": one[1],
         "displayOrder": position,
-        "metadata": stage[2],
+        "metadata": one[2],
         "archived": False,
         "createdAt": iso(INSTALLED_MS),
         "updatedAt": iso(INSTALLED_MS),
@@ -71,7 +72,7 @@ def pipeline(
         "id": pipeline_id,
         "label": label,
         "displayOrder": order,
-        "stages": [_stage(position, stage) for position, stage in enumerate(stages)],
+        "stages": [stage(position, one) for position, one in enumerate(stages)],
         "archived": False,
         "createdAt": iso(INSTALLED_MS if order else 0),
         "updatedAt": iso(INSTALLED_MS if order else 0),

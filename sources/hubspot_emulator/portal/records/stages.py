@@ -1,34 +1,102 @@
-"""Dates on which a record entered and left a stage: worked out from the history of its stage."""
+"""When a record entered and left stages, and how long it stayed: from the history of its stage.
+
+The properties that tell it are in no list of properties; they are answered when asked for by name.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
+from ...clock import iso
+from ..catalog.definitions import INSTALLED_MS, Definition, complete
+from .history import STAGES
 from .record import Change
 
-_NAME = re.compile(r"hs_(?:v2_)?date_(entered|exited)_(\w+)")
+_NAME = re.compile(
+    r"hs_(?:v2_)?date_(entered|exited)_(\w+)|hs_v2_(cumulative|latest)_time_in_(\w+)"
+)
+STEMS = {
+    "entered": "hs_v2_date_entered_",
+    "exited": "hs_v2_date_exited_",
+    "cumulative": "hs_v2_cumulative_time_in_",
+    "latest": "hs_v2_latest_time_in_",
+}
+CURRENT = "current_stage"
 
 
-def stage_of(name: str) -> tuple[str, str] | None:
-    """Return what a property is the date of, `entered` or `exited`, and the stage; None if none."""
+class Hidden(NamedTuple):
+    """What a property tells of a stage: `entered`, `exited`, `cumulative` or `latest`."""
+
+    what: str
+    stage: str
+
+    @property
+    def name(self) -> str:
+        """Return the property that tells it."""
+        return STEMS[self.what] + self.stage
+
+
+@lru_cache(maxsize=4096)
+def hidden(name: str) -> Hidden | None:
+    """Return what a property tells of which stage; None where it is none of these."""
     found = _NAME.fullmatch(name)
-    return None if found is None else (found[1], found[2])
+    return Hidden(found[1] or found[3], found[2] or found[4]) if found else None
 
 
-def date_ms(name: str, changes: Sequence[Change]) -> int | None:
-    """Return when a record last entered or left the stage that a property names, None if never.
+def stage_property(definitions: Mapping[str, Definition]) -> str:
+    """Return the property with the stage of a type's records; empty where it has no stages."""
+    return next((one for one in STAGES if one in definitions), "")
 
-    `changes` are those of the stage, newest first.
+
+def definition_of(definitions: Mapping[str, Definition], name: str) -> Definition | None:
+    """Return a definition by its name, be it listed or not."""
+    wanted = hidden(name)
+    if name in definitions or wanted is None or not stage_property(definitions):
+        return definitions.get(name)
+    kind = "datetime" if wanted.what in {"entered", "exited"} else "number"
+    row = {"name": name, "type": kind, "fieldType": "calculation_equation"}
+    return complete(row, hubspot_defined=True, at_ms=INSTALLED_MS)
+
+
+def tellings(changes: Sequence[Change]) -> dict[Hidden, str]:
+    """Return all that is told of stages.
+
+    Times are of visits that have ended, in milliseconds. `changes` are those of the stage, newest
+    first.
     """
-    wanted = stage_of(name)
-    if wanted is None:
-        return None
-    way, stage = wanted
-    ordered = sorted(changes, key=lambda one: (one.at_ms, -changes.index(one)))
-    before, found = "", None
+    ordered = [*reversed(changes)]
+    ordered.sort(key=lambda one: one.at_ms)
+    dates: dict[Hidden, int] = {}
+    times: dict[Hidden, int] = {}
+    before = ""
     for change in ordered:
-        entered = change.value == stage and before != stage
-        left = change.value != stage and before == stage
-        if entered if way == "entered" else left:
-            found = change.at_ms
+        if change.value == before:
+            continue
+        if before:
+            name = named(before)
+            stayed = change.at_ms - dates[Hidden("entered", name)]
+            dates[Hidden("exited", name)] = change.at_ms
+            times[Hidden("latest", name)] = stayed
+            total = Hidden("cumulative", name)
+            times[total] = times.get(total, 0) + stayed
+        if change.value:
+            dates[Hidden("entered", named(change.value))] = change.at_ms
+            dates[Hidden("entered", CURRENT)] = change.at_ms
         before = change.value
-    return found
+    return {
+        **{key: iso(at) for key, at in dates.items()},
+        **{k: str(ms) for k, ms in times.items()},
+    }
+
+
+def named(stage: str) -> str:
+    """Write the id of a stage as names of properties have it."""
+    return stage.lower().replace("-", "_")
+
+
+def hidden_names(definitions: Mapping[str, Definition], names: Iterable[str]) -> list[str]:
+    """Return which of some names are told of stages and in no list, where a type has stages."""
+    if not stage_property(definitions):
+        return []
+    return [name for name in names if hidden(name) and name not in definitions]
