@@ -138,6 +138,8 @@ def test_a_command_adds_to_the_settings_and_takes_from_them() -> None:
     assert tables(chosen("deals", **few)) == ["deals"]
     assert tables(chosen(without=("companies",), **few)) == ["contacts"]
     assert chosen("contacts", **few).named == {"contacts"}
+    needed = {"email_campaigns", "email_campaign_ids"}
+    assert {*chosen("email_campaigns", exclude=["email"]).endpoints} == needed | ALWAYS
 
 
 def test_what_is_off_by_default_is_switched_on_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +177,11 @@ def test_a_group_that_is_off_is_switched_on_by_its_name() -> None:
         (("contacts",), ("contacts",), r"Nothing is left to read"),
         (("properties",), (), r"Nothing is left to read.*forms: forms"),
         ((), ("account",), r"account cannot be excluded: every run needs it"),
+        (
+            ("email_campaigns",),
+            ("email_campaign_ids",),
+            r"email_campaigns cannot be read without email_campaign_ids, which is excluded",
+        ),
         ((), ("team_users",), r"comes with teams, in the same calls.*Exclude teams"),
     ],
 )

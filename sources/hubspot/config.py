@@ -55,6 +55,7 @@ _RULES: Mapping[str, _Rule] = {
     "lookback_minutes": _COUNT_OR_NONE,
     "sweep_at_once_calls": _COUNT_OR_NONE,
     "run_log_days": _COUNT_OR_NONE,
+    "event_days": _COUNT_OR_NONE,
     "load_minutes": _POSITIVE,
     "timeout_seconds": _POSITIVE,
     "export_wait_minutes": _POSITIVE,
@@ -67,6 +68,7 @@ _RULES: Mapping[str, _Rule] = {
 _MOST = {
     "lookback_minutes": 5_256_000,  # ten years
     "run_log_days": 36_500,
+    "event_days": 36_500,
     "timeout_seconds": 86_400,
     "patience_seconds": 31_536_000,
 }
@@ -146,6 +148,8 @@ class HubSpotConfig(BaseConfiguration):
     contacts and companies where none are named."""
     history_calculated: bool = False
     """Whether the history of properties that HubSpot calculates is read, too."""
+    event_days: int = 0
+    """Days back to which the first reading of events goes; 0: as far as is usual for the table."""
     run_log_days: int = 90
     """Days to keep rows of `_hs_runs`, `_hs_run_tables` and `_hs_verifications`; 0: always."""
     sensitive: bool = False

@@ -45,15 +45,15 @@ def stage_definitions(labels: Mapping[str, str], listed: Collection[str]) -> Ite
         labels: of the stages, by their ids.
         listed: names of the properties that it does.
     """
-    told = {
+    named = {
         f"{start}{_written(stage)}": (kind, text.format(label))
         for stage, label in labels.items()
         for start, (kind, text) in OF_STAGE.items()
     }
     if labels:
         kind, text = OF_STAGE[_OF_CURRENT]
-        told[f"{_OF_CURRENT}{CURRENT[0]}"] = (kind, text.format(CURRENT[1]))
-    for name, (kind, label) in told.items():
+        named[f"{_OF_CURRENT}{CURRENT[0]}"] = (kind, text.format(CURRENT[1]))
+    for name, (kind, label) in named.items():
         if name not in listed:
             yield Definition(name, label, kind)
 

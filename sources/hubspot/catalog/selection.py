@@ -211,7 +211,7 @@ class Directory:
     def choose(self, settings: Names, command: Names) -> Selection:
         """Return what is read.
 
-        What a command names is read although the settings exclude it.
+        What a command names, and what that needs, is read although the settings exclude it.
 
         Args:
             settings: names of the settings.
@@ -226,8 +226,9 @@ class Directory:
         asked = self._explicit(Names([n for n in self.canonical(command.select) if n != DEFAULT]))
         left_out = self.excluded(command.exclude)
         explicit = self._explicit(command, explicit) - left_out
-        without = (never - asked) | left_out
+        without = (never - self._with_needs(asked)) | left_out
         whole = self._completed(explicit, without)
+        self._refuse_lost(command, left_out, whole)
         if not whole - ALWAYS:
             raise ConfigError(
                 "Nothing is left to read.",
@@ -246,15 +247,34 @@ class Directory:
             return base
         return Items().union(*(self.items(name, base) for name in self.canonical(names.select)))
 
-    def _completed(self, explicit: Items, without: Items) -> Items:
-        """Add what comes along with items; take away what does not work without others."""
-        ends = {table: {kind.table for kind in both} for table, both in self.pairs.items()}
-        items = explicit | ({table for table, both in ends.items() if both <= explicit} - without)
+    def _with_needs(self, items: Items, without: Items = frozenset()) -> Items:
+        """Add what items do not work without, but for what is left out."""
         waiting = [*items]
         while waiting:
             new = {*self._needs(waiting.pop())} - without - items
             items |= new
             waiting += new
+        return items
+
+    def _refuse_lost(self, command: Names, left_out: Items, whole: Items) -> None:
+        """Refuse a command that names something and excludes what it needs.
+
+        Raises:
+            ConfigError: it does.
+        """
+        named = Items(map(self._of_its_own, self.canonical(command.select)))
+        for lost in sorted((named & {*self.types, *ENDPOINTS, *self.per_type}) - left_out - whole):
+            needed = ", ".join(sorted(self._with_needs(Items({lost})) & left_out))
+            raise ConfigError(
+                f"{lost} cannot be read without {needed}, which is excluded.",
+                remedy=f"Remove {needed} from --exclude, or {lost} from --select.",
+            )
+
+    def _completed(self, explicit: Items, without: Items) -> Items:
+        """Add what comes along with items; take away what does not work without others."""
+        ends = {table: {kind.table for kind in both} for table, both in self.pairs.items()}
+        items = explicit | ({table for table, both in ends.items() if both <= explicit} - without)
+        items = self._with_needs(Items(items), without)
         if items & self.types.keys():
             items |= (self.groups[CRM] & ENDPOINTS.keys()) - without
         while lost := {one for one in items if not {*self._needs(one)} <= items}:

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 
 from ..clock import to_ms
-from .catalog.definitions import ACTIVITIES, Definition, complete, standard
+from .catalog.definitions import (
+    ACTIVITIES,
+    TRANSCRIPT,
+    TRANSCRIPTS_SEEDED,
+    Definition,
+    complete,
+    standard,
+    transcript_id,
+)
 from .catalog.object_types import ObjectType, custom_type
 from .changes import When, merge
 from .contents import Contents
@@ -157,6 +165,7 @@ def populate(spec: SeedSpec, portal_id: int) -> Contents:
     if spec.links:
         _seed_links(contents)
     _seed_merges(contents, spec)
+    _seed_transcripts(contents, spec)
     return contents
 
 
@@ -234,3 +243,13 @@ def _seed_merges(contents: Contents, spec: SeedSpec) -> None:
         ids = list(table.ids()[20 : 20 + 2 * spec.merges])
         for pair in zip(ids[::2], ids[1::2], strict=False):
             merge(table, contents.links, pair, long_ago)
+
+
+def _seed_transcripts(contents: Contents, spec: SeedSpec) -> None:
+    """Let the first live calls name their transcripts."""
+    calls = contents.table("calls")
+    size = spec.sizes.get("call_transcripts", TRANSCRIPTS_SEEDED if spec.handful else 0)
+    for number, call in enumerate(calls.ids()[:size]):
+        if record := calls.get(call):
+            values = {**record.values, TRANSCRIPT: transcript_id(number)}
+            calls.put(replace(record, values=values), 0)

@@ -82,7 +82,7 @@ ENDPOINTS = (
                 "pipelines",
                 "object_type, id",
                 "object_type = @object_type, id, label, display_order integer, archived bool,"
-                " created_at timestamp, updated_at timestamp",
+                " created_at timestamp, updated_at timestamp, object_type_id = @object_type_id",
                 about="a pipeline of an object type",
             ),
             Table(
@@ -92,7 +92,8 @@ ENDPOINTS = (
                 " metadata json, probability double = metadata.probability,"
                 " is_closed bool = metadata.isClosed, is_won bool:won = metadata,"
                 " ticket_state = metadata.ticketState,"
-                " write_permissions, archived bool, created_at timestamp, updated_at timestamp",
+                " write_permissions, archived bool, created_at timestamp, updated_at timestamp,"
+                " object_type_id = @object_type_id",
                 rows="stages",
                 keeps=True,
                 about="a stage of a pipeline",

@@ -119,8 +119,8 @@ class Windows:
     """The parameter with the lower bound."""
     end: str
     """The parameter with the upper bound."""
-    form: Literal["iso", "ms", "date", "midnight"] = "iso"
-    """Of the bounds; those but the first two are days, `midnight` as its milliseconds."""
+    form: Literal["iso", "ms", "date", "compact", "midnight"] = "iso"
+    """Of the bounds; those but the first two are days: `2026-01-02`, `20260102`, milliseconds."""
     span: timedelta = timedelta(days=1)
     """The longest one."""
     lag: timedelta = timedelta(hours=1)
@@ -128,7 +128,7 @@ class Windows:
     lookback: timedelta = timedelta(hours=6)
     """How far behind the last span they are asked for again."""
     first: timedelta = timedelta(days=90)
-    """How far back the first reading goes."""
+    """How far back the first reading goes, unless the settings say it."""
     changing: bool = False
     """Whether rows still change within `lookback`."""
 
@@ -339,7 +339,8 @@ class Endpoint:
     """Of every call by POST."""
     rows: str = "results"
     """The member of an answer with its objects; `$` where the answer is the list, `.` where it is
-    the only object; `folder>childNodes`: the object there, and those within it at any depth;
+    the only object; `{}` for the lists among the answer's members, each an object of `name` and
+    `value`; `folder>childNodes`: the object there, and those within it at any depth;
     `a | b` where HubSpot answers in one of several ways."""
     details: Details | None = None
     """Of rows that changed, and of all once a day: members that the answer lacks."""

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from ...catalog.endpoints.declaration import Endpoint, NewestFirst, Windows
 from ...run.run import Items as Found
+from ...run.run import Run
 from ...tables.endpoints.batches import values_of
 from ...tables.endpoints.items import Items, exploded
 from .blocks import Out, blocks, unknown
@@ -27,7 +28,7 @@ def read_windows(part: Part, out: Out) -> Found:
     key, begun = (part.key, part.parent), run.collections.begun
     goes_on = key in begun
     begun.add(key)
-    start = _start(read, mark, until, goes_on=goes_on)
+    start = _start(first_span(run, read), read, mark, until, goes_on=goes_on)
     while start < until:
         end = min(start + read.span, until)
         bounds = _bounds(read, start, end)
@@ -45,10 +46,18 @@ def read_windows(part: Part, out: Out) -> Found:
             return
 
 
-def _start(read: Windows, mark: datetime | None, until: datetime, *, goes_on: bool) -> datetime:
+def first_span(run: Run, read: Windows) -> timedelta:
+    """Return how far back the first reading goes, by the settings or the declaration."""
+    days = run.config.event_days
+    return timedelta(days=days) if days else read.first
+
+
+def _start(
+    first: timedelta, read: Windows, mark: datetime | None, until: datetime, *, goes_on: bool
+) -> datetime:
     """Return where reading begins: before the mark, unless the load before came up to it."""
     if mark is None:
-        return until - read.first
+        return until - first
     return mark if goes_on else mark - read.lookback
 
 

@@ -247,6 +247,8 @@ def rows_of(
         msgspec.ValidationError: they are not where they should be.
     """
     place = _way(answer, place)
+    if place == "{}":
+        return _lists(answer)
     if place == ".":
         if not isinstance(answer, Mapping):
             raise misfit(answer, "$")
@@ -259,6 +261,20 @@ def rows_of(
         return [*_tree(found, within)]
     if not isinstance(found, list):
         raise misfit(found, path)
+    return found
+
+
+def _lists(answer: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+    """Return the lists among the members of an answer, with their names.
+
+    Raises:
+        msgspec.ValidationError: it is no object, or has other members alone.
+    """
+    if not isinstance(answer, Mapping):
+        raise misfit(answer, "$")
+    found = [{"name": n, "value": one} for n, one in answer.items() if isinstance(one, list)]
+    if answer and not found:
+        raise msgspec.ValidationError("`$` has no list")
     return found
 
 

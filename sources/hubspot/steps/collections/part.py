@@ -21,6 +21,7 @@ from ...tables.records import Batch
 from .pages import Request
 
 TODAY = "@today"
+_DAYS = {"date": "%Y-%m-%d", "compact": "%Y%m%d"}  # forms of days
 BLOCK = 1000  # rows that become one Arrow table
 MOST_NOTED = 3
 
@@ -194,8 +195,8 @@ def written(at: datetime, form: str) -> str:
     """
     if form in {"ms", "midnight"}:
         return str(int(at.timestamp() * 1000))
-    if form == "date":
-        return at.date().isoformat()
+    if form in _DAYS:
+        return at.strftime(_DAYS[form])
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
 
 

@@ -14,7 +14,7 @@ from ...plan.facts import CollectionFacts
 from ...run.run import Run
 from ...state.collections import CollectionState
 from ..reference.portal import are_types_due
-from .events import closed
+from .events import closed, first_span
 from .memberships.lists import members_calls
 from .pages import pages
 from .parents.pending import pending
@@ -88,6 +88,6 @@ def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> C
     if isinstance(endpoint.read, Windows):
         until = closed(endpoint.read, run.now())
         since = state.watermark - endpoint.read.lookback if state.watermark else None
-        span = until - since if since else endpoint.read.first
+        span = until - since if since else first_span(run, endpoint.read)
         windows = max(1, ceil(span / endpoint.read.span))
     return CollectionFacts(reason, state.calls or None, parents, are_due, windows, bounds)

@@ -155,8 +155,9 @@ def _scopes(
         is_used = has_records(run, run.state, kind.table) or was_read
         refused = remembered(run.portal, run.options, run.state, kind.table)
         if endpoint.applies(kind) and is_used and not refused:
-            slots = {"object_path": kind.path, "object_type_id": kind.type_id or kind.path}
-            yield kind.table, slots, {"object_type": kind.table}
+            type_id = kind.type_id or kind.path
+            slots = {"object_path": kind.path, "object_type_id": type_id}
+            yield kind.table, slots, {"object_type": kind.table, "object_type_id": type_id}
 
 
 def _read(part: Part) -> Items:

@@ -52,6 +52,7 @@ _MONEY = (
 )
 
 ACTIVITIES = ("calls", "emails", "meetings", "notes", "tasks", "communications", "postal_mail")
+TRANSCRIPT, TRANSCRIPTS_SEEDED = "hs_call_transcription_id", 2  # of calls: what was said
 _PAID = (
     "quotes",
     "invoices",
@@ -133,9 +134,15 @@ _SPECIFIC: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     "orders": (*_MONEY, *_PIPELINE),
     **dict.fromkeys(ACTIVITIES, _ACTIVITY),
+    "calls": (*_ACTIVITY, (TRANSCRIPT, "number", "number", "")),
     **dict.fromkeys(_PAID, _MONEY),
     **dict.fromkeys(_STAGED, _PIPELINE),
 }  # fmt: skip
+
+
+def transcript_id(number: int) -> str:
+    """Return the id of a seeded transcript, as its call names it."""
+    return str(1_901 + number)
 
 
 def complete(row: Definition, *, hubspot_defined: bool = False, at_ms: int) -> Definition:

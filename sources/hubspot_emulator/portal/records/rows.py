@@ -7,7 +7,7 @@ named in the type's `own`. That is what lets a portal of a million records start
 from dataclasses import dataclass
 from random import Random
 
-from ..catalog.definitions import Definition
+from ..catalog.definitions import TRANSCRIPT, Definition
 from ..catalog.object_types import ObjectType
 from .record import Record
 from .values import ODD_VALUES, value_for
@@ -178,5 +178,11 @@ class SeededRows:
 
 def _system(definition: Definition, object_type: ObjectType) -> bool:
     name = definition["name"]
-    system = ("hs_object_id", "hs_merged_object_ids", object_type.created, object_type.modified)
+    system = (
+        "hs_object_id",
+        TRANSCRIPT,
+        "hs_merged_object_ids",
+        object_type.created,
+        object_type.modified,
+    )
     return name in system or definition["hasUniqueValue"]

@@ -77,17 +77,22 @@ ENDPOINTS = (
     Endpoint(
         "pipeline_audits",
         group=DEFINITIONS,
-        numbered="/crm/v3/pipelines/{object_type}/{pipeline_id}/audit",
-        dated="/crm/pipelines/{version}/{object_type}/{pipeline_id}/audit",
-        per=Parents("pipelines", {"object_type": "object_type", "pipeline_id": "id"}),
+        numbered="/crm/v3/pipelines/{object_type_id}/{pipeline_id}/audit",
+        dated="/crm/pipelines/{version}/{object_type_id}/{pipeline_id}/audit",
+        per=Parents(
+            "pipelines",
+            {"object_type": "object_type", "object_type_id": "object_type_id", "pipeline_id": "id"},
+            where="object_type_id IS NOT NULL",
+        ),
         due=WEEK,
         default=False,
         scopes=_SCOPES,
         tables=(
             Table(
                 "pipeline_audits",
-                "object_type, pipeline_id, timestamp, action",
-                "object_type = @object_type, pipeline_id = @pipeline_id, timestamp timestamp,"
+                "object_type_id, pipeline_id, timestamp, action",
+                "object_type = @object_type, object_type_id = @object_type_id,"
+                " pipeline_id = @pipeline_id, timestamp timestamp,"
                 " action, from_user_id, message, raw json = rawObject",
                 about="a change of a pipeline's settings",
             ),
@@ -96,11 +101,17 @@ ENDPOINTS = (
     Endpoint(
         "pipeline_stage_audits",
         group=DEFINITIONS,
-        numbered="/crm/v3/pipelines/{object_type}/{pipeline_id}/stages/{stage_id}/audit",
-        dated="/crm/pipelines/{version}/{object_type}/{pipeline_id}/stages/{stage_id}/audit",
+        numbered="/crm/v3/pipelines/{object_type_id}/{pipeline_id}/stages/{stage_id}/audit",
+        dated="/crm/pipelines/{version}/{object_type_id}/{pipeline_id}/stages/{stage_id}/audit",
         per=Parents(
             "pipeline_stages",
-            {"object_type": "object_type", "pipeline_id": "pipeline_id", "stage_id": "id"},
+            {
+                "object_type": "object_type",
+                "object_type_id": "object_type_id",
+                "pipeline_id": "pipeline_id",
+                "stage_id": "id",
+            },
+            where="object_type_id IS NOT NULL",
         ),
         due=WEEK,
         default=False,
@@ -108,8 +119,9 @@ ENDPOINTS = (
         tables=(
             Table(
                 "pipeline_stage_audits",
-                "object_type, pipeline_id, stage_id, timestamp, action",
-                "object_type = @object_type, pipeline_id = @pipeline_id, stage_id = @stage_id,"
+                "object_type_id, pipeline_id, stage_id, timestamp, action",
+                "object_type = @object_type, object_type_id = @object_type_id,"
+                " pipeline_id = @pipeline_id, stage_id = @stage_id,"
                 " timestamp timestamp, action, from_user_id, message, raw json = rawObject",
                 about="a change of a stage's settings",
             ),

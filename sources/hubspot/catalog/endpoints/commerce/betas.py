@@ -1,6 +1,8 @@
 """Commerce, lead scores, answers of AI engines: betas, read only by a run that names them."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from ..declaration import (
     BETA_TIER,
@@ -20,6 +22,46 @@ _AEO = "/marketing/aeo/2026-09-beta"
 _TIMES = "created_at timestamp, updated_at timestamp"
 
 _beta = partial(Endpoint, tier=BETA_TIER, default=False, paging=after(100), due=DAY)
+
+
+def _aeo(prefix: str, asked: Mapping[str, Any]) -> tuple[Endpoint, ...]:
+    """Return the endpoints of one kind of brand: HubSpot answers for one brand at a time."""
+    whose = " of another brand" * bool(prefix)
+    unit = "business_unit_id = @businessUnitId" if prefix else "business_unit_id"
+    key = "business_unit_id, id" if prefix else "id"
+    prompts, runs, advice = (
+        f"{prefix}aeo_{one}" for one in ("prompts", "prompt_runs", "recommendations")
+    )
+    of_prompt = Parents(prompts, {"prompt_id": "id"})
+    columns = {
+        prompts: f"id, text, {unit}, {_TIMES}",
+        runs: "prompt_id = @prompt_id, id, engine, mentioned bool, created_at timestamp",
+        advice: f"id, title, status, {unit}, created_at timestamp",
+    }
+    about = {
+        prompts: f"a question whose answers by AI engines HubSpot watches{whose}",
+        runs: f"an answer of an AI engine to such a question{whose}",
+        advice: f"an advice for better answers{whose}",
+    }
+    table = {
+        name: (
+            Table(name, "prompt_id, id" if name == runs else key, columns[name], about=about[name]),
+        )
+        for name in columns
+    }
+    return (
+        _beta(prompts, group=AEO, path=f"{_AEO}/prompts", tables=table[prompts], **asked),
+        _beta(
+            runs,
+            group=AEO,
+            path=f"{_AEO}/prompts/{{prompt_id}}/runs",
+            per=of_prompt,
+            tables=table[runs],
+        ),
+        _beta(advice, group=AEO, path=f"{_AEO}/recommendations", tables=table[advice], **asked),
+    )
+
+
 ENDPOINTS = (
     _beta(
         "price_books",
@@ -132,44 +174,9 @@ ENDPOINTS = (
             ),
         ),
     ),
-    _beta(
-        "aeo_prompts",
-        group=AEO,
-        path=f"{_AEO}/prompts",
-        tables=(
-            Table(
-                "aeo_prompts",
-                "id",
-                f"id, text, business_unit_id, {_TIMES}",
-                about="a question whose answers by AI engines HubSpot watches",
-            ),
-        ),
-    ),
-    _beta(
-        "aeo_prompt_runs",
-        group=AEO,
-        path=f"{_AEO}/prompts/{{prompt_id}}/runs",
-        per=Parents("aeo_prompts", {"prompt_id": "id"}),
-        tables=(
-            Table(
-                "aeo_prompt_runs",
-                "prompt_id, id",
-                "prompt_id = @prompt_id, id, engine, mentioned bool, created_at timestamp",
-                about="an answer of an AI engine to such a question",
-            ),
-        ),
-    ),
-    _beta(
-        "aeo_recommendations",
-        group=AEO,
-        path=f"{_AEO}/recommendations",
-        tables=(
-            Table(
-                "aeo_recommendations",
-                "id",
-                "id, title, status, business_unit_id, created_at timestamp",
-                about="an advice for better answers",
-            ),
-        ),
+    *_aeo("", {}),
+    *_aeo(
+        "brand_",
+        {"per": Parents("business_units", {"?businessUnitId": "id"}, where="id <> '0'")},
     ),
 )

@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 
-from ..declaration import DAY, Endpoint, Parents, Table, Windows, after, one_answer
+from ..declaration import DAY, LEGACY_SUNSET, Endpoint, Parents, Table, Windows, after, one_answer
 
 EVENTS = "events"
 NUMBERED, DATED = "/marketing/marketing-events/v3", "/marketing/marketing-events/{version}"
 READ = ("crm.objects.marketing_events.read",)
 OCCURRENCES = ("/events/v3/events", "/events/event-occurrences/{version}")
 ENTERPRISE = "Enterprise of any hub"
+_BREAKDOWNS = ("totals", "sessions", "sources", "geolocation", "utm-campaigns", "forms", "pages",
+               "landing-pages")  # fmt: skip
 ENDPOINTS = (
     Endpoint(
         "marketing_events",
@@ -138,6 +140,40 @@ ENDPOINTS = (
                 "event_type = eventType|@eventType, id, object_type, object_id text:record,"
                 " occurred_at timestamp, properties json",
                 about="an event that happened to a record, such as a page view",
+            ),
+        ),
+    ),
+    Endpoint(
+        "traffic_daily",
+        group=EVENTS,
+        path="/analytics/v2/reports/{breakdown}/daily",
+        variants=tuple({"breakdown": one} for one in _BREAKDOWNS),
+        rows="{}",
+        read=Windows(
+            "date",
+            start="start",
+            end="end",
+            form="compact",
+            span=timedelta(days=30),
+            lag=timedelta(),
+            lookback=timedelta(days=3),
+            first=timedelta(days=365),
+            changing=True,
+        ),
+        due=DAY,
+        default=False,
+        scopes=("business-intelligence",),
+        tier="Marketing Hub",
+        sunset=LEGACY_SUNSET,
+        tables=(
+            Table(
+                "traffic_daily",
+                "date, breakdown_by, breakdown",
+                "date date = ^name, breakdown_by = @breakdown, breakdown = breakdown|=all,"
+                " visits integer, visitors integer, metrics json = .",
+                rows="value",
+                about="the traffic of a day, of all visits or of one source, country, campaign,"
+                " page or form",
             ),
         ),
     ),

@@ -1,5 +1,6 @@
 """Price books, payment links, changes of contracts, lead scores, AEO, transcripts of calls."""
 
+from ...catalog.definitions import TRANSCRIPTS_SEEDED, transcript_id
 from ..asking import Ask, not_found
 from ..endpoint import Endpoint, after, one_of
 from ..kind import Keep, Kind, Row
@@ -150,7 +151,7 @@ def _in_unit(ask: Ask) -> Keep:
 
 def _transcript(seeds: Seeds, number: int) -> Row:
     return {
-        "id": str(1_901 + number),
+        "id": transcript_id(number),
         "engagementId": int(seeds.record("calls", number)),
         "transcriptSource": "INTEGRATOR_GENERATED",
         "transcriptUtterances": [
@@ -195,7 +196,7 @@ KINDS = (
     Kind("aeo_prompts", _prompt, 3, touched="updatedAt"),
     Kind("aeo_prompt_runs", _run, 6, key="_parent id", parent="aeo_prompts"),
     Kind("aeo_recommendations", _recommendation, 2),
-    Kind("call_transcripts", _transcript, 2, touched="updatedAt"),
+    Kind("call_transcripts", _transcript, TRANSCRIPTS_SEEDED, touched="updatedAt"),
     Kind("conversation_recaps", _recap, 2, key="_parent _object"),
 )  # fmt: skip
 _MS_SPANS = ("createdAfter>createdAt@ms createdBefore<createdAt@ms updatedAfter>updatedAt@ms "

@@ -1,0 +1,58 @@
+"""Endpoints that are off by default: what they bring where they are named."""
+
+from datetime import timedelta
+from typing import Any
+
+from conftest import Warehouse
+
+from sources.hubspot_emulator.portal.seed import SeedSpec
+from sources.hubspot_emulator.portal.store import Portal
+
+NAMES = ("deals", "vehicle", "contract_changes", "traffic_daily", "transcripts", "pipeline_audits",
+         "pipeline_stage_audits", "aeo", "email_events")  # fmt: skip
+COUNTED = ("contract_changes", "traffic_daily", "call_transcript_utterances", "pipeline_audits",
+           "brand_aeo_prompts", "brand_aeo_prompt_runs")  # fmt: skip
+DAY_MS = int(timedelta(days=1).total_seconds() * 1000)
+NEW_DAYS = 20
+
+
+def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) -> None:
+    """All rows of the portal come, once, of all brands and of custom types too."""
+    portal.reset(SeedSpec(contacts=60, properties=12, custom_objects=1))
+    contract = portal.create("contracts", {"hs_status": "open"})
+    vehicle = portal.type("vehicle").type_id
+    made: Any = [{"id": "c", "label": "Cars", "displayOrder": 0, "archived": False,
+                  "createdAt": "2025-01-01T00:00:00.000Z", "updatedAt": "2025-01-01T00:00:00.000Z",
+                  "stages": []}]  # fmt: skip
+    portal.pipelines[vehicle] = made
+    change = {"id": "9", "changeType": "RENEWAL", "effectiveAt": "2026-01-01T00:00:00Z"}
+    portal.collections["contract_changes"].add(change, parent=contract)
+    settings = warehouse.with_settings(event_days=NEW_DAYS)
+    report = settings.sync_all(select=NAMES)
+    assert report.exit_code == 0
+    assert not [*portal.journal.find(status=404), *portal.journal.find(status=400)]
+    assert warehouse.rows("SELECT contract_id, change, change_type FROM contract_changes") == [
+        (contract, "9", "RENEWAL")
+    ]
+    days = portal.collections["traffic_daily"].rows()
+    wanted = {
+        (row["_date"], row["_by"], row.get("breakdown", "all")): row["visits"] for row in days
+    }
+    sql = "SELECT date::TEXT, breakdown_by, breakdown, visits FROM traffic_daily"
+    assert {tuple(row[:3]): row[3] for row in warehouse.rows(sql)} == wanted
+    told = "SELECT t.engagement_id = t.call_id, count(*) FROM call_transcripts t"
+    told += " JOIN call_transcript_utterances u ON u.transcript_id = t.id GROUP BY 1"
+    assert warehouse.rows(told) == [(True, 6)]
+    audits = "SELECT object_type, object_type_id, count(*) FROM pipeline_audits GROUP BY 1, 2"
+    assert {*warehouse.rows(audits)} == {("deals", "0-3", 4), ("custom_vehicle", vehicle, 1)}
+    prompts = "SELECT (SELECT count(*) FROM aeo_prompts), count(*) FROM brand_aeo_prompts"
+    assert warehouse.rows(prompts) == [(2, 1)]
+    since = portal.clock.now_ms() - NEW_DAYS * DAY_MS
+    events = [row for row in portal.collections["email_events"].rows() if row["created"] > since]
+    assert 0 < len(events) < len(portal.collections["email_events"])
+    assert warehouse.rows("SELECT count(*) FROM email_events") == [(len(events),)]
+
+    counts = [warehouse.rows(f"SELECT count(*) FROM {name}") for name in COUNTED]
+    portal.clock.advance(DAY_MS)
+    assert settings.sync_all(select=NAMES).exit_code == 0
+    assert [warehouse.rows(f"SELECT count(*) FROM {name}") for name in COUNTED] == counts
