@@ -183,7 +183,8 @@ def test_links_from_the_other_end(warehouse: Warehouse, survivor: str) -> None:
     )
 
 
-PERSONAL = ("contacts", "owners", "forms", "email_events", "consent", "marketing_events")
+PERSONAL = ("contacts", "owners", "forms", "email_events", "consent", "marketing_events",
+            "conversations", "marketing_emails")  # fmt: skip
 
 
 def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
@@ -198,6 +199,18 @@ def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
     portal.collections["email_events"].edit(
         (sent["id"], str(sent["created"])), {"recipient": email.upper()}
     )
+    said = portal.collections["conversation_messages"]
+    mine = {row["_parent"] for row in said.rows() if row["createdBy"] == f"V-{person}"}
+    of_others = [
+        row for row in said.rows() if row["type"] == "MESSAGE" and row["_parent"] not in mine
+    ]
+    (one, told), to = of_others[:2], {"type": "HS_EMAIL_ADDRESS", "value": email}
+    recipients = [{"actorId": f"E-{email}", "deliveryIdentifier": to}]
+    said.edit((one["_parent"], one["id"]), {"recipients": recipients})
+    said.edit((told["_parent"], told["id"]), {"text": f"Write to {email.upper()}, not to me."})
+    mailing = portal.collections["marketing_emails"].rows()[0]
+    to_all = {"contactIds": {"include": [person, "7"]}, "contactIlsLists": {"include": [person]}}
+    portal.collections["marketing_emails"].edit(str(mailing["id"]), {"to": to_all})
     assert warehouse.sync_at_once(select=PERSONAL).exit_code == 0
     values = "SELECT DISTINCT submission_key FROM form_submission_values"
     keys = warehouse.rows(f"{values} WHERE lower(value) = lower(?)", email)
@@ -215,7 +228,15 @@ def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
     assert rows["hubspot", "form_submissions"] == len(keys)
     assert rows["hubspot", "email_events"] >= 1
     assert mentions(connect, email, email.upper()) == set()
-    assert {name.split(".", 1)[1] for name in mentions(connect, person)} <= {"forms.extra"}
+    lists = {"marketing_email_recipients.ref_id", "forms.extra"}
+    assert {name.split(".", 1)[1] for name in mentions(connect, person)} <= lists
+    sent_to = "SELECT kind, ref_id FROM marketing_email_recipients WHERE email_id = ?"
+    assert {*warehouse.rows(sent_to, mailing["id"])} == {("contact", "7"), ("ils_list", person)}
+    words = "SELECT text FROM conversation_messages WHERE thread_id = ? AND id = ?"
+    assert warehouse.rows(words, told["_parent"], told["id"]) == [
+        ("Write to (erased), not to me.",)
+    ]
+    assert warehouse.rows(words, one["_parent"], one["id"]) == []
     left = [json.loads(text)["zzNew"] for (text,) in warehouse.rows(EXTRA)]
     assert left == [{"seen": ["by (erased)", person], "other": "kept"}]
     assert {name: before[name] - count(warehouse, name) for name in before} == {
@@ -246,7 +267,7 @@ def test_declarations_say_who_is_named(name: str) -> None:
         if column.kind == "text" and re.fullmatch(PERSON, column.name):
             assert column.form, column.name
         if column.form == "record":
-            assert {"object_type", "object_type_id"} & {*endpoints.TABLES[name].names}
+            assert {"object_type", "object_type_id", "kind"} & {*endpoints.TABLES[name].names}
 
 
 PERSON = r"vid|(\w+_)?contact_id|record_id|(\w+_)?recipient|(\w+_)?email|email_address"

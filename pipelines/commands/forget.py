@@ -295,6 +295,8 @@ def _warnings(record: str, dataset: str, survivors: Sequence[str], *, found: boo
         )
     yield (f"HubSpot has to delete {record} for good as well, else a later sync may bring it back.")
     yield (
-        "Not erased: backups, texts and properties of other records that name this one, such as"
-        " notes and emails, and freed blocks of the database until it reuses them."
+        "Not erased: backups; properties and texts of other records that name this one, such as"
+        " notes and emails; names and numbers in messages and transcripts of others, of which"
+        " only the e-mail addresses are taken out; and freed blocks of the database until it"
+        " reuses them."
     )

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ..catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES, shared_keys
@@ -21,7 +21,9 @@ from .erase import Dataset, marks
 CONTACTS = "contacts"
 ADDRESSES = ("email", "hs_additional_emails")
 """Columns of contacts with e-mail addresses, several divided by semicolons."""
-TYPE_COLUMNS = ("object_type", "object_type_id")
+TYPE_COLUMNS = ("object_type", "object_type_id", "kind")
+ACTORS = ("v-{}", "e-{}")
+"""How conversations name a contact by its id and by its address, in lower case."""
 _NAMES_CONTACT = re.compile(r"contact|^vid$", re.IGNORECASE)
 Condition = tuple[str, list[object]]
 """A condition in SQL, and its arguments; empty where nothing meets it."""
@@ -89,8 +91,8 @@ def marked_tables() -> list[str]:
 
 
 def _mark(column: Column) -> str:
-    """Return whom a column names: `contact`, `email`, `record`; empty where no person."""
-    return column.form if column.kind == "text" and column.form != "user" else ""
+    """Return how a column names a contact or record; empty where it names none."""
+    return column.form if column.kind == "text" and column.form not in {"user", "body"} else ""
 
 
 @dataclass
@@ -112,6 +114,7 @@ class _Eraser:
         self._erase_per_type()
         for table in there:
             self._rewrite_json(table)
+            self._rewrite_bodies(table)
 
     def _condition(self, table: Table) -> Condition:
         """Return which rows are the person's: those that name it, or lie in such rows."""
@@ -139,6 +142,10 @@ class _Eraser:
             yield f"lower({name}) IN ({marks(person.emails)})", [*person.emails]
         elif mark == "contact" and person.table == CONTACTS:
             yield f"{name} IN ({marks(person.ids)})", [*person.ids]
+        elif mark == "visitor" and person.table == CONTACTS:
+            of_id, of_address = ACTORS
+            actors = [*map(of_id.format, person.ids), *map(of_address.format, person.emails)]
+            yield f"lower({name}) IN ({marks(actors)})", [*actors]
         elif mark == "record":
             of_type = next(one for one in TYPE_COLUMNS if one in table.names)
             kinds = person.type_names
@@ -149,9 +156,13 @@ class _Eraser:
         """Return which rows have a child that names the person; asked now, for those go first."""
         own, args = self._own(child) if child.name in self.dataset.tables else ("", [])
         shared = shared_keys(endpoint, child)
-        if not own or len(shared) != 1:
+        if not own or not shared:
             return "", []
-        ((of_child, of_parent),) = shared.items()
+        escape = self.dataset.client.escape_column_name
+        of_child, of_parent = (
+            " || ':' || ".join(f"CAST({escape(name)} AS VARCHAR)" for name in names)
+            for names in (shared.keys(), shared.values())
+        )
         sql = f"SELECT DISTINCT {of_child} FROM {self.dataset.qualified[child.name]} WHERE {own}"  # noqa: S608
         keys = [row[0] for row in self.dataset.ask(sql, *args)]
         return (f"{of_parent} IN ({marks(keys)})", keys) if keys else ("", [])
@@ -212,6 +223,16 @@ class _Eraser:
             words, where = self._mentions(name, *ids)
             if words:
                 self.dataset.rewrite(table.name, name, scrubber(self.person), where, *words)
+
+    def _rewrite_bodies(self, table: Table) -> None:
+        """Take the person's addresses out of what people wrote in rows that stay."""
+        address = self.person.address
+        names = [one.name for one in table.fields if one.kind == "text" and one.form == "body"]
+        for name in names if address else ():
+            if address and name in self.dataset.tables[table.name]:
+                words, where = self._mentions(name)
+                change = partial(address.sub, "(erased)")
+                self.dataset.rewrite(table.name, name, change, where, *words)
 
 
 def like(text: str) -> str:

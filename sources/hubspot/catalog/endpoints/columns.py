@@ -5,8 +5,9 @@ is named), `integer`, `double`, `bool`, `timestamp`, `date`, `json` (the text of
 of a timestamp: `ms` and `iso` say how HubSpot writes it (both are read), `nonzero` that its epoch
 means that there is none. The form `won` of a bool makes a stage's metadata into whether it is won:
 closed, with probability 1. Forms of a text say whom it names, for `forget`: `contact` a contact by
-its id, `email` one by its address, `record` a record of the type that the row names in
-`object_type` or `object_type_id`, `user` a user of the portal by the address. Paths:
+its id, `visitor` one as conversations do (`V-501`), `email` one by its address, `record` a record
+of the type that the row names in `object_type`, `object_type_id` or `kind`, `user` a user of the
+portal by the address; `body` that it is a text in which people write addresses. Paths:
 
 - `roleIds`, `from.replyTo`: a member of the object, or of an object within it; without a path the
   name in camel case.
@@ -34,7 +35,7 @@ Origin = Literal[
     "member", "parent", "constant", "item", "ordinal", "key", "list", "hash", "head", "literal"
 ]
 """Where the value of a column comes from."""
-Person = Literal["contact", "email", "record", "user"]
+Person = Literal["contact", "visitor", "email", "record", "user", "body"]
 FORMS = {
     "text": get_args(Person),
     "timestamp": ("ms", "iso", "nonzero"),

@@ -29,7 +29,8 @@ ENDPOINTS = (
                 "call_transcript_utterances",
                 "transcript_id, ordinal",
                 "transcript_id = ^id, ordinal integer = #, id, speaker_id = speaker.id,"
-                " speaker_name = speaker.name, speaker_email text:email = speaker.email, text,"
+                " speaker_name = speaker.name, speaker_email text:email = speaker.email,"
+                " text text:body,"
                 " start_time_millis integer, end_time_millis integer, language_code",
                 rows="transcriptUtterances",
                 about="what one person said at one time in a call",

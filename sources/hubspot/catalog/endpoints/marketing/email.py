@@ -68,7 +68,7 @@ ENDPOINTS = (
             Table(
                 "marketing_email_recipients",
                 "email_id, kind, included, ref_id",
-                "email_id = ^id, kind = .key, included bool = ?include, ref_id = .",
+                "email_id = ^id, kind = .key, included bool = ?include, ref_id text:record = .",
                 rows="contact: to.contactIds.include | contact: to.contactIds.exclude"
                 " | list: to.contactLists.include | list: to.contactLists.exclude"
                 " | ils_list: to.contactIlsLists.include | ils_list: to.contactIlsLists.exclude",

@@ -114,9 +114,10 @@ ENDPOINTS = (
                 "conversation_messages",
                 "thread_id, id",
                 "thread_id = @thread_id, id, type, created_at timestamp, updated_at timestamp,"
-                " created_by, client_type = client.clientType,"
+                " created_by text:visitor, client_type = client.clientType,"
                 " integration_app_id = client.integrationAppId, direction, channel_id,"
-                " channel_account_id, subject, text, rich_text, status_type = status.statusType,"
+                " channel_account_id, subject text:body, text text:body, rich_text text:body,"
+                " status_type = status.statusType,"
                 " failure json = status.failureDetails, truncation_status, in_reply_to_id,"
                 " assigned_to, assigned_from, new_status, from_inbox_id, to_inbox_id,"
                 " archived bool",
@@ -126,7 +127,7 @@ ENDPOINTS = (
                 "conversation_message_participants",
                 "thread_id, message_id, role, ordinal",
                 "thread_id = @thread_id, message_id = ^id, role = .key, ordinal integer = #,"
-                " actor_id, name, field = senderField|recipientField,"
+                " actor_id text:visitor, name, field = senderField|recipientField,"
                 " delivery_type = deliveryIdentifier.type,"
                 " delivery_value text:email = deliveryIdentifier.value",
                 rows="sender: senders | recipient: recipients",
@@ -159,7 +160,8 @@ ENDPOINTS = (
             Table(
                 "conversation_original_contents",
                 "thread_id, message_id",
-                "thread_id = @thread_id, message_id = @message_id, text, rich_text",
+                "thread_id = @thread_id, message_id = @message_id, text text:body,"
+                " rich_text text:body",
                 about="the whole text of a message that is shortened elsewhere",
             ),
         ),
@@ -185,7 +187,7 @@ ENDPOINTS = (
             Table(
                 "conversation_actors",
                 "id",
-                "id, type, name, email text:email, avatar",
+                "id text:visitor, type, name, email text:email, avatar",
                 about="a person or bot that takes part in conversations",
             ),
         ),
