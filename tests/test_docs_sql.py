@@ -18,7 +18,7 @@ from docs_tables import ROOT, documents
 from test_postgres import Postgres
 
 from pipelines.commands.demo import QUESTIONS, change, furnish
-from sources.hubspot.catalog.endpoints import GROUPS
+from sources.hubspot.catalog.endpoints import ENDPOINTS, GROUPS
 from sources.hubspot.config import resolve_config
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.changes import history_of
@@ -60,6 +60,16 @@ def queries() -> dict[str, str]:
     """Return the statements on the pages of the groups, by group and number."""
     texts = {group: page_of(group).read_text(encoding="utf-8") for group in GROUPS}
     return {f"{group} {i}": sql for group in GROUPS for i, sql in enumerate(sql_in(texts[group]))}
+
+
+def named() -> set[str]:
+    """Return the tables of the groups that any of these statements names."""
+    words = {word for sql in (*queries().values(), *statements().values()) for word in WORD(sql)}
+    return {table.name for one in OF_GROUPS for table in one.tables} & words
+
+
+WORD = re.compile(r"\w+").findall
+OF_GROUPS = [one for one in ENDPOINTS.values() if one.group in OTHER_GROUPS]
 
 
 @dataclass
@@ -105,8 +115,7 @@ def synced(
             portal.archive("deals", deal)
         portal.archive("companies", next(iter(portal.records("companies"))))
         for warehouse in both.values():
-            assert warehouse.sync(*OBJECTS, select=HISTORY).status == "ok"
-            assert warehouse.sync("calls", select=OTHER_GROUPS).status == "ok"
+            assert warehouse.sync(*OBJECTS, "calls", select=(*HISTORY, *named())).status == "ok"
     yield Synced(portal, before, both)
     portal.reset(SeedSpec.empty())
 
