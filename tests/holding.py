@@ -1,7 +1,12 @@
 """The lock of a dataset, held by this process or by another one."""
 
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import dlt
@@ -9,6 +14,10 @@ from dlt.pipeline.pipeline import Pipeline
 
 from destinations.lock import exclusive
 from destinations.resolve import make_destination
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["holding"])  # each holder would import dlt anew
+PATIENCE_SECONDS = 60
 
 
 def pipeline_to(destination: str, dataset: str = "hubspot") -> Pipeline:
@@ -26,3 +35,30 @@ def opened(destination: str, dataset: str = "hubspot") -> Iterator[None]:
     """Hold the lock of a dataset."""
     with exclusive(pipeline_to(destination, dataset)):
         yield
+
+
+@contextmanager
+def elsewhere(destination: str, **environment: str) -> Iterator[ForkServerProcess]:
+    """Let another process hold the lock of the dataset `hubspot`, until it is killed."""
+    ours, theirs = PROCESSES.Pipe()
+    where = (str(Path.cwd()), {**os.environ, **environment})
+    process = PROCESSES.Process(target=_hold, args=(theirs, destination, *where))
+    process.start()
+    try:
+        assert ours.poll(PATIENCE_SECONDS)
+        assert ours.recv() == "held"
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _hold(told: Connection, destination: str, folder: str, environment: Mapping[str, str]) -> None:
+    """Hold a lock until this process is killed."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    tempfile.tempdir = None
+    with opened(destination):
+        told.send("held")
+        told.recv()

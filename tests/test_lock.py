@@ -10,40 +10,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Warehouse
-from holding import opened, pipeline_to
+from holding import elsewhere, opened, pipeline_to
 
 from destinations.lock import Patience, claimed
 from sources.hubspot.errors import BusyError, ConfigError, WarehouseError
 from sources.hubspot_emulator.portal.store import Portal
-
-HOLDER = """
-import sys
-from holding import opened
-with opened(sys.argv[1], sys.argv[2]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def elsewhere(
-    destination: str, dataset: str = "hubspot", **environment: str
-) -> Iterator[subprocess.Popen[str]]:
-    """Let another process hold the lock of a dataset."""
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, destination, dataset],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path} | environment,
-    ) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def test_another_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
@@ -57,7 +28,7 @@ def test_another_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> N
         assert refused.value.exit_code == 6
         assert "Wait" in refused.value.remedy
         holder.kill()
-        holder.wait()
+        holder.join()
         with opened(file):
             pass
 
@@ -117,7 +88,7 @@ def test_another_run_is_waited_for(tmp_path: Path) -> None:
         def tell(text: str) -> None:
             told.append(text)
             holder.kill()
-            holder.wait()
+            holder.join()
 
         pipeline = pipeline_to(file)
         with claimed(pipeline, Patience(60, tell)):

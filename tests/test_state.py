@@ -12,8 +12,8 @@ import duckdb
 import pytest
 from conftest import Warehouse
 from dlt.common.versioned_state import decompress_state
+from holding import elsewhere
 from test_isolation import write_state
-from test_lock import elsewhere
 from truth import differences, link_differences
 
 from pipelines.cli.app import main
