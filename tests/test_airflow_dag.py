@@ -368,6 +368,7 @@ def cron(portal: Portal, server: EmulatorServer, tmp_path: Path) -> Cron:
         "SOURCES__HUBSPOT__BASE_URL": server.url,
         "SOURCES__HUBSPOT__ACCESS_TOKEN": server.token,
         "DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / "warehouse.duckdb"),
+        "SOURCES__HUBSPOT__SELECT": '["contacts"]',
     }
     return Cron(tmp_path / "project", settings | UNLIMITED)
 

@@ -76,7 +76,7 @@ def test_events_come_once_after_the_state_was_lost(portal: Portal, warehouse: Wa
         f"DELETE FROM email_events WHERE id IN ({oldest})",
         "DROP TABLE _dlt_pipeline_state",
     )
-    small = warehouse.with_settings(load_rows=5)
+    small = warehouse.with_settings(load_rows=12)
     assert small.sync_all(select=("email_events",)).exit_code == 0
     counts = "SELECT count(*), count(DISTINCT (id, created)) FROM email_events"
     assert warehouse.rows(counts) == [before[0] * 2]

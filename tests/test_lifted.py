@@ -101,11 +101,13 @@ def test_the_folder_alone_syncs_as_the_command_line_does(
 ) -> None:
     """A killed sync goes on; deletions and links are followed up, and nothing is left open."""
     portal.reset(SeedSpec(contacts=2300, properties=12, companies=40, deals=60, tickets=0))
+    slow = portal.faults.add(path="/associations/", delay_ms=600_000)
     with at_work(project, server, warehouse) as killed:
         begin(killed)
-        while not portal.journal.find(kind="associations.batch_read"):
+        while not slow.used:
             time.sleep(0.01)
         killed.kill()
+    portal.faults.clear()
     with at_work(project, server, warehouse) as process:
         check_syncs(portal, warehouse, project, process)
 

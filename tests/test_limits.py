@@ -105,7 +105,7 @@ def test_no_call_too_many_and_no_share_unused(budget, limit, window, delays, sha
     """No window sees more than the limit; 90 % of the share is used, and no more than all of it."""
     wire = Wire(budget, share=share, delays=delays)
     wire.limits.learn(budget, headers(Max=limit) if budget == "interval" else {})
-    rate = wire.run(12 * window / share)
+    rate = wire.run(9 * window / share)
     assert wire.most_in(window) <= limit
     assert rate >= 0.9 * limit * share / window
     assert wire.most_in(8 * window / share) <= 8 * limit + max(1, limit * share)

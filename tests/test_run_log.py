@@ -35,6 +35,8 @@ PROGRAM = (
 RUNS = (
     "SELECT command, status, exit_code, error, ended_at IS NULL FROM _hs_runs ORDER BY started_at"
 )
+PAGE = r"objects/.*/contacts\?"
+"""Where pages of contacts are listed."""
 TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'contacts'"
 
 
@@ -84,14 +86,14 @@ def test_interrupted_first_sync(
     seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, loads: int
 ) -> None:
     """Only rows and watermarks of completed loads count; what was cut off is interrupted."""
-    seeded.settings.latency_ms = 100
+    seeded.faults.add(path=PAGE, delay_ms=100)
     monkeypatch.setenv("SOURCES__HUBSPOT__LOAD_ROWS", "300" if loads else "100000")
     monkeypatch.setenv("SOURCES__HUBSPOT__CALLS_IN_FLIGHT", "1")
     with syncing("--objects", "contacts,companies") as process:
         if loads:
             wait_for_loads(process, loads)
         before = pages(seeded, "contacts")
-        while pages(seeded, "contacts") < before + 5 and process.poll() is None:
+        while pages(seeded, "contacts") < before + 2 and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         report = json.loads(process.communicate(timeout=60)[0])
@@ -199,16 +201,17 @@ def test_a_killed_run_is_shown(
     seeded: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that was killed is shown as killed, before and after the next one."""
-    seeded.settings.latency_ms = 150
+    seeded.reset(SeedSpec(seed=3, contacts=60, properties=5, odd_values=False))
+    page = seeded.faults.add(path=PAGE, delay_ms=600_000)
     with syncing("--objects", "contacts") as process:
-        while not pages(seeded, "contacts") and process.poll() is None:
+        while not page.used and process.poll() is None:
             time.sleep(0.02)
         process.kill()
         process.communicate()
     (run,) = shown_runs()
     assert (run["status"], run["seconds"]) == ("killed", None)
     assert "killed" in run["error"]
-    seeded.settings.latency_ms = 0
+    seeded.faults.clear()
     warehouse.sync("contacts")
     assert [row[1:3] for row in warehouse.rows(RUNS)] == [("killed", None), ("ok", 0)]
 

@@ -11,6 +11,7 @@ from test_verify import damage, results, twin
 
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.verify import VerifyOptions, verify
+from sources.hubspot.catalog.endpoints import ENDPOINTS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -26,12 +27,14 @@ ALONG = ("pipelines", "pipeline_stages", "account_user_roles", "owner_teams")
 SKIPPED = ("email_events", "form_submissions", "roles")
 SELECT = ("deals", *NAMES, "email_events", "form_submissions", "settings")
 """`roles` comes with its group: what is named itself fails where HubSpot refuses it."""
+REST = tuple({n for n, one in ENDPOINTS.items() if one.group == "settings"} - {*NAMES, "roles"})
+"""What is read of no table that these tests look at."""
 OLD = "SET updated_at = '2020-01-01 00:00:00Z'"
 
 
 def compare(warehouse: Warehouse, **options: Any) -> RunReport:
     """Verify the tables of these tests."""
-    chosen = VerifyOptions(select=SELECT, **options)
+    chosen = VerifyOptions(select=SELECT, exclude=REST, **options)
     return verify(chosen, collector=NULL_COLLECTOR, config=warehouse.config)
 
 
@@ -45,7 +48,7 @@ def test_damage_to_collections(portal: Portal, warehouse: Warehouse) -> None:
     """Rows that are gone, invented, aged or doubled are named by key, and a repair mends them."""
     portal.reset(SeedSpec(contacts=12, companies=4, properties=12, custom_objects=0))
     portal.settings.absent = {"roles": 404}
-    assert warehouse.sync_all(select=SELECT).exit_code == 0
+    assert warehouse.sync_all(select=SELECT, exclude=REST).exit_code == 0
     equal = compare(warehouse)
     found = results(equal)
     assert equal.exit_code == 0, equal.error
@@ -98,4 +101,4 @@ def test_damage_to_collections(portal: Portal, warehouse: Warehouse) -> None:
     assert (again.exit_code, again.error) == (0, None)
     for name, row in compared.items():
         assert (name, results(again)[name]["warehouse"]) == (name, row["warehouse"])
-    assert warehouse.sync_all(select=SELECT, verify=True).exit_code == 0
+    assert warehouse.sync_all(select=SELECT, exclude=REST, verify=True).exit_code == 0
