@@ -61,10 +61,9 @@ def loaded(portal: Portal, sync: Callable[..., object]) -> str:
         portal.associate("contacts", id_, "vehicle", vehicle)
     sync(*TABLES)
     survivor = portal.merge("contacts", ID, OTHER)
-    sync(*TABLES)
     portal.update("contacts", survivor, {"firstname": "Ada"})
     portal.clock.advance(60_000)
-    sync("contacts")
+    sync(*TABLES)
     return survivor
 
 

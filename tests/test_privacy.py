@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,6 +131,20 @@ def define(portal: Portal) -> None:
         portal.create_property("contacts", {"name": name, "type": kind, "fieldType": "text"})
 
 
+def move(portal: Portal, sync: Callable[[str], object]) -> dict[str, str]:
+    """Let three contacts come and two go, with two syncs; return their ids."""
+    define(portal)
+    names = ("live", "archived", "purged")
+    ids = {name: portal.create("contacts", person(at)) for at, name in enumerate(names, 1)}
+    portal.update("contacts", ids["live"], {"score": "a lot of secrets"})
+    portal.archive("contacts", ids["archived"])
+    sync("contacts")
+    portal.clock.advance(60_000)
+    portal.gdpr_delete("contacts", ids["purged"])
+    sync("contacts")
+    return ids
+
+
 def planned(warehouse: Warehouse, **options: Any) -> RunReport:
     """Plan a sync of contacts."""
     return plan(SyncOptions(objects=("contacts",), **options), config=warehouse.config)
@@ -165,15 +179,14 @@ def everything(warehouse: Warehouse) -> str:
 @pytest.fixture
 def people(portal: Portal, warehouse: Warehouse) -> dict[str, str]:
     """A contact that lives, one that is archived and one that is purged, all of them loaded."""
-    define(portal)
-    names = ("live", "archived", "purged")
-    ids = {name: portal.create("contacts", person(at)) for at, name in enumerate(names, 1)}
-    portal.update("contacts", ids["live"], {"score": "a lot of secrets"})
-    portal.archive("contacts", ids["archived"])
-    warehouse.sync("contacts")
-    portal.clock.advance(60_000)
-    portal.gdpr_delete("contacts", ids["purged"])
-    warehouse.sync("contacts")
+    ids: dict[str, str] = {}
+
+    def play(sync: Callable[[str], object]) -> None:
+        portal.reset(SeedSpec.empty())
+        ids.update(move(portal, sync))
+
+    if not warehouse.once("people who come and go", lambda: play(warehouse.sync)):
+        play(lambda _: None)
     assert warehouse.table("contacts")[ids["purged"]]["email"] == person(3)["email"]
     return ids
 
