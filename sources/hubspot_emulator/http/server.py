@@ -80,7 +80,7 @@ class EmulatorServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.should_exit = True
+        self._server.should_exit = self._server.force_exit = True  # nobody waits for an answer
         self._thread.join(START_SECONDS)
         self._socket.close()
 
