@@ -1,10 +1,16 @@
 """Endpoints that are off by default: what they bring where they are named."""
 
+from dataclasses import astuple
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from conftest import Warehouse
 
+from pipelines.commands.plan import plan
+from pipelines.commands.sync import SyncOptions
+from sources.hubspot.catalog.endpoints import ENDPOINTS
+from sources.hubspot.plan.collections.off import off_cost, off_history
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -28,8 +34,12 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     change = {"id": "9", "changeType": "RENEWAL", "effectiveAt": "2026-01-01T00:00:00Z"}
     portal.collections["contract_changes"].add(change, parent=contract)
     settings = warehouse.with_settings(event_days=NEW_DAYS)
+    off = off_in_plan(settings)
+    assert {"aeo", "commerce", "email", "history"} <= off.keys()
     report = settings.sync_all(select=NAMES)
     assert report.exit_code == 0
+    calls = sum(report.tables[name].calls for name in off["aeo"]["tables"])
+    assert 0 < off["aeo"]["first_calls"]["low"] <= calls
     assert not [*portal.journal.find(status=404), *portal.journal.find(status=400)]
     assert warehouse.rows("SELECT contract_id, change, change_type FROM contract_changes") == [
         (contract, "9", "RENEWAL")
@@ -56,3 +66,34 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     portal.clock.advance(DAY_MS)
     assert settings.sync_all(select=NAMES).exit_code == 0
     assert [warehouse.rows(f"SELECT count(*) FROM {name}") for name in COUNTED] == counts
+
+
+def off_in_plan(warehouse: Warehouse) -> dict[str, Any]:
+    """Return what a plan without names says of groups that are off; it makes no call for that."""
+    report = plan(SyncOptions(), config=warehouse.config)
+    (section,) = [one for one in report.sections if one.name == "off"]
+    return {row[0]: dict(zip(section.columns, row, strict=True)) for row in section.rows}
+
+
+@pytest.mark.parametrize(
+    ("name", "parents", "cost"),
+    [
+        ("roles", None, ((1, 1), (2, 2), False, False)),
+        ("aeo_prompts", None, ((1, 1), (1, 1), True, True)),
+        ("aeo_prompt_runs", None, ((0, 0), (0, 0), True, True)),
+        ("aeo_prompt_runs", 7, ((7, 7), (7, 7), True, True)),
+        ("call_transcripts", 50, ((0, 50), (0, 0), False, False)),
+        ("traffic_daily", None, ((104, 104), (8, 8), False, False)),
+        ("email_events", None, ((90, 90), (24, 24), True, False)),
+        ("pipeline_audits", 3, ((0, 3), (0, 0), False, False)),
+    ],
+)
+def test_cost_of_what_is_off(name: str, parents: int | None, cost: tuple[Any, ...]) -> None:
+    """Calls of the first reading, and of an idle day, with whether there may be more of them."""
+    assert astuple(off_cost(ENDPOINTS[name], parents)) == cost
+
+
+def test_cost_of_histories() -> None:
+    """50 records a call, for each 100 properties; nothing in a day without changes."""
+    totals, names = {"contacts": 120, "leads": None}, {"contacts": ["a"] * 101, "leads": []}
+    assert astuple(off_history(totals, names)) == ((6, 6), (0, 0), True, False)

@@ -24,9 +24,12 @@ from pipelines.runtime.stored import dataset_of, exists, stored_pipeline
 from sources.hubspot import HubSpotConfig, Run, open_run
 from sources.hubspot.catalog.apis import Budget, Family
 from sources.hubspot.catalog.endpoints import APIS
+from sources.hubspot.catalog.names import HISTORY, divided, history_table
+from sources.hubspot.catalog.selection import DEFAULT, Names
 from sources.hubspot.errors import HubSpotError, is_absent
 from sources.hubspot.extraction import Extraction, Opened, Request
 from sources.hubspot.model import ObjectType
+from sources.hubspot.plan.collections.off import OffCost, off_history
 from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
 from sources.hubspot.plan.steps import Plan, Step, add, calls_of
@@ -37,7 +40,8 @@ from sources.hubspot.run.portal.refused import summary
 from sources.hubspot.state.damage import NAME
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import put, source_state
-from sources.hubspot.steps.collections.pricing import collection_facts, crm_calls
+from sources.hubspot.steps.collections.pricing import collection_facts, crm_calls, off_costs
+from sources.hubspot.steps.history.reading import history_names
 from sources.hubspot.steps.reference.definitions import LABELS_MAX_AGE
 from sources.hubspot.sync import configure
 from sources.hubspot.warehouse.privacy import unmatched
@@ -49,6 +53,8 @@ PLAN = ("table", "step", "reason", "rows", "calls", "minutes", "families", "open
 BLANK = ("", "")
 """What people are not shown: families and why calls are open."""
 BACKFILLS = ("table", "records", "list_calls", "export_calls", "cheaper", "mode")
+MOST_NAMES = 7  # of what is off, in a line
+OFF = ("off", "first_calls", "calls_a_day", "tables")
 TOTALS = ("tables", "rows", "calls", "minutes", "calls_left_today")
 BUDGETS: dict[Family, Budget] = {api.family: api.budget for api in APIS.values()}
 BUDGETS.setdefault("collections", "interval")
@@ -102,6 +108,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     _describe_policy(report, run, forecast, state)
     _warn_of_refused(report, run, forecast, options.names.asked)
     report.sections += _backfills(forecast)
+    report.sections += _off(run, forecast, options.names)
     report.portal_id, report.calls = run.portal.account.portal_id, run.client.meter.calls
     return report
 
@@ -341,6 +348,34 @@ def _warn_of_refused(report: RunReport, run: Run, forecast: Forecast, asked: Seq
 def _gone(known: PortalTypes, asked: Sequence[str]) -> dict[str, HubSpotError]:
     """Return the errors of named tables whose object type HubSpot no longer has."""
     return {table: known.refusal(table) for table in known.gone_of(asked).values()}
+
+
+def _off(run: Run, forecast: Forecast, names: Names) -> list[Section]:
+    """Return what groups that are off would cost; nothing where a command names what it reads."""
+    if names.asked and DEFAULT not in divided(names.select):
+        return []
+    shown: list[tuple[Sequence[Any], Sequence[Any]]] = []
+    for group, (tables, cost) in _off_costs(run, forecast).items():
+        first, day = (cost.first, cost.first_is_open), (cost.day, cost.day_is_open)
+        data = [to_json(calls, more=more) for calls, more in (first, day)]
+        text = [to_text(calls, more=more) for calls, more in (first, day)]
+        listed = ", ".join(tables) if len(tables) <= MOST_NAMES else f"{len(tables)} tables"
+        shown.append(((group, *data, tables), (group, *text, listed)))
+    data_rows, text_rows = [one for one, _ in shown], [one for _, one in shown]
+    title = "Off: calls if you add it with --select default,NAME"
+    droppable = ("tables",)
+    return [Section("off", OFF, data_rows, title, text_rows, droppable=droppable)] if shown else []
+
+
+def _off_costs(run: Run, forecast: Forecast) -> dict[str, tuple[list[str], OffCost]]:
+    """Return what is off by group; the histories of object tables are one of these."""
+    totals = {table: one.total for table, one in forecast.facts.tables.items()}
+    found = off_costs(run, totals)
+    without = {t: n for t, n in totals.items() if t not in run.selection.per_type.get(HISTORY, ())}
+    if without:
+        names = {table: history_names(run, table) for table in without}
+        found[HISTORY] = ([history_table(one) for one in without], off_history(without, names))
+    return found
 
 
 def _backfills(forecast: Forecast) -> list[Section]:

@@ -1,6 +1,6 @@
 """What is known, before anything is read, of the endpoints that a run is to read: for a plan."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 
@@ -10,6 +10,7 @@ from ...catalog.endpoints.declaration import Endpoint, Members, Windows
 from ...errors import HubSpotError
 from ...model import ObjectType
 from ...plan.collections.differing import differing
+from ...plan.collections.off import OffCost, off_cost
 from ...plan.facts import CollectionFacts
 from ...run.run import Run
 from ...state.collections import CollectionState
@@ -91,3 +92,38 @@ def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> C
         span = until - since if since else first_span(run, endpoint.read)
         windows = max(1, ceil(span / endpoint.read.span))
     return CollectionFacts(reason, state.calls or None, parents, are_due, windows, bounds)
+
+
+def off_costs(run: Run, totals: Mapping[str, int | None]) -> dict[str, tuple[list[str], OffCost]]:
+    """Return what each group that is off would take, with what of it is off; nobody is asked.
+
+    Args:
+        run: the run, with a view of the warehouse.
+        totals: records by object table, as far as HubSpot said it for the plan.
+    """
+    off = [one for one in ENDPOINTS.values() if _is_off(run, one)]
+    parents = {table for one in off for table in one.parent_tables}
+    held = run.view.counts(parents, "1 = 1") if run.view else {}
+    found: dict[str, tuple[list[str], OffCost]] = {}
+    for one in off:
+        known = [_rows_of(run, table, held, totals) for table in one.parent_tables]
+        rows = None if None in known else sum(filter(None, known))
+        state = run.state.collections.get(one.name, CollectionState())
+        names, cost = found.get(one.group, ([], OffCost()))
+        types = len(totals) if one.per == "object type" else 1
+        cost = sum([off_cost(one, rows, state.calls or None)] * types, cost)
+        found[one.group] = ([*names, one.name], cost)
+    return found
+
+
+def _is_off(run: Run, endpoint: Endpoint) -> bool:
+    """Whether a run does not read an endpoint of another API."""
+    return endpoint.group != CRM and endpoint.name not in run.selection.endpoints
+
+
+def _rows_of(
+    run: Run, table: str, held: Mapping[str, int], totals: Mapping[str, int | None]
+) -> int | None:
+    """Return how many rows a table has; None where nobody knows."""
+    is_there = run.view is not None and run.view.qualified(table) is not None
+    return held.get(table, 0) if is_there else totals.get(table)

@@ -96,6 +96,11 @@ def history_rows(run: Run, kinds: Sequence[ObjectType]) -> Items:
     yield from together([_read_table(run, kind) for kind in chosen], most=len(chosen) or 1)
 
 
+def history_names(run: Run, table: str) -> list[str]:
+    """Return the properties of a table whose history is read, or would be."""
+    return names_of(run, _schema(run, table))
+
+
 def names_of(run: Run, schema: TableSchema) -> list[str]:
     """Return the properties of a table whose history is read."""
     if run.config.history_calculated:
