@@ -1,6 +1,7 @@
 """Listing along the id in ranges: complete whatever the ids, cursors and order of answers."""
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -35,6 +36,15 @@ class Portal:
         self.pending: list[tuple[Future, str | None]] = []
         self.on_call = on_call
 
+    @property
+    def ids(self) -> set[int]:
+        """The ids that there are."""
+        return self._ids
+
+    @ids.setter
+    def ids(self, ids: set[int]) -> None:
+        self._ids, self._ascending = ids, sorted(ids)
+
     def submit(self, after):
         """Start a call."""
         self.calls.append(after)
@@ -45,10 +55,12 @@ class Portal:
     def answer(self, after):
         """Return the page at a cursor."""
         start = int(after) if after is not None else 0
-        ids = sorted(i for i in self.ids if i >= start + (not self.inclusive))
-        part, rest = ids[: self.page], ids[self.page :]
-        cursor = (rest[0] if self.inclusive else part[-1]) if rest else None
-        return Page([Row(i) for i in part], Paging(Next(str(cursor))) if rest else None)
+        first = bisect_left(self._ascending, start + (not self.inclusive))
+        part, following = self._ascending[first : first + self.page], None
+        if first + self.page < len(self._ascending):
+            following = self._ascending[first + self.page] if self.inclusive else part[-1]
+        paging = None if following is None else Paging(Next(str(following)))
+        return Page([Row(i) for i in part], paging)
 
     def step(self):
         """Answer one of the calls that wait."""
