@@ -12,6 +12,8 @@ from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
 CONTACTS = {"contacts": "contacts"}
+PLAIN = {"odd_values": False, "deals": 0, "tickets": 0, "properties": 12}
+"""Of a portal whose columns do not matter."""
 LIST = "/crm/objects/2026-03/contacts"
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}
 LINKED = (("contacts", "contacts"), ("contacts", "companies"), ("companies", "companies"))
@@ -32,7 +34,7 @@ def test_whatever_the_cursors_are(
 
     All archived records of a first load arrive, for a page per 100.
     """
-    seed = SeedSpec(contacts=3_000, archived=0.5, properties=12, companies=0, deals=0, tickets=0)
+    seed = SeedSpec(contacts=3_000, archived=0.5, companies=0, **PLAIN)
     portal.reset(seed)
     portal.settings.anomalies = anomalies
     warehouse.sync("contacts")
@@ -46,7 +48,7 @@ def test_whatever_the_cursors_are(
 
 def test_records_that_go_while_they_are_listed(portal: Portal, warehouse: Warehouse) -> None:
     """What was listed live and is archived, merged or changed in the same run has one row."""
-    portal.reset(SeedSpec(contacts=600, properties=12))
+    portal.reset(SeedSpec(contacts=600, companies=0, **PLAIN))
     ids = list(portal.records("contacts"))
 
     def change(_: Portal) -> None:
@@ -85,7 +87,7 @@ def test_record_restored_before_the_archive_is_read(portal: Portal, warehouse: W
 
     The number of live records is the same, for one is purged beside it.
     """
-    portal.reset(SeedSpec(contacts=600, archived=0.1, properties=12))
+    portal.reset(SeedSpec(contacts=600, archived=0.1, companies=0, **PLAIN))
     live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
 
     def change(_: Portal) -> None:
@@ -121,7 +123,7 @@ def test_bin_that_changes_while_a_backfill_is_interrupted(
     The number of live records is the same, for one is purged. What is restored ahead of the
     backfill is listed, and has one row.
     """
-    portal.reset(SeedSpec(contacts=900, properties=12, archived=archived, companies=0, deals=0))
+    portal.reset(SeedSpec(contacts=900, archived=archived, companies=0, **PLAIN))
     live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
     one = warehouse.with_settings(calls_in_flight=1)
     interrupted(portal, one, 2, hard_delete=hard_delete)
@@ -144,7 +146,7 @@ def test_row_that_an_interrupted_backfill_does_not_know(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """The run that takes it up doubles no row that is there, though their number is as it was."""
-    portal.reset(SeedSpec(contacts=600, properties=12, archived=0.0, companies=0, deals=0))
+    portal.reset(SeedSpec(contacts=600, archived=0.0, companies=0, **PLAIN))
     ids = list(portal.records("contacts"))
     one = warehouse.with_settings(calls_in_flight=1)
     interrupted(portal, one, 2)
@@ -164,8 +166,7 @@ def test_record_that_is_in_the_bin_only_while_it_is_listed(
 
     One range of 200 ids after the other is searched, so that no two can make up for each other.
     """
-    alone = {"companies": 0, "deals": 0, "tickets": 0, "archived": 0.0}
-    portal.reset(SeedSpec(contacts=600, properties=12, **alone))
+    portal.reset(SeedSpec(contacts=600, archived=0.0, companies=0, **PLAIN))
     ids = list(portal.records("contacts"))
     hidden, lost = ids[-1], ids[-2]
 
@@ -246,7 +247,7 @@ def test_change_in_the_instant_of_the_one_that_was_read(
 
 def test_increment_that_changed_nearly_all_lists(portal: Portal, warehouse: Warehouse) -> None:
     """Where search and batch reads would cost more calls than a listing, the table is listed."""
-    warehouse.load(portal, SeedSpec(contacts=620, properties=12), "contacts")
+    warehouse.load(portal, SeedSpec(contacts=620, companies=0, **PLAIN), "contacts")
     ids = list(portal.records("contacts"))
     for share, mode in ((0.5, "increment"), (0.95, "listing")):
         changed = ids[: int(len(ids) * share)]
@@ -268,7 +269,7 @@ def test_increment_that_changed_nearly_all_lists(portal: Portal, warehouse: Ware
 
 def test_increment_costs_by_what_changed(portal: Portal, warehouse: Warehouse) -> None:
     """So many as changed decide: by 200 searches, by 100 reads, by 1,000 link calls a pair."""
-    portal.reset(SeedSpec(contacts=2_000, companies=80, deals=60, tickets=40, properties=12))
+    portal.reset(SeedSpec(contacts=2_000, companies=80, **PLAIN | {"deals": 60, "tickets": 40}))
     warehouse.sync()
     portal.clock.advance(5_000)  # surely after the first load
     changed = list(portal.records("contacts"))[:1100]

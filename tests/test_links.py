@@ -41,7 +41,7 @@ def test_record_with_thousands_of_links(portal: Portal, warehouse: Warehouse) ->
 
 def test_one_bad_id_does_not_spoil_the_batch(portal: Portal, config: HubSpotConfig) -> None:
     """A batch that HubSpot refuses for one id brings the links of all others."""
-    portal.reset(SeedSpec(contacts=20, deals=40, line_items=40))
+    portal.reset(SeedSpec(contacts=20, deals=40, line_items=40, properties=12))
     deals = list(portal.records("deals"))
     client = Client(config)
     good = read_links(client, LINE_ITEMS, deals).links
@@ -254,7 +254,9 @@ def test_refused_pair_is_not_asked_for_in_every_run(portal: Portal, warehouse: W
 
 def test_few_records_are_read_for_the_links_of_many(portal: Portal, warehouse: Warehouse) -> None:
     """Links of 10,000 contacts with a dozen leads are found from the side of the leads."""
-    portal.reset(SeedSpec(contacts=10_001, companies=0, properties=8, merges=0, archived=0))
+    portal.reset(
+        SeedSpec(contacts=10_001, odd_values=False, companies=0, properties=8, merges=0, archived=0)
+    )
     people, quotes = (list(portal.records(kind)) for kind in ("contacts", "quotes"))
     portal.associate("contacts", people[-1], "quotes", quotes[0])
     assert warehouse.sync("contacts", "quotes").exit_code == 0
@@ -266,7 +268,7 @@ def test_few_records_are_read_for_the_links_of_many(portal: Portal, warehouse: W
 
 def test_chosen_pair_is_read_in_its_direction(portal: Portal, warehouse: Warehouse) -> None:
     """A default pair that the user turns round is read as it is written, and not twice."""
-    portal.reset(SeedSpec(contacts=60))
+    portal.reset(SeedSpec(contacts=60, properties=12))
     config = warehouse.with_settings(pairs=["orders:contacts", "companies:products"])
     order, person = (next(iter(portal.records(kind))) for kind in ("orders", "contacts"))
     portal.associate("orders", order, "contacts", person)

@@ -28,7 +28,7 @@ PAIRS = {"contacts_to_companies": ("contacts", "companies")}
 
 def test_backfill_in_several_loads(portal: Portal, warehouse: Warehouse) -> None:
     """A backfill larger than one load is loaded in several, and is complete."""
-    portal.reset(SeedSpec(contacts=2300, properties=12))
+    portal.reset(SeedSpec(contacts=2300, odd_values=False, properties=12))
     report = warehouse.with_settings(load_rows=1000).sync(*OBJECTS)
     assert report.exit_code == 0
     loads = warehouse.rows("SELECT count(*) FROM _dlt_loads")[0][0]
@@ -66,7 +66,7 @@ def at_its_limit(portal: Portal, warehouse: Warehouse) -> Warehouse:
 
     The first takes at least 14 calls and must not need 17; before the second, lift the limit.
     """
-    portal.reset(SeedSpec(contacts=1_700, archived=0, properties=12, companies=0, deals=0))
+    portal.reset(SeedSpec(contacts=1_700, odd_values=False, archived=0, companies=0, properties=12))
     portal.settings.limits = replace(WIDE, interval=17, interval_ms=100_000)
     return warehouse.with_settings(load_rows=1_000, budget_share=1.0)
 
@@ -130,7 +130,7 @@ def test_killed_backfill_goes_on(
 
     `tests/kills.py` kills one run after the other, at random.
     """
-    portal.reset(SeedSpec(contacts=3000, properties=12))
+    portal.reset(SeedSpec(contacts=3000, odd_values=False, properties=12))
     portal.settings.latency_ms = 60
     environment = os.environ | {
         "SOURCES__HUBSPOT__BASE_URL": server.url,
@@ -156,7 +156,7 @@ def test_killed_backfill_goes_on(
 
 def test_backfill_resumes_where_the_last_load_ended(portal: Portal, warehouse: Warehouse) -> None:
     """After a failure in mid-backfill the next run does not read again what is loaded."""
-    portal.reset(SeedSpec(contacts=3000, properties=12))
+    portal.reset(SeedSpec(contacts=3000, odd_values=False, properties=12))
     portal.faults.add(
         path=r"/contacts\?.*archived=false", method="GET", status=503, nth=list(range(22, 99))
     )
@@ -174,7 +174,7 @@ def test_backfill_resumes_where_the_last_load_ended(portal: Portal, warehouse: W
 
 def test_no_call_is_ever_refused_for_its_rate(portal: Portal, warehouse: Warehouse) -> None:
     """A sync of a portal with HubSpot's smallest limits gets no 429 at all."""
-    portal.reset(SeedSpec(contacts=2000, properties=20))
+    portal.reset(SeedSpec(contacts=2000, odd_values=False, properties=12))
     portal.settings.change({"limits": {"interval": 100, "search": 5, "associations": 100}})
     strict = warehouse.with_settings(search_per_second=5, associations_per_10_seconds=100)
     report = strict.sync("contacts", "companies", "deals")

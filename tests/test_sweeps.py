@@ -24,7 +24,8 @@ PAIRS = {"contacts_to_companies": ("contacts", "companies")}
 HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)
 LIST = "/crm/objects/2026-03/contacts"
 LINKS = "/associations/2026-03/"
-MANY = SeedSpec(contacts=3000, properties=12)
+PLAIN = {"odd_values": False, "deals": 0, "tickets": 0, "properties": 12}
+MANY = SeedSpec(contacts=3000, companies=0, **PLAIN)
 
 
 def test_purged_and_restored_records_are_found_by_counting(
@@ -94,7 +95,7 @@ def test_one_restored_for_one_archived(portal: Portal, warehouse: Warehouse) -> 
 
 def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
     """A record created and archived between two runs has its tombstone, though no number tells."""
-    portal.reset(SeedSpec(contacts=50, archived=0, companies=0, deals=0, tickets=0))
+    portal.reset(SeedSpec(contacts=50, archived=0, companies=0, **PLAIN))
     warehouse.sync("contacts")
     portal.archive("contacts", portal.create("contacts", {}))
     for _ in range(2):
@@ -148,7 +149,7 @@ def test_columns_that_tombstones_lack(portal: Portal, warehouse: Warehouse) -> N
 
 def loaded_and_swapped(portal: Portal, warehouse: Warehouse, **options: bool) -> list[str]:
     """Load contacts, then restore one and purge another, which no number tells; return live ids."""
-    seed = SeedSpec(contacts=600, archived=0.1, properties=12)
+    seed = SeedSpec(contacts=600, archived=0.1, companies=0, **PLAIN)
     warehouse.load(portal, seed, "contacts", **options)
     live, dead = list(portal.records("contacts")), list(portal.records("contacts", archived=True))
     portal.restore("contacts", dead[0])
@@ -174,7 +175,7 @@ def test_archive_is_swept_after_a_run_that_was_cut_short(
 
 def test_sweeps_of_a_few_calls_follow_every_change(portal: Portal, warehouse: Warehouse) -> None:
     """A pair of two calls is read in a run with a change, and after a run cut short."""
-    seed = SeedSpec(contacts=1_300, companies=1_050, deals=0, tickets=0, properties=12, archived=0)
+    seed = SeedSpec(contacts=1_300, companies=1_050, archived=0, **PLAIN)
     portal.reset(seed)
     ids, firms = list(portal.records("contacts")), list(portal.records("companies"))
     objects, pairs = ("contacts", "companies"), f"{LINKS}contacts/companies/batch/read"
@@ -269,7 +270,7 @@ def test_large_sweeps_wait_for_their_schedule(portal: Portal, warehouse: Warehou
 
 def test_links_are_swept_from_the_smaller_side(portal: Portal, warehouse: Warehouse) -> None:
     """All links of 2,500 contacts with 20 companies are read with one call and found stale."""
-    portal.reset(SeedSpec(contacts=2500, companies=20, properties=12))
+    portal.reset(SeedSpec(contacts=2500, companies=20, **PLAIN))
     label = portal.create_label("contacts", "companies", "Buyer", "Supplier")
     warehouse.sync("contacts", "companies")
     contacts, firms = list(portal.records("contacts")), list(portal.records("companies"))
@@ -288,7 +289,7 @@ def test_labels_that_read_otherwise_from_the_other_side(
     portal: Portal, warehouse: Warehouse
 ) -> None:
     """Thousands of them, which each sweep reads from both sides, are not swept in every run."""
-    portal.reset(SeedSpec(contacts=2500, companies=20, properties=12))
+    portal.reset(SeedSpec(contacts=2500, companies=20, **PLAIN))
     label = portal.create_label("contacts", "companies", "Buyer", "Supplier")
     firm = next(iter(portal.records("companies")))
     for contact in portal.records("contacts"):
