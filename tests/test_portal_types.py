@@ -125,7 +125,7 @@ def test_name_of_a_type_that_was_created_again(portal: Portal, warehouse: Wareho
         compared = VerifyOptions(("contacts", name))
         checked = verify(compared, collector=NULL_COLLECTOR, config=used.config)
         assert checked.exit_code == 0
-        assert used.sync("contacts", name).exit_code == 0
+    assert used.sync("contacts", VEHICLE).exit_code == 0
 
 
 def test_end_of_a_type_that_a_kill_cut_off(portal: Portal, warehouse: Warehouse) -> None:

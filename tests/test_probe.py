@@ -22,7 +22,7 @@ Rewrite = Callable[[dict[str, Any]], dict[str, Any]]
 @pytest.fixture
 def loaded(portal: Portal, warehouse: Warehouse) -> Portal:
     """A portal of 1,200 contacts that was loaded two hours ago."""
-    seed = SeedSpec(contacts=1200, properties=6, companies=0, deals=0, tickets=0)
+    seed = SeedSpec(contacts=1200, odd_values=False, properties=6, companies=0, deals=0, tickets=0)
     warehouse.load(portal, seed, "contacts")
     portal.clock.advance(2 * HOUR_MS)
     return portal
