@@ -68,6 +68,7 @@ def test_events_of_a_load_that_was_cut_off(portal: Portal, warehouse: Warehouse)
 def test_events_come_once_after_the_state_was_lost(portal: Portal, warehouse: Warehouse) -> None:
     """Events that the warehouse has are not doubled, however many loads their reading takes."""
     portal.reset(FEW)
+    warehouse = warehouse.with_settings(event_days=20)
     assert warehouse.sync_all(select=("email_events",)).exit_code == 0
     before = warehouse.rows("SELECT count(*) FROM email_events")
     oldest = "SELECT id FROM email_events ORDER BY created LIMIT 10"
@@ -76,7 +77,7 @@ def test_events_come_once_after_the_state_was_lost(portal: Portal, warehouse: Wa
         f"DELETE FROM email_events WHERE id IN ({oldest})",
         "DROP TABLE _dlt_pipeline_state",
     )
-    small = warehouse.with_settings(load_rows=12)
+    small = warehouse.with_settings(load_rows=5)
     assert small.sync_all(select=("email_events",)).exit_code == 0
     counts = "SELECT count(*), count(DISTINCT (id, created)) FROM email_events"
     assert warehouse.rows(counts) == [before[0] * 2]

@@ -104,6 +104,7 @@ def synced(
             access_token=server.token,
             search_per_second=10**6,
             associations_per_10_seconds=10**6,
+            event_days=30,
         )
         both = {"duckdb": Warehouse(file, config), "postgres": Postgres(server_uri, config)}
         for warehouse in both.values():

@@ -48,6 +48,7 @@ def test_damage_to_collections(portal: Portal, warehouse: Warehouse) -> None:
     """Rows that are gone, invented, aged or doubled are named by key, and a repair mends them."""
     portal.reset(SeedSpec(contacts=12, companies=4, properties=12, custom_objects=0))
     portal.settings.absent = {"roles": 404}
+    warehouse = warehouse.with_settings(event_days=5)
     assert warehouse.sync_all(select=SELECT, exclude=REST).exit_code == 0
     equal = compare(warehouse)
     found = results(equal)
