@@ -21,6 +21,7 @@ from sources.hubspot.source import READERS
 from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.tables.endpoints.batches import Reading, to_batches
 from sources.hubspot.tables.endpoints.items import Items, children_of, given
+from sources.hubspot_emulator.portal.collections.marketing.campaigns import TYPES
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -45,14 +46,14 @@ def test_a_row_of_the_catalog_is_all_that_an_endpoint_takes(
     monkeypatch.setitem(endpoints.APIS, name, row.api)
     paths.patterns.cache_clear()
     portal.reset(SeedSpec(seed=3, contacts=20, properties=5))
-    options = SyncOptions(objects=("companies", "contacts"))
+    options = SyncOptions(select=(name,))
     foretold = {row[0]: row for row in plan(options, config=warehouse.config).sections[0].rows}
-    assert foretold["property_groups"][1:5:3] == ("collection", {"low": 2, "high": 2})
-    outcome = warehouse.sync(*options.objects).tables["property_groups"]
-    assert (outcome.status, outcome.mode, outcome.calls) == ("ok", "whole", 2)
-    rows = warehouse.rows("SELECT object_type, name, label FROM property_groups ORDER BY 1")
-    assert rows == [(table, "information", "Information") for table in options.objects]
-    assert "property_groups" not in warehouse.sync(*options.objects).tables
+    assert foretold[name][1:5:3] == ("collection", {"low": 1, "high": 1})
+    outcome = warehouse.sync_all(select=(name,)).tables[name]
+    assert (outcome.status, outcome.mode, outcome.calls) == ("ok", "whole", 1)
+    rows = warehouse.rows("SELECT name FROM asset_types WHERE _hs_deleted_at IS NULL")
+    assert {*rows} == {(one,) for one in TYPES}
+    assert name not in warehouse.sync_all(select=(name,)).tables
     paths.patterns.cache_clear()
 
 

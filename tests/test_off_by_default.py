@@ -14,8 +14,9 @@ from sources.hubspot.plan.collections.off import off_cost, off_history
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
-NAMES = ("deals", "vehicle", "contract_changes", "traffic_daily", "transcripts", "pipeline_audits",
-         "pipeline_stage_audits", "aeo", "email_events")  # fmt: skip
+NAMES = ("deals", "vehicle", "contract_changes", "marketing_email_revisions", "traffic_daily",
+         "transcripts", "pipeline_audits", "pipeline_stage_audits", "aeo", "email_events",
+         "sequence_enrollments")  # fmt: skip
 COUNTED = ("contract_changes", "traffic_daily", "call_transcript_utterances", "pipeline_audits",
            "brand_aeo_prompts", "brand_aeo_prompt_runs")  # fmt: skip
 DAY_MS = int(timedelta(days=1).total_seconds() * 1000)
@@ -33,6 +34,11 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     portal.pipelines[vehicle] = made
     change = {"id": "9", "changeType": "RENEWAL", "effectiveAt": "2026-01-01T00:00:00Z"}
     portal.collections["contract_changes"].add(change, parent=contract)
+    enrolled = {row["_contact"]: row for row in portal.collections["sequence_enrollments"].rows()}
+    latest = {"name": "hs_latest_sequence_enrolled", "type": "string", "fieldType": "text"}
+    portal.create_property("contacts", latest)
+    for contact, row in enrolled.items():
+        portal.update("contacts", contact, {latest["name"]: row["sequenceId"]})
     settings = warehouse.with_settings(event_days=NEW_DAYS)
     off = off_in_plan(settings)
     assert {"aeo", "commerce", "email", "history"} <= off.keys()
@@ -57,6 +63,12 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     assert {*warehouse.rows(audits)} == {("deals", "0-3", 4), ("custom_vehicle", vehicle, 1)}
     prompts = "SELECT (SELECT count(*) FROM aeo_prompts), count(*) FROM brand_aeo_prompts"
     assert warehouse.rows(prompts) == [(2, 1)]
+    saved = "SELECT count(*), count(DISTINCT email_id) FROM marketing_email_revisions"
+    kept = {row["_parent"] for row in portal.collections["marketing_email_revisions"].rows()}
+    kept &= {str(row["id"]) for row in portal.collections["marketing_emails"].seen()}
+    assert warehouse.rows(saved)[0][1] == len(kept) > 1
+    enrolments = dict(warehouse.rows("SELECT contact_id, sequence_id FROM sequence_enrollments"))
+    assert enrolments == {contact: row["sequenceId"] for contact, row in enrolled.items()}
     since = portal.clock.now_ms() - NEW_DAYS * DAY_MS
     events = [row for row in portal.collections["email_events"].rows() if row["created"] > since]
     assert 0 < len(events) < len(portal.collections["email_events"])
@@ -97,3 +109,13 @@ def test_cost_of_histories() -> None:
     """50 records a call, for each 100 properties; nothing in a day without changes."""
     totals, names = {"contacts": 120, "leads": None}, {"contacts": ["a"] * 101, "leads": []}
     assert astuple(off_history(totals, names)) == ((6, 6), (0, 0), True, False)
+
+
+def test_a_property_that_the_portal_lacks(portal: Portal, warehouse: Warehouse) -> None:
+    """Where calls cannot name a transcript, the run says so instead of nothing."""
+    portal.create("calls", {"hs_call_title": "Hello"})
+    portal.archive_property("calls", "hs_call_transcription_id")
+    report = warehouse.sync_all(select=("call_transcripts",))
+    said = "Nothing to ask for: this portal's calls have no hs_call_transcription_id."
+    assert report.exit_code == 0
+    assert said in report.tables["call_transcripts"].messages

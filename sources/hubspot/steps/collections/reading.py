@@ -19,7 +19,7 @@ from .blocks import Out
 from .events import read_newest, read_windows
 from .memberships.lists import members_pending
 from .memberships.reading import read_members
-from .parents.pending import has_pending
+from .parents.pending import has_pending, lacking
 from .parents.reading import read_parents
 from .part import Part, key_of, note_reported, shape_of
 from .whole import end, read_increment, read_whole
@@ -96,6 +96,11 @@ def note_following(run: Run, view: View, names: Iterable[str]) -> None:
     run.collections.following = {
         one.name for one in found if why(run, one) and _has_pending(run, view, one)
     }
+    for one in found:
+        lacks = lacking(view, one)
+        if lacks:
+            text = f"Nothing to ask for: this portal's {one.parent_tables[0]} have no {lacks}."
+            run.outcomes.of(one.name).note(text)
 
 
 def _has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:

@@ -136,6 +136,26 @@ ENDPOINTS = (
         ),
     ),
     Endpoint(
+        "marketing_email_revisions",
+        group=EMAIL,
+        numbered=f"{EMAILS}/{{email_id}}/revisions",
+        dated=f"{DATED}/{{email_id}}/revisions",
+        paging=after(100),
+        per=Parents("marketing_emails", {"email_id": "id"}, changed="updated_at"),
+        due=DAY,
+        default=False,
+        scopes=READ,
+        tables=(
+            Table(
+                "marketing_email_revisions",
+                "email_id, id",
+                "email_id = @email_id, id, updated_at timestamp, user_id = user.id,"
+                " user_email text:user = user.email, user_name = user.fullName, object json",
+                about="a marketing e-mail as it once was saved",
+            ),
+        ),
+    ),
+    Endpoint(
         "email_events",
         group=EMAIL,
         path="/email/public/v1/events",

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ....catalog.endpoints import has_gone_rows, parent_columns
+from ....catalog.endpoints import TABLES, has_gone_rows, parent_columns
 from ....catalog.endpoints.declaration import Batches, Endpoint, Parents
 from ....model import LIVE, View
 from ....plan.collections.differing import differing
@@ -79,6 +79,15 @@ def _select(
     named = len(shown) - len(times)
     for rows in view.values(per.table, [*shown, "_hs_synced_at"], ordered, *args):
         yield [(*row[:named], _latest(row[named:-1]), row[-1]) for row in rows]
+
+
+def lacking(view: View, endpoint: Endpoint) -> str:
+    """Return the property by which an endpoint is asked for and that the portal has not."""
+    table = endpoint.parent_tables[0]
+    if table in TABLES or view.qualified(table) is None:
+        return ""
+    needed = [*parent_columns(endpoint), *constants_for(endpoint).values()]
+    return next((one for one in needed if not view.qualified(table, [one])), "")
 
 
 def _times(per: Parents | Batches) -> list[str]:
