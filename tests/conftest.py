@@ -50,6 +50,7 @@ settings.load_profile("same")
 
 WIDE = Limits(interval=10**6, search=10**6, associations=10**6, daily=10**9)
 UNPACKED = '{"force_compression": "uncompressed"}'  # a tenth of a small sync's CPU is packing
+POLL_SECONDS = "0.003"  # dlt sleeps 10 ms where a call takes 2, ten times in a small sync
 OTHER_GROUPS = sorted(GROUPS.keys() - {CRM})
 """What no test reads that does not ask for it: it would pay for forty more tables."""
 CORE = ("contacts", "companies", "deals", "tickets")
@@ -143,6 +144,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("SOURCES__HUBSPOT__EXCLUDE", json.dumps(OTHER_GROUPS))
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", UNPACKED)
+    monkeypatch.setenv("EXTRACT__FUTURES_POLL_INTERVAL", POLL_SECONDS)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path.with_name(f"{tmp_path.name}.state")))
     monkeypatch.chdir(tmp_path)
     Container()[PipelineContext].deactivate()  # of a test before, whose folder is gone
