@@ -12,6 +12,7 @@ from ...http.clock import BEHIND
 from ...model import LIVE
 from ...run.run import Items as Found
 from ...tables.endpoints.batches import Reading, to_batches
+from ...tables.endpoints.digests import Digests
 from ...tables.endpoints.items import Constants, Items, exploded, to_text
 from .blocks import Out, blocks, detailed, keys_of, plain
 from .pages import pages
@@ -46,8 +47,8 @@ class _Listing:
     part: Part
     reading: Reading
     held: Items = field(default_factory=Items)
-    keys: set[int] = field(default_factory=set)
-    """Digests of the keys of rows that were handed on, or compared."""
+    keys: Digests = field(default_factory=Digests)
+    """Keys of rows that were handed on, or compared."""
     streams: bool = False
 
     @cached_property
@@ -84,7 +85,7 @@ class _Listing:
         items = exploded(first, items)
         if again:
             keys = enumerate(keys_of(self.part, items))
-            items = items.only([index for index, key in keys if hash(key) not in self.keys])
+            items = items.only([index for index, key in keys if key not in self.keys])
         self.held.take(items)
         if len(self.held.values) > (BLOCK if self.streams else HELD):
             self.streams = True
@@ -99,7 +100,8 @@ class _Listing:
 
     def _note(self) -> None:
         if self.compares:
-            self.keys.update(map(hash, keys_of(self.part, self.held)))
+            for key in keys_of(self.part, self.held):
+                self.keys.add(key)
 
     def misses_rows(self) -> bool:
         """Whether the warehouse has live rows that were not read."""
@@ -109,7 +111,7 @@ class _Listing:
         self._note()
         where, args = (f"{LIVE} AND object_type = %s", [scope]) if scope else (LIVE, [])
         found = view.values(table.name, table.keys, where, *args)
-        return any(hash(tuple(map(plain, row))) not in self.keys for rows in found for row in rows)
+        return any(tuple(map(plain, row)) not in self.keys for rows in found for row in rows)
 
 
 def read_whole(part: Part) -> Found:

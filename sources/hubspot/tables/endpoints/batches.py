@@ -17,6 +17,7 @@ from ...parsing.lenient_json import SURROGATE, Number, escaped, replaced, to_jso
 from ...parsing.tolerance import misfit
 from ..casts import CASTS, TIMESTAMP, TYPES, cast
 from ..records import Batch, to_rejects
+from .digests import Digests
 from .items import Constants, Items, Row, children_of, exploded, given, to_text
 
 OWN_COLUMNS: dict[str, Kind] = {
@@ -58,8 +59,8 @@ class Reading:
 
     synced_at: datetime
     strip_nul: bool = False
-    seen: set[int] = field(default_factory=set)
-    """Digests of the keys of the first table's rows that came before: the first row counts."""
+    seen: Digests = field(default_factory=Digests)
+    """Keys of the first table's rows that came before: the first row counts."""
 
 
 def to_batches(endpoint: Endpoint, first: Items, reading: Reading) -> Iterator[tuple[str, Batch]]:
@@ -75,19 +76,14 @@ def to_batches(endpoint: Endpoint, first: Items, reading: Reading) -> Iterator[t
     for table in endpoint.tables[1:]:
         items = children_of(table, first)
         if items.values:
-            yield table.name, to_batch(table, _unseen(table, items, set()), reading)
+            yield table.name, to_batch(table, _unseen(table, items, Digests()), reading)
 
 
-def _unseen(table: Table, items: Items, seen: set[int]) -> Items:
+def _unseen(table: Table, items: Items, seen: Digests) -> Items:
     """Return the items whose keys did not come before."""
     own = {column.name: column for column in table.fields}
     keys = zip(*(map(to_text, given(own[name], items)) for name in table.keys), strict=True)
-    new = []
-    for index, key in enumerate(keys):
-        digest = hash(key)
-        if digest not in seen:
-            seen.add(digest)
-            new.append(index)
+    new = [index for index, key in enumerate(keys) if seen.add(key)]
     return items if len(new) == len(items.values) else items.only(new)
 
 
