@@ -65,6 +65,22 @@ def test_events_of_a_load_that_was_cut_off(portal: Portal, warehouse: Warehouse)
     assert warehouse.sync_all(select=names).tables["form_submissions"].rows == 0
 
 
+def test_events_of_a_first_load_that_was_cut_off(portal: Portal, warehouse: Warehouse) -> None:
+    """Rows that arrived before their load had ended come once, with their children."""
+    portal.reset(FEW)
+    names = ("email_events", "forms", "form_submissions", "login_activity")
+    assert warehouse.sync_all(select=names).exit_code == 0
+    keys = {"email_events": "(id, created)", "login_activity": "id"} | {
+        "form_submissions": "submission_key",
+        "form_submission_values": "(submission_key, ordinal)",
+    }
+    sql = [f"SELECT count(*), count(DISTINCT {key}) FROM {name}" for name, key in keys.items()]
+    before = [warehouse.rows(one) for one in sql]
+    touch(warehouse, "DELETE FROM _dlt_loads", "DELETE FROM _dlt_pipeline_state")
+    assert warehouse.with_settings(load_rows=5).sync_all(select=names).exit_code == 0
+    assert [warehouse.rows(one) for one in sql] == before
+
+
 def test_events_come_once_after_the_state_was_lost(portal: Portal, warehouse: Warehouse) -> None:
     """Events that the warehouse has are not doubled, however many loads their reading takes."""
     portal.reset(FEW)

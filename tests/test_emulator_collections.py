@@ -258,6 +258,18 @@ def test_a_large_collection_is_quick(running: EmulatorServer) -> None:
     running.portal.reset(SeedSpec(contacts=60, properties=30))
 
 
+def test_a_row_that_is_added_hides_no_other(running: EmulatorServer) -> None:
+    """Rows of the start are found by their keys, however many are added."""
+    sizes = {"lists": 1, "list_memberships": 8}
+    running.portal.reset(SeedSpec(contacts=20, properties=10, sizes=sizes))
+    members = running.portal.collections["list_memberships"]
+    for record in range(4):
+        members.add({"recordId": f"9{record}"}, parent="17")
+    keys = [(row["_parent"], row["recordId"]) for row in members.rows()]
+    assert len(keys) == 12
+    assert all(key in members for key in keys)
+
+
 def test_the_control_api_changes_collections(caller: Caller) -> None:
     """What Python does to a collection, the control API does by the name of the method."""
 

@@ -201,8 +201,10 @@ class Extraction:
         run = self._opened.run if self._opened else None
         if run is None or run.view is None or not endpoint.has_events:
             return False
+        if run.load.fresh:
+            return True
         kept = run.state.collections.get(endpoint.name, CollectionState())
-        if not kept.merges and holds_unvouched(run.view, endpoint, kept.loaded_at):
+        if not kept.merges and holds_unvouched(run.view, endpoint, kept):
             run.collections.doubted.add(endpoint.name)
         return not (kept.merges or endpoint.name in run.collections.doubted)
 

@@ -9,6 +9,7 @@ from typing import Any
 from ...catalog.endpoints.declaration import Endpoint
 from ...model import View
 from ...run.pace.waiting import wait_all
+from ...state.collections import CollectionState
 from ...tables.endpoints.batches import Reading, values_of
 from ...tables.endpoints.items import Items, exploded, to_text
 from .pages import decode_rows, pages
@@ -85,22 +86,19 @@ def detailed(part: Part, items: Items) -> Generator[None, None, Items]:
     return replace(items, values=values, _members=None)
 
 
-def holds_unvouched(
-    view: View, endpoint: Endpoint, since: datetime | None, scope: str = ""
-) -> bool:
+def holds_unvouched(view: View, endpoint: Endpoint, kept: CollectionState) -> bool:
     """Whether any table of an endpoint has rows of a load that was cut off.
 
     Args:
-        view: the warehouse.
+        view: the warehouse; after a first load that was cut off, its schema tells of no table.
         endpoint: whose tables.
-        since: the `_hs_synced_at` of the last rows that the state knows of; None where of none.
-        scope: the object type of the rows; empty where it is the portal.
+        kept: what the state knows of it.
     """
+    since = kept.loaded_at
+    if since is None and kept.is_first:
+        return any(view.size(one.name) for one in endpoint.tables)
     where, args = ("_hs_synced_at > %s", [since]) if since else ("1 = 1", list[Any]())
-    if scope:
-        where, args = f"{where} AND object_type = %s", [*args, scope]
-    needed = ["_hs_synced_at", *(["object_type"] if scope else [])]
-    held = [one.name for one in endpoint.tables if view.qualified(one.name, needed)]
+    held = [one.name for one in endpoint.tables if view.qualified(one.name, ["_hs_synced_at"])]
     return any(view.counts(held, where, *args).values())
 
 

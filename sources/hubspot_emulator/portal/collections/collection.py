@@ -247,7 +247,8 @@ class Collection:
 
     def _put(self, place: int, row: Row | None) -> None:
         known = self._known()
-        before = self.row(place) if place < self._next else None
+        is_there = place < self._seeded or place in self._changed
+        before = self.row(place) if is_there else None
         if before is not None:
             known.pop(self._key(before), None)
         self._changed[place] = row
