@@ -90,7 +90,7 @@ def holds_unvouched(view: View, endpoint: Endpoint, kept: CollectionState) -> bo
     """Whether any table of an endpoint has rows of a load that was cut off.
 
     Args:
-        view: the warehouse; after a first load that was cut off, its schema tells of no table.
+        view: the warehouse; after a first load that was cut off, its schema has none of its tables.
         endpoint: whose tables.
         kept: what the state knows of it.
     """
