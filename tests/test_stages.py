@@ -1,5 +1,7 @@
 """Dates of stages, which HubSpot's list of properties hides: asked for by name, stage by stage."""
 
+from dataclasses import replace
+
 import pytest
 from conftest import Warehouse
 from truth import differences
@@ -46,6 +48,17 @@ def test_dates_of_stages(portal: Portal, warehouse: Warehouse) -> None:
     assert warehouse.rows(
         "SELECT count(*) FROM deals WHERE hs_v2_date_entered_won_2 > '2026-01-01'"
     ) == [(1,)]
+
+
+def test_dates_of_stages_in_an_export(portal: Portal, warehouse: Warehouse) -> None:
+    """An export brings them as a listing does; archived records have them, too."""
+    few = SeedSpec(contacts=20, properties=12, custom_objects=0, handful=False)
+    portal.reset(replace(few, deals=120, tickets=120))
+    report = warehouse.with_settings(backfill="export").sync("deals", "tickets")
+    assert {report.tables[name].mode for name in ("deals", "tickets")} == {"export"}
+    assert differences(portal, warehouse, DEALS | {"tickets": "tickets"}) == []
+    dated = "SELECT count(hs_v2_date_entered_closedwon) > 0, bool_or(_hs_archived) FROM deals"
+    assert warehouse.rows(dated) == [(True, True)]
 
 
 @pytest.mark.parametrize(
