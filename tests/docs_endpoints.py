@@ -105,7 +105,7 @@ def spans(read: Any) -> Iterator[str]:
     if every := getattr(read, "all_every", None):
         yield f"For rows that did not change: {often(every)}"
     if first := getattr(read, "first", None):
-        yield f"The first reading goes {length(first)} back"
+        yield f"The first reading goes {length(first)} back, or as far as `EVENT_DAYS` says"
     if lag := getattr(read, "lag", None):
         yield f"Rows are read once they are {length(lag)} old"
     if lookback := getattr(read, "lookback", None):
