@@ -203,15 +203,22 @@ class Warehouse:
             what: the name of the load: what the portal holds and what is synced, settings included.
             load: syncs of a portal that the caller has seeded, the same each time.
         """
-        kept = self.loads / f"{sha256(repr(what).encode()).hexdigest()}.duckdb"
+        kept = self._kept(what)
         if kept.exists():
             shutil.copyfile(kept, self.path)
             return False
         load()
+        self.keep(what)
+        return True
+
+    def keep(self, what: object) -> None:
+        """Keep the file as what this load leaves, for tests that ask for it by `once`."""
         with tempfile.NamedTemporaryFile(dir=self.loads, delete=False) as copy:
             copy.write(self.path.read_bytes())
-        Path(copy.name).rename(kept)  # whole, whatever another worker does
-        return True
+        Path(copy.name).rename(self._kept(what))  # whole, whatever another worker does
+
+    def _kept(self, what: object) -> Path:
+        return self.loads / f"{sha256(repr(what).encode()).hexdigest()}.duckdb"
 
     def load(self, portal: Portal, spec: SeedSpec, *objects: str, **options: Any) -> None:
         """Seed a portal and sync it, or copy the file of the test that did the same."""

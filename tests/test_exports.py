@@ -126,7 +126,7 @@ def test_equal_to_a_listing(
     portal: Portal, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Odd values, rejects, tombstones and links are those of a listing, from several files."""
-    portal.reset(SeedSpec(seed=5, contacts=400, properties=60, deals=0, tickets=0, companies=110))
+    portal.reset(SeedSpec(seed=5, contacts=220, properties=40, deals=0, tickets=0, companies=110))
     truck = portal.create_custom_object("truck", [{"name": "wheels", "type": "number"}])
     for wheels in range(101):
         portal.create(truck, {"wheels": str(wheels)}, at="2024-05-06T07:08:09.123Z")

@@ -89,7 +89,7 @@ def wrong(portal: Portal, postgres: Postgres) -> list[str]:
 
 def test_syncs_are_complete(portal: Portal, postgres: Postgres) -> None:
     """Records, odd values, tombstones and links are there after a first sync and after changes."""
-    portal.reset(SeedSpec(seed=5, contacts=300, properties=70))
+    portal.reset(SeedSpec(seed=5, contacts=150, properties=40))
     report = postgres.sync(*OBJECTS)
     assert (report.status, report.exit_code) == ("ok", 0)
     assert wrong(portal, postgres) == []

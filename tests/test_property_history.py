@@ -1,6 +1,7 @@
 """The history of properties: every value that they had, of exactly the records that were read."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,12 +27,16 @@ TABLE = "deals_property_history"
 CALCULATED = "weighted"
 NOT_KEPT = "hs_lastmodifieddate"
 """The property of which the emulator has the last version only."""
+LOADED = "the history of 120 deals"
+SPEC = SeedSpec(
+    seed=3, contacts=0, companies=0, tickets=0, properties=12, handful=False, custom_objects=0
+)
 Version = tuple[Any, ...]
 
 
 def seed(portal: Portal, deals: int = 120) -> None:
     """Fill a portal with deals, one of whose properties HubSpot calculates."""
-    portal.reset(SeedSpec(seed=3, deals=deals, properties=12, handful=False, custom_objects=0))
+    portal.reset(replace(SPEC, deals=deals))
     formula = {"name": CALCULATED, "type": "number", "fieldType": "calculation_equation"}
     portal.create_property("deals", formula)
     portal.clock.advance(5 * MINUTE)
@@ -100,7 +105,7 @@ def used(portal: Portal, warehouse: Warehouse) -> Warehouse:
     """A warehouse of 120 deals with their history; many tests begin with it."""
     seed(portal)
     used = warehouse.with_settings(select=[TABLE], load_rows=900, calls_in_flight=1)
-    used.once("the history of 120 deals", used.sync_all)
+    used.once(LOADED, used.sync_all)
     return used
 
 
@@ -115,6 +120,7 @@ def test_the_history_of_all_records(portal: Portal, warehouse: Warehouse) -> Non
     portal.journal.clear()
     report = used.sync_all()
     assert report.exit_code == 0, report.error
+    used.keep(LOADED)
     assert [len(body["inputs"]) for body in asked(portal)] == [50, 50, len(ids(portal)) - 100]
     assert {*held(used)} == truth(portal)
     assert len(held(used)) == len({*held(used)})
