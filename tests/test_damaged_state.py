@@ -188,15 +188,30 @@ REFUSED: dict[str, Callable[[State], object]] = {
 }
 
 
-@pytest.mark.parametrize("damage", REFUSED)
-def test_what_cannot_be_read_again_is_refused(
-    synced: Portal, warehouse: Warehouse, damage: str
-) -> None:
-    """Damage of what nothing tells again ends with exit code 2; what the remedy says mends it."""
+def refused(warehouse: Warehouse, damage: str) -> str:
+    """Damage the state, and return the remedy of the sync that refuses it."""
     change_state(warehouse, REFUSED[damage])
-    with pytest.raises(ConfigError, match="damaged") as refused:
+    with pytest.raises(ConfigError, match="damaged") as found:
         warehouse.sync(*TABLES)
-    follow(refused.value.remedy, warehouse)
-    report = warehouse.sync(*TABLES)
-    assert (report.exit_code, report.warnings) == (0, [])
-    assert differences(synced, warehouse, TABLES) == []
+    assert found.value.exit_code == ConfigError.exit_code
+    return found.value.remedy
+
+
+def test_what_cannot_be_read_again_is_refused(synced: Portal, warehouse: Warehouse) -> None:
+    """Damage of what nothing tells again ends with exit code 2; what the remedy says mends it.
+
+    Where the newest row is to be deleted, the same is left of every damage.
+    """
+    sound = warehouse.path.read_bytes()
+    mended: set[str] = set()
+    for damage in REFUSED:
+        warehouse.path.write_bytes(sound)
+        remedy = refused(warehouse, damage)
+        follow(remedy, warehouse)
+        left = "newest row" if "newest row" in remedy else damage
+        if left not in mended:
+            mended.add(left)
+            report = warehouse.sync(*TABLES)
+            assert (report.exit_code, report.warnings) == (0, []), damage
+            assert differences(synced, warehouse, TABLES) == [], damage
+    assert "newest row" in mended
