@@ -302,6 +302,7 @@ CALM = [
     State("a type without search", options={"objects": (*TWO, "contracts")}, bounded=FIRST),
     State("a full refresh", options={"full_refresh": True}, bounded=FIRST),
 ]
+EVERY_RUN, ALL_MAY_GO = {"sweep_hours": 0}, {"purge_share": 1}
 BUSY = [
     State("first sync by export", options={"backfill": "export"}, bounded=FIRST | {"exports"}),
     State("idle after it", later(0.1)),
@@ -319,8 +320,8 @@ BUSY = [
     State("a new property", new_property, bounded=LINKS),
     State("its second search", later(2)),
     State(
-        "a record was archived",
-        lambda p: p.archive("contacts", ids(p)[9]),
+        "records were archived",
+        lambda p: [p.archive("contacts", one) for one in ids(p)[9:13]],
         bounded=COUNTED | LINKS,
     ),
     State(
@@ -328,22 +329,14 @@ BUSY = [
         lambda p: p.purge("companies", ids(p, "companies")[0]),
         bounded=COUNTED | LEFT,
     ),
+    State("idle, sweeps due", later(0.1), settings=EVERY_RUN, bounded=LEFT),
+    State("a record left the bin for good", purge_archived, settings=EVERY_RUN, bounded=LEFT),
+    State("sixty records changed, one left the bin for good", edit_and_purge, bounded=LEFT),
+    State("as many restored as archived", swap, settings=EVERY_RUN, bounded=LEFT),
+    State("a record was restored", restore, bounded=COUNTED | LEFT),
     State("a missing scope", lost_scope, options={"objects": TWO}, bounded=LEFT),
 ]
 AFTER = [State("idle after a run that was cut off", later(2))]
-EVERY_RUN, ALL_MAY_GO = {"sweep_hours": 0}, {"purge_share": 1}
-ARCHIVED = [
-    State("first sync", bounded=FIRST),
-    State("idle, sweeps due", later(0.1), settings=EVERY_RUN, bounded=LEFT),
-    State("a record left the bin for good", purge_archived, settings=EVERY_RUN, bounded=LEFT),
-    State(
-        "sixty records changed, one left the bin for good",
-        edit_and_purge,
-        bounded=LEFT,
-    ),
-    State("as many restored as archived", swap, settings=EVERY_RUN, bounded=LEFT),
-    State("a record was restored", restore, bounded=COUNTED | LEFT),
-]
 OWN_TYPE = {"objects": ("contacts", "vehicle")}
 EMPTY = [
     State("first sync", bounded=FIRST),
@@ -401,12 +394,6 @@ def test_many_links_and_many_changes(portal: Portal, warehouse: Warehouse) -> No
     run_all(portal, warehouse, MANY_LINKS)
 
 
-def test_archived_records(portal: Portal, warehouse: Warehouse) -> None:
-    """Records may leave the archive without a trace: the bounds hold what reading them takes."""
-    seed(portal, archived=0.02)
-    run_all(portal, warehouse, ARCHIVED)
-
-
 def test_first_links_and_last_records(portal: Portal, warehouse: Warehouse) -> None:
     """The labels of first links are foretold, and the sweeps of a table that lost all records."""
     portal.reset(SeedSpec(seed=3, contacts=20, companies=30, archived=0, merges=0, links=False))
@@ -438,7 +425,7 @@ def check_any(portal: Portal, warehouse: Warehouse, start: int, count: int) -> N
     """Draw states one after the other, and check the plan of each."""
     chance = Random(start)
     seed(portal, contacts=60, archived=0.1)
-    warehouse.sync(*TWO)
+    check(portal, warehouse, State("first sync with archived records", bounded=FIRST))
     for number in range(count):
         drawn = chance.sample(CHANGES, chance.randint(1, 3))
 
