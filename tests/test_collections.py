@@ -629,6 +629,25 @@ def test_what_changes_while_its_parent_does_not(portal: Portal, warehouse: Wareh
     assert warehouse.rows(details) == [(flow["id"],)]
 
 
+def test_parents_of_which_nothing_says_when_they_changed(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """Rows of HubDB tables that nobody has published are read once a day, as all others."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    names, tables = ("hubdb_tables", "hubdb_rows"), portal.collections["hubdb_tables"]
+    for table in tables.seen():
+        tables.edit(table["id"], remove=("publishedAt",))
+    row = portal.collections["hubdb_rows"].seen()[0]
+    portal.collections["hubdb_rows"].edit((row["_parent"], row["id"]), {"name": "Draft"})
+    assert warehouse.sync_all(select=names).exit_code == 0
+    portal.clock.advance(2 * HOUR_MS)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    portal.collections["hubdb_rows"].edit((row["_parent"], row["id"]), {"name": "Changed"})
+    portal.clock.advance(DAY_MS)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows("SELECT count(*) FROM hubdb_rows WHERE name = 'Changed'") == [(1,)]
+
+
 def test_what_is_refused_once_it_was_read(portal: Portal, warehouse: Warehouse) -> None:
     """Rows stay and a warning says why; only what is named fails; a plan is no matter of scopes."""
     portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))

@@ -17,8 +17,13 @@ OF_RUNS = {"_hs_synced_at", "_hs_updated_at", "_dlt_id", "_dlt_load_id", "first_
 """Columns that tell when rows were loaded."""
 OF_DAYS = {one.name for each in ENDPOINTS.values() if each.is_of_day for one in each.tables}
 """Tables to which each day adds rows."""
-BY_WINDOWS = {name for name, one in ENDPOINTS.items() if isinstance(one.read, Windows)}
-"""Tables of rows that are read by their time."""
+OF_EVENTS = {
+    table.name
+    for one in ENDPOINTS.values()
+    if one.has_events or isinstance(one.read, Windows)
+    for table in one.tables
+}
+"""Tables of rows that stay, however old, and whatever they belong to goes."""
 
 
 def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -> list[str]:
@@ -71,7 +76,7 @@ def other_differences(ours: Warehouse, fresh: Warehouse) -> list[str]:
         mine, theirs = held.get(name, Counter()), expected.get(name, Counter())
         found += [f"{name}: missing row {row}" for row in theirs - mine]
         extra = mine - theirs
-        if name in BY_WINDOWS:  # a first reading does not go back as far
+        if name in OF_EVENTS:  # a first reading does not bring all that was brought before
             extra = Counter({row: count for row, count in extra.items() if mine[row] > 1})
         found += [f"{name}: extra row {row}" for row in extra]
     return found

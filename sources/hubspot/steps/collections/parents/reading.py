@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -141,8 +141,8 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
         emptied = sweep.failed & sweep.emptied.keys()
         yield from _empty(part, [sweep.emptied[name] for name in emptied])
         sweep.failed -= emptied
-    times = [one[-2] for one in group if isinstance(one[-2], datetime)]
-    sweep.newest = max([*times, sweep.newest or datetime.min.replace(tzinfo=UTC)])
+    times = [at for at in (sweep.newest, *(one[-2] for one in group)) if isinstance(at, datetime)]
+    sweep.newest = max(times, default=None)
     if _is_refused(sweep):
         raise sweep.refused[0]
     _keep_asked(sweep, group)
