@@ -71,7 +71,9 @@ def test_dates_of_stages_in_an_export(portal: Portal, warehouse: Warehouse) -> N
 )
 def test_names(pipelines: list[object], names: list[str]) -> None:
     """Names follow the ids of stages in lower case; odd answers have none."""
-    made = stage_definitions(labels_of(pipelines), {"hs_v2_date_exited_9f_1"})
+    listed = {"hs_v2_date_exited_9f_1", "hs_v2_latest_time_in_9f_1_4711"}
+    made = [*stage_definitions(labels_of(pipelines), listed)]
     entered = "hs_v2_date_entered_"
+    assert not [one for one in made if one.name.startswith(("hs_v2_date_exited", "hs_v2_latest"))]
     found = [one.name.removeprefix(entered) for one in made if one.name.startswith(entered)]
     assert found == names

@@ -20,7 +20,7 @@ OF_STAGE: Mapping[str, tuple[str, str]] = {
 """Beginning of the name, type and label."""
 CURRENT = ("current_stage", "current stage")
 _OF_CURRENT = "hs_v2_date_entered_"
-_NO_NAME = re.compile(r"[^0-9a-z_]")
+_NO_NAME, _NUMBER = re.compile(r"[^0-9a-z_]"), re.compile(r"_\d+$")
 
 
 def labels_of(pipelines: Iterable[Any]) -> dict[str, str]:
@@ -41,6 +41,8 @@ def labels_of(pipelines: Iterable[Any]) -> dict[str, str]:
 def stage_definitions(labels: Mapping[str, str], listed: Collection[str]) -> Iterator[Definition]:
     """Yield the definitions of the properties about stages that HubSpot does not list.
 
+    A name that it lists may end with a number more than the id of the stage.
+
     Args:
         labels: of the stages, by their ids.
         listed: names of the properties that it does.
@@ -53,8 +55,9 @@ def stage_definitions(labels: Mapping[str, str], listed: Collection[str]) -> Ite
     if labels:
         kind, text = OF_STAGE[_OF_CURRENT]
         named[f"{_OF_CURRENT}{CURRENT[0]}"] = (kind, text.format(CURRENT[1]))
+    known = {*listed, *(_NUMBER.sub("", name) for name in listed)}
     for name, (kind, label) in named.items():
-        if name not in listed:
+        if name not in known:
             yield Definition(name, label, kind)
 
 
