@@ -103,7 +103,9 @@ def spans(read: Any) -> Iterator[str]:
     if every := getattr(read, "whole_every", None):
         yield f"All rows: {often(every)}"
     if every := getattr(read, "all_every", None):
-        yield f"For rows that did not change: {often(every)}"
+        column, ago = getattr(read, "recent", None) or ("", None)
+        which = f", whose `{column}` is at most {length(ago)} ago" if ago else ""
+        yield f"For rows that did not change{which}: {often(every)}"
     if first := getattr(read, "first", None):
         yield f"The first reading goes {length(first)} back, or as far as `EVENT_DAYS` says"
     if lag := getattr(read, "lag", None):

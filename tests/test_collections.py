@@ -65,6 +65,14 @@ PAGED = [name for name in MAY_GO if ENDPOINTS[name].paging.kind != "none"]
 OF_DAYS = tuple(name for name in NAMES if ENDPOINTS[name].is_of_day)
 """What brings new rows each day is read in the first two scenes."""
 KEPT = [name for name in NAMES if not (changed_only(name) or ENDPOINTS[name].is_of_day)]
+SAME = [
+    name
+    for name in NAMES
+    if ENDPOINTS[name].replaced_by
+    and not changed_only(name)
+    and "@today" not in repr(ENDPOINTS[name].variants)
+]
+"""Endpoints of parents that are all read each time, and whose rows do not tell of the day."""
 FORBIDDEN = [name for name in LISTED if "crm.objects.contacts.read" not in ENDPOINTS[name].scopes]
 WORKED_OUT = {
     "hubdb_tables": {"row_count"},
@@ -442,10 +450,21 @@ def test_details_are_read_of_what_changed(history: dict[str, Scene]) -> None:
 
 
 def test_who_takes_part_is_read_where_counters_differ(history: dict[str, Scene]) -> None:
-    """One call for the one event whose counters changed, though its own time did not move."""
+    """A person who is gone goes; events of the last 60 days are read daily, whatever they say."""
     name = "marketing_event_participations"
     before, after = (history[scene].live(name) for scene in ("changed", "back"))
-    assert (len(after), history["back"].outcome(name).calls) == (len(before) - 1, 1)
+    assert (len(after), history["back"].outcome(name).calls) == (len(before) - 1, 2)
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_nothing_is_loaded_of_parents_whose_rows_are_the_same(
+    history: dict[str, Scene], name: str
+) -> None:
+    """They are read again, and no row comes that the warehouse has."""
+    later = [history[scene] for scene in ("forbidden", "circle", "back")]
+    assert sum(scene.outcome(name).calls for scene in later)
+    tables = [table.name for table in ENDPOINTS[name].tables]
+    assert sum(scene.outcome(table).rows for scene in later for table in tables) == 0
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if ENDPOINTS[name].omitted])
@@ -492,26 +511,31 @@ def test_lists_deeper_than_hubspot_pages(warehouse: Warehouse, server: EmulatorS
 
 
 def test_what_can_be_selected(warehouse: Warehouse, server: EmulatorServer) -> None:
-    """Parents are read where a time of theirs is new, all of them once a day, actors once named."""
+    """Parents are read where a time of theirs is new, all of them once a day, actors once named.
+
+    An actor whom HubSpot does not know is asked for once a day.
+    """
     portal, wanted = server.portal, ["conversations", "deal_splits"]
     portal.reset(SeedSpec(contacts=40, companies=4, custom_objects=0))
     chosen = warehouse.with_settings(select=wanted, exclude=None)
+    said = portal.collections["conversation_messages"].seen("5002")[0]
+    portal.collections["conversation_messages"].edit(("5002", said["id"]), {"createdBy": "A-1"})
     assert chosen.sync_all().exit_code == 0
     messages = "SELECT count(*) FROM conversation_messages"
     assert chosen.rows(messages) == [(24,)]
     named = "SELECT created_by FROM conversation_messages UNION SELECT assigned_from FROM"
     known = "SELECT id FROM conversation_actors"
     unknown = f"SELECT * FROM ({named} conversation_messages) EXCEPT ({known})"
-    assert [one for (one,) in chosen.rows(unknown) if one] == []
+    assert [one for (one,) in chosen.rows(unknown) if one] == ["A-1"]
     splits = portal.collections["deal_splits"].seen()
     assert chosen.rows("SELECT count(*) FROM deal_splits")[0][0] > 1
     portal.collections["deal_splits"].delete((splits[0]["_parent"], splits[0]["id"]))
     portal.clock.advance(HOUR_MS)
     at = iso(portal.clock.now_ms())
     portal.collections["conversation_threads"].edit("5002", {"closedAt": at, "status": "CLOSED"})
-    said = {**portal.collections["conversation_messages"].seen("5002")[0], "createdBy": "A-1"}
     portal.collections["conversation_messages"].add({**said, "id": "new"}, parent="5002")
     soon = chosen.sync_all()
+    assert "conversation_actors" not in soon.tables or not soon.tables["conversation_actors"].calls
     assert "deal_splits" not in soon.tables or soon.tables["deal_splits"].calls == 0
     portal.clock.advance(2 * DAY_MS)
     later = chosen.sync_all()
@@ -570,6 +594,38 @@ def test_parents_that_are_refused_for_a_moment(portal: Portal, warehouse: Wareho
     portal.clock.advance(60_000)
     assert warehouse.sync_all(select=names).exit_code == 0
     assert warehouse.rows(found) == new
+    ago = {"lastUpdatedTime": portal.clock.now_ms() - 30 * DAY_MS, "name": "Taken back"}
+    mails.edit(before[2][0], ago)  # a time that moves back is another, too
+    portal.clock.advance(2 * HOUR_MS)
+    assert warehouse.sync_all(select=names).tables["email_campaigns"].rows == 1
+    assert (before[2][0], "Taken back") in warehouse.rows(found)
+
+
+def test_a_parent_read_in_part_keeps_its_rows(portal: Portal, warehouse: Warehouse) -> None:
+    """Where a later page fails, all that is loaded stays; the next run loads all that is new."""
+    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    names, errors = ("imports", "import_errors"), portal.collections["import_errors"]
+    warehouse = warehouse.with_settings(max_attempts=1, patience_seconds=0)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    one = errors.seen()[0]
+    for number in range(101):
+        errors.add({**one, "id": str(9000 + number)}, one["_parent"])
+    touched = portal.collections["imports"]
+    touched.edit(one["_parent"], {"updatedAt": iso(portal.clock.now_ms())})
+    portal.clock.advance(2 * HOUR_MS)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    ids = f"SELECT id FROM import_errors WHERE import_id = '{one['_parent']}' ORDER BY id"
+    before = warehouse.rows(ids)
+    assert len(before) == len({row["id"] for row in errors.seen(one["_parent"])})
+    errors.delete((one["_parent"], one["id"]))
+    touched.edit(one["_parent"], {"updatedAt": iso(portal.clock.now_ms())})
+    portal.faults.add(path=f"/{one['_parent']}/errors", status=500, nth=2)
+    portal.clock.advance(2 * HOUR_MS)
+    assert warehouse.sync_all(select=names).tables["import_errors"].status == "failed"
+    assert warehouse.rows(ids) == before
+    portal.faults.clear()
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows(ids) == [row for row in before if row != (one["id"],)]
 
 
 def test_a_batch_that_leaves_some_out(portal: Portal, warehouse: Warehouse) -> None:
@@ -611,22 +667,37 @@ def test_what_changes_while_its_parent_does_not(portal: Portal, warehouse: Wareh
     In between they are read of those that changed.
     """
     portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
+    people = "marketing_event_participations"
     names = ("hubdb_tables", "hubdb_rows", "workflows", "workflow_details")
+    names = (*names, "marketing_events", people)
     assert warehouse.sync_all(select=names).exit_code == 0
     row = portal.collections["hubdb_rows"].seen()[0]
-    flow, *_, other = flows = portal.collections["workflows"].seen()
+    flow, *_, third, other = flows = portal.collections["workflows"].seen()
     portal.clock.advance(HOUR_MS)
     portal.collections["workflows"].edit(other["id"], {"name": "Changed"})
-    soon = warehouse.sync_all(select=names).tables["workflow_details"]
-    assert 0 < soon.rows < len(flows)
+    revised = {"revisionId": "98", "updatedAt": third["updatedAt"]}
+    portal.collections["workflows"].edit(third["id"], revised)
+    leaving = portal.collections[people].seen()[0]
+    portal.collections[people].delete((leaving["_parent"], leaving["id"]))
+    tables = warehouse.sync_all(select=names).tables
+    assert 0 < tables["workflow_details"].rows < len(flows)
+    assert tables[people].calls == 1  # of the one event whose counters differ
+    details = "SELECT workflow_id FROM workflow_details WHERE revision_id = '{}'"
+    assert warehouse.rows(details.format(98)) == [(third["id"],)]
+    events = portal.collections["marketing_events"].seen()
+    young = max(events, key=lambda one: one["startDateTime"])["objectId"]
+    taking_part = portal.collections[people].seen(young)[0]
+    taking_part["properties"]["attendanceDurationSeconds"] = 4711
+    portal.collections[people].edit((young, taking_part["id"]), taking_part)
     portal.collections["hubdb_rows"].edit((row["_parent"], row["id"]), {"name": "Quiet"})
     silent = {"revisionId": "99", "updatedAt": flow["updatedAt"]}
     portal.collections["workflows"].edit(flow["id"], silent)
     portal.clock.advance(DAY_MS)
     assert warehouse.sync_all(select=names).exit_code == 0
     assert warehouse.rows("SELECT count(*) FROM hubdb_rows WHERE name = 'Quiet'") == [(1,)]
-    details = "SELECT workflow_id FROM workflow_details WHERE revision_id = '99'"
-    assert warehouse.rows(details) == [(flow["id"],)]
+    assert warehouse.rows(details.format(99)) == [(flow["id"],)]
+    spent = f"SELECT id FROM {people} WHERE attendance_duration_seconds = 4711"
+    assert warehouse.rows(spent) == [(taking_part["id"],)]
 
 
 def test_parents_of_which_nothing_says_when_they_changed(
@@ -673,7 +744,8 @@ def test_a_full_refresh_finds_events_behind_the_lookback(
 ) -> None:
     """Windows, and lists that come newest first, are read from their beginning, no row twice.
 
-    So is what parents have, however long ago they changed.
+    So is what parents have, however long ago they changed. Pages that come oldest first are read
+    to their end.
     """
     warehouse = warehouse.with_settings(event_days=12)
     portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
@@ -684,7 +756,21 @@ def test_a_full_refresh_finds_events_behind_the_lookback(
     at_ms = portal.clock.now_ms() - 5 * DAY_MS
     event = {"id": "behind", "created": at_ms, "type": "OPEN", "recipient": "a@example.com"}
     portal.collections["email_events"].add(event)
-    assert warehouse.sync_all(select=names).tables["email_events"].rows == 0
+    old, young = portal.collections["cms_audit_logs"].seen()[:2]
+    for hours, page in ((9, [old, young]), (-1, [{**young, "objectName": "Newest"}])):
+        for row in page:
+            at_ms = portal.clock.now_ms() - hours * HOUR_MS + page.index(row)
+            row["timestamp"] = iso(at_ms)
+        following = {"paging": {"next": {"after": "x"}}} if len(page) > 1 else {}
+        answer = {"results": page, **following}
+        portal.faults.add(path="/audit-logs", status=200, body=answer, times=1)
+    portal.clock.advance(2 * HOUR_MS)
+    tables = warehouse.sync_all(select=names).tables
+    assert tables["email_events"].rows == 0
+    assert "newest first" in tables["cms_audit_logs"].messages[0]
+    latest = "SELECT count(*) FROM cms_audit_logs WHERE object_name = 'Newest'"
+    assert warehouse.rows(latest) == [(1,)]
+    before[1] = warehouse.rows(COUNTS.format(*KEYED[1]))
     tables = warehouse.sync_all(select=names, full_refresh=True).tables
     assert (tables["email_events"].rows, tables["cms_audit_logs"].rows) == (1, 0)
     assert [(tables[of_parents].rows,)] == warehouse.rows(f"SELECT count(*) FROM {of_parents}")

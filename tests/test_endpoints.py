@@ -18,6 +18,8 @@ from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.http import paths
 from sources.hubspot.http.paths import api_of, path_of, slotted_path
 from sources.hubspot.plan.collections.due import due
+from sources.hubspot.plan.collections.price import collection_step
+from sources.hubspot.plan.facts import CollectionFacts
 from sources.hubspot.source import READERS
 from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.tables.endpoints.batches import Reading, to_batches
@@ -167,3 +169,30 @@ def test_a_schedule_that_begins_a_little_early_reads_what_is_due_each_day() -> N
     soon = read_at + timedelta(hours=23, minutes=59, seconds=30)
     assert due(daily, state, soon, shape="") == "It is read every 24 hours."
     assert due(daily, state, read_at + timedelta(hours=23), shape="") == ""
+
+
+@pytest.mark.parametrize("name", ["hubdb_rows", "landing_page_folders", "account_users", "teams"])
+def test_what_a_later_version_lacks_is_asked_for_in_an_earlier_one(name: str) -> None:
+    """HubSpot's version 2026-09 has no HubDB, no pages and no users: paths say 2026-03."""
+    slots = {"table_id": "7"}
+    later = slotted_path("2026-09", name, slots)
+    assert "/2026-03" in later
+    assert later == slotted_path("2026-03", name, slots)
+    assert "/2026-09" in slotted_path("2026-09", "campaigns", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "calls"),
+    [
+        ("property_groups", CollectionFacts("", parts=3), (3, 3)),
+        ("lists", CollectionFacts("", calls=1), (1, 6)),
+        ("marketing_events", CollectionFacts("", calls=1), (1, 1)),
+        ("marketing_events", CollectionFacts("", calls=2), (2, 4)),
+    ],
+)
+def test_calls_of_an_endpoint_are_within_bounds(
+    name: str, facts: CollectionFacts, calls: tuple[int, int]
+) -> None:
+    """One for each object type; details come with changes, and pages once more with deletions."""
+    step = collection_step(ENDPOINTS[name], facts)
+    assert (step.calls, step.is_open) == ({"collections": calls}, False)

@@ -257,12 +257,21 @@ def test_lists_that_move_while_others_are_deleted(
 
 
 def test_settings_choose_the_lists_whose_members_are_read(stage: Stage) -> None:
-    """Object types, ids or all; a name of neither ends the run, which says what there is."""
+    """Object types, ids or all; a name of neither ends the run, which says what there is.
+
+    Members of a short list are compared however many pages they come in.
+    """
     warehouse = stage.warehouse
     for names, lists in ((["deals", "5"], {"8", "5"}), (["all"], {*LISTS})):
         stage.warehouse = warehouse.with_settings(member_lists=names)
         stage.sync()
         assert {key[0] for key in stage.members()} == lists
+    stage.leave("5", 1003)  # nothing but all members shows it, and they come in two pages
+    stage.join("5", 1, "2024-01-01T00:00:00Z")
+    stage.warehouse = warehouse.with_settings(member_lists=["5"])
+    stage.portal.collections["list_memberships"].empty_page()
+    stage.sync()
+    stage.assert_same()
     stage.warehouse = warehouse.with_settings(member_lists=["dreams"])
     stage.portal.clock.advance(6 * HOUR_MS)
     with pytest.raises(ConfigError, match=r"dreams.*no object type.*contacts"):

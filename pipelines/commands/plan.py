@@ -134,7 +134,7 @@ def _forecast(pipeline: Pipeline, run: Run, options: SyncOptions, state: SourceS
         planning.foretell(
             lambda: ReferenceFacts(
                 crm_calls(run, opened.described, extraction.endpoints),
-                collection_facts(run, run.selection.endpoints),
+                collection_facts(run, opened.described, run.selection.endpoints),
                 tuple(_stale_labels(opened)),
             )
         )

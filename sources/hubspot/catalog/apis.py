@@ -19,6 +19,8 @@ Family = Literal[
     "collections",
 ]
 """Kinds of calls by which a plan counts them."""
+SPRING_2026 = "2026-03"
+"""In the dated path of what HubSpot has in this version, and not in that of 2026-09."""
 
 
 @dataclass(frozen=True, slots=True)

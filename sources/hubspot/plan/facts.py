@@ -125,6 +125,8 @@ class CollectionFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Spans of time that it is asked for."""
     bounds: tuple[int, int] | None = None
     """Its calls, where they are worked out from what the warehouse has of its parents."""
+    parts: int = 1
+    """Object types that it is asked for; 1 where it is asked for the portal, or for parents."""
 
 
 class HistoryFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

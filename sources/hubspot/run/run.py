@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from .portal.portal import Portal
 
 T = TypeVar("T")
 C = TypeVar("C", bound=View)
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 Items = Generator[Any, None, None]
 """Arrow tables for dlt, each marked for its own table; None while waiting."""
 
@@ -126,6 +127,21 @@ class Run:
     def now(self) -> datetime:
         """Return the time by HubSpot's clock, aware UTC."""
         return self.portal.now()
+
+    def stamp(self, at: datetime | None = None) -> datetime:
+        """Return what rows bear as the time at which they were read.
+
+        Guarantees: it is later than that of any row whose children an earlier run has read, or that
+        it found gone. HubSpot's clock is known to the second alone, so that a run which begins at
+        once may think itself earlier.
+
+        Args:
+            at: when the reading began; now where None.
+        """
+        kept = self.state.collections.values()
+        seen = [time for one in kept for time in (one.parent_at, one.loaded_at) if time]
+        earliest = max(seen, default=EPOCH) + MICROSECOND
+        return max(at or self.now(), earliest)
 
     def submit(self, call: Callable[[], T], lane: Lane = "interval") -> Future[T]:
         """Start a call; it waits for its rate budget in a lane of its own."""

@@ -11,6 +11,9 @@ BEFORE_ALL = "0"
 """An id that is less than any of HubSpot's, as text."""
 MOST_FAILED = 500
 """Parents whose failures one endpoint keeps."""
+MOST_KNOWN = 2_000
+"""Parents of which one endpoint keeps what they, or their rows, were; those of a declaration that
+reads them by what they were are all kept."""
 
 
 class CollectionState(Struct, omit_defaults=True):
@@ -45,6 +48,10 @@ class CollectionState(Struct, omit_defaults=True):
     """The latest change of a parent that was seen."""
     parents: dict[str, str] = field(default_factory=dict)
     """By parent, a digest of its row at the last reading."""
+    has_many_parents: bool = False
+    """Whether these would be too many, so that none is kept."""
+    contents: dict[str, str] = field(default_factory=dict)
+    """By parent, a digest of the rows that were last read of it; empty where there were none."""
     failed_parents: dict[str, int] = field(default_factory=dict)
     """Parents that are asked again, for HubSpot refused them: how often it did; 500 at most."""
     left_out: list[str] = []
@@ -93,8 +100,15 @@ class CollectionState(Struct, omit_defaults=True):
         self.watermark = self.watermark and min(self.watermark, to)
         self.marks = {parent: min(at, to) for parent, at in self.marks.items()}
         self.newest_parent_at = self.newest_parent_at and min(self.newest_parent_at, to)
-        self.parent_at, self.parent_id, self.all_until, self.parents = None, "", None, {}
+        self.parent_at, self.parent_id, self.all_until, self.contents = None, "", None, {}
+        self.parents = self.parents if self.newest_parent_at else {}
         self.is_stale, self.digest = True, ""
+
+    def begin_parents(self) -> None:
+        """Have what is loaded of all parents read, and loaded, again."""
+        self.parent_at, self.parent_id, self.all_until = None, "", None
+        self.newest_parent_at = self.whole_at = None
+        self.parents, self.contents, self.has_many_parents = {}, {}, False
 
     def start_over(self, *, merges: bool = False) -> None:
         """Forget what is loaded: the next run loads all of it.

@@ -82,7 +82,7 @@ def emit(
     records = list({record.id: record for record in records}.values())
     if not records:
         return
-    run, synced_at = table.run, table.run.now()
+    run, synced_at = table.run, table.run.stamp()
     archived = [record.id for record in records if record.archived]
     live = [record.id for record in records if not record.archived]
     table.read_now.update(dict.fromkeys(live, False))

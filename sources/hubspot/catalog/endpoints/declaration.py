@@ -168,8 +168,8 @@ class Parents:
     """Of the path, parameters (`?name`) or only constants of the rows (`@name`, as all are): each
     takes a column of the parent. Slots and parameters name the parent."""
     changed: str = ""
-    """A timestamp column of the parent, or several divided by commas: only parents are read where
-    one is new, or the first is null. All where empty."""
+    """A timestamp column of the parent, or several divided by commas: only parents are read that
+    were loaded again and where one is another, or all are null. All where empty."""
     where: str = ""
     """Which parents have such rows, as a condition in SQL; all that are not gone where empty."""
     differs: bool = False
@@ -177,6 +177,8 @@ class Parents:
     the state keeps a digest of each, so for thousands of parents at most."""
     all_every: timedelta | None = None
     """How often parents are read that did not change, too."""
+    recent: tuple[str, timedelta] | None = None
+    """Which of these, where parents `differs`: those whose time, in a column, is not longer ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ class Batches:
     where: str = ""
     all_every: timedelta | None = None
     """See `Parents`."""
+    version: str = ""  # a column that is another, as `changed` is, where the parent is
     also: tuple[str, ...] = ()
     """Columns of other tables, `table.column`, that name parents, too."""
     unseen: bool = False

@@ -1,5 +1,7 @@
 """Rows that never change, by their time: in closed windows, or newest first up to a mark."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ...catalog.endpoints.declaration import Endpoint, NewestFirst, Windows
@@ -12,6 +14,9 @@ from .part import Part, written
 
 OVERLAP = timedelta(seconds=1)
 """By which a span begins before the end of the one before: HubSpot may leave its bounds out."""
+NOT_IN_ORDER = (
+    "HubSpot does not list {} newest first, so that all pages were read to find what is new."
+)
 
 
 def read_windows(part: Part, out: Out) -> Found:
@@ -80,27 +85,64 @@ def closed(read: Windows, now: datetime) -> datetime:
 
 
 def read_newest(part: Part, out: Out) -> Found:
-    """Read pages, newest rows first, up to one whose rows an earlier reading has seen."""
+    """Read pages, newest rows first, up to one whose rows an earlier reading has seen.
+
+    Guarantees: pages that do not show that they come in this order are read to their end.
+    """
     run, read = part.run, part.endpoint.read
     assert isinstance(read, NewestFirst)  # noqa: S101 - by the table of readers
     began, mark = run.now(), part.mark
     since = None if mark is None else mark - read.lookback
+    order, is_met, goes_on = _Order(), False, False
     for block in blocks(part, ahead=since is None):
         if block is None:
             yield None
             continue
-        rows = exploded(part.endpoint.first, block)
-        young = [n for n, at in enumerate(_times(part.endpoint, rows)) if _is_young(at, since)]
+        goes_on, rows = is_met, exploded(part.endpoint.first, block)
+        times = order.seen(_times(part.endpoint, rows), read.lookback)
+        young = _young(times, since)
         if young:
             yield from out.add(unknown(part, rows.only(young)))
-        if len(young) < len(rows.values):
+        is_met = is_met or len(young) < len(rows.values)
+        if is_met and order.is_newest_first:
             break
     yield from out.flush()
     part.move_mark(began)
+    if goes_on and not order.is_newest_first:
+        part.outcome.note(NOT_IN_ORDER.format(part.endpoint.name))
 
 
-def _is_young(at: datetime | None, since: datetime | None) -> bool:
-    return at is None or since is None or at >= since
+@dataclass
+class _Order:
+    """In which order rows come."""
+
+    first: datetime | None = None
+    least: datetime | None = None
+    is_mixed: bool = False
+    """Whether a row came that is newer than one before it."""
+
+    def seen(
+        self, times: Sequence[datetime | None], lookback: timedelta
+    ) -> Sequence[datetime | None]:
+        """Take the times of more rows; within the lookback they may come as they like."""
+        for at in times:
+            if at is None:
+                continue
+            self.first = self.first or at
+            self.least = min(self.least or at, at)
+            self.is_mixed = self.is_mixed or at > self.least + lookback
+        return times
+
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether the rows show it: some are older than the first, and none is out of order."""
+        is_shown = self.first is not None and self.least is not None and self.least < self.first
+        return is_shown and not self.is_mixed
+
+
+def _young(times: Sequence[datetime | None], since: datetime | None) -> list[int]:
+    """Return the places of rows that are not older than an instant, or have no time."""
+    return [n for n, at in enumerate(times) if at is None or since is None or at >= since]
 
 
 def _times(endpoint: Endpoint, rows: Items) -> list[datetime | None]:

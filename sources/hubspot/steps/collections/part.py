@@ -100,8 +100,8 @@ class Part:
         return shape_of(self.run, self.endpoint)
 
     def reading(self, at: datetime) -> Reading:
-        """Begin a reading whose rows bear an instant."""
-        return Reading(at, strip_nul=bool(self.run.options.strip_nul))
+        """Begin a reading that began at an instant, which its rows bear, or the next one free."""
+        return Reading(self.run.stamp(at), strip_nul=bool(self.run.options.strip_nul))
 
     def emit(self, items: Items, reading: Reading) -> Iterator[Any]:
         """Hand on objects as the rows of all tables of the endpoint, and what does not fit."""

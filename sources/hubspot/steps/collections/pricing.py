@@ -9,7 +9,6 @@ from ...catalog.endpoints.crm import CRM
 from ...catalog.endpoints.declaration import Endpoint, Members, Windows
 from ...errors import HubSpotError
 from ...model import ObjectType
-from ...plan.collections.differing import differing
 from ...plan.collections.off import OffCost, off_cost
 from ...plan.facts import CollectionFacts
 from ...run.run import Run
@@ -18,7 +17,7 @@ from ..reference.portal import are_types_due
 from .events import closed, first_span
 from .memberships.lists import members_calls
 from .pages import pages
-from .parents.pending import pending
+from .parents.pending import to_read
 from .part import Part
 from .reading import due_parts, refusal_of, why
 
@@ -55,18 +54,21 @@ def _counted(run: Run, part: Part) -> int:
     return counting.meter.calls
 
 
-def collection_facts(run: Run, endpoints: Collection[str]) -> dict[str, CollectionFacts]:
+def collection_facts(
+    run: Run, kinds: Sequence[ObjectType], endpoints: Collection[str]
+) -> dict[str, CollectionFacts]:
     """Return what is known of the endpoints of other APIs that are due; HubSpot is not asked.
 
     Args:
         run: the run, with a view of the warehouse.
+        kinds: object types that the endpoints are asked for.
         endpoints: the ones that the run reads.
     """
-    reasons = {name: why(run, ENDPOINTS[name]) for name in endpoints if _is_of_others(name)}
-    due = {name: reason for name, reason in reasons.items() if reason}
+    parts = {name: due_parts(run, name, kinds) for name in endpoints if _is_of_others(name)}
+    due = {name: found for name, found in parts.items() if found}
     return {
-        name: _facts(run, ENDPOINTS[name], reason, due)
-        for name, reason in due.items()
+        name: _facts(run, found, due)
+        for name, found in due.items()
         if not refusal_of(run, ENDPOINTS[name])
     }
 
@@ -75,23 +77,27 @@ def _is_of_others(name: str) -> bool:
     return ENDPOINTS[name].group != CRM
 
 
-def _facts(run: Run, endpoint: Endpoint, reason: str, due: Collection[str]) -> CollectionFacts:
-    state = run.state.collections.get(endpoint.name, CollectionState())
-    parents, are_due, windows, bounds = 0, False, 0, None
+def _facts(run: Run, parts: Sequence[Part], due: Collection[str]) -> CollectionFacts:
+    endpoint, reason = parts[0].endpoint, why(run, parts[0].endpoint, parts[0].scope)
+    states = [run.state.collections.get(part.key, CollectionState()) for part in parts]
+    state, calls = states[0], sum(one.calls for one in states)
+    parents, are_due, bounds = 0, False, None
     if not isinstance(endpoint.per, str):
         tables = endpoint.parent_tables
         are_due = any(ENDPOINT_OF.get(one, one) in due or one not in ENDPOINT_OF for one in tables)
         if run.view is not None and isinstance(endpoint.read, Members):
             bounds = members_calls(run, run.view, endpoint)
         elif run.view is not None:
-            found = pending(run.view, endpoint, state, run.now())
-            parents = sum(map(len, differing(endpoint, state, found)))
-    if isinstance(endpoint.read, Windows):
-        until = closed(endpoint.read, run.now())
-        since = state.watermark - endpoint.read.lookback if state.watermark else None
-        span = until - since if since else first_span(run, endpoint.read)
-        windows = max(1, ceil(span / endpoint.read.span))
-    return CollectionFacts(reason, state.calls or None, parents, are_due, windows, bounds)
+            parents = sum(map(len, to_read(run.view, endpoint, state, run.now())))
+    windows = _windows(run, endpoint.read, state) if isinstance(endpoint.read, Windows) else 0
+    return CollectionFacts(reason, calls or None, parents, are_due, windows, bounds, len(parts))
+
+
+def _windows(run: Run, read: Windows, state: CollectionState) -> int:
+    """Return the spans of time that are read, of the parent with the fewest."""
+    mark, until = max(state.marks.values(), default=state.watermark), closed(read, run.now())
+    span = until - (mark - read.lookback) if mark else first_span(run, read)
+    return max(1, ceil(span / read.span))
 
 
 def off_costs(run: Run, totals: Mapping[str, int | None]) -> dict[str, tuple[list[str], OffCost]]:

@@ -73,7 +73,7 @@ class _Listing:
                     continue
                 answers, rows = answers + 1, rows + len(page.rows)
                 total = max(total, page.total or 0)
-                content.update(b"" if self.streams else _content(page.rows))
+                content.update(b"" if self.streams else content_of(page.rows))
                 yield from self._keep(page.rows, constants, again=again)
             lacks = lacks or rows < total
         return _Pass("" if self.streams else content.hexdigest(), answers > 1 or lacks, lacks)
@@ -140,7 +140,7 @@ def read_whole(part: Part) -> Found:
     if other is not one and other.lacks:
         part.outcome.note(SHORT.format(part.endpoint.name))
         return
-    state.loaded_at = state.whole_at = began
+    state.loaded_at, state.whole_at = listing.reading.synced_at, began
 
 
 def read_increment(part: Part) -> Found:
@@ -183,7 +183,7 @@ def _day(part: Part, at: datetime) -> bytes:
     return f"{at:%Y-%m-%d}".encode() if part.endpoint.details else b""
 
 
-def _content(rows: Sequence[Any]) -> bytes:
+def content_of(rows: Sequence[Any]) -> bytes:
     """Return what rows are made of, however pages divide them."""
     text = (to_text([*rows]) or "")[1:-1]
     return f"{text},".encode("utf-8", "surrogatepass") if rows else b""

@@ -22,6 +22,7 @@ from ...catalog.endpoints.declaration import Batches, Endpoint
 from ...catalog.names import HISTORY, history_table
 from ...errors import HubSpotError
 from ...model import REJECTS, ObjectType, TableOutcome, TableSchema, View
+from ...plan.collections.differing import Parent
 from ...plan.facts import HistoryFacts
 from ...plan.steps import Plan
 from ...run.pace.waiting import together, wait
@@ -30,7 +31,7 @@ from ...run.run import Items, Run
 from ...state.collections import CollectionState
 from ...tables.empty_tables import if_missing
 from ...tables.property_history import COLUMNS, Row, rows_of, to_batch
-from ..collections.parents.pending import Parent, pending
+from ..collections.parents.pending import pending
 
 Waiting = deque[tuple[Sequence[Parent], Future[Histories]]]
 """Batches of records whose calls are in flight, the first one first."""

@@ -1,9 +1,10 @@
 """What the portal's settings say: users, roles, teams, currencies, taxes, meeting links, brands."""
 
+from ...apis import SPRING_2026
 from ..declaration import DAY, TWELVE_HOURS, Endpoint, Parents, Table, after
 
 SETTINGS = "settings"
-_USERS, _USERS_DATED = "/settings/v3/users", "/settings/users/{version}"
+_USERS, _USERS_DATED = "/settings/v3/users", f"/settings/users/{SPRING_2026}"
 _MONEY, _MONEY_DATED = "/settings/v3/currencies", "/settings/currencies/{version}"
 _USER_SCOPES = ("settings.users.read", "crm.objects.users.read")
 _MONEY_SCOPES = ("settings.currencies.read",)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from ...apis import SPRING_2026
 from ..declaration import (
     DAY,
     HOUR,
@@ -15,7 +16,7 @@ from ..declaration import (
 
 CMS = "cms"
 _CHANGED = Increment("updatedAfter", "updated")
-_PAGES, _PAGES_DATED = "/cms/v3/pages", "/cms/pages/{version}"
+_PAGES, _PAGES_DATED = "/cms/v3/pages", f"/cms/pages/{SPRING_2026}"
 _BLOGS, _BLOGS_DATED = "/cms/v3/blogs", "/cms/blogs/{version}"
 _BLOG_TIER = "Marketing Hub Professional or Content Hub Starter"
 _OMITTED = (

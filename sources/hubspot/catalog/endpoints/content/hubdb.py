@@ -1,9 +1,10 @@
 """HubDB: published tables, their columns and rows."""
 
+from ...apis import SPRING_2026
 from ..declaration import DAY, WITH_ARCHIVED, Endpoint, Parents, Table, after, either
 from .cms import CMS
 
-_HUBDB, _HUBDB_DATED = "/cms/v3/hubdb/tables", "/cms/hubdb/{version}/tables"
+_HUBDB, _HUBDB_DATED = "/cms/v3/hubdb/tables", f"/cms/hubdb/{SPRING_2026}/tables"
 _HUBDB_TIER = "Marketing Hub or Content Hub Professional"
 
 ENDPOINTS = (

@@ -51,6 +51,8 @@ ENDPOINTS = (
                 "updated_at": "updated_at",
             },
             differs=True,
+            all_every=DAY,
+            recent=("start_date_time", timedelta(days=60)),
         ),
         scopes=READ,
         tables=(

@@ -61,6 +61,7 @@ ENDPOINTS = (
             shape={"type": "FLOW_ID", "flowId": "@id"},
             match="workflow_id",
             changed="updated_at",
+            version="revision_id",
             all_every=DAY,
         ),
         due=EVERY_RUN,

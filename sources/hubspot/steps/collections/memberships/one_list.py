@@ -140,14 +140,16 @@ def _read(members: Members) -> Found:
 def _read_newest(members: Members) -> Generator[Any, None, bool]:
     """Read the members that joined last; return whether that is all that changed.
 
-    Where rows come oldest first, the state keeps where the last page began.
+    Where rows come oldest first, the state keeps where the last page began. A list that a page
+    could hold is compared, however many pages HubSpot sends it in: no daily reading is due for it.
     """
     cursors, name = members.state.cursors, members.one.list_id
-    if cursor := cursors.get(name, ""):
+    is_short = members.one.size <= members.work.part.endpoint.paging.size
+    if not is_short and (cursor := cursors.get(name, "")):
         return (yield from _read_on(members, cursor))
     stream = members.pages()
     page = yield from members.next_page(stream)
-    if page is None or page.cursor is None or page.is_ascending:
+    if is_short or page is None or page.cursor is None or page.is_ascending:
         return (yield from _compare(members, stream, page))
     while (yield from _hand_on_news(members, page)) and page.cursor is not None:
         page = (yield from members.next_page(stream)) or page

@@ -1,22 +1,34 @@
 """Which parents are to be read: those of the warehouse that changed, all, or ids that rows name."""
 
-from collections.abc import Generator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Generator, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from ....catalog.endpoints import TABLES, has_gone_rows, parent_columns
 from ....catalog.endpoints.declaration import Batches, Endpoint, Parents
 from ....model import LIVE, View
-from ....plan.collections.differing import differing
+from ....plan.collections.differing import LOOKBACK, Parent, differing, is_all_due, keeps, key_of
 from ....run.run import Run
 from ....state.collections import CollectionState
 from ..part import texts
 
-LOOKBACK = timedelta(minutes=10)
-"""Parents that changed so long before the newest one are read again: HubSpot lists some late."""
-Parent = tuple[Any, ...]
-"""Its name in calls, column by column, columns that are constants of its rows, then the time of its
-last change and `_hs_synced_at`."""
+
+def to_read(
+    view: View, endpoint: Endpoint, state: CollectionState, now: datetime
+) -> Iterator[list[Parent]]:
+    """Yield the parents that are pending and not known to be as they were; see `pending`."""
+    gone = lost(view, endpoint, state) if keeps(endpoint) and state.parents else frozenset[str]()
+    return differing(endpoint, state, now, pending(view, endpoint, state, now), gone)
+
+
+def lost(view: View, endpoint: Endpoint, state: CollectionState) -> frozenset[str]:
+    """Return the parents, as `key_of` names them, whose rows were loaded and are not there."""
+    had = {name for name, digest in state.contents.items() if digest}
+    per, names = endpoint.per, parent_columns(endpoint)
+    if not had or isinstance(per, str) or view.qualified(per.table, names) is None:
+        return frozenset()
+    without = view.values(per.table, names, _is_new(view, endpoint))
+    return frozenset(had.intersection(key_of(endpoint, one) for rows in without for one in rows))
 
 
 def pending(
@@ -24,7 +36,8 @@ def pending(
 ) -> Generator[list[Parent], None, None]:
     """Yield the parents that are to be read, in the order in which the state's cursor passes them.
 
-    There are none where the warehouse lacks the columns that name them.
+    There are none where the warehouse lacks the columns that name them. Those that did not change
+    come, too, where the state knows what each was.
 
     Args:
         view: the warehouse.
@@ -35,9 +48,9 @@ def pending(
     per = endpoint.per
     assert isinstance(per, Parents | Batches)  # noqa: S101 - callers ask for no other
     if isinstance(per, Batches) and per.unseen:
-        yield from _unseen(view, endpoint)
+        yield from _unseen(view, endpoint, state, now)
         return
-    takes_all, names = _takes_all(per, state, now), parent_columns(endpoint)
+    takes_all, names = _takes_all(endpoint, per, state, now), parent_columns(endpoint)
     where, args = _conditions(view, endpoint, state, takes_all=takes_all)
     order = names if takes_all else ["_hs_synced_at", *names]
     yield from _select(view, endpoint, where, args, order)
@@ -69,7 +82,7 @@ def _select(
     per = endpoint.per
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
     times = _times(per)
-    shown = [*parent_columns(endpoint), *constants_for(endpoint).values(), *times]
+    shown = [*parent_columns(endpoint), *constants_for(endpoint).values(), *compared(per), *times]
     if view.qualified(per.table, shown) is None:
         return
     own = [LIVE] if has_gone_rows(per.table) else []
@@ -90,9 +103,21 @@ def lacking(view: View, endpoint: Endpoint) -> str:
     return next((one for one in needed if not view.qualified(table, [one])), "")
 
 
-def _times(per: Parents | Batches) -> list[str]:
+def compared(per: Parents | Batches) -> list[str]:
+    """Return the columns that say that a parent is another by now, its name and times of change."""
+    of_batches = [per.version] if isinstance(per, Batches) and per.version else []
+    return [*of_batches, *changes(per)]
+
+
+def changes(per: Parents | Batches) -> list[str]:
     """Return the columns that say when a parent changed."""
     return [one.strip() for one in per.changed.split(",") if one.strip()]
+
+
+def _times(per: Parents | Batches) -> list[str]:
+    """Return the columns the latest of which is the time of a parent."""
+    recent = per.recent if isinstance(per, Parents) else None
+    return changes(per) or ([recent[0]] if recent else [])
 
 
 def name_of(endpoint: Endpoint, parent: Parent) -> str:
@@ -106,12 +131,12 @@ def _conditions(
     """Return what is true of parents that are to be read, with the values of these conditions."""
     per = endpoint.per
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
-    times, where, args = _times(per), list[str](), list[Any]()
+    times, where, args = changes(per), list[str](), list[Any]()
     begins = bool(per.changed) and takes_all and state.all_until is None
     if state.parent_id and not begins:
         passed, args = _behind(parent_columns(endpoint), state, by_time=not takes_all)
         where.append(passed)
-    if not takes_all and state.newest_parent_at:
+    if state.has_many_parents and not takes_all and state.newest_parent_at:
         is_changed = " OR ".join(f"{one} >= %s" for one in times)
         where.append(f"({times[0]} IS NULL OR {is_changed} OR {_is_new(view, endpoint)})")
         args += [state.newest_parent_at - LOOKBACK] * len(times)
@@ -123,12 +148,11 @@ def _latest(times: Sequence[datetime | None]) -> datetime | None:
     return max((one for one in times if one is not None), default=None)
 
 
-def _takes_all(per: Parents | Batches, state: CollectionState, now: datetime) -> bool:
+def _takes_all(
+    endpoint: Endpoint, per: Parents | Batches, state: CollectionState, now: datetime
+) -> bool:
     """Whether parents are read that did not change, too."""
-    if not per.changed or state.all_until is not None:
-        return True
-    at, every = state.whole_at, per.all_every
-    return every is not None and (at is None or now - at >= every)
+    return not per.changed or state.all_until is not None or is_all_due(endpoint, state, now)
 
 
 def constants_for(endpoint: Endpoint) -> dict[str, str]:
@@ -171,7 +195,7 @@ def begin_all(view: View, endpoint: Endpoint, state: CollectionState, now: datet
     """
     per, names = endpoint.per, parent_columns(endpoint)
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
-    if not per.changed or state.all_until is not None or not _takes_all(per, state, now):
+    if not per.changed or state.all_until is not None or not _takes_all(endpoint, per, state, now):
         return
     order = ", ".join(f"{name} DESC" for name in ("_hs_synced_at", *names))
     newest = next(
@@ -182,30 +206,37 @@ def begin_all(view: View, endpoint: Endpoint, state: CollectionState, now: datet
         state.all_until = "\n".join(texts(newest[0][:-1]))
 
 
-def _unseen(view: View, endpoint: Endpoint) -> Generator[list[tuple[Any, ...]], None, None]:
+def _unseen(
+    view: View, endpoint: Endpoint, state: CollectionState, now: datetime
+) -> Generator[list[Parent], None, None]:
     """Yield what columns of tables name and the endpoint's first table lacks, each of it once.
 
-    Guarantees: the warehouse compares; what is named is never held but for a few thousand.
+    Guarantees: the warehouse compares; what is named is never held but for a few thousand. What
+    HubSpot does not know is yielded while its row is new, and then where all parents are due.
 
     Args:
         view: the warehouse.
         endpoint: a declaration with batches of what is unseen.
+        state: with the time of the last reading.
+        now: aware UTC.
     """
     per = endpoint.per
     assert isinstance(per, Batches)  # noqa: S101 - by the caller
     own = view.qualified(endpoint.name)
     known = [] if own is None else [(own, per.match)]
+    is_all = state.parent_at is None or is_all_due(endpoint, state, now)
+    young, args = ([], []) if is_all else (["_hs_synced_at >= %s"], [state.parent_at])
     for table, column in per.named:
         name = view.qualified(table, [column])
         if name is None:
             continue
-        where = [f"{name}.{column} <> ''"]
+        where = [f"{name}.{column} <> ''", *young]
         where += [
             f"NOT EXISTS (SELECT 1 FROM {other} AS other WHERE other.{same} = {name}.{column})"  # noqa: S608 - of our names
             for other, same in known
         ]
         condition = f"{' AND '.join(where)} GROUP BY {column} ORDER BY {column}"
-        for rows in view.values(table, [column], condition):
+        for rows in view.values(table, [column], condition, *args):
             yield [(row[0], None, None) for row in rows]
         known.append((name, column))
 
@@ -213,6 +244,4 @@ def _unseen(view: View, endpoint: Endpoint) -> Generator[list[tuple[Any, ...]], 
 def has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
     """Whether any parent is to be read, or is to be asked for again as HubSpot refused it."""
     state = run.state.collections.get(endpoint.name, CollectionState())
-    return bool(state.failed_parents) or any(
-        differing(endpoint, state, pending(view, endpoint, state, run.now()))
-    )
+    return bool(state.failed_parents) or any(to_read(view, endpoint, state, run.now()))

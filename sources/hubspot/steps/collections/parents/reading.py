@@ -1,6 +1,7 @@
 """Collections that HubSpot has for each row of another table: parents come from the warehouse."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -8,16 +9,17 @@ from typing import Any
 
 from ....catalog.endpoints.declaration import Batches, Parents
 from ....errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError
-from ....plan.collections.differing import differing, keep, keeps
+from ....model import View
+from ....plan.collections.differing import Parent, is_all_due, keep, keeps, key_of
 from ....run.pace.waiting import together
 from ....run.run import Items as Found
 from ....state.collections import CollectionState
 from ....tables.endpoints.items import Items, exploded, given
-from ...reference.loading import emptied
 from ..blocks import Out, blocks
 from ..events import read_newest, read_windows
 from ..part import Part, note_left_out, texts
-from .pending import Parent, begin_all, constants_for, failed, name_of, pending
+from .pending import begin_all, constants_for, failed, lost, name_of, to_read
+from .rows import NO_ROWS, Rows, empty, keep_content
 
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
@@ -35,6 +37,10 @@ class _Sweep:
 
     part: Part
     began: datetime
+    lost: frozenset[str]
+    """Parents, as the state keeps them, whose rows were loaded and are not there."""
+    is_of_all: bool
+    """Whether parents are read that did not change, too."""
     refused: list[HubSpotError] = field(default_factory=list)
     """Of parents that HubSpot refuses."""
     asked: set[str] = field(default_factory=set)
@@ -62,18 +68,15 @@ def read_parents(part: Part) -> Found:
     if run.view is None:
         return
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
-    sweep = _Sweep(part, run.now())
-    begin_all(run.view, part.endpoint, state, sweep.began)
+    sweep = _begun(part, run.view)
     size = TOGETHER * (per.size if isinstance(per, Batches) else 1)
-    if run.options.full_refresh or state.shape not in {"", part.shape}:
-        state.parents = {}
-    found = pending(run.view, part.endpoint, state, sweep.began)
-    for group in _groups(differing(part.endpoint, state, found), size):
+    for group in _groups(to_read(run.view, part.endpoint, state, sweep.began), size):
         yield from _read_group(sweep, group)
         if part.endpoint.name in run.load.unfinished:
             break  # of some of them windows are left, which the next load reads
         state.parent_id = name_of(part.endpoint, group[-1])
-        state.parent_at = group[-1][-1] if state.all_until is None else state.parent_at
+        if state.all_until is None and group[-1][-1] is not None:
+            state.parent_at = group[-1][-1]
         if _is_full(part):
             break
     else:
@@ -81,6 +84,17 @@ def read_parents(part: Part) -> Found:
     _note_refused(sweep)
     if part.endpoint.name not in run.load.unfinished:
         _end(per, state, sweep)
+
+
+def _begun(part: Part, view: View) -> _Sweep:
+    """Begin to read; where rows are made otherwise by now, those of all parents are loaded again."""
+    endpoint, state, began = part.endpoint, part.state, part.run.now()
+    if endpoint.replaced_by and state.shape not in {"", part.shape}:
+        state.begin_parents()
+        state.shape = part.shape
+    gone, is_all = lost(view, endpoint, state), is_all_due(endpoint, state, began)
+    begin_all(view, endpoint, state, began)
+    return _Sweep(part, began, gone, is_all)
 
 
 def _read_failed(sweep: _Sweep, size: int) -> Found:
@@ -111,6 +125,9 @@ def _end(per: Parents | Batches, state: CollectionState, sweep: _Sweep) -> None:
         state.parent_id, state.all_until, state.whole_at = state.all_until, None, sweep.began
     elif not per.changed:
         state.parent_id = ""
+        state.whole_at = sweep.began if sweep.is_of_all else state.whole_at
+    if isinstance(per, Batches) and per.unseen:
+        state.parent_at = sweep.began
     if per.changed and sweep.newest:
         state.newest_parent_at = max(sweep.newest, state.newest_parent_at or sweep.newest)
 
@@ -139,7 +156,7 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
     yield from out.flush()
     if sweep.answered:
         emptied = sweep.failed & sweep.emptied.keys()
-        yield from _empty(part, [sweep.emptied[name] for name in emptied])
+        yield from _empty(sweep, {one: sweep.emptied[one] for one in emptied})
         sweep.failed -= emptied
     times = [at for at in (sweep.newest, *(one[-2] for one in group)) if isinstance(at, datetime)]
     sweep.newest = max(times, default=None)
@@ -178,17 +195,20 @@ def _is_refused(sweep: _Sweep) -> bool:
 
 def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     """Read what HubSpot has for one parent."""
-    read = READERS.get(type(sweep.part.endpoint.read).__name__, _read_rows)
     one = part_of_parent(sweep.part, parent)
-    yield from _tolerated(sweep, read(one, out), [parent], one.constants)
+    read = READERS.get(type(sweep.part.endpoint.read).__name__)
+    rows = read(one, out) if read else _read_rows(one, out, sweep.lost)
+    yield from _tolerated(sweep, rows, [parent], one.constants)
 
 
 def part_of_parent(part: Part, parent: Parent) -> Part:
     """Return what an endpoint, of `Parents`, has of one of them."""
     values, named = texts(parent[:-2]), part.endpoint.parent_slots
     slots = dict(zip(named, values, strict=False))
-    shown = zip(parent[len(named) : -2], values[len(named) :], strict=True)
-    own = zip(constants_for(part.endpoint), shown, strict=True)
+    unnamed = constants_for(part.endpoint)
+    end = len(named) + len(unnamed)
+    shown = zip(parent[len(named) : end], values[len(named) : end], strict=True)
+    own = zip(unnamed, shown, strict=True)
     others = {name: text for name, (value, text) in own if value is not None}
     known = {**part.constants, **others, **slots}
     return replace(part, slots=slots, constants=known, parent="\n".join(slots.values()))
@@ -215,17 +235,15 @@ def _tolerated(
             sweep.emptied[names[0]] = constants
 
 
-def _read_rows(part: Part, out: Out) -> Found:
-    """Read all rows of a parent, which take the place of those that it had."""
-    found = 0
+def _read_rows(part: Part, out: Out, lost: AbstractSet[str]) -> Found:
+    """Read all rows of a parent, which take the place of those that it had once all have come."""
+    rows = Rows(part, out, part.parent.split("\n"))
     for block in blocks(part):
         if block is None:
             yield None
-            continue
-        found += len(block.values)
-        yield from out.add(block)
-    if not found:
-        yield from _empty(part, [dict(part.constants)])
+        else:
+            rows.add(block)
+    yield from rows.hand_on(lost)
 
 
 READERS = {"NewestFirst": read_newest, "Windows": read_windows}
@@ -244,11 +262,31 @@ def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
             yield None
         else:
             rows.take(exploded(part.endpoint.first, block))
-    own = {one.name: one for one in part.endpoint.first.fields}
-    answered = {str(one) for one in given(own[per.match], rows)}
-    yield from out.add(rows)
+    found = _by_parent(part, per, rows)
+    if per.unseen:
+        yield from out.add(rows)
+    else:
+        yield from _hand_on(sweep, out, rows, found)
     sweep.part.reported.extend(part.reported)
-    yield from _leave_out(sweep, per, [n for n in names if n not in answered], part.reported)
+    yield from _leave_out(sweep, per, [n for n in names if n not in found], part.reported)
+
+
+def _hand_on(
+    sweep: _Sweep, out: Out, rows: Items, places: Mapping[str, Sequence[int]]
+) -> Iterator[Any]:
+    """Hand on the rows of parents, by their names, that are not as they were."""
+    for name, indices in places.items():
+        held = Rows(sweep.part, out, [name])
+        held.add(rows.only(indices))
+        yield from held.hand_on(sweep.lost)
+
+
+def _by_parent(part: Part, per: Batches, rows: Items) -> dict[str, list[int]]:
+    """Return the places of rows by the name of their parent."""
+    own, found = {one.name: one for one in part.endpoint.first.fields}, dict[str, list[int]]()
+    for index, one in enumerate(given(own[per.match], rows)):
+        found.setdefault(str(one), []).append(index)
+    return found
 
 
 def _leave_out(
@@ -261,7 +299,7 @@ def _leave_out(
     if any(NOT_FOUND not in error for error in errors):
         sweep.failed.update(names)
     elif not per.unseen:
-        yield from _empty(sweep.part, [{per.match: name} for name in names])
+        yield from _empty(sweep, {name: {per.match: name} for name in names})
 
 
 def _filled(shape: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
@@ -271,17 +309,20 @@ def _filled(shape: Any, name: str) -> Any:  # noqa: ANN401 - any JSON
     return name if shape == "@id" else shape
 
 
-def _empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
-    """Have the rows of parents removed that have none by now."""
-    columns = part.endpoint.replaced_by
-    if part.run.load.fresh or not constants or not columns:
-        return
-    table = part.endpoint.first
-    taken = {one.name: one.sources[0].path for one in table.fields}
-    keys = [
-        {name: row.get(name) or row["".join(taken[name])] for name in columns} for row in constants
-    ]
-    yield emptied(table.name, keys)
+def _empty(sweep: _Sweep, parents: Mapping[str, Mapping[str, str]]) -> Iterator[Any]:
+    """Have the rows of parents removed that have none by now, unless they had none before.
+
+    Args:
+        sweep: the reading.
+        parents: by name, the constants of their rows.
+    """
+    part, new = sweep.part, list[Mapping[str, str]]()
+    for name, constants in parents.items():
+        key = key_of(part.endpoint, name.split("\n"))
+        if part.state.contents.get(key) != NO_ROWS:
+            keep_content(part, key, NO_ROWS)
+            new.append(constants)
+    yield from empty(part, new)
 
 
 def _note_refused(sweep: _Sweep) -> None:

@@ -1,0 +1,102 @@
+"""All rows of one parent: held until the last of them has come, loaded where they are others."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ....plan.collections.differing import SHORT, keeps_all, key_of
+from ....state.collections import MOST_KNOWN
+from ....tables.endpoints.batches import to_batches
+from ....tables.endpoints.items import Constants, Items, exploded
+from ....tables.records import Batch
+from ...reference.loading import emptied
+from ..blocks import Out
+from ..part import BLOCK, Part
+from ..whole import content_of
+
+NO_ROWS = ""
+"""Digest of the rows of a parent that has none."""
+
+
+@dataclass
+class Rows:
+    """The rows of a parent: as HubSpot gives them where they are few, else as they are loaded."""
+
+    part: Part
+    """What an endpoint has of the parent."""
+    out: Out
+    """Takes the rows together with those of other parents, where they are few."""
+    name: Sequence[str]
+    """Of the parent, column by column."""
+    held: Items = field(default_factory=Items)
+    batches: list[tuple[str, Batch]] = field(default_factory=list)
+    count: int = 0
+    constants: Constants = field(default_factory=dict)
+    """Of the last row."""
+
+    def __post_init__(self) -> None:
+        """Begin the digest with what else the rows are made by."""
+        self._reading = replace(self.out.reading, seen=set())
+        self._content = hashlib.sha256(repr([self.part.shape, self.part.constants]).encode())
+
+    def add(self, items: Items) -> None:
+        """Take objects, page by page."""
+        if items.values and items.constants[0] != self.constants:
+            self.constants = items.constants[0]
+            self._content.update(repr(self.constants).encode())
+        self._content.update(content_of(items.values))
+        self.count += len(items.values)
+        self.held.take(exploded(self.part.endpoint.first, items))
+        if len(self.held.values) >= BLOCK:
+            self._convert()
+
+    def _convert(self) -> None:
+        self.batches += to_batches(self.part.endpoint, self.held, self._reading)
+        self.held = Items()
+
+    def hand_on(self, lost: AbstractSet[str]) -> Iterator[Any]:
+        """Hand on the rows, which take the place of those loaded, unless they are the same.
+
+        Args:
+            lost: parents, by `key_of`, whose rows were loaded and are not there.
+        """
+        state, key = self.part.state, key_of(self.part.endpoint, self.name)
+        digest = self._content.hexdigest()[:SHORT] if self.count else NO_ROWS
+        if state.contents.get(key) == digest and key not in lost:
+            return
+        keep_content(self.part, key, digest)
+        if not self.count:
+            yield from empty(self.part, [self.part.constants])
+        elif not self.batches:
+            yield from self.out.add(self.held)
+        else:
+            self._convert()
+            yield from self.part.hand_on(self.batches)
+
+
+def keep_content(part: Part, key: str, digest: str) -> None:
+    """Keep what the rows of a parent were, as far as the state has room for it.
+
+    Args:
+        part: of the endpoint, or the parent.
+        key: of the parent, by `key_of`.
+        digest: of the rows; `NO_ROWS` of none.
+    """
+    contents = part.state.contents
+    if key in contents or len(contents) < MOST_KNOWN or keeps_all(part.endpoint):
+        contents[key] = digest
+
+
+def empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
+    """Have the rows of parents removed that have none by now."""
+    columns = part.endpoint.replaced_by
+    if part.run.load.fresh or not constants or not columns:
+        return
+    table = part.endpoint.first
+    taken = {one.name: one.sources[0].path for one in table.fields}
+    keys = [
+        {name: row.get(name) or row["".join(taken[name])] for name in columns} for row in constants
+    ]
+    yield emptied(table.name, keys)
