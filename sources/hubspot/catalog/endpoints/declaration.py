@@ -173,12 +173,10 @@ class Parents:
     where: str = ""
     """Which parents have such rows, as a condition in SQL; all that are not gone where empty."""
     differs: bool = False
-    """Whether only parents are read where a slot or constant is other than at the last reading:
-    the state keeps a digest of each, so for thousands of parents at most."""
+    """Whether parents are read where a slot or constant is another: for some thousand at most."""
     all_every: timedelta | None = None
     """How often parents are read that did not change, too."""
-    recent: tuple[str, timedelta] | None = None
-    """Which of these, where parents `differs`: those whose time, in a column, is not longer ago."""
+    recent: tuple[str, timedelta] | None = None  # which of these: a column with a time, and its age
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def read_parents(part: Part) -> Found:
 
 
 def _begun(part: Part, view: View) -> _Sweep:
-    """Begin to read; where rows are made otherwise by now, those of all parents are loaded again."""
+    """Begin to read; where rows are made otherwise by now, those of all parents are loaded."""
     endpoint, state, began = part.endpoint, part.state, part.run.now()
     if endpoint.replaced_by and state.shape not in {"", part.shape}:
         state.begin_parents()
