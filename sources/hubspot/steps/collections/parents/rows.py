@@ -9,6 +9,7 @@ from typing import Any
 from ....plan.collections.differing import SHORT, keeps_all, key_of
 from ....state.collections import MOST_KNOWN
 from ....tables.endpoints.batches import to_batches
+from ....tables.endpoints.digests import Digests
 from ....tables.endpoints.items import Constants, Items, exploded
 from ....tables.records import Batch
 from ...reference.loading import emptied
@@ -38,7 +39,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         """Begin the digest with what else the rows are made by."""
-        self._reading = replace(self.out.reading, seen=set())
+        self._reading = replace(self.out.reading, seen=Digests())
         self._content = hashlib.sha256(repr([self.part.shape, self.part.constants]).encode())
 
     def add(self, items: Items) -> None:
