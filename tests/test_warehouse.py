@@ -9,6 +9,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 import pytest
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.catalog import KNOWN, NAMES, OUR_EXTRAS, UNFIT, install_hint
@@ -52,6 +53,27 @@ def held_open(path: Path) -> Iterator[None]:
         assert other.stdout.readline() == "open\n"
         yield
         other.communicate("\n", timeout=20)
+
+
+def test_columns_of_duckdb_are_those_that_dlt_finds(tmp_path: Path) -> None:
+    """Tables have the columns, types and nullability that dlt finds, in whatever order they lie."""
+    path = tmp_path / "columns.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE SCHEMA hubspot; CREATE SCHEMA other; USE hubspot")
+        connection.execute('CREATE TABLE "odd \'name" (id VARCHAR NOT NULL, "a b" DECIMAL(38, 0))')
+        connection.execute("CREATE TABLE contacts (w TIMESTAMPTZ, x DECIMAL(9, 2), z BIGINT[])")
+        connection.execute("CREATE TABLE other.deals (id VARCHAR)")
+    client = pipeline_to("duckdb", destination__duckdb__credentials=str(path)).destination_client()
+    names = ["contacts", "deals", "odd 'name"]
+    assert isinstance(client, DuckDbClient)
+    with client:
+        found = dict(client.get_storage_tables(names))
+        of_dlt = dict(DuckDbClient.get_storage_tables(client, names))
+        assert not found["deals"]
+        assert found == of_dlt
+        assert [*found["contacts"]] == ["w", "x", "z"]
+        client.sql_client.execute_sql("CREATE VIEW deals AS SELECT * FROM contacts")
+        assert dict(client.get_storage_tables(["deals"])) == {"deals": {}}
 
 
 def test_duckdb_file_stands_in_the_working_directory(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """How DuckDB's tables are written: names kept apart, and memory for wide tables."""
 
 import os
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,7 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TColumnType, TTableSchema
+from dlt.common.schema.typing import TColumnSchema, TColumnType, TTableSchema, TTableSchemaColumns
 from dlt.common.schema.utils import is_nested_table
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
@@ -27,6 +28,11 @@ _MERGED_COLUMNS = 40  # from this many on a merge may need more than little memo
 _ADDED_COLUMNS = 300  # and adding rows
 _LONG_ROW_BYTES = 32 * 1024  # so may rows that are this long: DuckDB holds 2,048 of them at a time
 
+_TABLES = (
+    "SELECT table_name FROM duckdb_tables()"
+    " WHERE database_name = current_database() AND schema_name = %s"
+)
+
 
 class QualifyingSqlClient(DuckDbSqlClient):
     """Writes `database.schema.table` where DuckDB finds `schema.table` ambiguous.
@@ -42,6 +48,7 @@ class QualifyingSqlClient(DuckDbSqlClient):
         """
         super().__init__(*args, **kwargs)
         self._global_config.pop("checkpoint_threshold", None)
+        self._pragmas = []  # dlt turns on what is on by default, on each connection
 
     def catalog_name(self, quote: bool = True, casefold: bool = True) -> str | None:  # noqa: FBT001, FBT002, ARG002 - dlt's signature
         """Return the database's name where it must be written, else None."""
@@ -69,6 +76,14 @@ _PREPARED: dict[str, tuple[TTableSchema, PreparedTableSchema]] = {}
 
 _TYPES: dict[tuple[Any, ...], TColumnType] = {}
 """dlt's types by what DuckDB's catalog calls them."""
+
+
+def _precision(kind: str) -> tuple[int | None, int | None]:
+    """Return the digits of a decimal type, and how many of them are behind the point."""
+    if not kind.startswith("DECIMAL("):
+        return None, None
+    precision, scale = kind.removeprefix("DECIMAL(").removesuffix(")").split(",")
+    return int(precision), int(scale)
 
 
 def _much_memory_mib() -> int:
@@ -111,6 +126,36 @@ class QualifyingClient(DuckDbClient):
         if of_catalog not in _TYPES:
             _TYPES[of_catalog] = super()._from_db_type(*of_catalog)
         return _TYPES[of_catalog]
+
+    def get_storage_tables(
+        self, table_names: Iterable[str]
+    ) -> Iterator[tuple[str, TTableSchemaColumns]]:
+        """Yield the columns of tables, none for one that is not there, or is a view.
+
+        Only these tables are asked: DuckDB's list of all columns works out the views of its
+        system first, which takes as long as opening the file.
+        """
+        found: dict[str, TTableSchemaColumns] = {name: {} for name in table_names}
+        there = self.sql_client.execute_sql(_TABLES, self.sql_client.dataset_name) or ()
+        if asked := found.keys() & {name for (name,) in there}:
+            columns = self.sql_client.execute_sql(self._columns_of(asked)) or ()
+            for table, name, kind, required in columns:
+                found[table][name] = cast(
+                    "TColumnSchema",
+                    {"name": name, "nullable": not required}
+                    | self._from_db_type(kind, *_precision(kind)),
+                )
+        yield from found.items()
+
+    def _columns_of(self, tables: Iterable[str]) -> str:
+        """Return the question for the columns of tables that are there, in their order."""
+        literal = self.capabilities.escape_literal
+        asked = " UNION ALL ".join(
+            f'SELECT {literal(name)} AS "table", cid, name, type, "notnull" FROM'  # noqa: S608 - names of tables that are there
+            f" pragma_table_info({literal(self.sql_client.make_qualified_table_name(name))})"
+            for name in tables
+        )
+        return f'SELECT "table", name, type, "notnull" FROM ({asked}) ORDER BY "table", cid'  # noqa: S608 - as above
 
     def create_load_job(
         self,
