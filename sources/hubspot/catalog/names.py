@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 HISTORY = "history"
 """The group of property histories, as users name it."""
@@ -53,6 +54,7 @@ def _known(key: str, tables: Mapping[str, str]) -> Iterator[str]:
     yield from (tables[form] for form in forms if form in tables)
 
 
+@lru_cache(maxsize=10_000)  # some hundreds, that every look-up needs
 def _key(name: str) -> str:
     return _BETWEEN_WORDS.sub("_", name.strip().casefold())
 

@@ -86,8 +86,8 @@ def select_pairs(
         pairs.pop((target, source), None)
         if not text.strip().startswith("-"):
             pairs[source, target] = None
-    read = catalog if chosen is None else chosen
-    return [(source, target) for source, target in pairs if source in read and target in read]
+    read = {kind.table for kind in (catalog if chosen is None else chosen)}
+    return [ends for ends in pairs if read.issuperset(kind.table for kind in ends)]
 
 
 def _defaults(catalog: Sequence[ObjectType]) -> list[Ends]:

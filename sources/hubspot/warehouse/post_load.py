@@ -19,7 +19,7 @@ from ..run.portal.portal_types import link_tables
 from ..run.run import Run
 from ..state.source import RELABELLED, SourceState
 from ..state.store import source_state
-from .collections import drop_histories, end_collections
+from .collections import drop_histories, end_collections, with_rejects
 from .view import WarehouseView
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
@@ -278,8 +278,7 @@ def _mislabelled(
 def _withdraw_rejects(client: Client, run: Run, changed: AbstractSet[str]) -> None:
     """Delete rejected values of rows that were read again; those that remain are new rows."""
     rejects = client.make_qualified_table_name(REJECTS)
-    found = client.execute_sql(f"SELECT DISTINCT table_name FROM {rejects}") or ()  # noqa: S608
-    held = {row[0] for row in found}
+    held = with_rejects(client)
     for table in sorted(changed & held):
         records = client.make_qualified_table_name(table)
         client.execute_sql(

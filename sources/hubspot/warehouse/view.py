@@ -56,6 +56,7 @@ class WarehouseView:
         self._pipeline = pipeline
         self._held = ExitStack()
         self._client: SqlClientBase[Any] | None = None
+        self._is_new: bool | None = None
         self._columns: dict[str, set[str]] = {}
         if pipeline.default_schema_name:
             for name, table in pipeline.default_schema.tables.items():
@@ -89,6 +90,10 @@ class WarehouseView:
         As after a first load that was killed before its state was written.
         """
         client = self._open()
+        if self._is_new is None:
+            self._is_new = not client.has_dataset()
+        if self._is_new:
+            return 0
         name = client.make_qualified_table_name(table)
         try:
             rows = client.execute_sql(f"SELECT count(*) FROM {name}")  # noqa: S608
