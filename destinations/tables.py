@@ -76,7 +76,8 @@ def find_damage(pipeline: Pipeline) -> Damage:
     with client:
         held = _held(client, known)
         keyless, columns = _missing_columns(client, held)
-        types = [*_taken(client, known, held), *_wrong_types(client, held)]
+        taken = _taken(client, known) if _may_be_taken(client, held) else ()
+        types = [*taken, *_wrong_types(client, held)]
         staging: list[str] = []
         if isinstance(client, SqlJobClientWithStagingDataset):
             merged = [n for n in known if schema.tables[n].get("write_disposition") == "merge"]
@@ -224,16 +225,15 @@ def _missing_columns(
     return keyless, columns
 
 
-def _taken(
-    client: SqlJobClientBase, known: Sequence[str], held: Mapping[str, TTableSchemaColumns]
-) -> Iterator[str]:
-    """Report the tables in whose place something else stands, so that they cannot be made.
+def _may_be_taken(client: SqlJobClientBase, held: Mapping[str, TTableSchemaColumns]) -> bool:
+    """Whether something may stand where a table was; in DuckDB not beside one that is there."""
+    return client.config.destination_type != "duckdb" or not all(held.values())
 
-    In DuckDB nothing can stand beside a table that is there.
-    """
-    kind = client.config.destination_type
-    sql = _RELATIONS.get(kind)
-    if sql is None or (kind == "duckdb" and all(held[name] for name in known)):
+
+def _taken(client: SqlJobClientBase, known: Sequence[str]) -> Iterator[str]:
+    """Report the tables in whose place something else stands, so that they cannot be made."""
+    sql = _RELATIONS.get(client.config.destination_type)
+    if sql is None:
         return
     dataset = client.sql_client.dataset_name
     by_name = {name.casefold(): name for name in known}

@@ -37,15 +37,13 @@ def end_collections(
         return
     state, tables = source_state(pipeline), {*pipeline.default_schema.tables}
     with pipeline.sql_client() as client:
-        rejected = with_rejects(client) if REJECTS in tables else set()
+        rejected = with_rejects(client, tables)
         for key in sorted(keys):
             name, _, scope = key.partition(":")
             endpoint, kept = ENDPOINTS.get(name), state.collections.get(key)
             if endpoint is None or kept is None or not {t.name for t in endpoint.tables} <= tables:
                 continue
-            for table in endpoint.tables:
-                if table.name in rejected:
-                    _withdraw(client, endpoint, table, scope, kept.loaded_at)
+            _withdraw(client, endpoint, rejected, scope, kept.loaded_at)
             if kept.loaded_at and endpoint.has_gone:
                 _end(client, run, endpoint, scope, kept.loaded_at, hard_delete=hard_delete)
             _replace_children(client, endpoint)
@@ -172,34 +170,39 @@ def _same_parent(client: Client, endpoint: Endpoint, table: Table, child: str) -
         yield f"parent.{above} = {child}.{below}"
 
 
-def with_rejects(client: Client) -> set[str]:
-    """Return the tables of which a value was rejected."""
+def with_rejects(client: Client, tables: Collection[str]) -> set[str]:
+    """Return the tables of a dataset of which a value was rejected."""
+    if REJECTS not in tables:
+        return set()
     rejects = client.make_qualified_table_name(REJECTS)
     found = client.execute_sql(f"SELECT DISTINCT table_name FROM {rejects}") or ()  # noqa: S608
     return {row[0] for row in found}
 
 
 def _withdraw(
-    client: Client, endpoint: Endpoint, table: Table, scope: str, whole_at: datetime | None
+    client: Client, endpoint: Endpoint, rejected: set[str], scope: str, whole_at: datetime | None
 ) -> None:
     """Delete rejected values of rows that were read again; those that remain are new rows."""
     rejects = client.make_qualified_table_name(REJECTS)
-    if whole_at and endpoint.has_gone:
-        prefix = f"{scope}:" if scope else ""
+    for table in endpoint.tables:
+        if table.name not in rejected:
+            continue
+        if whole_at and endpoint.has_gone:
+            prefix = f"{scope}:" if scope else ""
+            client.execute_sql(
+                f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
+                " AND substr(id, 1, %s) = %s AND seen_at < %s",
+                *(table.name, len(prefix), prefix, whole_at),
+            )
+        rows = client.make_qualified_table_name(table.name)
+        names = [f"CAST(record.{client.escape_column_name(n)} AS VARCHAR)" for n in table.keys]
+        key = " || ':' || ".join(names)
         client.execute_sql(
-            f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
-            " AND substr(id, 1, %s) = %s AND seen_at < %s",
-            *(table.name, len(prefix), prefix, whole_at),
+            f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
+            f" (SELECT 1 FROM {rows} AS record WHERE {key} = {rejects}.id"
+            f" AND record._hs_synced_at > {rejects}.seen_at)",
+            table.name,
         )
-    rows = client.make_qualified_table_name(table.name)
-    names = [f"CAST(record.{client.escape_column_name(n)} AS VARCHAR)" for n in table.keys]
-    key = " || ':' || ".join(names)
-    client.execute_sql(
-        f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
-        f" (SELECT 1 FROM {rows} AS record WHERE {key} = {rejects}.id"
-        f" AND record._hs_synced_at > {rejects}.seen_at)",
-        table.name,
-    )
 
 
 def drop_histories(client: Client, objects: Iterable[str], tables: Collection[str]) -> None:

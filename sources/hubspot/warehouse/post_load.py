@@ -278,7 +278,7 @@ def _mislabelled(
 def _withdraw_rejects(client: Client, run: Run, changed: AbstractSet[str]) -> None:
     """Delete rejected values of rows that were read again; those that remain are new rows."""
     rejects = client.make_qualified_table_name(REJECTS)
-    held = with_rejects(client)
+    held = with_rejects(client, {REJECTS})
     for table in sorted(changed & held):
         records = client.make_qualified_table_name(table)
         client.execute_sql(
