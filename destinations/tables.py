@@ -226,7 +226,7 @@ def _missing_columns(
 
 
 def _may_be_taken(client: SqlJobClientBase, held: Mapping[str, TTableSchemaColumns]) -> bool:
-    """Whether something may stand where a table was; in DuckDB not beside one that is there."""
+    """Whether something may stand where a table was; in DuckDB only if that is gone."""
     return client.config.destination_type != "duckdb" or not all(held.values())
 
 

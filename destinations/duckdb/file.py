@@ -6,6 +6,8 @@ Rows are added in little memory, whatever the table's size; a merge into a wide 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations import duckdb as _duckdb
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 
@@ -40,12 +42,18 @@ class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class
         given.pipeline_name = given.pipeline_name or PIPELINE  # the file is called after it
         key = accept_partial, repr(vars(given))
         if key not in self._resolved:
-            made = _placed(super().configuration(given, accept_partial))
-            made.info_tables_query_threshold = 0  # a list of names takes longer than all columns
-            self._resolved[key] = made
+            self._resolved[key] = _placed(super().configuration(given, accept_partial))
         config = self._resolved[key].copy()
         config.credentials = self._resolved[key].credentials
         return config
+
+    def capabilities(
+        self,
+        config: DuckDbClientConfiguration | None = None,
+        naming: NamingConvention | None = None,
+    ) -> DestinationCapabilitiesContext:
+        """Return what DuckDB can do, whatever its settings, which dlt resolves in order to ask."""
+        return super().capabilities(config or self.spec(), naming)
 
     @property
     def client_class(self) -> type["QualifyingClient"]:
