@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import dlt
@@ -17,6 +18,7 @@ from destinations.resolve import make_destination
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["holding"])  # each holder would import dlt anew
+get_temp_dir()  # is made once, and a test that sets another folder for files would have its own
 PATIENCE_SECONDS = 60
 
 
