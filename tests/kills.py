@@ -183,6 +183,7 @@ def main() -> int:
     if chosen.select:
         spec = replace(spec, sizes=SIZES, custom_objects=0)
         os.environ["SOURCES__HUBSPOT__LOAD_ROWS"] = ROWS_OF_A_LOAD
+        os.environ["SOURCES__HUBSPOT__PURGE_SHARE"] = "1"  # of a few records many go
     with EmulatorServer(spec, limits=WIDE) as server, tempfile.TemporaryDirectory() as name:
         os.environ["SOURCES__HUBSPOT__BASE_URL"] = server.url
         os.environ["SOURCES__HUBSPOT__ACCESS_TOKEN"] = server.token

@@ -15,8 +15,10 @@ BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OF_RUNS = {"_hs_synced_at", "_hs_updated_at", "_dlt_id", "_dlt_load_id", "first_seen_at"}
 """Columns that tell when rows were loaded."""
-OF_DAYS = {one.name for each in ENDPOINTS.values() if each.is_of_day for one in each.tables}
-"""Tables to which each day adds rows."""
+OF_DAYS = {one.name for each in ENDPOINTS.values() if each.is_of_day for one in each.tables} | {
+    "list_size_history"
+}
+"""Tables to which each day adds rows; the emulator has the present size of a list for each day."""
 OF_EVENTS = {
     table.name
     for one in ENDPOINTS.values()
