@@ -8,12 +8,14 @@ from typing import Any
 import duckdb
 import pytest
 from conftest import Warehouse
+from dlt.common.normalizers.naming.snake_case import NamingConvention
 from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from pipelines.commands.forget import forget
 from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from pipelines.commands.verify import VerifyOptions, verify
+from sources.hubspot.catalog.names import history_table
 from sources.hubspot.errors import UnknownTypeError
 from sources.hubspot.model import Column, TableSchema
 from sources.hubspot.tables.property_history import decode_page, rows_of, to_batch
@@ -276,6 +278,15 @@ def test_odd_answers() -> None:
     assert batch.rejects.select(["id", "raw_value", "reason"]).to_pylist() == [
         {"id": "7", "raw_value": "soon", "reason": "not_a_timestamp"}
     ]
+
+
+def test_long_names_are_those_of_every_warehouse() -> None:
+    """The table with the history of a type with a long name is called the same everywhere."""
+    tables = ["vehicle", *(f"{'x' * number}{'_unit' * 9}" for number in range(40))]
+    names = [history_table(table) for table in tables]
+    assert len({*names}) == len(names)
+    in_postgres = NamingConvention(max_length=63)
+    assert [in_postgres.normalize_identifier(name) for name in names] == names
 
 
 def test_unknown_tables_are_named(portal: Portal, warehouse: Warehouse) -> None:

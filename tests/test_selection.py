@@ -142,10 +142,9 @@ def test_a_command_adds_to_the_settings_and_takes_from_them() -> None:
     assert {*chosen("email_campaigns", exclude=["email"]).endpoints} == needed | ALWAYS
 
 
-def test_what_is_off_by_default_is_switched_on_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_off_by_default_is_switched_on_by_name() -> None:
     """By its own name, by its group's and by `all`; tables per object type come with the type."""
     off = {name for name, one in ENDPOINTS.items() if not one.default}
-    monkeypatch.setitem(selection.PER_TYPE, "history", "{table}_property_history")
     assert not off & {*chosen().endpoints}
     assert chosen().per_type == {}
     assert {*chosen("all").endpoints} == {*ENDPOINTS}

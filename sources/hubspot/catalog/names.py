@@ -1,12 +1,17 @@
 """Names as people write them: in any case, in one or several words, singular or plural."""
 
 import difflib
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 HISTORY = "history"
 """The group of property histories, as users name it."""
+_OF_HISTORY = "_property_history"
+_LONGEST, _DIGEST = 63, 8
+"""Characters: of the name of a table in PostgreSQL, which of all warehouses takes the fewest; of
+what tells apart names that are shortened."""
 _ALIKE = 0.7  # of 1: a letter wrong in five
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
@@ -62,7 +67,14 @@ def _key(name: str) -> str:
 def history_table(table: str) -> str:
     """Return the table with the property history of an object table.
 
+    That of a custom type with a very long name is short enough for every warehouse, which else
+    would shorten it in a way of its own.
+
     >>> history_table("deals")
     'deals_property_history'
     """
-    return f"{table}_property_history"
+    whole = f"{table}{_OF_HISTORY}"
+    if len(whole) <= _LONGEST:
+        return whole
+    end = f"_{hashlib.sha256(table.encode()).hexdigest()[:_DIGEST]}{_OF_HISTORY}"
+    return table[: _LONGEST - len(end)].rstrip("_") + end

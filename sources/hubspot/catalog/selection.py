@@ -6,7 +6,7 @@ what the settings choose. What comes along with an item that is chosen is read, 
 excluded: links between object types, reference tables of the CRM, the parents of an endpoint.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import ConfigError, UnknownTypeError
@@ -19,7 +19,7 @@ from .pairs import Ends, select_pairs
 
 DEFAULT, EVERYTHING, LINKS = "default", "all", "links"
 """Names of what is read without names, of all that can be read, of all link tables."""
-PER_TYPE: dict[str, str] = {HISTORY: history_table("{table}")}
+PER_TYPE: dict[str, Callable[[str], str]] = {HISTORY: history_table}
 """Groups with a table for each object type that steps of their own read, by what that is called.
 They are off by default."""
 ALWAYS = frozenset(name for name, one in ENDPOINTS.items() if one.own_reader and one.group == CRM)
@@ -76,11 +76,7 @@ class Selection:
         """Whether a table is read: of an object type, of links, of an endpoint or of `PER_TYPE`."""
         links = {link_table(*ends) for ends in self.pairs}
         types = {kind.table for kind in self.types}
-        own = {
-            PER_TYPE[group].format(table=name)
-            for group, names in self.per_type.items()
-            for name in names
-        }
+        own = {PER_TYPE[group](name) for group, names in self.per_type.items() for name in names}
         return table in types | links | own or ENDPOINT_OF.get(table) in self.endpoints
 
 
@@ -120,8 +116,8 @@ class Directory:
         self.types = {kind.table: kind for kind in catalog}
         self.pairs = {link_table(*ends): ends for ends in select_pairs(catalog, changes)}
         self.per_type = {
-            name.format(table=table): (group, table)
-            for group, name in PER_TYPE.items()
+            named(table): (group, table)
+            for group, named in PER_TYPE.items()
             for table in self.types
         }
         self.groups = {CRM: Items(self.types), LINKS: Items(self.pairs)}
@@ -306,7 +302,7 @@ class Directory:
         along = self.groups[CRM] if types else ALWAYS
         endpoints = tuple(name for name in whole.endpoints if name in items | along)
         per_type = {
-            group: tuple(t for t in tables if PER_TYPE[group].format(table=t) in items)
+            group: tuple(t for t in tables if PER_TYPE[group](t) in items)
             for group, tables in whole.per_type.items()
         }
         return replace(whole, types=types, endpoints=endpoints, per_type=per_type)

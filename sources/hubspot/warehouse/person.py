@@ -211,7 +211,7 @@ class _Eraser:
     def _erase_per_type(self) -> None:
         """Erase the record from the tables that steps of their own keep of its object type."""
         ids = self.person.ids
-        for name in (one.format(table=self.person.table) for one in PER_TYPE.values()):
+        for name in (named(self.person.table) for named in PER_TYPE.values()):
             for column in {"id", "record_id"} & self.dataset.tables.get(name, set()):
                 self.dataset.delete(name, f"{column} IN ({marks(ids)})", *ids)
 
