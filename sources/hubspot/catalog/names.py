@@ -11,7 +11,7 @@ HISTORY = "history"
 _OF_HISTORY = "_property_history"
 _LONGEST, _DIGEST = 63, 8
 """Characters: of the name of a table in PostgreSQL, which of all warehouses takes the fewest; of
-what tells apart names that are shortened."""
+a digest that keeps apart names that are shortened."""
 _ALIKE = 0.7  # of 1: a letter wrong in five
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
