@@ -14,27 +14,29 @@ from sources.hubspot_emulator.portal.collections.endpoint import Endpoint, Filte
 from sources.hubspot_emulator.portal.collections.values import comparable, member
 from sources.hubspot_emulator.portal.seed import SeedSpec
 
+SPEC = SeedSpec(contacts=60, properties=30)
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[EmulatorServer]:
     """One emulator for this module."""
-    with EmulatorServer(SeedSpec(contacts=60, properties=30), limits="off") as server:
+    with EmulatorServer(SPEC, limits="off") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def reader(running: EmulatorServer) -> Caller:
     """A portal that no test of this module changes while it is used."""
-    running.portal.reset()
+    running.portal.reset(SPEC)
     return Caller(running)
 
 
 @pytest.fixture
 def caller(running: EmulatorServer) -> Iterator[Caller]:
     """A fresh portal for one test."""
-    running.portal.reset()
+    running.portal.reset(SPEC)
     yield Caller(running)
-    running.portal.reset()
+    running.portal.reset(SPEC)
 
 
 @pytest.mark.parametrize("name", LISTINGS)
@@ -244,25 +246,23 @@ def test_members_of_a_list_in_the_order_they_joined(caller: Caller, order: str) 
     assert rows[0 if order == "descending" else -1]["recordId"] == record
 
 
-def test_a_large_collection_is_quick(running: EmulatorServer) -> None:
+def test_a_large_collection_is_quick(caller: Caller) -> None:
     """A million events take no memory before they are asked for, and a window of them is exact."""
-    running.portal.reset(SeedSpec(contacts=20, properties=10, sizes={"email_events": 20_000}))
-    caller = Caller(running)
-    events = running.portal.collections["email_events"]
+    caller.portal.reset(SeedSpec(contacts=20, properties=10, sizes={"email_events": 20_000}))
+    events = caller.portal.collections["email_events"]
     assert len(events) == 20_000
     times = sorted(row["created"] for row in events)
     start, end = times[5_000], times[5_400]
     window = f"/email/public/v1/events?startTimestamp={start}&endTimestamp={end}&limit=1000"
     found = [row["created"] for row in get(caller, window, "events")]
     assert found == times[5_000:5_401][::-1]
-    running.portal.reset(SeedSpec(contacts=60, properties=30))
 
 
-def test_a_row_that_is_added_hides_no_other(running: EmulatorServer) -> None:
+def test_a_row_that_is_added_hides_no_other(caller: Caller) -> None:
     """Rows of the start are found by their keys, however many are added."""
     sizes = {"lists": 1, "list_memberships": 8}
-    running.portal.reset(SeedSpec(contacts=20, properties=10, sizes=sizes))
-    members = running.portal.collections["list_memberships"]
+    caller.portal.reset(SeedSpec(contacts=20, properties=10, sizes=sizes))
+    members = caller.portal.collections["list_memberships"]
     for record in range(4):
         members.add({"recordId": f"9{record}"}, parent="17")
     keys = [(row["_parent"], row["recordId"]) for row in members.rows()]
@@ -473,7 +473,9 @@ def test_stages_are_unique_and_deleted_ones_leave_their_name(caller: Caller) -> 
 def test_activities_share_one_sequence_of_ids(caller: Caller) -> None:
     """No call, e-mail, meeting, note or task has the id of another one, new ones neither."""
     types = ("calls", "emails", "meetings", "notes", "tasks", "communications", "postal_mail")
-    for name in types:
-        caller.portal.create(name, {})
-    ids = [one for name in types for one in caller.portal.records(name)]
-    assert len(ids) == len(set(ids)) > len(types)
+    for contacts in (20, 60):
+        caller.portal.reset(SeedSpec(contacts=contacts, properties=10))
+        for name in types:
+            caller.portal.create(name, {})
+        ids = [one for name in types for one in caller.portal.records(name)]
+        assert len(ids) == len(set(ids)) > len(types)

@@ -80,7 +80,8 @@ class SeededRows:
     def in_lane(self, record_id: int) -> int:
         """Return the first id from `record_id` on that a record of this type may have."""
         lanes, lane = self._options.lanes, self._options.lane
-        return record_id + (lane + CLUSTERS[0] - record_id) % lanes
+        first = CLUSTERS[record_id >= CLUSTERS[1]]
+        return record_id + (lane + first - record_id) % lanes
 
     def ordinal_of(self, record_id: int) -> int | None:
         """Return the ordinal that has this id, or None."""
