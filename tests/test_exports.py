@@ -22,7 +22,7 @@ from sources.hubspot import HubSpotConfig, hubspot, open_run
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import UnavailableError
 from sources.hubspot.http.transport.download import DownloadError, download
-from sources.hubspot.plan.table_plan import is_export_chosen
+from sources.hubspot.plan.tables.reading import is_export_chosen
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.table import Backfill
 from sources.hubspot.steps.exports.export import PER_DAY, exports_left, read_export

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from .evidence import Subject, every, evidence
 from .facts import Options, TableFacts, TableState
-from .table_plan import SWEEPS, SweepKind, unused_archive
+from .tables.reading import SWEEPS, SweepKind, unused_archive
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _RUN = timedelta(minutes=10)

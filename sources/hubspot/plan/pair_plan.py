@@ -6,7 +6,7 @@ from . import cost
 from .evidence import Subject
 from .facts import Facts, PairFacts, PairState, State
 from .steps import Bounds, Step, add, up_to
-from .table_plan import WHOLE, Sight, SweepCandidate
+from .tables.reading import WHOLE, Sight, SweepCandidate
 
 
 def ends_of(facts: Facts, sights: Mapping[str, Sight], pair: str) -> cost.Ends | None:

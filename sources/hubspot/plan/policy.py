@@ -17,7 +17,7 @@ from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
 from .pair_plan import changed_links, ends_of, links_of_found, pair_sweeps, refused_links
 from .steps import Plan, Step, exactly
-from .table_plan import SWEEPS, Sight, SweepCandidate, table_steps, table_sweeps
+from .tables.reading import SWEEPS, Sight, SweepCandidate, table_steps, table_sweeps
 
 
 def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:

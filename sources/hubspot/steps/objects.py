@@ -12,7 +12,7 @@ from ..errors import HubSpotError
 from ..model import ObjectType, SyncMode
 from ..plan.facts import TableFacts
 from ..plan.steps import Kind, Plan, Step
-from ..plan.table_plan import WHOLE
+from ..plan.tables.reading import WHOLE
 from ..run.portal.schemas import stored_schema
 from ..run.run import Items
 from ..tables.empty_tables import is_missing

@@ -7,7 +7,7 @@ from ...catalog.names import history_table
 from .. import cost
 from ..facts import HistoryFacts
 from ..steps import Bounds, Kind, Step
-from ..table_plan import WHOLE
+from ..tables.reading import WHOLE
 
 CHANGED = "The records that this run reads may have new values."
 ASKED = "The user asks for the history of all records."

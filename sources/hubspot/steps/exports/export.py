@@ -23,7 +23,7 @@ from ...errors import (
     RequestRejectedError,
     ScopeMissingError,
 )
-from ...plan.table_plan import is_export_chosen
+from ...plan.tables.reading import is_export_chosen
 from ...run.pace.waiting import wait
 from ...run.run import Run
 from ...state.source import SourceState

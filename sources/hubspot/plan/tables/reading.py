@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from . import cost
-from .cost import join
-from .evidence import Subject
-from .facts import Facts, Options, Sweep, TableFacts, TableState
-from .steps import STEP_BOUNDS, Bounds, Kind, Step, exactly, up_to
+from .. import cost
+from ..cost import join
+from ..evidence import Subject
+from ..facts import Facts, Options, Sweep, TableFacts, TableState
+from ..steps import STEP_BOUNDS, Bounds, Kind, Step, exactly, up_to
 
 MANY_PAGES = 1_000
 """Calls of a listing that make an export worth its waiting."""

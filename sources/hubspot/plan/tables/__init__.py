@@ -1,0 +1,1 @@
+"""What is done to object tables: how each is read, and which sweeps may be due."""
