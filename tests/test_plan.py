@@ -12,7 +12,7 @@ from pipelines.commands.plan import minutes, plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.catalog.apis import Budget
 from sources.hubspot.errors import AuthError, ConfigError
-from sources.hubspot.plan.tables.reading import WHY_BOUNDS
+from sources.hubspot.plan.tables.sweeps import WHY_BOUNDS
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Token

@@ -12,7 +12,7 @@ import pytest
 from sources.hubspot.plan.facts import Facts, Instant, Ledger, State
 from sources.hubspot.plan.policy import plan
 from sources.hubspot.plan.steps import Plan, Step
-from sources.hubspot.plan.tables.reading import SWEEPS
+from sources.hubspot.plan.tables.sweeps import SWEEPS
 from sources.hubspot.steps.objects import STEPS
 
 CASES = sorted((Path(__file__).parent / "cases" / "plan").glob("*.json"))

@@ -33,7 +33,8 @@ from sources.hubspot.plan.collections.off import OffCost, off_history
 from sources.hubspot.plan.cost import EXPORT_CALLS
 from sources.hubspot.plan.facts import Facts, ReferenceFacts
 from sources.hubspot.plan.steps import Plan, Step, add, calls_of
-from sources.hubspot.plan.tables.reading import WHY_BOUNDS, would_export
+from sources.hubspot.plan.tables.reading import would_export
+from sources.hubspot.plan.tables.sweeps import WHY_BOUNDS
 from sources.hubspot.run.portal.column_policies import names_by_table, to_empty
 from sources.hubspot.run.portal.portal_types import PortalTypes, guard_portal
 from sources.hubspot.run.portal.refused import summary

@@ -20,7 +20,7 @@ from sources.hubspot.catalog.endpoints import ENDPOINT_OF, TABLES
 from sources.hubspot.catalog.names import did_you_mean, find
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.plan.tables.reading import SWEEPS
+from sources.hubspot.plan.tables.sweeps import SWEEPS
 from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import mended_state

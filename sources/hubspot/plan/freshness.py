@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from .evidence import Subject, every, evidence
 from .facts import Options, TableFacts, TableState
-from .tables.reading import SWEEPS, SweepKind, unused_archive
+from .tables.due import unused_archive
+from .tables.sweeps import SWEEPS, SweepKind
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _RUN = timedelta(minutes=10)

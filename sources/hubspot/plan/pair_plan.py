@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from . import cost
 from .evidence import Subject
 from .facts import Facts, PairFacts, PairState, State
-from .steps import Bounds, Step, add, up_to
-from .tables.reading import WHOLE, Sight, SweepCandidate
+from .steps import WHOLE, Bounds, Step, add, up_to
+from .tables.due import SweepCandidate
+from .tables.sight import Sight
 
 
 def ends_of(facts: Facts, sights: Mapping[str, Sight], pair: str) -> cost.Ends | None:

@@ -4,7 +4,7 @@
 `hubspot-elt plan` prints it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import structs
@@ -16,8 +16,17 @@ from .collections.price import collection_step
 from .evidence import Evidence, Subject, evidence
 from .facts import Facts, Ledger, PairState, State, TableState
 from .pair_plan import changed_links, ends_of, links_of_found, pair_sweeps, refused_links
-from .steps import Plan, Step, exactly
-from .tables.reading import SWEEPS, Sight, SweepCandidate, table_steps, table_sweeps
+from .steps import Bounds, Kind, Plan, Step, exactly
+from .tables.due import SweepCandidate, table_sweeps
+from .tables.reading import table_steps
+from .tables.sight import Sight
+from .tables.sweeps import SWEEPS
+
+READ_BY_ID: Mapping[Kind, Callable[[Sight], Bounds]] = {
+    "compare": lambda sight: sight.suspects,
+    **{kind: row.reads for kind, row in SWEEPS.items()},
+}
+"""How many live records a sweep, or a recount after the loads, may read by id."""
 
 
 def plan(facts: Facts, state: State, ledger: Ledger, now: datetime) -> Plan:
@@ -91,7 +100,8 @@ def _affordable(wanted: list[SweepCandidate], ledger: Ledger, now: datetime) -> 
 
 def _with_links(step: Step, facts: Facts, state: State, sights: Mapping[str, Sight]) -> Step:
     """Add the links of the records that a sweep, or a recount, may read by id."""
-    rows = sights[step.table].found_by(step.kind) if step.table in sights else (0, 0)
+    reads = READ_BY_ID.get(step.kind)
+    rows = reads(sights[step.table]) if reads and step.table in sights else (0, 0)
     if not rows[1]:
         return step
     links = links_of_found(facts, state, sights, step.table, rows)

@@ -12,6 +12,8 @@ Kind = str
 """What a step does: a key of `STEPS` in `steps/objects.py`; of tables without records `reference`,
 `links`, `changed_links`, `refused_links` or `labels`. Sweeps of object tables are the rows of
 `SWEEPS`."""
+WHOLE: frozenset[Kind] = frozenset({"backfill", "export", "listing"})
+"""Steps that list all live records of a table."""
 
 
 LINKS_ARE_OPEN = (

@@ -14,6 +14,7 @@ from ..listing.prefetch import MOST, Read, Start, read_ahead
 from ..listing.ranges import SPARE, Division, Listing, shards_of, to_kept, to_ranges
 from ..listing.shards import ask_division
 from ..model import Page
+from ..plan.tables.sweeps import SWEEPS
 from ..run.pace.lanes import Lane
 from ..run.pace.waiting import wait
 from ..run.run import Items, Run
@@ -148,8 +149,10 @@ def finish_backfill(table: Table) -> Items:
         run.tables.totals[table.name] = total
     if work.ranges is not None and not work.export:  # an export or a count may lack some
         state.listed_at = started_at
-    state.sweep("calculated").swept_at = started_at
-    state.recount_pending, state.sweep("recount").swept_at = True, started_at
+    for kind, row in SWEEPS.items():
+        if row.is_done_by_listing:
+            state.sweep(kind).swept_at = started_at
+    state.recount_pending = True
     if work.has_older_rows:
         run.tables.to_recount[table.name] = started_at
     state.finish(started_at, run.now(), total=max(work.rows, work.total or 0))

@@ -11,8 +11,7 @@ from typing import Any
 from ..errors import HubSpotError
 from ..model import ObjectType, SyncMode
 from ..plan.facts import TableFacts
-from ..plan.steps import Kind, Plan, Step
-from ..plan.tables.reading import WHOLE
+from ..plan.steps import WHOLE, Kind, Plan, Step
 from ..run.portal.schemas import stored_schema
 from ..run.run import Items
 from ..tables.empty_tables import is_missing

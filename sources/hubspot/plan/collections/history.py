@@ -6,8 +6,7 @@ from ...api.property_history import BATCH, calls_each
 from ...catalog.names import history_table
 from .. import cost
 from ..facts import HistoryFacts
-from ..steps import Bounds, Kind, Step
-from ..tables.reading import WHOLE
+from ..steps import WHOLE, Bounds, Kind, Step
 
 CHANGED = "The records that this run reads may have new values."
 ASKED = "The user asks for the history of all records."
