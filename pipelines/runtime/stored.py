@@ -26,7 +26,7 @@ from destinations.resolve import (
     open_destination,
 )
 from pipelines.cli.output.report import chain
-from pipelines.runtime.quicker_dlt import quickened
+from pipelines.runtime.quicker_dlt import keep_schemas, quickened
 from pipelines.runtime.workdir import working_folder
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.http.client import Client
@@ -86,6 +86,7 @@ def stored_pipeline(destination: str, dataset: str) -> Iterator[Pipeline]:
         hubspot_pipeline(folder, destination, dataset) as pipeline,
         open_destination(pipeline),
     ):
+        keep_schemas(pipeline)
         restore(pipeline, destination)
         yield pipeline
 
