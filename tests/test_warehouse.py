@@ -76,6 +76,20 @@ def test_columns_of_duckdb_are_those_that_dlt_finds(tmp_path: Path) -> None:
         assert dict(client.get_storage_tables(["deals"])) == {"deals": {}}
 
 
+def test_columns_of_many_tables_take_little_memory(tmp_path: Path) -> None:
+    """Each table of a portal that is read whole is found under the limit of DuckDB's memory."""
+    path, names = tmp_path / "many.duckdb", [f"t{number}" for number in range(400)]
+    with duckdb.connect(str(path)) as connection:
+        made = [f"CREATE TABLE hubspot.{name} (id VARCHAR)" for name in names]
+        connection.execute(f"BEGIN; CREATE SCHEMA hubspot; {'; '.join(made)}; COMMIT")
+    client = pipeline_to("duckdb", destination__duckdb__credentials=str(path)).destination_client()
+    assert isinstance(client, DuckDbClient)
+    with client:
+        found = dict(client.get_storage_tables(names))
+    assert found.keys() == {*names}
+    assert all([*columns] == ["id"] for columns in found.values())
+
+
 def test_duckdb_file_stands_in_the_working_directory(tmp_path: Path) -> None:
     """Without any setting, DuckDB's file is in the working directory, and checking makes none."""
     pipeline = dlt.pipeline("hubspot", pipelines_dir="state", destination=make_destination())

@@ -28,6 +28,7 @@ _MERGED_COLUMNS = 40  # from this many on a merge may need more than little memo
 _ADDED_COLUMNS = 300  # and adding rows
 _LONG_ROW_BYTES = 32 * 1024  # so may rows that are this long: DuckDB holds 2,048 of them at a time
 
+_AT_ONCE = 50  # tables that one question is about: DuckDB takes half a MiB for each
 _TABLES = (
     "SELECT table_name FROM duckdb_tables()"
     " WHERE database_name = current_database() AND schema_name = %s"
@@ -137,9 +138,10 @@ class QualifyingClient(DuckDbClient):
         """
         found: dict[str, TTableSchemaColumns] = {name: {} for name in table_names}
         there = self.sql_client.execute_sql(_TABLES, self.sql_client.dataset_name) or ()
-        if asked := found.keys() & {name for (name,) in there}:
-            columns = self.sql_client.execute_sql(self._columns_of(asked)) or ()
-            for table, name, kind, required in columns:
+        asked = sorted(found.keys() & {name for (name,) in there})
+        for at in range(0, len(asked), _AT_ONCE):
+            question = self._columns_of(asked[at : at + _AT_ONCE])
+            for table, name, kind, required in self.sql_client.execute_sql(question) or ():
                 found[table][name] = cast(
                     "TColumnSchema",
                     {"name": name, "nullable": not required}
