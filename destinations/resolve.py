@@ -65,9 +65,13 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
 def duckdb_settings() -> dict[str, Any]:
     """Return DuckDB's settings for loading; what the user set wins.
 
-    Loading wide tables needs no order of insertion, and keeping it costs memory.
+    Loading wide tables needs no order of insertion, and keeping it costs memory; so does a cache of
+    the files that a load brings, each of which is read once. What a load has freed goes back to the
+    system before the next one, not when DuckDB is asked again.
     """
     tuned = {
+        "allocator_background_threads": True,
+        "enable_external_file_cache": False,
         "memory_limit": LITTLE_MEMORY,
         "preserve_insertion_order": False,
         "threads": 1,

@@ -115,9 +115,11 @@ def test_duckdb_is_tuned_and_the_user_wins() -> None:
     with pipeline.sql_client() as client:
         found = client.execute_sql(
             "SELECT current_setting('memory_limit'), current_setting('threads'),"
-            " current_setting('preserve_insertion_order')"
+            " current_setting('preserve_insertion_order'),"
+            " current_setting('enable_external_file_cache'),"
+            " current_setting('allocator_background_threads')"
         )
-    assert found == [("3.0 GiB", 2, False)]
+    assert found == [("3.0 GiB", 2, False, False, True)]
 
 
 def test_duckdb_writes_a_load_to_its_file_at_once(tmp_path: Path) -> None:
