@@ -71,6 +71,7 @@ def test_steps_of_a_table_are_found_by_name() -> None:
     assert found.step("contacts", "backfill") is None
 
 
-def test_every_sweep_has_a_function() -> None:
-    """A row of the table of sweeps is executed by the function of the same name."""
+def test_every_sweep_has_a_function_and_a_case() -> None:
+    """A row of the table of sweeps is executed by the function of the same name, and described."""
     assert {*SWEEPS} <= {*STEPS}
+    assert {*SWEEPS} <= {step.kind for path in CASES for step in case(path.stem).steps}

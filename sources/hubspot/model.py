@@ -229,7 +229,11 @@ class View(Protocol):
     def values(
         self, table: str, columns: Sequence[str], where: str, *args: object
     ) -> Generator[list[tuple[Any, ...]], None, None]:
-        """Yield columns of the rows that meet a condition, a few thousand at a time."""
+        """Yield columns of the rows that meet a condition, a few thousand at a time.
+
+        `%s` in the condition stands for an argument each. It ends the statement, which may get a
+        `LIMIT` of its own: no order, no limit.
+        """
         ...
 
     def qualified(self, table: str, columns: Sequence[str] = ()) -> str | None:
