@@ -24,6 +24,8 @@ SHORT = (
     "HubSpot counts more rows of {} than it lists, twice in a row: none is marked as gone before it"
     " lists them all."
 )
+DETAILED = "details"
+"""The name, among the digests of the state, of rows together with their details."""
 GONE = "gone"
 """Digest of a part whose object type HubSpot no longer has."""
 
@@ -93,10 +95,31 @@ class _Listing:
 
     def flush(self) -> Found:
         """Hand on what is held."""
+        found = yield from self._taken()
+        yield from self.part.hand_on([*to_batches(self.part.endpoint, found, self.reading)])
+
+    def _taken(self) -> Generator[Any, None, Items]:
+        """Return what is held, with its details, and hold it no more."""
         self._note()
         held, self.held = self.held, Items()
-        found = yield from detailed(self.part, held)
-        yield from self.part.hand_on([*to_batches(self.part.endpoint, found, self.reading)])
+        return (yield from detailed(self.part, held))
+
+    def end(self) -> Generator[Any, None, bool]:
+        """Hand on what is held; return whether it was loaded, for details may be as they were."""
+        part, state, forced = self.part, self.part.state, self.part.run.options.full_refresh
+        if part.endpoint.details is None or self.streams:
+            state.contents.pop(DETAILED, None)
+            yield from self.flush()
+            return True
+        found = yield from self._taken()
+        content = hashlib.sha256(repr([part.shape, found.constants]).encode())
+        content.update(content_of(found.values))
+        is_known = bool(state.digest) and state.contents.get(DETAILED) == content.hexdigest()
+        if is_known and not forced:
+            return False
+        state.contents[DETAILED] = content.hexdigest()
+        yield from part.hand_on([*to_batches(part.endpoint, found, self.reading)])
+        return True
 
     def _note(self) -> None:
         if self.compares:
@@ -131,8 +154,11 @@ def read_whole(part: Part) -> Found:
     if one.may_lack and listing.misses_rows():
         other = yield from listing.read(again=True)
         part.repeated.append(part.client.meter.calls - calls)
-    yield from listing.flush()
+    is_loaded = yield from listing.end()
     state.digest = one.digest if one.digest == other.digest else ""
+    if not is_loaded:
+        state.watermark = state.whole_at = began
+        return
     state.shape = part.shape
     state.filled = [name for name, rows in part.brought.items() if rows]
     run.collections.loaded.add(part.key)

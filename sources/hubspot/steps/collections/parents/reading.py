@@ -48,7 +48,7 @@ class _Sweep:
     failed: set[str] = field(default_factory=set)
     """Those of them that it refuses."""
     emptied: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    """Those that have no rows, by its word, with the constants of their rows."""
+    """Those of a group that have no rows, by its 404, with the constants of their rows."""
     answered: bool = False
     """Whether it has answered for any."""
     newest: datetime | None = None
@@ -154,10 +154,8 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
         yield from out.flush()
         raise
     yield from out.flush()
-    if sweep.answered:
-        emptied = sweep.failed & sweep.emptied.keys()
-        yield from _empty(sweep, {one: sweep.emptied[one] for one in emptied})
-        sweep.failed -= emptied
+    yield from _empty(sweep, sweep.emptied)
+    sweep.emptied.clear()
     times = [at for at in (sweep.newest, *(one[-2] for one in group)) if isinstance(at, datetime)]
     sweep.newest = max(times, default=None)
     if _is_refused(sweep):
@@ -220,7 +218,10 @@ def _tolerated(
     parents: Sequence[Parent],
     constants: Mapping[str, str] | None = None,
 ) -> Found:
-    """Read what HubSpot has for a parent, or for some; what it refuses is left out."""
+    """Read what HubSpot has for a parent, or for some; what it refuses is left out.
+
+    404 is an answer where an endpoint says so: the parent has no rows.
+    """
     try:
         yield from rows
         sweep.answered = True
@@ -229,10 +230,12 @@ def _tolerated(
     except RequestRejectedError as error:
         endpoint = sweep.part.endpoint
         names = [name_of(endpoint, one) for one in parents]
-        sweep.refused.append(error)
-        sweep.failed.update(names)
         if isinstance(error, NotFoundError) and endpoint.empty_on_404 and constants is not None:
+            sweep.answered = True
             sweep.emptied[names[0]] = constants
+        else:
+            sweep.refused.append(error)
+            sweep.failed.update(names)
 
 
 def _read_rows(part: Part, out: Out, lost: AbstractSet[str]) -> Found:
@@ -326,11 +329,10 @@ def _empty(sweep: _Sweep, parents: Mapping[str, Mapping[str, str]]) -> Iterator[
 
 
 def _note_refused(sweep: _Sweep) -> None:
-    """Record the parents that were left out; those that have no rows are none."""
+    """Record the parents that were left out."""
     table = getattr(sweep.part.endpoint.per, "table", "")
     refused = [one for one in sweep.refused if not isinstance(one, NotFoundError)]
     missing = len(sweep.refused) - len(refused)
-    missing -= len(sweep.emptied.keys() - sweep.failed)
     if missing:
         sweep.part.outcome.note(NONE_THERE.format(missing, table))
     note_left_out(sweep.part, refused)
