@@ -359,8 +359,8 @@ class Endpoint:
     applies: Callable[[ObjectType], bool] = lambda _kind: True
     """Which object types have it."""
     empty_on_404: bool = False
-    """Whether 404 says that a parent has no rows, of all parents, too: those that are loaded go. A
-    portal that lacks such an API says 403 or 400. Else they stay; 404 of all may mean this, too."""
+    """Whether 404 says that a parent has no rows: they go, though all answer so, for only 403 and
+    400 say that the portal lacks it. Else they stay; 404 of all may say that it lacks this, too."""
     due: timedelta = HOUR
     """How old what it brought may be before it is read again."""
     default: bool = True
