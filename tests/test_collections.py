@@ -875,6 +875,30 @@ def test_events_that_are_lost_are_read_again(portal: Portal, warehouse: Warehous
         rewind(["email_events"], "2099-01-01")
 
 
+def test_what_is_too_long_to_hold_is_loaded_where_it_differs(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows beyond what memory holds are not loaded again as they are; else all of them are."""
+    for bound in ("HELD", "BLOCK"):
+        monkeypatch.setattr(f"sources.hubspot.steps.collections.whole.{bound}", 40)
+    portal.reset(SeedSpec(contacts=1, companies=0, custom_objects=0, sizes={"files": 250}))
+    files, found = portal.collections["files"], []
+    first, last = (files.rows()[place]["id"] for place in (0, -1))
+    for _ in range(3):
+        report = warehouse.sync_all(select=("files",))
+        assert report.exit_code == 0
+        table = report.tables["files"]
+        found.append((table.rows, table.tombstones))
+        if len(found) == 2:
+            files.edit(first, {"name": "Another"})
+            files.delete(last)
+        portal.clock.advance(25 * HOUR_MS)
+    assert found == [(250, 0), (0, 0), (249, 1)]
+    live = "SELECT count(*), count(DISTINCT id) FROM files WHERE _hs_deleted_at IS NULL"
+    assert warehouse.rows(live) == [(249, 249)]
+    assert warehouse.rows(f"SELECT name FROM files WHERE id = '{first}'") == [("Another",)]
+
+
 def test_a_cursor_is_followed_wherever_it_comes() -> None:
     """One answer may have all rows by HubSpot's word: where it has a cursor, there are more."""
     body = b'{"results": [], "paging": {"next": {"after": "x"}}}'

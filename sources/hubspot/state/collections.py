@@ -27,7 +27,7 @@ class CollectionState(Struct, omit_defaults=True):
     """The `_hs_synced_at` of the last such rows that were loaded: older rows are gone. Of events,
     that of the last rows: later ones are of a load that was cut off."""
     digest: str = ""
-    """Of what these rows were made of; empty where there were too many to hold."""
+    """Of what these rows were made of; empty where two readings differed."""
     shape: str = ""
     """Of the columns, and the user's policy on them, by which these rows were made."""
     calls: int = 0

@@ -1,11 +1,14 @@
 """A collection read whole: loaded where it differs, and what no longer comes is marked as gone."""
 
 import hashlib
-from collections.abc import Generator, Sequence
+import pickle
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import IO, Any
 
 from ...catalog.endpoints.declaration import Increment
 from ...http.clock import BEHIND
@@ -19,7 +22,7 @@ from .pages import pages
 from .part import BLOCK, Part, constants_of, written
 
 HELD = 20_000
-"""Rows of a reading that are held until its end, to be loaded only if they differ."""
+"""Rows of a reading that memory holds; more are loaded at once, or kept in a file until its end."""
 SHORT = (
     "HubSpot counts more rows of {} than it lists, twice in a row: none is marked as gone before it"
     " lists them all."
@@ -35,7 +38,7 @@ class _Pass:
     """What one reading of all pages came to."""
 
     digest: str
-    """Of the content; empty where there were too many rows to hold."""
+    """Of the content."""
     may_lack: bool
     """Whether rows may have moved past it: it had several answers, or fewer rows than counted."""
     lacks: bool
@@ -44,14 +47,21 @@ class _Pass:
 
 @dataclass
 class _Listing:
-    """The rows of a part: held until it is known whether they differ, unless they are too many."""
+    """The rows of a part: held until it is known whether they differ, many of them in a file.
+
+    Where nothing is known that they may differ from, many are handed on as they come.
+    """
 
     part: Part
     reading: Reading
     held: Items = field(default_factory=Items)
     keys: Digests = field(default_factory=Digests)
     """Keys of rows that were handed on, or compared."""
-    streams: bool = False
+    is_long: bool = False
+    spool: IO[bytes] | None = None
+    """Where rows are that are too many to hold, in blocks; nobody else can open it."""
+    put_aside: int = 0
+    """Blocks that are there."""
 
     @cached_property
     def compares(self) -> bool:
@@ -75,13 +85,13 @@ class _Listing:
                     continue
                 answers, rows = answers + 1, rows + len(page.rows)
                 total = max(total, page.total or 0)
-                content.update(b"" if self.streams else content_of(page.rows))
+                content.update(content_of(page.rows))
                 yield from self._keep(page.rows, constants, again=again)
             lacks = lacks or rows < total
-        return _Pass("" if self.streams else content.hexdigest(), answers > 1 or lacks, lacks)
+        return _Pass(content.hexdigest(), answers > 1 or lacks, lacks)
 
     def _keep(self, rows: Sequence[Any], constants: Constants, *, again: bool) -> Found:
-        """Hold the objects of a page, and hand them on once they are too many to hold."""
+        """Hold the objects of a page; once they are too many, put them aside or hand them on."""
         items, first = Items(), self.part.endpoint.first
         items.extend(rows, constants, f"$.{self.part.endpoint.rows}")
         items = exploded(first, items)
@@ -89,29 +99,27 @@ class _Listing:
             keys = enumerate(keys_of(self.part, items))
             items = items.only([index for index, key in keys if key not in self.keys])
         self.held.take(items)
-        if len(self.held.values) > (BLOCK if self.streams else HELD):
-            self.streams = True
-            yield from self.flush()
+        if len(self.held.values) > (BLOCK if self.is_long else HELD):
+            self.is_long = True
+            if self.part.state.digest and not self.part.run.options.full_refresh:
+                self._put_aside()
+            else:
+                yield from self._hand_on(self._taken())
 
     def flush(self) -> Found:
-        """Hand on what is held."""
-        found = yield from self._taken()
-        yield from self.part.hand_on([*to_batches(self.part.endpoint, found, self.reading)])
-
-    def _taken(self) -> Generator[Any, None, Items]:
-        """Return what is held, with its details, and hold it no more."""
-        self._note()
-        held, self.held = self.held, Items()
-        return (yield from detailed(self.part, held))
+        """Hand on what was put aside, and what is held."""
+        for items in self._aside():
+            yield from self._hand_on(items)
+        yield from self._hand_on(self._taken())
 
     def end(self) -> Generator[Any, None, bool]:
         """Hand on what is held; return whether it was loaded, for details may be as they were."""
         part, state, forced = self.part, self.part.state, self.part.run.options.full_refresh
-        if part.endpoint.details is None or self.streams:
+        if part.endpoint.details is None or self.is_long:
             state.contents.pop(DETAILED, None)
             yield from self.flush()
             return True
-        found = yield from self._taken()
+        found = yield from detailed(part, self._taken())
         content = hashlib.sha256(repr([part.shape, found.constants]).encode())
         content.update(content_of(found.values))
         is_known = bool(state.digest) and state.contents.get(DETAILED) == content.hexdigest()
@@ -120,6 +128,35 @@ class _Listing:
         state.contents[DETAILED] = content.hexdigest()
         yield from part.hand_on([*to_batches(part.endpoint, found, self.reading)])
         return True
+
+    def _hand_on(self, items: Items) -> Found:
+        found = yield from detailed(self.part, items)
+        yield from self.part.hand_on([*to_batches(self.part.endpoint, found, self.reading)])
+
+    def _taken(self) -> Items:
+        self._note()
+        held, self.held = self.held, Items()
+        return held
+
+    def _put_aside(self) -> None:
+        if self.spool is None:
+            folder = self.part.run.options.folder
+            self.spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - kept until it is read
+        pickle.dump(self._taken(), self.spool, pickle.HIGHEST_PROTOCOL)
+        self.put_aside += 1
+
+    def _aside(self) -> Iterator[Items]:
+        """Yield the blocks that were put aside, in their order."""
+        if self.spool is None:
+            return
+        self.spool.seek(0)
+        for _ in range(self.put_aside):
+            yield pickle.load(self.spool)  # noqa: S301 - only this process can write the file
+
+    def close(self) -> None:
+        """Remove the file, if there is one."""
+        if self.spool is not None:
+            self.spool.close()
 
     def _note(self) -> None:
         if self.compares:
@@ -145,11 +182,17 @@ def read_whole(part: Part) -> Found:
     gone if two readings lack it.
     """
     run, state, began = part.run, part.state, part.run.now()
-    listing = _Listing(part, part.reading(began))
-    one = yield from listing.read()
-    if one.digest and one.digest == state.digest and not run.options.full_refresh:
-        state.watermark = state.whole_at = began
-        return
+    with closing(_Listing(part, part.reading(began))) as listing:
+        one = yield from listing.read()
+        if one.digest == state.digest and not run.options.full_refresh:
+            state.watermark = state.whole_at = began
+            return
+        yield from _load(part, listing, one, began)
+
+
+def _load(part: Part, listing: _Listing, one: _Pass, began: datetime) -> Found:
+    """Load the rows of a reading that differs, once what it lacks is known to be gone."""
+    run, state = part.run, part.state
     other, calls = one, part.client.meter.calls
     if one.may_lack and listing.misses_rows():
         other = yield from listing.read(again=True)
