@@ -6,6 +6,7 @@ import os
 from machine import followed
 
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # as the command line has it; read by an import
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes of tests find each other's bytecode
 
 import itertools
 import shutil
