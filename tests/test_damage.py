@@ -145,7 +145,7 @@ def assert_idle(warehouse: Warehouse, *objects: str) -> None:
 def test_what_was_touched_is_made_whole(portal: Portal, warehouse: Warehouse) -> None:
     """Tables and columns that were dropped or renamed come back, filled, and the report says so."""
     seed(portal)
-    warehouse.once("to be damaged", lambda: whole(warehouse))
+    whole(warehouse)
     before = copies(warehouse)
     touch(warehouse, *(statement for statement, _ in TOUCHED.values()))
     touch(warehouse, "DROP SCHEMA IF EXISTS hubspot_staging CASCADE")
@@ -271,7 +271,7 @@ def test_kill_after_the_repair(portal: Portal, warehouse: Warehouse) -> None:
     It does for archived records too, where HubSpot's clock shows no time since they were swept.
     """
     seed(portal)
-    warehouse.once("to be damaged", lambda: whole(warehouse))
+    whole(warehouse)
     portal.clock.freeze()
     touch(warehouse, "DROP TABLE contacts", "ALTER TABLE deals DROP COLUMN dealname")
     with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config):
