@@ -17,7 +17,7 @@ from destinations.lock import exclusive
 from destinations.resolve import make_destination
 
 PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(["holding"])  # each holder would import dlt anew
+PROCESSES.set_forkserver_preload(["holding"])  # else each holder imports dlt
 get_temp_dir()  # is made once, and a test that sets another folder for files would have its own
 PATIENCE_SECONDS = 60
 
@@ -55,12 +55,14 @@ def elsewhere(destination: str, **environment: str) -> Iterator[ForkServerProces
         process.join()
 
 
-def _hold(told: Connection, destination: str, folder: str, environment: Mapping[str, str]) -> None:
+def _hold(
+    parent: Connection, destination: str, folder: str, environment: Mapping[str, str]
+) -> None:
     """Hold a lock until this process is killed."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     tempfile.tempdir = None
     with opened(destination):
-        told.send("held")
-        told.recv()
+        parent.send("held")
+        parent.recv()

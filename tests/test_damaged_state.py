@@ -198,7 +198,7 @@ def refused(warehouse: Warehouse, damage: str) -> str:
 
 
 def test_what_cannot_be_read_again_is_refused(synced: Portal, warehouse: Warehouse) -> None:
-    """Damage of what nothing tells again ends with exit code 2; what the remedy says mends it.
+    """Damage of what no reading brings again ends with exit code 2; what the remedy says mends it.
 
     Where the newest row is to be deleted, the same is left of every damage.
     """

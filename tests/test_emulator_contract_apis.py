@@ -41,7 +41,7 @@ def test_clients_read_every_route(running: EmulatorServer, client: str) -> None:
         try:
             assert _call(bound, listing, *found) is not None
             assert running.portal.journal[-1].status < 300
-        except Exception as error:  # noqa: BLE001 - whatever a client says is told below
+        except Exception as error:  # noqa: BLE001 - whatever a client says is reported below
             wrong[name] = str(error.__cause__ or error)
     assert wrong == {}
     assert called >= KNOWN[client]

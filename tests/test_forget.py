@@ -204,10 +204,10 @@ def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
     of_others = [
         row for row in said.rows() if row["type"] == "MESSAGE" and row["_parent"] not in mine
     ]
-    (one, told), to = of_others[:2], {"type": "HS_EMAIL_ADDRESS", "value": email}
+    (one, other), to = of_others[:2], {"type": "HS_EMAIL_ADDRESS", "value": email}
     recipients = [{"actorId": f"E-{email}", "deliveryIdentifier": to}]
     said.edit((one["_parent"], one["id"]), {"recipients": recipients})
-    said.edit((told["_parent"], told["id"]), {"text": f"Write to {email.upper()}, not to me."})
+    said.edit((other["_parent"], other["id"]), {"text": f"Write to {email.upper()}, not to me."})
     mailing = portal.collections["marketing_emails"].rows()[0]
     to_all = {"contactIds": {"include": [person, "7"]}, "contactIlsLists": {"include": [person]}}
     portal.collections["marketing_emails"].edit(str(mailing["id"]), {"to": to_all})
@@ -233,7 +233,7 @@ def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
     sent_to = "SELECT kind, ref_id FROM marketing_email_recipients WHERE email_id = ?"
     assert {*warehouse.rows(sent_to, mailing["id"])} == {("contact", "7"), ("ils_list", person)}
     words = "SELECT text FROM conversation_messages WHERE thread_id = ? AND id = ?"
-    assert warehouse.rows(words, told["_parent"], told["id"]) == [
+    assert warehouse.rows(words, other["_parent"], other["id"]) == [
         ("Write to (erased), not to me.",)
     ]
     assert warehouse.rows(words, one["_parent"], one["id"]) == []
@@ -295,13 +295,13 @@ def test_tables_to_come(warehouse: Warehouse, survivor: str) -> None:
     """Tables that name a record by type and id lose its rows, verifications and errors its id."""
     of_both = [{kind: table, key: ID} for kind, key, table in kinds() for table in TABLES]
     ids = {"missing": [ID, "5"], "extra": ["6"], "wrong": {ID: ["email"], "7": ["email"]}}
-    told = {"run_id": "1", "ids": json.dumps(ids), "error": f"refuses to read record {ID}: no"}
+    common = {"run_id": "1", "ids": json.dumps(ids), "error": f"refuses to read record {ID}: no"}
     pairs = ("contacts", "contacts_to_deals", "deals")
     with stored_pipeline("duckdb", "hubspot") as pipeline:
         for kind, key, _ in kinds():
             rows = [row for row in of_both if {kind, key} <= row.keys()]
             pipeline.run(rows, table_name=f"history_by_{kind}_{key}")
-        rows = [told | {"table_name": name} for name in pairs]
+        rows = [common | {"table_name": name} for name in pairs]
         pipeline.run(pa.Table.from_pylist(rows), table_name="_hs_verifications")
     rows = erased(forget("contacts", ID))
     for kind, key, _ in kinds():

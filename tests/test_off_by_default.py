@@ -65,9 +65,9 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     }
     sql = "SELECT date::TEXT, breakdown_by, breakdown, visits FROM traffic_daily"
     assert {tuple(row[:3]): row[3] for row in warehouse.rows(sql)} == wanted
-    told = "SELECT t.engagement_id = t.call_id, count(*) FROM call_transcripts t"
-    told += " JOIN call_transcript_utterances u ON u.transcript_id = t.id GROUP BY 1"
-    assert warehouse.rows(told) == [(True, 6)]
+    transcripts = "SELECT t.engagement_id = t.call_id, count(*) FROM call_transcripts t"
+    transcripts += " JOIN call_transcript_utterances u ON u.transcript_id = t.id GROUP BY 1"
+    assert warehouse.rows(transcripts) == [(True, 6)]
     audits = "SELECT object_type, object_type_id, count(*) FROM pipeline_audits GROUP BY 1, 2"
     assert {*warehouse.rows(audits)} == {("deals", "0-3", 4), ("custom_vehicle", vehicle, 1)}
     prompts = "SELECT (SELECT count(*) FROM aeo_prompts), count(*) FROM brand_aeo_prompts"

@@ -11,7 +11,7 @@ from .links import LinkStore
 from .records import history
 from .records.record import Change, Record
 from .records.rows import SeededRows, SeedOptions
-from .records.stages import Hidden, hidden, stage_property, tellings
+from .records.stages import Hidden, hidden, stage_property, values_of_stages
 from .records.table import RecordTable
 
 USER_ID = 9_586_504  # who changes records by hand
@@ -97,23 +97,27 @@ def history_of(table: RecordTable, record: Record, name: str) -> list[dict[str, 
 
 
 def stage_values(table: RecordTable, record: Record, names: Iterable[str]) -> dict[str, str | None]:
-    """Return what the properties that no list has tell of the stages of a record."""
-    told = told_of_stages(table, record)
-    return {name: told.get(wanted) for name in names if (wanted := hidden(name))}
+    """Return the values of those properties about stages that no list has."""
+    values = all_stage_values(table, record)
+    return {name: values.get(wanted) for name in names if (wanted := hidden(name))}
 
 
-def told_of_stages(table: RecordTable, record: Record) -> dict[Hidden, str]:
-    """Return all that is told of the stages of a record; nothing where its type has none."""
+def all_stage_values(table: RecordTable, record: Record) -> dict[Hidden, str]:
+    """Return all values about the stages of a record; none where its type has no stages."""
     stage = stage_property(table.definitions)
-    return tellings(record.history.get(stage) or _first(table, record, stage)) if stage else {}
+    if not stage:
+        return {}
+    return values_of_stages(record.history.get(stage) or _first(table, record, stage))
 
 
 def seeded_stage_values(table: RecordTable, ordinal: int, names: Sequence[str]) -> list[str | None]:
     """Return the same, in the order of the names, of a record as it was at the start."""
     rows, stage = table.rows, stage_property(table.definitions)
     value = rows.pool_values(rows.pool_index(ordinal)).get(stage)
-    told = tellings(history.seeded(rows, ordinal, stage, value)) if value is not None else {}
-    return [told.get(wanted) if (wanted := hidden(name)) else None for name in names]
+    if value is None:
+        return [None] * len(names)
+    values = values_of_stages(history.seeded(rows, ordinal, stage, value))
+    return [values.get(wanted) if (wanted := hidden(name)) else None for name in names]
 
 
 def value_of(table: RecordTable, record: Record, name: str) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..clock import iso
-from .changes import told_of_stages
+from .changes import all_stage_values
 from .links import LinkStore
 from .records.record import Record
 from .records.table import RecordTable
@@ -33,7 +33,7 @@ def _describe(table: RecordTable, record: Record) -> dict[str, Any]:
 
 
 def _stages(table: RecordTable, record: Record) -> dict[str, str]:
-    return {one.name: value for one, value in told_of_stages(table, record).items()}
+    return {one.name: value for one, value in all_stage_values(table, record).items()}
 
 
 def associations(links: LinkStore, source: RecordTable, target: RecordTable) -> list[Link]:

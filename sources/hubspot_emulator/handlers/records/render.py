@@ -66,7 +66,7 @@ class Plan:
         return found
 
     def _stages(self, ordinal: int) -> bytes:
-        """Return what is told of the stages of a record of the seed."""
+        """Return the values about the stages of a record of the seed."""
         if not self.of_stages:
             return b""
         parts = self._nothing.copy()

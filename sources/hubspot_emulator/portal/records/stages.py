@@ -1,6 +1,6 @@
 """When a record entered and left stages, and how long it stayed: from the history of its stage.
 
-The properties that tell it are in no list of properties; they are answered when asked for by name.
+No list of properties has the properties for it; they are answered when asked for by name.
 """
 
 import re
@@ -26,20 +26,20 @@ CURRENT = "current_stage"
 
 
 class Hidden(NamedTuple):
-    """What a property tells of a stage: `entered`, `exited`, `cumulative` or `latest`."""
+    """What a property says about a stage: `entered`, `exited`, `cumulative` or `latest`."""
 
     what: str
     stage: str
 
     @property
     def name(self) -> str:
-        """Return the property that tells it."""
+        """Return the name of the property."""
         return STEMS[self.what] + self.stage
 
 
 @lru_cache(maxsize=4096)
 def hidden(name: str) -> Hidden | None:
-    """Return what a property tells of which stage; None where it is none of these."""
+    """Return what a property says about which stage; None where it is none of these."""
     found = _NAME.fullmatch(name)
     return Hidden(found[1] or found[3], found[2] or found[4]) if found else None
 
@@ -59,8 +59,8 @@ def definition_of(definitions: Mapping[str, Definition], name: str) -> Definitio
     return complete(row, hubspot_defined=True, at_ms=INSTALLED_MS)
 
 
-def tellings(changes: Sequence[Change]) -> dict[Hidden, str]:
-    """Return all that is told of stages.
+def values_of_stages(changes: Sequence[Change]) -> dict[Hidden, str]:
+    """Return the values of all properties about stages.
 
     Times are of visits that have ended, in milliseconds. `changes` are those of the stage, newest
     first.
@@ -96,7 +96,7 @@ def named(stage: str) -> str:
 
 
 def hidden_names(definitions: Mapping[str, Definition], names: Iterable[str]) -> list[str]:
-    """Return which of some names are told of stages and in no list, where a type has stages."""
+    """Return those names of properties about stages that no list has, if a type has stages."""
     if not stage_property(definitions):
         return []
     return [name for name in names if hidden(name) and name not in definitions]
