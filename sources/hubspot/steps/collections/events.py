@@ -1,6 +1,6 @@
 """Rows that never change, by their time: in closed windows, or newest first up to a mark."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -150,3 +150,10 @@ def _times(endpoint: Endpoint, rows: Items) -> list[datetime | None]:
     column = endpoint.read.column if isinstance(endpoint.read, NewestFirst) else ""
     (found,) = values_of(endpoint.first, [column], rows)
     return found
+
+
+READERS: Mapping[type, Callable[[Part, Out], Found]] = {
+    Windows: read_windows,
+    NewestFirst: read_newest,
+}
+"""By how they are read."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
 from ...catalog.endpoints.crm import CRM
-from ...catalog.endpoints.declaration import Endpoint, Increment, Members, NewestFirst, Windows
+from ...catalog.endpoints.declaration import Endpoint, Increment, Members
 from ...errors import HubSpotError, is_absent
 from ...model import ObjectType, TableOutcome, View
 from ...plan.collections.due import due
@@ -16,7 +16,7 @@ from ...state.collections import CollectionState
 from ..reference.loading import has_records
 from .asked import read_asked
 from .blocks import Out
-from .events import read_newest, read_windows
+from .events import READERS
 from .memberships.lists import members_pending
 from .memberships.reading import read_members
 from .parents.pending import has_pending, lacking
@@ -199,8 +199,7 @@ def _rows(part: Part) -> Items:
         yield from read_parents(part)
     elif isinstance(endpoint.read, Increment):
         yield from read_increment(part)
-    elif isinstance(endpoint.read, Windows | NewestFirst):
-        read = read_windows if isinstance(endpoint.read, Windows) else read_newest
+    elif read := READERS.get(type(endpoint.read)):
         out = Out(part, part.reading(part.run.now()))
         yield from read(part, out)
         yield from out.flush()

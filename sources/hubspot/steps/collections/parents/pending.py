@@ -195,7 +195,7 @@ def begin_all(view: View, endpoint: Endpoint, state: CollectionState, now: datet
     """
     per, names = endpoint.per, parent_columns(endpoint)
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
-    if not per.changed or state.all_until is not None or not _takes_all(endpoint, per, state, now):
+    if not per.changed or state.all_until is not None or not is_all_due(endpoint, state, now):
         return
     order = ", ".join(f"{name} DESC" for name in ("_hs_synced_at", *names))
     newest = next(

@@ -16,7 +16,7 @@ from ....run.run import Items as Found
 from ....state.collections import CollectionState
 from ....tables.endpoints.items import Items, exploded, given
 from ..blocks import Out, blocks
-from ..events import read_newest, read_windows
+from ..events import READERS
 from ..part import Part, note_left_out, texts
 from .pending import begin_all, constants_for, failed, lost, name_of, to_read
 from .rows import NO_ROWS, Rows, empty, keep_content
@@ -194,7 +194,7 @@ def _is_refused(sweep: _Sweep) -> bool:
 def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     """Read what HubSpot has for one parent."""
     one = part_of_parent(sweep.part, parent)
-    read = READERS.get(type(sweep.part.endpoint.read).__name__)
+    read = READERS.get(type(sweep.part.endpoint.read))
     rows = read(one, out) if read else _read_rows(one, out, sweep.lost)
     yield from _tolerated(sweep, rows, [parent], one.constants)
 
@@ -247,9 +247,6 @@ def _read_rows(part: Part, out: Out, lost: AbstractSet[str]) -> Found:
         else:
             rows.add(block)
     yield from rows.hand_on(lost)
-
-
-READERS = {"NewestFirst": read_newest, "Windows": read_windows}
 
 
 def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
