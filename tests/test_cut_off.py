@@ -1,5 +1,7 @@
 """What a reading that failed, or a load that was cut off, leaves: the next run makes it whole."""
 
+from typing import Any
+
 import duckdb
 from conftest import Warehouse
 
@@ -126,3 +128,26 @@ def test_windows_of_parents_go_on_in_the_next_load(portal: Portal, warehouse: Wa
     portal.clock.advance(2 * HOUR_MS)
     assert warehouse.sync_all(select=names, full_refresh=True).exit_code == 0
     assert warehouse.rows(counts) == brought
+
+
+def test_rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehouse) -> None:
+    """A row that HubSpot counts without listing it is marked once it is not counted any more."""
+    portal.reset(FEW)
+    pages = portal.collections["blog_posts"]
+    assert warehouse.sync_all(select=("blog_posts",)).exit_code == 0
+    gone = pages.seen()[-1]["id"]
+
+    def counting(answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"total": answer["total"] + 1}
+
+    pages.delete(gone)
+    live = "SELECT count(*) FROM blog_posts WHERE _hs_deleted_at IS NULL"
+    before = warehouse.rows(live)
+    portal.faults.add(path="/posts", rewrite=counting)
+    portal.clock.advance(25 * HOUR_MS)
+    assert warehouse.sync_all(select=("blog_posts",)).exit_code == 0
+    assert warehouse.rows(live) == before
+    portal.faults.clear()
+    portal.clock.advance(25 * HOUR_MS)
+    assert warehouse.sync_all(select=("blog_posts",)).exit_code == 0
+    assert warehouse.rows(live) == [(before[0][0] - 1,)]

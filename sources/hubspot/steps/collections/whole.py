@@ -208,6 +208,7 @@ def _load(part: Part, listing: _Listing, one: _Pass, began: datetime) -> Found:
     state.watermark = began
     if other is not one and other.lacks:
         part.outcome.note(SHORT.format(part.endpoint.name))
+        state.digest = ""  # what it lacks is still to be marked, be it the same next time
         return
     state.loaded_at, state.whole_at = listing.reading.synced_at, began
 
