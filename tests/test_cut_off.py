@@ -3,6 +3,7 @@
 from typing import Any
 
 import duckdb
+import pytest
 from conftest import Warehouse
 
 from pipelines.commands.state import reset
@@ -151,3 +152,45 @@ def test_rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehou
     portal.clock.advance(25 * HOUR_MS)
     assert warehouse.sync_all(select=("blog_posts",)).exit_code == 0
     assert warehouse.rows(live) == [(before[0][0] - 1,)]
+
+
+def test_a_change_that_is_taken_back_after_a_reading_that_failed(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a reading has loaded before it failed is loaded again, be it as the one before it."""
+    for bound in ("HELD", "BLOCK"):
+        monkeypatch.setattr(f"sources.hubspot.steps.collections.whole.{bound}", 40)
+    portal.reset(SeedSpec(contacts=1, companies=0, custom_objects=0, sizes={"files": 250}))
+    files = portal.collections["files"]
+    assert warehouse.sync_all(select=("files",)).exit_code == 0
+    first = files.rows()[0]
+    files.edit(first["id"], {"name": "Another"})
+    last = files.rows()[-1]["id"]
+
+    def nameless(answer: dict[str, Any]) -> dict[str, Any]:
+        rows = [one | {"id": None} if one["id"] == last else one for one in answer["results"]]
+        return answer | {"results": rows}
+
+    portal.faults.add(path="files", rewrite=nameless)
+    portal.clock.advance(25 * HOUR_MS)
+    assert warehouse.sync_all(select=("files",)).exit_code != 0
+    portal.faults.clear()
+    files.edit(first["id"], first)
+    portal.clock.advance(25 * HOUR_MS)
+    assert warehouse.sync_all(select=("files",)).exit_code == 0
+    named = f"SELECT name FROM files WHERE id = '{first['id']}'"
+    assert warehouse.rows(named) == [(first["name"],)]
+
+
+def test_a_list_that_lacks_its_key(portal: Portal, warehouse: Warehouse) -> None:
+    """Each run says so, though what HubSpot answers is the same as in the last one."""
+    portal.reset(FEW)
+    assert warehouse.sync_all(select=("lists",)).exit_code == 0
+    nameless = {"name": "Nameless", "processingType": "MANUAL"}
+    portal.faults.add(
+        path="/lists/.*search", rewrite=lambda one: one | {"lists": [*one["lists"], nameless]}
+    )
+    for _ in range(2):
+        portal.clock.advance(2 * HOUR_MS)
+        found = warehouse.sync_all(select=("lists",)).tables["lists"]
+        assert "listId` cannot be null" in (found.error or ""), found

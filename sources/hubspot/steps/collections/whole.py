@@ -117,6 +117,7 @@ class _Listing:
         part, state, forced = self.part, self.part.state, self.part.run.options.full_refresh
         if part.endpoint.details is None or self.is_long:
             state.contents.pop(DETAILED, None)
+            state.digest = ""  # until all of them are handed on
             yield from self.flush()
             return True
         found = yield from detailed(part, self._taken())
@@ -125,8 +126,9 @@ class _Listing:
         is_known = bool(state.digest) and state.contents.get(DETAILED) == content.hexdigest()
         if is_known and not forced:
             return False
-        state.contents[DETAILED] = content.hexdigest()
+        state.digest = ""
         yield from part.hand_on([*to_batches(part.endpoint, found, self.reading)])
+        state.contents[DETAILED] = content.hexdigest()
         return True
 
     def _hand_on(self, items: Items) -> Found:
