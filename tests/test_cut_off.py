@@ -131,6 +131,22 @@ def test_windows_of_parents_go_on_in_the_next_load(portal: Portal, warehouse: Wa
     assert warehouse.rows(counts) == brought
 
 
+def test_what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehouse) -> None:
+    """With the last row of a parent goes what lies in it, though no other row is loaded."""
+    portal.reset(FEW)
+    names, items = ("price_books", "price_book_items"), portal.collections["price_book_items"]
+    assert warehouse.sync_all(select=names).exit_code == 0
+    rows = items.seen(items.seen()[0]["_parent"])
+    named = ", ".join(f"'{row['id']}'" for row in rows)
+    lying = f"SELECT count(*) FROM price_book_item_prices WHERE item_id IN ({named})"
+    assert warehouse.rows(lying) != [(0,)]
+    for row in rows:
+        items.delete((row["_parent"], row["id"]))
+    portal.clock.advance(25 * HOUR_MS)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows(lying) == [(0,)]
+
+
 def test_rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehouse) -> None:
     """A row that HubSpot counts without listing it is marked once it is not counted any more."""
     portal.reset(FEW)

@@ -91,7 +91,7 @@ def keep_content(part: Part, key: str, digest: str) -> None:
 
 
 def empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
-    """Have the rows of parents removed that have none by now."""
+    """Have the rows of parents removed that have none by now, with what lies in them."""
     columns = part.endpoint.replaced_by
     if part.run.load.fresh or not constants or not columns:
         return
@@ -100,4 +100,5 @@ def empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
     keys = [
         {name: row.get(name) or row["".join(taken[name])] for name in columns} for row in constants
     ]
+    part.run.collections.loaded.add(part.key)
     yield emptied(table.name, keys)
