@@ -147,6 +147,26 @@ def test_what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehou
     assert warehouse.rows(lying) == [(0,)]
 
 
+def test_kinds_of_assets_that_take_the_place_of_others(
+    portal: Portal, warehouse: Warehouse
+) -> None:
+    """What is named otherwise is loaded, be its content the same."""
+    portal.reset(FEW)
+    names = ("campaigns", "campaign_asset_types")
+
+    def of_kind(kind: str) -> Any:
+        return lambda answer: {
+            "results": [one | {"assets": {kind: {}}} for one in answer["results"]]
+        }
+
+    for kind in ("FORM", "SITE_PAGE"):
+        portal.faults.clear()
+        portal.faults.add(path="campaigns/.*batch/read", rewrite=of_kind(kind))
+        assert warehouse.sync_all(select=names).exit_code == 0
+        assert warehouse.rows("SELECT DISTINCT asset_type FROM campaign_asset_types") == [(kind,)]
+        portal.clock.advance(25 * HOUR_MS)
+
+
 def test_rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehouse) -> None:
     """A row that HubSpot counts without listing it is marked once it is not counted any more."""
     portal.reset(FEW)

@@ -47,7 +47,7 @@ class Rows:
         if items.values and items.constants[0] != self.constants:
             self.constants = items.constants[0]
             self._content.update(repr(self.constants).encode())
-        self._content.update(content_of(items.values))
+        self._content.update(content_of(items.values) + content_of(items.names))
         self.count += len(items.values)
         self.held.take(exploded(self.part.endpoint.first, items))
         if len(self.held.values) >= BLOCK:
