@@ -1,12 +1,16 @@
 """What a reading that failed, or a load that was cut off, leaves: the next run makes it whole."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import duckdb
 import pytest
 from conftest import Warehouse
 
 from pipelines.commands.state import reset
+from sources.hubspot.steps.collections.blocks import Out
+from sources.hubspot.steps.collections.part import Part
+from sources.hubspot.tables.endpoints.batches import Reading
 from sources.hubspot_emulator.clock import iso
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -129,6 +133,44 @@ def test_windows_of_parents_go_on_in_the_next_load(portal: Portal, warehouse: Wa
     portal.clock.advance(2 * HOUR_MS)
     assert warehouse.sync_all(select=names, full_refresh=True).exit_code == 0
     assert warehouse.rows(counts) == brought
+
+
+def test_rows_of_parents_in_a_reading_that_fails(portal: Portal, warehouse: Warehouse) -> None:
+    """Where a row of a parent lacks its key, each run says so, and the others come afterwards."""
+    portal.reset(FEW)
+    names, errors = ("imports", "import_errors"), portal.collections["import_errors"]
+    assert warehouse.sync_all(select=names).exit_code == 0
+    rows = {row["_parent"]: row for row in errors.seen()}
+    whole, broken = (rows[parent] for parent in sorted(rows)[:2])
+    at = iso(portal.clock.now_ms() + HOUR_MS)
+    errors.edit((whole["_parent"], whole["id"]), {"invalidValue": "Another"})
+    for one in (whole, broken):
+        portal.collections["imports"].edit(one["_parent"], {"updatedAt": at})
+
+    def nameless(answer: dict[str, Any]) -> dict[str, Any]:
+        return {"results": [*answer["results"], {"errorType": "OF_NOTHING"}]}
+
+    portal.faults.add(path=f"/{broken['_parent']}/errors", rewrite=nameless)
+    for _ in range(2):
+        portal.clock.advance(2 * HOUR_MS)
+        found = warehouse.sync_all(select=names).tables["import_errors"]
+        assert "cannot be null" in (found.error or ""), found
+    portal.faults.clear()
+    portal.clock.advance(2 * HOUR_MS)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows(
+        f"SELECT invalid_value FROM import_errors WHERE id = '{whole['id']}'"
+    ) == [("Another",)]
+
+
+def test_rows_that_a_task_has_begun_to_hand_on() -> None:
+    """All of them are handed on, though the task is given up, for another of its group failed."""
+    out = Out(cast("Part", None), Reading(datetime.now(UTC)))
+    task = out.hand_on(iter(["rows", "what lies in them"]))
+    assert next(task) == "rows"
+    task.close()
+    assert [*out.end()] == ["what lies in them"]
+    assert [*out.end()] == []
 
 
 def test_what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehouse) -> None:

@@ -23,6 +23,8 @@ class Out:
     part: Part
     reading: Reading
     held: Items = field(default_factory=Items)
+    _begun: list[Iterator[Any]] = field(default_factory=list)
+    """Rows of which some tables are handed on, and others are not yet."""
 
     def add(self, items: Items) -> Iterator[Any]:
         """Take objects, and hand on a block if that makes one."""
@@ -34,7 +36,21 @@ class Out:
         """Hand on what is held."""
         held, self.held = self.held, Items()
         if held.values:
-            yield from self.part.emit(held, self.reading)
+            yield from self.hand_on(self.part.emit(held, self.reading))
+
+    def hand_on(self, rows: Iterator[Any]) -> Iterator[Any]:
+        """Hand on rows of tables; `end` goes on where the task that began it is given up."""
+        self._begun.append(rows)
+        for one in rows:  # noqa: UP028 - `yield from` would close it together with its task
+            yield one
+        self._begun.remove(rows)
+
+    def end(self) -> Iterator[Any]:
+        """Hand on all that was begun, and what is held."""
+        for rows in self._begun:
+            yield from rows
+        self._begun.clear()
+        yield from self.flush()
 
 
 def blocks(

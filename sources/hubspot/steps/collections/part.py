@@ -108,7 +108,7 @@ class Part:
         if self.endpoint.has_events:
             known = self.state.loaded_at or reading.synced_at
             self.state.loaded_at = max(reading.synced_at, known)
-        yield from self.hand_on(to_batches(self.endpoint, items, reading))
+        yield from self.hand_on([*to_batches(self.endpoint, items, reading)])
 
     def hand_on(self, batches: Iterable[tuple[str, Batch]]) -> Iterator[Any]:
         """Hand on the rows of tables, and what did not fit."""

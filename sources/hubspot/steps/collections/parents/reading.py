@@ -1,7 +1,6 @@
 """Collections that HubSpot has for each row of another table: parents come from the warehouse."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -10,7 +9,7 @@ from typing import Any
 from ....catalog.endpoints.declaration import Batches, Parents
 from ....errors import HubSpotError, NotFoundError, RequestRejectedError, ScopeMissingError
 from ....model import View
-from ....plan.collections.differing import Parent, is_all_due, keep, keeps, key_of
+from ....plan.collections.differing import Parent, is_all_due, keep, keeps
 from ....run.pace.waiting import together
 from ....run.run import Items as Found
 from ....state.collections import CollectionState
@@ -19,7 +18,7 @@ from ..blocks import Out, blocks
 from ..events import READERS
 from ..part import Part, note_left_out, texts
 from .pending import begin_all, constants_for, failed, lost, name_of, to_read
-from .rows import NO_ROWS, Rows, empty, keep_content
+from .rows import NO_ROWS, Contents, Rows, empty
 
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
@@ -37,8 +36,8 @@ class _Sweep:
 
     part: Part
     began: datetime
-    lost: frozenset[str]
-    """Parents, as the state keeps them, whose rows were loaded and are not there."""
+    contents: Contents
+    """What the rows of its parents were, and are by now."""
     is_of_all: bool
     """Whether parents are read that did not change, too."""
     refused: list[HubSpotError] = field(default_factory=list)
@@ -94,7 +93,7 @@ def _begun(part: Part, view: View) -> _Sweep:
         state.shape = part.shape
     gone, is_all = lost(view, endpoint, state), is_all_due(endpoint, state, began)
     begin_all(view, endpoint, state, began)
-    return _Sweep(part, began, gone, is_all)
+    return _Sweep(part, began, Contents(gone), is_all)
 
 
 def _read_failed(sweep: _Sweep, size: int) -> Found:
@@ -151,11 +150,12 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
     try:
         yield from together(tasks, most=2 * part.run.config.calls_in_flight)
     except HubSpotError:
-        yield from out.flush()
+        yield from out.end()
         raise
-    yield from out.flush()
+    yield from out.end()
     yield from _empty(sweep, sweep.emptied)
     sweep.emptied.clear()
+    sweep.contents.keep(part)
     times = [at for at in (sweep.newest, *(one[-2] for one in group)) if isinstance(at, datetime)]
     sweep.newest = max(times, default=None)
     if _is_refused(sweep):
@@ -195,7 +195,7 @@ def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     """Read what HubSpot has for one parent."""
     one = part_of_parent(sweep.part, parent)
     read = READERS.get(type(sweep.part.endpoint.read))
-    rows = read(one, out) if read else _read_rows(one, out, sweep.lost)
+    rows = read(one, out) if read else _read_rows(one, out, sweep.contents)
     yield from _tolerated(sweep, rows, [parent], one.constants)
 
 
@@ -238,7 +238,7 @@ def _tolerated(
             sweep.failed.update(names)
 
 
-def _read_rows(part: Part, out: Out, lost: AbstractSet[str]) -> Found:
+def _read_rows(part: Part, out: Out, contents: Contents) -> Found:
     """Read all rows of a parent, which take the place of those that it had once all have come."""
     rows = Rows(part, out, part.parent.split("\n"))
     for block in blocks(part):
@@ -246,7 +246,7 @@ def _read_rows(part: Part, out: Out, lost: AbstractSet[str]) -> Found:
             yield None
         else:
             rows.add(block)
-    yield from rows.hand_on(lost)
+    yield from rows.hand_on(contents)
 
 
 def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
@@ -278,7 +278,7 @@ def _hand_on(
     for name, indices in places.items():
         held = Rows(sweep.part, out, [name])
         held.add(rows.only(indices))
-        yield from held.hand_on(sweep.lost)
+        yield from held.hand_on(sweep.contents)
 
 
 def _by_parent(part: Part, per: Batches, rows: Items) -> dict[str, list[int]]:
@@ -316,12 +316,8 @@ def _empty(sweep: _Sweep, parents: Mapping[str, Mapping[str, str]]) -> Iterator[
         sweep: the reading.
         parents: by name, the constants of their rows.
     """
-    part, new = sweep.part, list[Mapping[str, str]]()
-    for name, constants in parents.items():
-        key = key_of(part.endpoint, name.split("\n"))
-        if part.state.contents.get(key) != NO_ROWS:
-            keep_content(part, key, NO_ROWS)
-            new.append(constants)
+    part, contents = sweep.part, sweep.contents
+    new = [of for name, of in parents.items() if contents.differ(part, name.split("\n"), NO_ROWS)]
     yield from empty(part, new)
 
 

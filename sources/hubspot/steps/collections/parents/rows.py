@@ -22,6 +22,38 @@ NO_ROWS = ""
 
 
 @dataclass
+class Contents:
+    """What the rows of parents were, and what those are that a reading hands on."""
+
+    lost: AbstractSet[str]
+    """Parents, by `key_of`, whose rows were loaded and are not there."""
+    new: dict[str, str] = field(default_factory=dict)
+    """Digests by parent: the state knows none of them before all these rows are handed on."""
+
+    def differ(self, part: Part, name: Sequence[str], digest: str) -> bool:
+        """Whether the rows of a parent are others than those that were loaded.
+
+        Args:
+            part: of the endpoint, or the parent.
+            name: of the parent, column by column.
+            digest: of its rows; `NO_ROWS` of none.
+        """
+        key = key_of(part.endpoint, name)
+        if part.state.contents.get(key) == digest and key not in self.lost:
+            return False
+        self.new[key] = digest
+        return True
+
+    def keep(self, part: Part) -> None:
+        """Keep what was handed on, as far as the state has room for it."""
+        contents, all_of_them = part.state.contents, keeps_all(part.endpoint)
+        for key, digest in self.new.items():
+            if key in contents or len(contents) < MOST_KNOWN or all_of_them:
+                contents[key] = digest
+        self.new.clear()
+
+
+@dataclass
 class Rows:
     """The rows of a parent: as HubSpot gives them where they are few, else as they are loaded."""
 
@@ -57,37 +89,18 @@ class Rows:
         self.batches += to_batches(self.part.endpoint, self.held, self._reading)
         self.held = Items()
 
-    def hand_on(self, lost: AbstractSet[str]) -> Iterator[Any]:
-        """Hand on the rows, which take the place of those loaded, unless they are the same.
-
-        Args:
-            lost: parents, by `key_of`, whose rows were loaded and are not there.
-        """
-        state, key = self.part.state, key_of(self.part.endpoint, self.name)
+    def hand_on(self, contents: Contents) -> Iterator[Any]:
+        """Hand on the rows, which take the place of those loaded, unless they are the same."""
         digest = self._content.hexdigest()[:SHORT] if self.count else NO_ROWS
-        if state.contents.get(key) == digest and key not in lost:
+        if not contents.differ(self.part, self.name, digest):
             return
-        keep_content(self.part, key, digest)
         if not self.count:
             yield from empty(self.part, [self.part.constants])
         elif not self.batches:
             yield from self.out.add(self.held)
         else:
             self._convert()
-            yield from self.part.hand_on(self.batches)
-
-
-def keep_content(part: Part, key: str, digest: str) -> None:
-    """Keep what the rows of a parent were, as far as the state has room for it.
-
-    Args:
-        part: of the endpoint, or the parent.
-        key: of the parent, by `key_of`.
-        digest: of the rows; `NO_ROWS` of none.
-    """
-    contents = part.state.contents
-    if key in contents or len(contents) < MOST_KNOWN or keeps_all(part.endpoint):
-        contents[key] = digest
+            yield from self.out.hand_on(self.part.hand_on(self.batches))
 
 
 def empty(part: Part, constants: Sequence[Mapping[str, str]]) -> Iterator[Any]:
