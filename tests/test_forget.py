@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from pipelines.runtime import local_runs
 from pipelines.runtime.stored import stored_pipeline
 from sources.hubspot.catalog import endpoints
 from sources.hubspot.errors import ConfigError, WarehouseError
+from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.warehouse.person import Person, scrubber
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
@@ -426,3 +428,15 @@ def test_not_beside_another_run(warehouse: Warehouse, survivor: str) -> None:
 def test_ids_in_json(text: str, left: str) -> None:
     """An id leaves every list and object it is in, and nothing else changes."""
     assert without(text, re.compile(r"(?<!\w)(1)(?!\w)")) == left
+
+
+@pytest.mark.parametrize("cursor", ["parent_id", "all_until"])
+def test_a_cursor_of_parents_that_names_a_person(cursor: str) -> None:
+    """No state names who is forgotten; parents of the time at which the cursor was come again."""
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    state = CollectionState(parent_at=at)
+    setattr(state, cursor, EMAIL)
+    assert state.forget([EMAIL])
+    assert EMAIL not in repr(state)
+    assert state.parent_at == at - timedelta(milliseconds=1)
+    assert not state.forget([EMAIL])

@@ -73,9 +73,11 @@ class CollectionState(Struct, omit_defaults=True):
 
         Parents that came at the time of one that was the last are read again.
         """
-        found = self.parent_id in ids or bool({*ids} & self.marks.keys())
-        if self.parent_id in ids:
-            self.parent_id = BEFORE_ALL
+        cursors = {self.parent_id, self.all_until}
+        found = not cursors.isdisjoint(ids) or bool({*ids} & self.marks.keys())
+        if not cursors.isdisjoint(ids):
+            self.parent_id = BEFORE_ALL if self.parent_id in ids else self.parent_id
+            self.all_until = BEFORE_ALL if self.all_until in ids else self.all_until
             self.parent_at = self.parent_at and self.parent_at - timedelta(milliseconds=1)
         self.marks = {parent: at for parent, at in self.marks.items() if parent not in ids}
         failed = [one for one in self.failed_parents if not {*one.split("\n")}.isdisjoint(ids)]
