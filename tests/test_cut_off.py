@@ -173,6 +173,26 @@ def test_rows_that_a_task_has_begun_to_hand_on() -> None:
     assert [*out.end()] == []
 
 
+def test_a_policy_that_is_set_before_all_parents_were_read(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a first reading had loaded before it failed obeys the policy that came afterwards."""
+    monkeypatch.setattr("sources.hubspot.steps.collections.parents.reading.TOGETHER", 1)
+    portal.reset(FEW)
+    names = ("imports", "import_errors")
+    last = max(row["_parent"] for row in portal.collections["import_errors"].seen())
+    portal.faults.add(path=f"/{last}/errors", status=500)
+    warehouse = warehouse.with_settings(max_attempts=1, patience_seconds=0)
+    assert warehouse.sync_all(select=names).tables["import_errors"].status == "failed"
+    given = "SELECT count(*) FROM import_errors WHERE invalid_value IS NOT NULL"
+    assert warehouse.rows(given) != [(0,)]
+    portal.faults.clear()
+    portal.clock.advance(2 * HOUR_MS)
+    chosen = warehouse.with_settings(exclude_properties=["import_errors.invalid_value"])
+    assert chosen.sync_all(select=names).exit_code == 0
+    assert warehouse.rows(given) == [(0,)]
+
+
 def test_what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehouse) -> None:
     """With the last row of a parent goes what lies in it, though no other row is loaded."""
     portal.reset(FEW)

@@ -88,8 +88,9 @@ def read_parents(part: Part) -> Found:
 def _begun(part: Part, view: View) -> _Sweep:
     """Begin to read; where rows are made otherwise by now, those of all parents are loaded."""
     endpoint, state, began = part.endpoint, part.state, part.run.now()
-    if endpoint.replaced_by and state.shape not in {"", part.shape}:
-        state.begin_parents()
+    if endpoint.replaced_by:
+        if state.shape not in {"", part.shape}:
+            state.begin_parents()
         state.shape = part.shape
     gone, is_all = lost(view, endpoint, state), is_all_due(endpoint, state, began)
     begin_all(view, endpoint, state, began)
