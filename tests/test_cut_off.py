@@ -209,6 +209,27 @@ def test_what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehou
     assert warehouse.rows(lying) == [(0,)]
 
 
+def test_actors_of_which_an_answer_says_nothing(portal: Portal, warehouse: Warehouse) -> None:
+    """Who is left out by an error of HubSpot's is asked for by the next run, be no message new."""
+    portal.reset(FEW)
+    names = ("conversation_threads", "conversation_messages", "conversation_actors")
+
+    def lacking(answer: dict[str, Any]) -> dict[str, Any]:
+        error = {"category": "INTERNAL_ERROR"}
+        return answer | {"results": answer["results"][1:], "errors": [error]}
+
+    portal.faults.add(path="actors/batch/read", rewrite=lacking, times=1)
+    assert warehouse.sync_all(select=names).exit_code == 0
+    ((before,),) = warehouse.rows("SELECT count(*) FROM conversation_actors")
+    calls = []
+    for _ in range(2):
+        portal.clock.advance(2 * HOUR_MS)
+        actors = warehouse.sync_all(select=names).tables.get("conversation_actors")
+        calls.append(actors.calls if actors else 0)
+        assert warehouse.rows("SELECT count(*) FROM conversation_actors") == [(before + 1,)]
+    assert calls == [1, 0]
+
+
 def test_kinds_of_assets_that_take_the_place_of_others(
     portal: Portal, warehouse: Warehouse
 ) -> None:

@@ -126,8 +126,8 @@ def _end(per: Parents | Batches, state: CollectionState, sweep: _Sweep) -> None:
     elif not per.changed:
         state.parent_id = ""
         state.whole_at = sweep.began if sweep.is_of_all else state.whole_at
-    if isinstance(per, Batches) and per.unseen:
-        state.parent_at = sweep.began
+    if isinstance(per, Batches) and per.unseen and not sweep.failed:
+        state.parent_at = sweep.began  # else what was named since the one before is asked again
     if per.changed and sweep.newest:
         state.newest_parent_at = max(sweep.newest, state.newest_parent_at or sweep.newest)
 
