@@ -292,6 +292,25 @@ def test_full_disk(portal: Portal, warehouse: Warehouse) -> None:
     assert apart(portal, warehouse, "contacts") == []
 
 
+def test_full_disk_where_rows_are_put_aside(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that memory does not hold need room: the error says how to make it; nothing is lost."""
+    for bound in ("HELD", "BLOCK"):
+        monkeypatch.setattr(f"sources.hubspot.steps.collections.whole.{bound}", 40)
+    portal.reset(SeedSpec(contacts=1, companies=0, custom_objects=0, sizes={"files": 600}))
+    files = portal.collections["files"]
+    assert warehouse.sync_all(select=("files",)).exit_code == 0
+    files.edit(files.rows()[0]["id"], {"name": "Another"})
+    portal.clock.advance(25 * 3_600_000)
+    with files_of_at_most(2**17):
+        report = warehouse.sync_all(select=("files",))
+    assert (report.exit_code, report.error_name) == (2, "config")
+    assert "set TMPDIR" in report.remedy
+    assert warehouse.sync_all(select=("files",)).tables["files"].rows == 600
+    assert warehouse.rows("SELECT count(*) FROM files WHERE name = 'Another'") == [(1,)]
+
+
 def test_scope_that_is_lost(portal: Portal, warehouse: Warehouse) -> None:
     """H10: a type that the token may no longer read is marked, and keeps its rows and links."""
     ids = seeded(portal)
