@@ -927,6 +927,25 @@ def test_what_is_too_long_to_hold_is_loaded_where_it_differs(
     assert warehouse.rows(f"SELECT name FROM files WHERE id = '{first}'") == [("Another",)]
 
 
+def test_what_is_hashed_is_not_put_aside(
+    portal: Portal, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file holds values that are to be hashed: however many rows there are, they are loaded."""
+    for bound in ("HELD", "BLOCK"):
+        monkeypatch.setattr(f"sources.hubspot.steps.collections.whole.{bound}", 40)
+    portal.reset(SeedSpec(contacts=1, companies=0, custom_objects=0, sizes={"files": 250}))
+    key = "a key for tests, with 32 letters or more"
+    hashed = warehouse.with_settings(hash_properties=["files.name"], hash_key=key)
+    monkeypatch.setattr("sources.hubspot.steps.collections.whole.tempfile", None)
+    for _ in range(2):
+        report = hashed.sync_all(select=("files",))
+        assert report.exit_code == 0, report.error
+        assert report.tables["files"].rows == 250
+        portal.clock.advance(25 * HOUR_MS)
+    live = "SELECT count(*), min(length(name)) > 40 FROM files WHERE _hs_deleted_at IS NULL"
+    assert warehouse.rows(live) == [(250, True)]
+
+
 def test_a_cursor_is_followed_wherever_it_comes() -> None:
     """One answer may have all rows by HubSpot's word: where it has a cursor, there are more."""
     body = b'{"results": [], "paging": {"next": {"after": "x"}}}'

@@ -11,8 +11,15 @@ import pyarrow.compute as pc
 
 from ..catalog.endpoints import TABLES
 from ..privacy import Policy
-from .endpoints.batches import OWN_COLUMNS
+from .endpoints.batches import OWN_COLUMNS, arrow_schema
 from .records import Batch
+
+
+def hides(table: str, policy: Policy) -> bool:
+    """Whether any column of a declared table is hashed or excluded."""
+    keys = {*TABLES[table].keys, *OWN_COLUMNS}
+    names = arrow_schema(table).names if policy.applies_to(table) else ()
+    return any(policy.rule(table, name, keys) != "plain" for name in names)
 
 
 def guarded(batch: Batch, table: str, policy: Policy) -> Batch:

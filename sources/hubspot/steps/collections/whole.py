@@ -17,6 +17,7 @@ from ...run.run import Items as Found
 from ...tables.endpoints.batches import Reading, to_batches
 from ...tables.endpoints.digests import Digests
 from ...tables.endpoints.items import Constants, Items, exploded, to_text
+from ...tables.guarding import hides
 from .blocks import Out, blocks, detailed, keys_of, plain
 from .pages import pages
 from .part import BLOCK, Part, constants_of, written
@@ -49,7 +50,8 @@ class _Pass:
 class _Listing:
     """The rows of a part: held until it is known whether they differ, many of them in a file.
 
-    Where nothing is known that they may differ from, many are handed on as they come.
+    Where nothing is known that they may differ from, or a policy hides some of their values, many
+    are handed on as they come.
     """
 
     part: Part
@@ -69,6 +71,16 @@ class _Listing:
         view, table = self.part.run.view, self.part.endpoint.first
         needed = [*table.keys, "_hs_deleted_at", *(["object_type"] if self.part.scope else [])]
         return view is not None and view.qualified(table.name, needed) is not None
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether rows may lie in a file, as HubSpot gives them, until it is known if they differ.
+
+        No file holds what is to be hashed, or left out.
+        """
+        run, tables = self.part.run, self.part.endpoint.tables
+        is_known = bool(self.part.state.digest) and not run.options.full_refresh
+        return is_known and not any(hides(table.name, run.policy) for table in tables)
 
     def read(self, *, again: bool = False) -> Generator[Any, None, _Pass]:
         """Read all pages of all passes; if they are read again, only rows that are new are kept."""
@@ -101,9 +113,10 @@ class _Listing:
         self.held.take(items)
         if len(self.held.values) > (BLOCK if self.is_long else HELD):
             self.is_long = True
-            if self.part.state.digest and not self.part.run.options.full_refresh:
+            if self.may_wait:
                 self._put_aside()
             else:
+                self.part.state.digest = ""  # until all of them are handed on
                 yield from self._hand_on(self._taken())
 
     def flush(self) -> Found:
