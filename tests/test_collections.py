@@ -105,7 +105,6 @@ OF_PAGES = (
     " publicAccessRules publishImmediately useFeaturedImage"
 )
 WITHOUT_COLUMN = {
-    "limits_association_records": "hasRecordsAtLimit hasRecordsNearLimit",
     "list_folders": "childLists",
     "email_events": "portalId",
     "email_subscription_changes": "portalId",

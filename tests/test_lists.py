@@ -15,7 +15,7 @@ from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.catalog.endpoints import ENDPOINTS
 from sources.hubspot.catalog.endpoints.crm import CRM
-from sources.hubspot.catalog.endpoints.declaration import body_offset
+from sources.hubspot.catalog.endpoints.paging import body_offset
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.model import TableOutcome
 from sources.hubspot_emulator.clock import iso, to_ms

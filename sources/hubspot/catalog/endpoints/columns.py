@@ -1,7 +1,8 @@
 """The text language of columns: `id, created_at timestamp = createdAt, user_id = ^id`.
 
 A column is `name [kind[:form]] [= path]`; columns are divided by commas. Kinds: `text` (where none
-is named), `integer`, `double`, `bool`, `timestamp`, `date`, `json` (the text of any JSON). Forms
+is named; `timestamp` where the name ends in `_at`), `integer`, `double`, `bool`, `timestamp`,
+`date`, `json` (the text of any JSON). Forms
 of a timestamp: `ms` and `iso` say how HubSpot writes it (both are read), `nonzero` that its epoch
 means that there is none. The form `won` of a bool makes a stage's metadata into whether it is won:
 closed, with probability 1. Forms of a text say whom it names, for `forget`: `contact` a contact by
@@ -36,11 +37,7 @@ Origin = Literal[
 ]
 """Where the value of a column comes from."""
 Person = Literal["contact", "visitor", "email", "record", "user", "body"]
-FORMS = {
-    "text": get_args(Person),
-    "timestamp": ("ms", "iso", "nonzero"),
-    "bool": ("won",),
-}
+FORMS = {"text": get_args(Person), "timestamp": ("ms", "iso", "nonzero"), "bool": ("won",)}
 _COLUMN = re.compile(
     r"(?P<name>[a-z_][a-z0-9_]*)(?:\s+(?P<kind>[a-z]+)(?::(?P<form>[a-z]+))?)?(?:\s*=\s*(?P<path>\S+))?"
 )
@@ -93,7 +90,8 @@ def _column(text: str) -> Column:
     parts = _COLUMN.fullmatch(text)
     if not parts:
         raise ValueError(f"not a column: {text!r}")
-    kind, form = parts["kind"] or "text", parts["form"] or ""
+    usual = "timestamp" if parts["name"].endswith("_at") else "text"
+    kind, form = parts["kind"] or usual, parts["form"] or ""
     if kind not in get_args(ColumnKind):
         raise ValueError(f"{text!r}: there is no kind {kind!r}")
     if form and form not in FORMS.get(kind, ()):

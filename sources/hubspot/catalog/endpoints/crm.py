@@ -1,6 +1,7 @@
 """What belongs to the CRM's records: the account, object types, owners, pipelines, definitions."""
 
-from .declaration import EVERY_RUN, WITH_ARCHIVED, Endpoint, Table, after
+from .declaration import EVERY_RUN, WITH_ARCHIVED, Endpoint, Table
+from .paging import after
 
 CRM = "crm"
 ENDPOINTS = (
@@ -12,16 +13,11 @@ ENDPOINTS = (
         family="reference",
         own_reader=True,
         due=EVERY_RUN,
-        tables=(
-            Table(
-                "account",
-                "portal_id",
-                "portal_id integer, account_type, time_zone, company_currency,"
-                " additional_currencies json, utc_offset, utc_offset_milliseconds integer,"
-                " ui_domain, data_hosting_location",
-                about="the portal",
-            ),
-        ),
+        key="portal_id",
+        columns="portal_id integer, account_type, time_zone, company_currency,"
+        " additional_currencies json, utc_offset, utc_offset_milliseconds integer, ui_domain,"
+        " data_hosting_location",
+        about="the portal",
     ),
     Endpoint(
         "object_types",
@@ -31,15 +27,10 @@ ENDPOINTS = (
         family="reference",
         scopes=("crm.schemas.custom.read", "crm.objects.custom.read"),
         own_reader=True,
-        tables=(
-            Table(
-                "object_types",
-                "table_name",
-                "table_name, object_type_id, name, fully_qualified_name, singular_label,"
-                " plural_label, custom bool, created_at timestamp, updated_at timestamp",
-                about="an object type of the portal, standard or custom",
-            ),
-        ),
+        key="table_name",
+        columns="table_name, object_type_id, name, fully_qualified_name, singular_label,"
+        " plural_label, custom bool, created_at, updated_at",
+        about="an object type of the portal, standard or custom",
     ),
     Endpoint(
         "owners",
@@ -50,15 +41,11 @@ ENDPOINTS = (
         paging=after(100),
         variants=WITH_ARCHIVED,
         scopes=("crm.objects.owners.read", "automation"),
-        tables=(
-            Table(
-                "owners",
-                "id",
-                "id, email text:user, type, first_name, last_name, user_id integer,"
-                " user_id_including_inactive integer, archived bool, teams json,"
-                " created_at timestamp, updated_at timestamp",
-                about="a person or team that records belong to",
-            ),
+        key="id",
+        columns="id, email text:user, type, first_name, last_name, user_id integer,"
+        " user_id_including_inactive integer, archived bool, teams json, created_at, updated_at",
+        about="a person or team that records belong to",
+        children=(
             Table(
                 "owner_teams",
                 "owner_id, team_id",
@@ -77,22 +64,19 @@ ENDPOINTS = (
         per="object type",
         applies=lambda kind: kind.pipelines,
         scopes=("crm.objects.<type>.read",),
-        tables=(
-            Table(
-                "pipelines",
-                "object_type, id",
-                "object_type = @object_type, id, label, display_order integer, archived bool,"
-                " created_at timestamp, updated_at timestamp, object_type_id = @object_type_id",
-                about="a pipeline of an object type",
-            ),
+        key="object_type, id",
+        columns="object_type = @object_type, id, label, display_order integer, archived bool,"
+        " created_at, updated_at, object_type_id = @object_type_id",
+        about="a pipeline of an object type",
+        children=(
             Table(
                 "pipeline_stages",
                 "object_type, pipeline_id, id",
-                "object_type = @object_type, pipeline_id = ^id, id, label, display_order integer,"
-                " metadata json, probability double = metadata.probability,"
-                " is_closed bool = metadata.isClosed, is_won bool:won = metadata,"
-                " ticket_state = metadata.ticketState,"
-                " write_permissions, archived bool, created_at timestamp, updated_at timestamp,"
+                "object_type = @object_type, pipeline_id = ^id, id, label,"
+                " display_order integer, metadata json,"
+                " probability double = metadata.probability, is_closed bool = metadata.isClosed,"
+                " is_won bool:won = metadata, ticket_state = metadata.ticketState,"
+                " write_permissions, archived bool, created_at, updated_at,"
                 " object_type_id = @object_type_id",
                 rows="stages",
                 keeps=True,
@@ -110,17 +94,14 @@ ENDPOINTS = (
         scopes=("crm.objects.<type>.read", "crm.schemas.<type>.read"),
         in_every_load=True,
         own_reader=True,
-        tables=(
-            Table(
-                "properties",
-                "object_type, name",
-                "object_type, name, label, type, field_type, group_name, description,"
-                " calculated bool, has_unique_value bool, hidden bool, hubspot_defined bool,"
-                " external_options bool, referenced_object_type, archived bool,"
-                " created_at timestamp, updated_at timestamp, sensitivity = dataSensitivity",
-                scope="object_type",
-                about="a property of an object type",
-            ),
+        key="object_type, name",
+        columns="object_type, name, label, type, field_type, group_name, description,"
+        " calculated bool, has_unique_value bool, hidden bool, hubspot_defined bool,"
+        " external_options bool, referenced_object_type, archived bool, created_at, updated_at,"
+        " sensitivity = dataSensitivity",
+        first_scope="object_type",
+        about="a property of an object type",
+        children=(
             Table(
                 "property_options",
                 "object_type, property, value",
@@ -133,8 +114,7 @@ ENDPOINTS = (
             Table(
                 "_hs_columns",
                 "table_name, property, column_name",
-                "table_name, property, column_name, hubspot_type, label, since_at timestamp,"
-                " policy",
+                "table_name, property, column_name, hubspot_type, label, since_at, policy",
                 scope="table_name",
                 about="a column of an object table, with the property in it",
             ),
@@ -150,14 +130,9 @@ ENDPOINTS = (
         per="pair",
         scopes=("crm.objects.<type>.read",),
         own_reader=True,
-        tables=(
-            Table(
-                "association_labels",
-                "pair, type_id",
-                "pair, from_object_type, to_object_type, type_id integer, category, label",
-                scope="pair",
-                about="a label that links of two object types can have",
-            ),
-        ),
+        key="pair, type_id",
+        columns="pair, from_object_type, to_object_type, type_id integer, category, label",
+        first_scope="pair",
+        about="a label that links of two object types can have",
     ),
 )

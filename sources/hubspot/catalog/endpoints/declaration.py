@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ...model import ObjectType
 from ..apis import Api, Budget, Family
 from .columns import Column, Source, columns
+from .paging import Paging, one_answer
 
 Params = Mapping[str, str | Sequence[str]]
 """Of a query; a name with several values is repeated."""
@@ -22,55 +23,6 @@ TWELVE_HOURS, DAY, WEEK = (timedelta(hours=n) - _EARLY for n in (12, 24, 168))
 BETA_TIER, LEGACY_SUNSET, V4_SUNSET = "beta", date(2027, 9, 30), date(2027, 3, 30)
 WITH_ARCHIVED: tuple[Params, ...] = ({"archived": "false"}, {"archived": "true"})
 """Passes over what is active, then over what is archived."""
-
-
-@dataclass(frozen=True, slots=True)
-class Paging:
-    """How an answer leads to the next one; see `one_answer`, `after` and their like."""
-
-    kind: Literal["none", "after", "body_offset", "text_offset", "either"]
-    size: int = 0
-    """Rows that a call asks for; 0 where it cannot say."""
-    size_param: str = "limit"
-    bound: str = ""
-    """The parameter for the least id, where a list ends after some rows and is begun again behind
-    them; rows have to come in the order of their ids, which are numbers."""
-    depth: int = 0
-    """Rows of a list before it is begun again, or read from its end."""
-    order: str = ""
-    """The member of the body with the order, where a list ends after some rows: the others come in
-    the reverse order."""
-
-
-def one_answer() -> Paging:
-    """All rows in one answer."""
-    return Paging("none")
-
-
-def after(size: int, param: str = "limit", *, bound: str = "", depth: int = 9_000) -> Paging:
-    """`paging.next.after` of an answer is the `after` of the next call, in query or body.
-
-    With a bound, such as `idGte`, a list is begun again behind the last id after `depth` rows.
-    """
-    return Paging("after", size, param, bound, depth if bound else 0)
-
-
-def body_offset(size: int, param: str = "count", *, order: str = "", depth: int = 10_000) -> Paging:
-    """While `hasMore`, the `offset` of an answer is that of the next call's body.
-
-    With an order, such as `sort`, a list is read from its end after `depth` rows.
-    """
-    return Paging("body_offset", size, param, depth=depth if order else 0, order=order)
-
-
-def text_offset(size: int, param: str = "limit") -> Paging:
-    """While `hasMore`, the `offset` of an answer is that of the next call's query."""
-    return Paging("text_offset", size, param)
-
-
-def either(size: int, param: str = "limit") -> Paging:
-    """`paging.next` of an answer has `after` or `offset`, as the next call's query does."""
-    return Paging("either", size, param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +276,17 @@ class Endpoint:
     name: str = field(kw_only=False)
     """Of its resource, its API and its first table."""
     group: str
-    tables: tuple[Table, ...]
-    """The first has the objects of the answer, the others those of lists within them."""
+    key: str
+    columns: str
+    about: str
+    """Of its first table, which has the objects of the answer; see `Table`."""
+    items: str = ""
+    """Of the first table, too: the `rows` of `Table`, where it has items of a list within the
+    objects instead of them."""
+    first_scope: str | None = None
+    """Of the first table, too: the `scope` of `Table`."""
+    children: tuple[Table, ...] = ()
+    """Tables of lists within the objects."""
     path: str = ""
     """Where it is, in every version; else `numbered` and `dated`. Slots: `{version}`, and those of
     its parents and variants."""
@@ -384,10 +345,22 @@ class Endpoint:
         numbered, dated = self.numbered or self.path, self.dated or self.path
         return Api(numbered, dated, self.family, self.budget)
 
-    @property
+    @cached_property
     def first(self) -> Table:
         """The table with the objects of its answers."""
-        return self.tables[0]
+        return Table(
+            self.name,
+            self.key,
+            self.columns,
+            about=self.about,
+            rows=self.items,
+            scope=self.first_scope,
+        )
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """The first one, then its children."""
+        return (self.first, *self.children)
 
     @property
     def has_gone(self) -> bool:

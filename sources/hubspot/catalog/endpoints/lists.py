@@ -11,11 +11,9 @@ from .declaration import (
     Fill,
     Members,
     Parents,
-    Table,
     Windows,
-    after,
-    body_offset,
 )
+from .paging import after, body_offset
 
 GROUP = "lists"
 ENDPOINTS = (
@@ -36,18 +34,13 @@ ENDPOINTS = (
         details=Details("/search", "listIds", "listId", {"includeFilters": "true"}),
         due=EVERY_RUN,
         scopes=("crm.lists.read",),
-        tables=(
-            Table(
-                "lists",
-                "list_id",
-                "list_id, name, object_type_id, processing_type, processing_status,"
-                " list_version integer, size integer = size|additionalProperties.hs_list_size,"
-                " created_at timestamp, updated_at timestamp, filters_updated_at timestamp,"
-                " deleted_at timestamp:nonzero, created_by_id, updated_by_id,"
-                " filter_branch json, list_permissions json, membership_settings json, folder_id",
-                about="a list (segment) of records",
-            ),
-        ),
+        key="list_id",
+        columns="list_id, name, object_type_id, processing_type, processing_status,"
+        " list_version integer, size integer = size|additionalProperties.hs_list_size,"
+        " created_at, updated_at, filters_updated_at, deleted_at timestamp:nonzero,"
+        " created_by_id, updated_by_id, filter_branch json, list_permissions json,"
+        " membership_settings json, folder_id",
+        about="a list (segment) of records",
     ),
     Endpoint(
         "list_memberships",
@@ -59,15 +52,10 @@ ENDPOINTS = (
         per=Parents("lists", {"list_id": "list_id"}),
         due=SIX_HOURS,
         scopes=("crm.lists.read",),
-        tables=(
-            Table(
-                "list_memberships",
-                "list_id, record_id",
-                "list_id = @list_id, record_id text:record, object_type_id = @object_type_id,"
-                " membership_timestamp timestamp, first_seen_at timestamp, removed_at timestamp",
-                about="a record that is, or was, in a list",
-            ),
-        ),
+        key="list_id, record_id",
+        columns="list_id = @list_id, record_id text:record, object_type_id = @object_type_id,"
+        " membership_timestamp timestamp, first_seen_at, removed_at",
+        about="a record that is, or was, in a list",
     ),
     Endpoint(
         "list_folders",
@@ -77,14 +65,9 @@ ENDPOINTS = (
         params={"folderId": "0"},
         rows="folder>childNodes",
         scopes=("crm.lists.read",),
-        tables=(
-            Table(
-                "list_folders",
-                "id",
-                "id, name, parent_folder_id, user_id, created_at timestamp, updated_at timestamp",
-                about="a folder of lists",
-            ),
-        ),
+        key="id",
+        columns="id, name, parent_folder_id, user_id, created_at, updated_at",
+        about="a folder of lists",
     ),
     Endpoint(
         "list_folder_lists",
@@ -95,14 +78,9 @@ ENDPOINTS = (
         per=Parents("list_folders", {"?folderId": "id"}),
         fills=Fill("lists", "folder_id", by="list_id"),
         scopes=("crm.lists.read",),
-        tables=(
-            Table(
-                "list_folder_lists",
-                "folder_id, list_id",
-                "folder_id = @folderId, list_id = .",
-                about="a list in a folder",
-            ),
-        ),
+        key="folder_id, list_id",
+        columns="folder_id = @folderId, list_id = .",
+        about="a list in a folder",
     ),
     Endpoint(
         "list_size_history",
@@ -122,13 +100,8 @@ ENDPOINTS = (
         due=DAY,
         default=False,
         scopes=("crm.lists.read",),
-        tables=(
-            Table(
-                "list_size_history",
-                "list_id, timestamp",
-                "list_id = @list_id, timestamp timestamp, size integer",
-                about="the size of a list at a time",
-            ),
-        ),
+        key="list_id, timestamp",
+        columns="list_id = @list_id, timestamp timestamp, size integer",
+        about="the size of a list at a time",
     ),
 )

@@ -131,7 +131,9 @@ def _key(table: str) -> str:
 def _pending(run: Run, view: View, table: str) -> Iterable[list[Parent]]:
     """Yield the records whose history is to be read, in the order in which the cursor passes."""
     per = Batches(table, "id", BATCH, changed="_hs_synced_at")
-    of_table = Endpoint(history_table(table), group=HISTORY, tables=(), per=per)
+    of_table = Endpoint(
+        history_table(table), group=HISTORY, per=per, key="id", columns="id", about="a version"
+    )
     return pending(view, of_table, _state(run, table), run.now())
 
 

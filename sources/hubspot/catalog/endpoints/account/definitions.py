@@ -1,6 +1,6 @@
 """What is set for records: limits of links, outcomes of calls, validations, audits of pipelines."""
 
-from ..declaration import DAY, LEGACY_SUNSET, WEEK, Endpoint, Parents, Table
+from ..declaration import DAY, LEGACY_SUNSET, WEEK, Endpoint, Parents
 
 DEFINITIONS = "definitions"
 _SCOPES = ("crm.objects.<type>.read",)
@@ -14,14 +14,9 @@ ENDPOINTS = (
         budget="associations",
         due=DAY,
         scopes=_SCOPES,
-        tables=(
-            Table(
-                "association_limits",
-                "category, type_id",
-                "category, type_id, label, user_enforced_max integer = userEnforcedMaxToObjectIds",
-                about="a limit of links with one label",
-            ),
-        ),
+        key="category, type_id",
+        columns="category, type_id, label, user_enforced_max integer = userEnforcedMaxToObjectIds",
+        about="a limit of links with one label",
     ),
     Endpoint(
         "call_dispositions",
@@ -31,14 +26,9 @@ ENDPOINTS = (
         due=DAY,
         scopes=("crm.objects.contacts.read",),
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "call_dispositions",
-                "id",
-                "id, label, deleted bool",
-                about="an outcome that a call can have",
-            ),
-        ),
+        key="id",
+        columns="id, label, deleted bool",
+        about="an outcome that a call can have",
     ),
     Endpoint(
         "property_validations",
@@ -48,14 +38,9 @@ ENDPOINTS = (
         per="object type",
         due=DAY,
         scopes=("crm.objects.<type>.read", "crm.schemas.<type>.read"),
-        tables=(
-            Table(
-                "property_validations",
-                "object_type, property_name",
-                "object_type = @object_type, property_name, rules json = propertyValidationRules",
-                about="a property with rules for its values",
-            ),
-        ),
+        key="object_type, property_name",
+        columns="object_type = @object_type, property_name, rules json = propertyValidationRules",
+        about="a property with rules for its values",
     ),
     Endpoint(
         "property_groups",
@@ -65,14 +50,9 @@ ENDPOINTS = (
         per="object type",
         due=DAY,
         scopes=("crm.objects.<type>.read", "crm.schemas.<type>.read"),
-        tables=(
-            Table(
-                "property_groups",
-                "object_type, name",
-                "object_type = @object_type, name, label, display_order integer, archived bool",
-                about="a group of properties",
-            ),
-        ),
+        key="object_type, name",
+        columns="object_type = @object_type, name, label, display_order integer, archived bool",
+        about="a group of properties",
     ),
     Endpoint(
         "pipeline_audits",
@@ -87,16 +67,11 @@ ENDPOINTS = (
         due=WEEK,
         default=False,
         scopes=_SCOPES,
-        tables=(
-            Table(
-                "pipeline_audits",
-                "object_type_id, pipeline_id, timestamp, action",
-                "object_type = @object_type, object_type_id = @object_type_id,"
-                " pipeline_id = @pipeline_id, timestamp timestamp,"
-                " action, from_user_id, message, raw json = rawObject",
-                about="a change of a pipeline's settings",
-            ),
-        ),
+        key="object_type_id, pipeline_id, timestamp, action",
+        columns="object_type = @object_type, object_type_id = @object_type_id,"
+        " pipeline_id = @pipeline_id, timestamp timestamp, action, from_user_id, message,"
+        " raw json = rawObject",
+        about="a change of a pipeline's settings",
     ),
     Endpoint(
         "pipeline_stage_audits",
@@ -116,15 +91,10 @@ ENDPOINTS = (
         due=WEEK,
         default=False,
         scopes=_SCOPES,
-        tables=(
-            Table(
-                "pipeline_stage_audits",
-                "object_type_id, pipeline_id, stage_id, timestamp, action",
-                "object_type = @object_type, object_type_id = @object_type_id,"
-                " pipeline_id = @pipeline_id, stage_id = @stage_id,"
-                " timestamp timestamp, action, from_user_id, message, raw json = rawObject",
-                about="a change of a stage's settings",
-            ),
-        ),
+        key="object_type_id, pipeline_id, stage_id, timestamp, action",
+        columns="object_type = @object_type, object_type_id = @object_type_id,"
+        " pipeline_id = @pipeline_id, stage_id = @stage_id, timestamp timestamp, action,"
+        " from_user_id, message, raw json = rawObject",
+        about="a change of a stage's settings",
     ),
 )

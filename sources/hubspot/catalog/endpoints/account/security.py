@@ -3,7 +3,8 @@
 from datetime import timedelta
 from functools import partial
 
-from ..declaration import Endpoint, NewestFirst, Table, Windows, after
+from ..declaration import Endpoint, NewestFirst, Windows
+from ..paging import after
 
 SECURITY = "security"
 _ACTIVITY, _ACTIVITY_DATED = "/account-info/v3/activity", "/account-info/{version}/activity"
@@ -25,23 +26,13 @@ ENDPOINTS = (
         dated=f"{_ACTIVITY_DATED}/audit-logs",
         params={"sort": "occurredAt"},
         paging=after(100),
-        read=_months(
-            "occurred_at",
-            start="occurredAfter",
-            end="occurredBefore",
-        ),
+        read=_months("occurred_at", start="occurredAfter", end="occurredBefore"),
         scopes=_SCOPES,
         tier="Enterprise of any hub",
-        tables=(
-            Table(
-                "audit_logs",
-                "id",
-                "id, occurred_at timestamp, category, sub_category, action, target_object_id,"
-                " acting_user_id = actingUser.userId,"
-                " acting_user_email text:user = actingUser.userEmail",
-                about="something that a user did in the portal",
-            ),
-        ),
+        key="id",
+        columns="id, occurred_at, category, sub_category, action, target_object_id,"
+        " acting_user_id = actingUser.userId, acting_user_email text:user = actingUser.userEmail",
+        about="something that a user did in the portal",
     ),
     Endpoint(
         "login_activity",
@@ -51,15 +42,10 @@ ENDPOINTS = (
         paging=after(200),
         read=NewestFirst("login_at"),
         scopes=_SCOPES,
-        tables=(
-            Table(
-                "login_activity",
-                "id",
-                f"id, login_at timestamp, user_id, email text:user, login_succeeded bool, {_PLACE},"
-                " user_agent",
-                about="a login, or an attempt at one",
-            ),
-        ),
+        key="id",
+        columns=f"id, login_at, user_id, email text:user, login_succeeded bool, {_PLACE},"
+        " user_agent",
+        about="a login, or an attempt at one",
     ),
     Endpoint(
         "security_activity",
@@ -67,21 +53,11 @@ ENDPOINTS = (
         numbered=f"{_ACTIVITY}/security",
         dated=f"{_ACTIVITY_DATED}/security",
         paging=after(100),
-        read=_months(
-            "created_at",
-            start="fromTimestamp",
-            end="toTimestamp",
-            form="ms",
-        ),
+        read=_months("created_at", start="fromTimestamp", end="toTimestamp", form="ms"),
         scopes=_SCOPES,
-        tables=(
-            Table(
-                "security_activity",
-                "id",
-                "id, created_at timestamp, type, user_id, acting_user text:user, object_id,"
-                f" info_url, {_PLACE}",
-                about="an act that matters for security, such as an export or a new token",
-            ),
-        ),
+        key="id",
+        columns="id, created_at, type, user_id, acting_user text:user, object_id, info_url,"
+        f" {_PLACE}",
+        about="an act that matters for security, such as an export or a new token",
     ),
 )

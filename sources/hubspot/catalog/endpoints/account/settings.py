@@ -1,7 +1,8 @@
 """What the portal's settings say: users, roles, teams, currencies, taxes, meeting links, brands."""
 
 from ...apis import SPRING_2026
-from ..declaration import DAY, TWELVE_HOURS, Endpoint, Parents, Table, after
+from ..declaration import DAY, TWELVE_HOURS, Endpoint, Parents, Table
+from ..paging import after
 
 SETTINGS = "settings"
 _USERS, _USERS_DATED = "/settings/v3/users", f"/settings/users/{SPRING_2026}"
@@ -18,14 +19,11 @@ ENDPOINTS = (
         paging=after(100),
         due=TWELVE_HOURS,
         scopes=_USER_SCOPES,
-        tables=(
-            Table(
-                "account_users",
-                "id",
-                "id, email text:user, first_name, last_name, role_id, primary_team_id,"
-                " super_admin bool, seat_names json, send_welcome_email bool",
-                about="a person with access to the portal",
-            ),
+        key="id",
+        columns="id, email text:user, first_name, last_name, role_id, primary_team_id,"
+        " super_admin bool, seat_names json, send_welcome_email bool",
+        about="a person with access to the portal",
+        children=(
             Table(
                 "account_user_roles",
                 "user_id, role_id",
@@ -49,11 +47,9 @@ ENDPOINTS = (
         dated=f"{_USERS_DATED}/roles",
         due=TWELVE_HOURS,
         scopes=_USER_SCOPES,
-        tables=(
-            Table(
-                "roles", "id", "id, name, requires_billing_write bool", about="a set of permissions"
-            ),
-        ),
+        key="id",
+        columns="id, name, requires_billing_write bool",
+        about="a set of permissions",
     ),
     Endpoint(
         "teams",
@@ -62,8 +58,10 @@ ENDPOINTS = (
         dated=f"{_USERS_DATED}/teams",
         due=TWELVE_HOURS,
         scopes=("settings.users.teams.read",),
-        tables=(
-            Table("teams", "id", "id, name, parent_team_id", about="a team of users"),
+        key="id",
+        columns="id, name, parent_team_id",
+        about="a team of users",
+        children=(
             Table(
                 "team_users",
                 "team_id, user_id",
@@ -81,16 +79,10 @@ ENDPOINTS = (
         paging=after(100),
         due=TWELVE_HOURS,
         scopes=_MONEY_SCOPES,
-        tables=(
-            Table(
-                "exchange_rates",
-                "id",
-                "id, from_currency_code, to_currency_code, conversion_rate double,"
-                " effective_at timestamp, visible_in_ui bool = visibleInUI, created_at timestamp,"
-                " updated_at timestamp",
-                about="a rate between two currencies, from a day on",
-            ),
-        ),
+        key="id",
+        columns="id, from_currency_code, to_currency_code, conversion_rate double, effective_at,"
+        " visible_in_ui bool = visibleInUI, created_at, updated_at",
+        about="a rate between two currencies, from a day on",
     ),
     Endpoint(
         "currency_codes",
@@ -99,14 +91,9 @@ ENDPOINTS = (
         dated=f"{_MONEY_DATED}/codes",
         due=TWELVE_HOURS,
         scopes=_MONEY_SCOPES,
-        tables=(
-            Table(
-                "currency_codes",
-                "currency_code",
-                "currency_code, currency_name",
-                about="a currency that HubSpot knows",
-            ),
-        ),
+        key="currency_code",
+        columns="currency_code, currency_name",
+        about="a currency that HubSpot knows",
     ),
     Endpoint(
         "company_currency",
@@ -116,14 +103,9 @@ ENDPOINTS = (
         rows=".",
         due=TWELVE_HOURS,
         scopes=_MONEY_SCOPES,
-        tables=(
-            Table(
-                "company_currency",
-                "id",
-                "id, currency_code, created_at timestamp",
-                about="the currency of the company",
-            ),
-        ),
+        key="id",
+        columns="id, currency_code, created_at",
+        about="the currency of the company",
     ),
     Endpoint(
         "tax_rates",
@@ -134,15 +116,9 @@ ENDPOINTS = (
         variants=({"active": "true"}, {"active": "false"}),
         due=TWELVE_HOURS,
         scopes=("tax_rates.read",),
-        tables=(
-            Table(
-                "tax_rates",
-                "id",
-                "id, name, label, percentage_rate double, active bool, created_at timestamp,"
-                " updated_at timestamp",
-                about="a tax rate",
-            ),
-        ),
+        key="id",
+        columns="id, name, label, percentage_rate double, active bool, created_at, updated_at",
+        about="a tax rate",
     ),
     Endpoint(
         "meeting_links",
@@ -152,14 +128,11 @@ ENDPOINTS = (
         paging=after(100),
         due=DAY,
         scopes=("scheduler.meetings.meeting-link.read",),
-        tables=(
-            Table(
-                "meeting_links",
-                "id",
-                "id, name, slug, link, type, organizer_user_id, default_link bool,"
-                " payment_link_id, created_at timestamp, updated_at timestamp",
-                about="a page where people book meetings",
-            ),
+        key="id",
+        columns="id, name, slug, link, type, organizer_user_id, default_link bool,"
+        " payment_link_id, created_at, updated_at",
+        about="a page where people book meetings",
+        children=(
             Table(
                 "meeting_link_members",
                 "meeting_link_id, user_id",
@@ -179,13 +152,10 @@ ENDPOINTS = (
         due=DAY,
         scopes=("business_units_view.read",),
         tier="the add-on for brands",
-        tables=(
-            Table(
-                "business_unit_users",
-                "business_unit_id, user_id",
-                "business_unit_id = id, user_id = @user_id",
-                about="a user who works for a brand",
-            ),
+        key="business_unit_id, user_id",
+        columns="business_unit_id = id, user_id = @user_id",
+        about="a user who works for a brand",
+        children=(
             Table(
                 "business_units",
                 "id",

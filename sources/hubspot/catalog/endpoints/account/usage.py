@@ -1,6 +1,8 @@
 """How much of the portal's limits is used, day by day, and which object types are on."""
 
-from ..declaration import DAY, Endpoint, Snapshot, Table
+from functools import partial
+
+from ..declaration import DAY, Endpoint, Snapshot
 
 USAGE = "usage"
 _LIMITS, _LIMITS_DATED = "/crm/v3/limits", "/crm/limits/{version}"
@@ -19,24 +21,20 @@ _OVERALL = (
 )
 
 
-def _limit(of: str, tail: str, table: Table, rows: str = ".") -> Endpoint:
-    return Endpoint(
-        of,
-        group=USAGE,
+_daily = partial(Endpoint, group=USAGE, read=Snapshot(), due=DAY, scopes=_SCOPES)
+
+
+def _by_type(name: str, tail: str, columns: str, items: str) -> Endpoint:
+    return _daily(
+        name,
         numbered=_LIMITS + tail,
         dated=_LIMITS_DATED + tail,
-        rows=rows,
-        read=Snapshot(),
-        due=DAY,
-        scopes=_SCOPES,
-        tables=(table,),
+        rows=".",
+        key="snapshot_date, object_type_id",
+        columns=columns,
+        items=items,
+        about="an object type on a day, with how many it may have and has",
     )
-
-
-def _limit_by_type(of: str, tail: str, columns: str, rows: str) -> Endpoint:
-    about = "an object type on a day, with how many it may have and has"
-    key = "snapshot_date, object_type_id"
-    return _limit(of, tail, Table(of, key, columns, about=about, rows=rows))
 
 
 _BOTH = "hubspotDefinedObjectTypes | customObjectTypes.byObjectType"
@@ -47,54 +45,41 @@ ENDPOINTS = (
         numbered="/account-info/v3/api-usage/daily/private-apps",
         dated="/account-info/{version}/api-usage/daily/private-apps",
         read=Snapshot(),
-        tables=(
-            Table(
-                "api_usage_daily",
-                "name, date",
-                "name, date date = @today, usage_limit integer, current_usage integer,"
-                " collected_at timestamp, resets_at timestamp, fetch_status",
-                about="a day's calls of a private app",
-            ),
-        ),
+        key="name, date",
+        columns="name, date date = @today, usage_limit integer, current_usage integer,"
+        " collected_at, resets_at, fetch_status",
+        about="a day's calls of a private app",
     ),
-    _limit_by_type("limits_records", "/records", _BY_KIND, _BOTH),
-    _limit_by_type("limits_custom_properties", "/custom-properties", _OVERALL, "byObjectType"),
-    _limit_by_type(
-        "limits_calculated_properties", "/calculated-properties", _OVERALL, "byObjectType"
-    ),
-    _limit(
+    _by_type("limits_records", "/records", _BY_KIND, _BOTH),
+    _by_type("limits_custom_properties", "/custom-properties", _OVERALL, "byObjectType"),
+    _by_type("limits_calculated_properties", "/calculated-properties", _OVERALL, "byObjectType"),
+    _daily(
         "limits_custom_object_types",
-        "/custom-object-types",
-        Table(
-            "limits_custom_object_types",
-            "snapshot_date",
-            f"snapshot_date date = @today, {_SHARE}",
-            about="how many custom object types there may be and are",
-        ),
+        numbered=f"{_LIMITS}/custom-object-types",
+        dated=f"{_LIMITS_DATED}/custom-object-types",
+        rows=".",
+        scopes=("crm.schemas.custom.read", "crm.objects.custom.read"),
+        key="snapshot_date",
+        columns=f"snapshot_date date = @today, {_SHARE}",
+        about="how many custom object types there may be and are",
     ),
-    _limit_by_type("limits_pipelines", "/pipelines", _BY_KIND, _BOTH),
-    _limit(
+    _by_type("limits_pipelines", "/pipelines", _BY_KIND, _BOTH),
+    _daily(
         "limits_association_labels",
-        "/associations/labels",
-        Table(
-            "limits_association_labels",
-            "snapshot_date, from_object_type_id, to_object_type_id",
-            "snapshot_date date = @today, from_object_type_id = fromObjectType.objectTypeId,"
-            f" to_object_type_id = toObjectType.objectTypeId, {_SHARE}, all_labels json",
-            about="two object types, with how many labels their links may have and have",
-        ),
-        "results",
+        numbered=f"{_LIMITS}/associations/labels",
+        dated=f"{_LIMITS_DATED}/associations/labels",
+        key="snapshot_date, from_object_type_id, to_object_type_id",
+        columns="snapshot_date date = @today, from_object_type_id = fromObjectType.objectTypeId,"
+        f" to_object_type_id = toObjectType.objectTypeId, {_SHARE}, all_labels json",
+        about="two object types, with how many labels their links may have and have",
     ),
-    _limit(
+    _daily(
         "limits_association_records",
-        "/associations/records/from",
-        Table(
-            "limits_association_records",
-            "snapshot_date, object_type_id",
-            _TYPE,
-            about="an object type whose records are near their limit of links",
-        ),
-        "results",
+        numbered=f"{_LIMITS}/associations/records/from",
+        dated=f"{_LIMITS_DATED}/associations/records/from",
+        key="snapshot_date, object_type_id",
+        columns=f"{_TYPE}, has_records_at_limit bool, has_records_near_limit bool",
+        about="an object type whose records are near their limit of links",
     ),
     Endpoint(
         "object_enablement",
@@ -104,14 +89,9 @@ ENDPOINTS = (
         rows=".",
         due=DAY,
         scopes=_SCOPES,
-        tables=(
-            Table(
-                "object_enablement",
-                "object_type_id",
-                "object_type_id = .key, enabled bool = .",
-                rows="enablementByObjectTypeId{}",
-                about="an object type that can be switched on, and whether it is",
-            ),
-        ),
+        key="object_type_id",
+        columns="object_type_id = .key, enabled bool = .",
+        items="enablementByObjectTypeId{}",
+        about="an object type that can be switched on, and whether it is",
     ),
 )

@@ -2,7 +2,4 @@
 
 from . import betas, calls
 
-ENDPOINTS = (
-    *betas.ENDPOINTS,
-    *calls.ENDPOINTS,
-)
+ENDPOINTS = (*betas.ENDPOINTS, *calls.ENDPOINTS)

@@ -1,64 +1,51 @@
 """Commerce, lead scores, answers of AI engines: betas, read only by a run that names them."""
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
-from ..declaration import (
-    BETA_TIER,
-    DAY,
-    WITH_ARCHIVED,
-    Endpoint,
-    Increment,
-    Parents,
-    Table,
-    after,
-    one_answer,
-)
+from ..declaration import BETA_TIER, DAY, WITH_ARCHIVED, Endpoint, Increment, Parents, Per, Table
+from ..paging import after, one_answer
 
 COMMERCE, SCORES, AEO = "commerce", "scores", "aeo"
 _BOOKS = "/commerce/price-books/2026-09-beta/price-books"
 _AEO = "/marketing/aeo/2026-09-beta"
-_TIMES = "created_at timestamp, updated_at timestamp"
+_TIMES = "created_at, updated_at"
 
 _beta = partial(Endpoint, tier=BETA_TIER, default=False, paging=after(100), due=DAY)
 
 
-def _aeo(prefix: str, asked: Mapping[str, Any]) -> tuple[Endpoint, ...]:
+def _aeo(prefix: str, per: Per = "") -> tuple[Endpoint, ...]:
     """Return the endpoints of one kind of brand: HubSpot answers for one brand at a time."""
     whose = " of another brand" * bool(prefix)
-    unit = "business_unit_id = @businessUnitId" if prefix else "business_unit_id"
+    unit = f"business_unit_id = {'@businessUnitId|' * bool(prefix)}businessUnitId"
     key = "business_unit_id, id" if prefix else "id"
-    prompts, runs, advice = (
-        f"{prefix}aeo_{one}" for one in ("prompts", "prompt_runs", "recommendations")
-    )
-    of_prompt = Parents(prompts, {"prompt_id": "id"})
-    columns = {
-        prompts: f"id, text, {unit}, {_TIMES}",
-        runs: "prompt_id = @prompt_id, id, engine, mentioned bool, created_at timestamp",
-        advice: f"id, title, status, {unit}, created_at timestamp",
-    }
-    about = {
-        prompts: f"a question whose answers by AI engines HubSpot watches{whose}",
-        runs: f"an answer of an AI engine to such a question{whose}",
-        advice: f"an advice for better answers{whose}",
-    }
-    table = {
-        name: (
-            Table(name, "prompt_id, id" if name == runs else key, columns[name], about=about[name]),
-        )
-        for name in columns
-    }
     return (
-        _beta(prompts, group=AEO, path=f"{_AEO}/prompts", tables=table[prompts], **asked),
         _beta(
-            runs,
+            f"{prefix}aeo_prompts",
+            group=AEO,
+            path=f"{_AEO}/prompts",
+            per=per,
+            key=key,
+            columns=f"id, text, {unit}, {_TIMES}",
+            about=f"a question whose answers by AI engines HubSpot watches{whose}",
+        ),
+        _beta(
+            f"{prefix}aeo_prompt_runs",
             group=AEO,
             path=f"{_AEO}/prompts/{{prompt_id}}/runs",
-            per=of_prompt,
-            tables=table[runs],
+            per=Parents(f"{prefix}aeo_prompts", {"prompt_id": "id"}),
+            key="prompt_id, id",
+            columns="prompt_id = @prompt_id, id, engine, mentioned bool, created_at",
+            about=f"an answer of an AI engine to such a question{whose}",
         ),
-        _beta(advice, group=AEO, path=f"{_AEO}/recommendations", tables=table[advice], **asked),
+        _beta(
+            f"{prefix}aeo_recommendations",
+            group=AEO,
+            path=f"{_AEO}/recommendations",
+            per=per,
+            key=key,
+            columns=f"id, title, status, {unit}, created_at",
+            about=f"an advice for better answers{whose}",
+        ),
     )
 
 
@@ -69,15 +56,12 @@ ENDPOINTS = (
         path=_BOOKS,
         variants=WITH_ARCHIVED,
         scopes=("price-book-read",),
-        tables=(
-            Table(
-                "price_books",
-                "id",
-                "id, name, description, status, auto_assignment_enabled bool,"
-                f" count_of_included_products integer, custom_properties json, {_TIMES},"
-                " archived_at timestamp:nonzero",
-                about="a price book",
-            ),
+        key="id",
+        columns="id, name, description, status, auto_assignment_enabled bool,"
+        f" count_of_included_products integer, custom_properties json, {_TIMES},"
+        " archived_at timestamp:nonzero",
+        about="a price book",
+        children=(
             Table(
                 "price_book_currencies",
                 "price_book_id, currency_code",
@@ -93,15 +77,12 @@ ENDPOINTS = (
         path=f"{_BOOKS}/{{price_book_id}}/items",
         per=Parents("price_books", {"price_book_id": "id"}),
         scopes=("price-book-read",),
-        tables=(
-            Table(
-                "price_book_items",
-                "price_book_id, id",
-                "price_book_id = @price_book_id, id, product_id, product_type,"
-                " product_classification, pricing_model = pricing.pricingModel, billing_frequency,"
-                f" billing_period, cost_of_goods_sold double, {_TIMES}",
-                about="a product in a price book",
-            ),
+        key="price_book_id, id",
+        columns="price_book_id = @price_book_id, id, product_id, product_type,"
+        " product_classification, pricing_model = pricing.pricingModel, billing_frequency,"
+        f" billing_period, cost_of_goods_sold double, {_TIMES}",
+        about="a product in a price book",
+        children=(
             Table(
                 "price_book_item_prices",
                 "item_id, ordinal",
@@ -119,14 +100,9 @@ ENDPOINTS = (
         variants=WITH_ARCHIVED,
         read=Increment("updatedAfter", "updated_at", form="ms"),
         scopes=("payment-links-read",),
-        tables=(
-            Table(
-                "payment_links",
-                "id",
-                f"id, name, url, active bool, {_TIMES}, archived_at timestamp:nonzero",
-                about="a page where people pay",
-            ),
-        ),
+        key="id",
+        columns=f"id, name, url, active bool, {_TIMES}, archived_at timestamp:nonzero",
+        about="a page where people pay",
     ),
     _beta(
         "contract_changes",
@@ -135,15 +111,10 @@ ENDPOINTS = (
         paging=one_answer(),
         per=Parents("contracts", {"contract_id": "id"}, changed="_hs_updated_at"),
         scopes=("crm.objects.contracts.read",),
-        tables=(
-            Table(
-                "contract_changes",
-                "contract_id, change",
-                "contract_id = @contract_id, change = id|hash, change_type,"
-                f" effective_at timestamp, {_TIMES}",
-                about="a change of a contract",
-            ),
-        ),
+        key="contract_id, change",
+        columns="contract_id = @contract_id, change = id|hash, change_type, effective_at,"
+        f" {_TIMES}",
+        about="a change of a contract",
     ),
     _beta(
         "object_tags",
@@ -151,32 +122,19 @@ ENDPOINTS = (
         path="/crm/object-tags/2026-09-beta/{object_type_id}",
         paging=one_answer(),
         per="object type",
-        tables=(
-            Table(
-                "object_tags",
-                "object_type, id",
-                f"object_type = @object_type, id, name, color, {_TIMES}",
-                about="a tag for records of an object type",
-            ),
-        ),
+        key="object_type, id",
+        columns=f"object_type = @object_type, id, name, color, {_TIMES}",
+        about="a tag for records of an object type",
     ),
     _beta(
         "lead_scores",
         group=SCORES,
         path="/marketing/lead-scoring/2026-09-beta/scores",
         scopes=("mh-lead-scoring-view",),
-        tables=(
-            Table(
-                "lead_scores",
-                "id",
-                f"id, name, object_type_id, score_type, active bool, {_TIMES}",
-                about="a score for records",
-            ),
-        ),
+        key="id",
+        columns=f"id, name, object_type_id, score_type, active bool, {_TIMES}",
+        about="a score for records",
     ),
-    *_aeo("", {}),
-    *_aeo(
-        "brand_",
-        {"per": Parents("business_units", {"?businessUnitId": "id"}, where="id <> '0'")},
-    ),
+    *_aeo(""),
+    *_aeo("brand_", Parents("business_units", {"?businessUnitId": "id"}, where="id <> '0'")),
 )

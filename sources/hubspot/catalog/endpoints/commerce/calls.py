@@ -17,21 +17,17 @@ ENDPOINTS = (
         ),
         default=False,
         scopes=("crm.extensions_calling_transcripts.read",),
-        tables=(
-            Table(
-                "call_transcripts",
-                "call_id, id",
-                "call_id = @call_id, id, engagement_id, transcript_source, created_at timestamp,"
-                " updated_at timestamp",
-                about="the transcript of a call",
-            ),
+        key="call_id, id",
+        columns="call_id = @call_id, id, engagement_id, transcript_source, created_at, updated_at",
+        about="the transcript of a call",
+        children=(
             Table(
                 "call_transcript_utterances",
                 "transcript_id, ordinal",
                 "transcript_id = ^id, ordinal integer = #, id, speaker_id = speaker.id,"
                 " speaker_name = speaker.name, speaker_email text:email = speaker.email,"
-                " text text:body,"
-                " start_time_millis integer, end_time_millis integer, language_code",
+                " text text:body, start_time_millis integer, end_time_millis integer,"
+                " language_code",
                 rows="transcriptUtterances",
                 about="what one person said at one time in a call",
             ),

@@ -2,8 +2,4 @@
 
 from . import cms, files, hubdb
 
-ENDPOINTS = (
-    *cms.ENDPOINTS,
-    *files.ENDPOINTS,
-    *hubdb.ENDPOINTS,
-)
+ENDPOINTS = (*cms.ENDPOINTS, *files.ENDPOINTS, *hubdb.ENDPOINTS)

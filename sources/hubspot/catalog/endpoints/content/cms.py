@@ -3,16 +3,8 @@
 from functools import partial
 
 from ...apis import SPRING_2026
-from ..declaration import (
-    DAY,
-    HOUR,
-    WITH_ARCHIVED,
-    Endpoint,
-    Increment,
-    NewestFirst,
-    Table,
-    after,
-)
+from ..declaration import DAY, HOUR, WITH_ARCHIVED, Endpoint, Increment, NewestFirst, Table
+from ..paging import after
 
 CMS = "cms"
 _CHANGED = Increment("updatedAfter", "updated")
@@ -68,43 +60,40 @@ ENDPOINTS = (
         numbered=f"{_PAGES}/site-pages",
         dated=f"{_PAGES_DATED}/site-pages",
         scopes=("content", "content.site_pages.read"),
-        tables=(
-            Table("site_pages", "id", _PAGE, about="a page of a website"),
-            _translations("site_page_translations", "page_id"),
-        ),
+        key="id",
+        columns=_PAGE,
+        about="a page of a website",
+        children=(_translations("site_page_translations", "page_id"),),
     ),
     _changing(
         "landing_pages",
         numbered=f"{_PAGES}/landing-pages",
         dated=f"{_PAGES_DATED}/landing-pages",
         scopes=("content", "content.landing_pages.read"),
-        tables=(
-            Table("landing_pages", "id", _PAGE, about="a landing page"),
-            _translations("landing_page_translations", "page_id"),
-        ),
+        key="id",
+        columns=_PAGE,
+        about="a landing page",
+        children=(_translations("landing_page_translations", "page_id"),),
     ),
     _listing(
         "landing_page_folders",
         numbered=f"{_PAGES}/landing-pages/folders",
         dated=f"{_PAGES_DATED}/landing-pages/folders",
         scopes=("content", "content.landing_pages.read"),
-        tables=(
-            Table(
-                "landing_page_folders",
-                "id",
-                f"id, name, parent_folder_id, category integer, {_TIMES},"
-                " deleted_at timestamp:nonzero",
-                about="a folder of landing pages",
-            ),
-        ),
+        key="id",
+        columns=f"id, name, parent_folder_id, category integer, {_TIMES},"
+        " deleted_at timestamp:nonzero",
+        about="a folder of landing pages",
     ),
     _changing(
         "blog_posts",
         numbered=f"{_BLOGS}/posts",
         dated=f"{_BLOGS_DATED}/posts",
         tier=_BLOG_TIER,
-        tables=(
-            Table("blog_posts", "id", _POST, about="a post of a blog"),
+        key="id",
+        columns=_POST,
+        about="a post of a blog",
+        children=(
             Table(
                 "blog_post_tags",
                 "post_id, tag_id",
@@ -120,74 +109,49 @@ ENDPOINTS = (
         numbered=f"{_BLOGS}/authors",
         dated=f"{_BLOGS_DATED}/authors",
         tier=_BLOG_TIER,
-        tables=(
-            Table(
-                "blog_authors",
-                "id",
-                "id, full_name, display_name, name, email text:user, slug, bio, website, twitter,"
-                f" linkedin, facebook, avatar, language, {_TIMES}, deleted_at timestamp:nonzero",
-                about="an author of posts",
-            ),
-        ),
+        key="id",
+        columns="id, full_name, display_name, name, email text:user, slug, bio, website,"
+        f" twitter, linkedin, facebook, avatar, language, {_TIMES}, deleted_at timestamp:nonzero",
+        about="an author of posts",
     ),
     _changing(
         "blog_tags",
         numbered=f"{_BLOGS}/tags",
         dated=f"{_BLOGS_DATED}/tags",
         tier=_BLOG_TIER,
-        tables=(
-            Table(
-                "blog_tags",
-                "id",
-                f"id, name, slug, language, translated_from_id, {_TIMES},"
-                " deleted_at timestamp:nonzero",
-                about="a tag for posts",
-            ),
-        ),
+        key="id",
+        columns=f"id, name, slug, language, translated_from_id, {_TIMES},"
+        " deleted_at timestamp:nonzero",
+        about="a tag for posts",
     ),
     _listing(
         "blogs",
         numbered="/cms/v3/blog-settings/settings",
         dated="/cms/blog-settings/{version}/settings",
         tier=_BLOG_TIER,
-        tables=(
-            Table(
-                "blogs",
-                "id",
-                "id, name, public_title, html_title, slug, absolute_url, language, listing_page_id,"
-                f" allow_comments bool, {_TIMES}, deleted_at timestamp:nonzero",
-                about="a blog",
-            ),
-        ),
+        key="id",
+        columns="id, name, public_title, html_title, slug, absolute_url, language,"
+        f" listing_page_id, allow_comments bool, {_TIMES}, deleted_at timestamp:nonzero",
+        about="a blog",
     ),
     _listing(
         "domains",
         numbered="/cms/v3/domains",
         dated="/cms/domains/{version}",
         scopes=("cms.domains.read", "content"),
-        tables=(
-            Table(
-                "domains",
-                "id",
-                "id, domain, is_resolving bool, is_ssl_enabled bool, is_ssl_only bool, "
-                + "".join(f"is_used_for_{use} bool, primary_{use} bool, " for use in _USES)
-                + f"secondary_to_domain, correct_cname, {_TIMES}",
-                about="a domain of the portal",
-            ),
-        ),
+        key="id",
+        columns="id, domain, is_resolving bool, is_ssl_enabled bool, is_ssl_only bool, "
+        + "".join(f"is_used_for_{use} bool, primary_{use} bool, " for use in _USES)
+        + f"secondary_to_domain, correct_cname, {_TIMES}",
+        about="a domain of the portal",
     ),
     _listing(
         "url_redirects",
         numbered="/cms/v3/url-redirects",
         dated="/cms/url-redirects/{version}",
-        tables=(
-            Table(
-                "url_redirects",
-                "id",
-                f"{_REDIRECT}, {_REDIRECT_FLAGS}, {_TIMES}",
-                about="a redirect from one address to another",
-            ),
-        ),
+        key="id",
+        columns=f"{_REDIRECT}, {_REDIRECT_FLAGS}, {_TIMES}",
+        about="a redirect from one address to another",
     ),
     Endpoint(
         "url_mappings",
@@ -197,16 +161,10 @@ ENDPOINTS = (
         rows="$",
         due=DAY,
         scopes=("content",),
-        tables=(
-            Table(
-                "url_mappings",
-                "id",
-                f"{_REDIRECT}, name, is_active bool, {_REDIRECT_FLAGS}, created_at timestamp:ms,"
-                " updated_at timestamp:ms, last_used_at timestamp:nonzero,"
-                " deleted_at timestamp:nonzero",
-                about="a redirect, as the older API lists it",
-            ),
-        ),
+        key="id",
+        columns=f"{_REDIRECT}, name, is_active bool, {_REDIRECT_FLAGS}, created_at timestamp:ms,"
+        " updated_at timestamp:ms, last_used_at timestamp:nonzero, deleted_at timestamp:nonzero",
+        about="a redirect, as the older API lists it",
     ),
     Endpoint(
         "cms_audit_logs",
@@ -218,14 +176,9 @@ ENDPOINTS = (
         read=NewestFirst("timestamp"),
         scopes=("content",),
         tier="Content Hub Enterprise",
-        tables=(
-            Table(
-                "cms_audit_logs",
-                "entry",
-                "entry = hash, object_id, object_name, object_type, event, user_id, full_name,"
-                " timestamp timestamp, meta json",
-                about="a change of a website's content",
-            ),
-        ),
+        key="entry",
+        columns="entry = hash, object_id, object_name, object_type, event, user_id, full_name,"
+        " timestamp timestamp, meta json",
+        about="a change of a website's content",
     ),
 )

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from ..declaration import Endpoint, Increment, Table, after
+from ..declaration import Endpoint, Increment
+from ..paging import after
 
 FILES = "files"
 _search = partial(
@@ -13,35 +14,25 @@ _search = partial(
     read=Increment("updatedAtGte", "updated_at"),
     scopes=("files", "files.read", "files.ui_hidden.read"),
 )
-_TIMES = "archived_at timestamp:nonzero, created_at timestamp, updated_at timestamp"
+_TIMES = "archived_at timestamp:nonzero, created_at, updated_at"
 
 ENDPOINTS = (
     _search(
         "files",
         numbered="/files/v3/files/search",
         dated="/files/{version}/files/search",
-        tables=(
-            Table(
-                "files",
-                "id",
-                "id, name, path, parent_folder_id, type, extension, encoding, size integer,"
-                " width integer, height integer, url, default_hosting_url, access, file_md5,"
-                f" is_usable_in_content bool, source_group, expires_at timestamp:ms, {_TIMES}",
-                about="a file of the file manager, without what is in it",
-            ),
-        ),
+        key="id",
+        columns="id, name, path, parent_folder_id, type, extension, encoding, size integer,"
+        " width integer, height integer, url, default_hosting_url, access, file_md5,"
+        f" is_usable_in_content bool, source_group, expires_at timestamp:ms, {_TIMES}",
+        about="a file of the file manager, without what is in it",
     ),
     _search(
         "file_folders",
         numbered="/files/v3/folders/search",
         dated="/files/{version}/folders/search",
-        tables=(
-            Table(
-                "file_folders",
-                "id",
-                f"id, name, path, parent_folder_id, {_TIMES}",
-                about="a folder of files",
-            ),
-        ),
+        key="id",
+        columns=f"id, name, path, parent_folder_id, {_TIMES}",
+        about="a folder of files",
     ),
 )

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from ..declaration import DAY, HOUR, Asked, Batches, Endpoint, Parents, Table, after
+from ..declaration import DAY, HOUR, Asked, Batches, Endpoint, Parents, Table
+from ..paging import after
 
 CAMPAIGNS = "campaigns"
 NUMBERED, DATED = "/marketing/v3/campaigns", "/marketing/campaigns/{version}"
@@ -34,17 +35,13 @@ ENDPOINTS = (
         due=HOUR,
         properties=Asked("campaign", READABLE),
         paging=after(100),
-        tables=(
-            Table(
-                "campaigns",
-                "id",
-                "id, name = properties.hs_name, start_date date = properties.hs_start_date,"
-                " end_date date = properties.hs_end_date, status = properties.hs_campaign_status,"
-                " owner_id = properties.hs_owner, currency_code = properties.hs_currency_code,"
-                " utm = properties.hs_utm, created_at timestamp, updated_at timestamp,"
-                " properties json",
-                about="a marketing campaign",
-            ),
+        key="id",
+        columns="id, name = properties.hs_name, start_date date = properties.hs_start_date,"
+        " end_date date = properties.hs_end_date, status = properties.hs_campaign_status,"
+        " owner_id = properties.hs_owner, currency_code = properties.hs_currency_code,"
+        " utm = properties.hs_utm, created_at, updated_at, properties json",
+        about="a marketing campaign",
+        children=(
             Table(
                 "campaign_business_units",
                 "campaign_id, business_unit_id",
@@ -61,15 +58,10 @@ ENDPOINTS = (
         method="POST",
         per=Batches("campaigns", "id", 50, shape={"id": "@id"}, match="campaign_id"),
         omitted="results paging",
-        tables=(
-            Table(
-                "campaign_asset_types",
-                "campaign_id, asset_type",
-                "campaign_id = ^id, asset_type = .key",
-                rows="assets{}",
-                about="a kind of asset that a campaign has",
-            ),
-        ),
+        key="campaign_id, asset_type",
+        columns="campaign_id = ^id, asset_type = .key",
+        items="assets{}",
+        about="a kind of asset that a campaign has",
     ),
     _endpoint(
         "campaign_assets",
@@ -80,15 +72,10 @@ ENDPOINTS = (
         per=Parents(
             "campaign_asset_types", {"campaign_id": "campaign_id", "asset_type": "asset_type"}
         ),
-        tables=(
-            Table(
-                "campaign_assets",
-                "campaign_id, asset_type, asset_id",
-                "campaign_id = @campaign_id, asset_type = @asset_type, asset_id = id, name,"
-                " metrics json",
-                about="an asset of a campaign, such as an e-mail or a page",
-            ),
-        ),
+        key="campaign_id, asset_type, asset_id",
+        columns="campaign_id = @campaign_id, asset_type = @asset_type, asset_id = id, name,"
+        " metrics json",
+        about="an asset of a campaign, such as an e-mail or a page",
     ),
     _endpoint(
         "campaign_budgets",
@@ -96,14 +83,11 @@ ENDPOINTS = (
         dated=f"{DATED}/{{campaign_id}}/budget/totals",
         rows=".",
         per=EACH,
-        tables=(
-            Table(
-                "campaign_budgets",
-                "campaign_id",
-                "campaign_id = @campaign_id, currency_code, budget_total double,"
-                " spend_total double, remaining_budget double",
-                about="the budget and spend of a campaign",
-            ),
+        key="campaign_id",
+        columns="campaign_id = @campaign_id, currency_code, budget_total double,"
+        " spend_total double, remaining_budget double",
+        about="the budget and spend of a campaign",
+        children=(
             Table(
                 "campaign_budget_items",
                 "campaign_id, id",
@@ -127,16 +111,11 @@ ENDPOINTS = (
         variants=(EVER,),
         rows=".",
         per=EACH,
-        tables=(
-            Table(
-                "campaign_metrics",
-                "campaign_id, start_date, end_date",
-                "campaign_id = @campaign_id, start_date date = @startDate,"
-                " end_date date = @endDate, sessions integer, new_contacts_first_touch integer,"
-                " new_contacts_last_touch integer, influenced_contacts integer",
-                about="the visits and contacts of a campaign",
-            ),
-        ),
+        key="campaign_id, start_date, end_date",
+        columns="campaign_id = @campaign_id, start_date date = @startDate,"
+        " end_date date = @endDate, sessions integer, new_contacts_first_touch integer,"
+        " new_contacts_last_touch integer, influenced_contacts integer",
+        about="the visits and contacts of a campaign",
     ),
     _endpoint(
         "campaign_revenue",
@@ -147,16 +126,11 @@ ENDPOINTS = (
         rows=".",
         per=EACH,
         scopes=("marketing.campaigns.revenue.read",),
-        tables=(
-            Table(
-                "campaign_revenue",
-                "campaign_id, attribution_model",
-                "campaign_id = @campaign_id, attribution_model = @attributionModel,"
-                " contacts_number integer, deals_number integer, deal_amount double,"
-                " revenue_amount double, currency_code",
-                about="the revenue of a campaign, by one attribution model",
-            ),
-        ),
+        key="campaign_id, attribution_model",
+        columns="campaign_id = @campaign_id, attribution_model = @attributionModel,"
+        " contacts_number integer, deals_number integer, deal_amount double,"
+        " revenue_amount double, currency_code",
+        about="the revenue of a campaign, by one attribution model",
     ),
     _endpoint(
         "campaign_contacts",
@@ -170,14 +144,9 @@ ENDPOINTS = (
         paging=after(100),
         per=EACH,
         default=False,
-        tables=(
-            Table(
-                "campaign_contacts",
-                "campaign_id, contact_type, contact_id",
-                "campaign_id = @campaign_id, contact_type = @contact_type,"
-                " contact_id text:contact = id",
-                about="a contact that a campaign brought or influenced",
-            ),
-        ),
+        key="campaign_id, contact_type, contact_id",
+        columns="campaign_id = @campaign_id, contact_type = @contact_type,"
+        " contact_id text:contact = id",
+        about="a contact that a campaign brought or influenced",
     ),
 )

@@ -11,10 +11,8 @@ from ..declaration import (
     Snapshot,
     Table,
     Windows,
-    after,
-    one_answer,
-    text_offset,
 )
+from ..paging import after, one_answer, text_offset
 
 EMAIL = "email"
 READ = ("marketing.email.read", "content")
@@ -32,32 +30,26 @@ ENDPOINTS = (
         read=Increment("updatedAfter", "updated_at"),
         scopes=READ,
         omitted="content",
-        tables=(
-            Table(
-                "marketing_emails",
-                "id",
-                "id, name, subject, type, subcategory, state, language, is_ab bool,"
-                " is_published bool, is_transactional bool, archived bool, created_at timestamp,"
-                " updated_at timestamp, publish_date timestamp, published_at timestamp,"
-                " unpublished_at timestamp:nonzero, deleted_at timestamp:nonzero,"
-                " created_by_id, updated_by_id,"
-                " published_by_id, published_by_name, published_by_email text:user,"
-                " campaign, campaign_name,"
-                " campaign_utm, cloned_from, primary_email_campaign_id, email_campaign_group_id,"
-                " business_unit_id, folder_id, folder_id_v2 = folderIdV2, active_domain,"
-                " feedback_survey_id, jitter_send_time bool, send_on_publish bool,"
-                " email_template_mode, from_name = from.fromName, reply_to = from.replyTo,"
-                " custom_reply_to = from.customReplyTo,"
-                " limit_send_frequency bool = to.limitSendFrequency,"
-                " suppress_graymail bool = to.suppressGraymail,"
-                " subscription_id = subscriptionDetails.subscriptionId,"
-                " subscription_name = subscriptionDetails.subscriptionName,"
-                " office_location_id = subscriptionDetails.officeLocationId,"
-                " preferences_group_id = subscriptionDetails.preferencesGroupId,"
-                " testing json, rss_data json, webversion json,"
-                " teams_with_access json, users_with_access json",
-                about="a marketing e-mail",
-            ),
+        key="id",
+        columns="id, name, subject, type, subcategory, state, language, is_ab bool,"
+        " is_published bool, is_transactional bool, archived bool, created_at, updated_at,"
+        " publish_date timestamp, published_at, unpublished_at timestamp:nonzero,"
+        " deleted_at timestamp:nonzero, created_by_id, updated_by_id, published_by_id,"
+        " published_by_name, published_by_email text:user, campaign, campaign_name,"
+        " campaign_utm, cloned_from, primary_email_campaign_id, email_campaign_group_id,"
+        " business_unit_id, folder_id, folder_id_v2 = folderIdV2, active_domain,"
+        " feedback_survey_id, jitter_send_time bool, send_on_publish bool, email_template_mode,"
+        " from_name = from.fromName, reply_to = from.replyTo,"
+        " custom_reply_to = from.customReplyTo,"
+        " limit_send_frequency bool = to.limitSendFrequency,"
+        " suppress_graymail bool = to.suppressGraymail,"
+        " subscription_id = subscriptionDetails.subscriptionId,"
+        " subscription_name = subscriptionDetails.subscriptionName,"
+        " office_location_id = subscriptionDetails.officeLocationId,"
+        " preferences_group_id = subscriptionDetails.preferencesGroupId, testing json,"
+        " rss_data json, webversion json, teams_with_access json, users_with_access json",
+        about="a marketing e-mail",
+        children=(
             Table(
                 "marketing_email_campaign_ids",
                 "email_id, email_campaign_id",
@@ -94,19 +86,14 @@ ENDPOINTS = (
         read=Snapshot(),
         due=DAY,
         scopes=READ,
-        tables=(
-            Table(
-                "marketing_email_stats",
-                "email_id, snapshot_date",
-                "email_id = ^id, snapshot_date date = @today, counters json, ratios json,"
-                " device_breakdown json, qualifier_stats json, sent integer = counters.sent,"
-                " delivered integer = counters.delivered, opens integer = counters.open,"
-                " clicks integer = counters.click, bounces integer = counters.bounce,"
-                " unsubscribes integer = counters.unsubscribed",
-                rows="stats",
-                about="the numbers of an e-mail, as they were on a day",
-            ),
-        ),
+        key="email_id, snapshot_date",
+        columns="email_id = ^id, snapshot_date date = @today, counters json, ratios json,"
+        " device_breakdown json, qualifier_stats json, sent integer = counters.sent,"
+        " delivered integer = counters.delivered, opens integer = counters.open,"
+        " clicks integer = counters.click, bounces integer = counters.bounce,"
+        " unsubscribes integer = counters.unsubscribed",
+        items="stats",
+        about="the numbers of an e-mail, as they were on a day",
     ),
     Endpoint(
         "marketing_email_sends_daily",
@@ -117,23 +104,19 @@ ENDPOINTS = (
         paging=one_answer(),
         due=DAY,
         scopes=READ,
-        tables=(
-            Table(
-                "marketing_email_sends_daily",
-                "interval_start",
-                "interval_start timestamp = interval.start, interval_end timestamp = interval.end,"
-                " counters json = aggregations.counters, ratios json = aggregations.ratios,"
-                " device_breakdown json = aggregations.deviceBreakdown,"
-                " qualifier_stats json = aggregations.qualifierStats,"
-                " sent integer = aggregations.counters.sent,"
-                " delivered integer = aggregations.counters.delivered,"
-                " opens integer = aggregations.counters.open,"
-                " clicks integer = aggregations.counters.click,"
-                " bounces integer = aggregations.counters.bounce,"
-                " unsubscribes integer = aggregations.counters.unsubscribed",
-                about="a day's numbers of all marketing e-mails",
-            ),
-        ),
+        key="interval_start",
+        columns="interval_start timestamp = interval.start,"
+        " interval_end timestamp = interval.end, counters json = aggregations.counters,"
+        " ratios json = aggregations.ratios,"
+        " device_breakdown json = aggregations.deviceBreakdown,"
+        " qualifier_stats json = aggregations.qualifierStats,"
+        " sent integer = aggregations.counters.sent,"
+        " delivered integer = aggregations.counters.delivered,"
+        " opens integer = aggregations.counters.open,"
+        " clicks integer = aggregations.counters.click,"
+        " bounces integer = aggregations.counters.bounce,"
+        " unsubscribes integer = aggregations.counters.unsubscribed",
+        about="a day's numbers of all marketing e-mails",
     ),
     Endpoint(
         "marketing_email_revisions",
@@ -145,15 +128,10 @@ ENDPOINTS = (
         due=DAY,
         default=False,
         scopes=READ,
-        tables=(
-            Table(
-                "marketing_email_revisions",
-                "email_id, id",
-                "email_id = @email_id, id, updated_at timestamp, user_id = user.id,"
-                " user_email text:user = user.email, user_name = user.fullName, object json",
-                about="a marketing e-mail as it once was saved",
-            ),
-        ),
+        key="email_id, id",
+        columns="email_id = @email_id, id, updated_at, user_id = user.id,"
+        " user_email text:user = user.email, user_name = user.fullName, object json",
+        about="a marketing e-mail as it once was saved",
     ),
     Endpoint(
         "email_events",
@@ -165,27 +143,20 @@ ENDPOINTS = (
         due=EVERY_RUN,
         scopes=("content",),
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "email_events",
-                "id, created",
-                "id, created timestamp:ms, type = type|=UNBOUNCE, recipient text:email,"
-                " app_id, app_name,"
-                " email_campaign_id, email_campaign_group_id, sent_by_id = sentBy.id,"
-                " sent_by_created timestamp:ms = sentBy.created, caused_by_id = causedBy.id,"
-                " caused_by_created timestamp:ms = causedBy.created,"
-                " obsoleted_by_id = obsoletedBy.id,"
-                " obsoleted_by_created timestamp:ms = obsoletedBy.created, filtered_event bool,"
-                " url, referer, link_id, ip_address, user_agent, device_type, duration integer,"
-                " response, attempt integer, smtp_id, category, status, drop_reason, drop_message,"
-                " subject, from, reply_to json, cc json, bcc json, browser_name = browser.name,"
-                " browser_family = browser.family, browser_type = browser.type,"
-                " browser_producer = browser.producer, country = location.country,"
-                " state = location.state, city = location.city, source, source_id, requested_by,"
-                " portal_subscription_status, bounced bool, subscriptions json",
-                about="what became of an e-mail at one recipient: sent, opened, clicked and so on",
-            ),
-        ),
+        key="id, created",
+        columns="id, created timestamp:ms, type = type|=UNBOUNCE, recipient text:email, app_id,"
+        " app_name, email_campaign_id, email_campaign_group_id, sent_by_id = sentBy.id,"
+        " sent_by_created timestamp:ms = sentBy.created, caused_by_id = causedBy.id,"
+        " caused_by_created timestamp:ms = causedBy.created, obsoleted_by_id = obsoletedBy.id,"
+        " obsoleted_by_created timestamp:ms = obsoletedBy.created, filtered_event bool, url,"
+        " referer, link_id, ip_address, user_agent, device_type, duration integer, response,"
+        " attempt integer, smtp_id, category, status, drop_reason, drop_message, subject, from,"
+        " reply_to json, cc json, bcc json, browser_name = browser.name,"
+        " browser_family = browser.family, browser_type = browser.type,"
+        " browser_producer = browser.producer, country = location.country,"
+        " state = location.state, city = location.city, source, source_id, requested_by,"
+        " portal_subscription_status, bounced bool, subscriptions json",
+        about="what became of an e-mail at one recipient: sent, opened, clicked and so on",
     ),
     Endpoint(
         "email_campaign_ids",
@@ -195,14 +166,9 @@ ENDPOINTS = (
         paging=text_offset(1000),
         scopes=("content",),
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "email_campaign_ids",
-                "id, app_id",
-                "id, app_id, app_name, last_updated_time timestamp:ms",
-                about="an e-mail campaign, by id alone",
-            ),
-        ),
+        key="id, app_id",
+        columns="id, app_id, app_name, last_updated_time timestamp:ms",
+        about="an e-mail campaign, by id alone",
     ),
     Endpoint(
         "email_campaigns",
@@ -222,16 +188,11 @@ ENDPOINTS = (
         due=EVERY_RUN,
         scopes=("content",),
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "email_campaigns",
-                "id, app_id",
-                "id = @id, app_id = @appId|appId, app_name = appName|@app_name, content_id, name,"
-                " subject, type, sub_type, num_included integer, num_queued integer,"
-                " counters json, last_processing_finished_at timestamp,"
-                " last_updated_time timestamp = lastUpdatedTime|@last_updated_time",
-                about="an e-mail campaign: one sending of an e-mail",
-            ),
-        ),
+        key="id, app_id",
+        columns="id = @id, app_id = @appId|appId, app_name = appName|@app_name, content_id,"
+        " name, subject, type, sub_type, num_included integer, num_queued integer,"
+        " counters json, last_processing_finished_at,"
+        " last_updated_time timestamp = lastUpdatedTime|@last_updated_time",
+        about="an e-mail campaign: one sending of an e-mail",
     ),
 )

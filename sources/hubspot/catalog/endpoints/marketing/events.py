@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from ..declaration import DAY, LEGACY_SUNSET, Endpoint, Parents, Table, Windows, after, one_answer
+from ..declaration import DAY, LEGACY_SUNSET, Endpoint, Parents, Table, Windows
+from ..paging import after, one_answer
 
 EVENTS = "events"
 NUMBERED, DATED = "/marketing/marketing-events/v3", "/marketing/marketing-events/{version}"
@@ -19,20 +20,14 @@ ENDPOINTS = (
         dated=DATED,
         paging=after(100),
         scopes=READ,
-        tables=(
-            Table(
-                "marketing_events",
-                "object_id",
-                "object_id, external_event_id, event_name, event_type, event_status,"
-                " event_status_v2 = eventStatusV2, event_cancelled bool, event_completed bool,"
-                " event_organizer, event_description, event_url, start_date_time timestamp,"
-                " end_date_time timestamp, registrants integer, attendees integer,"
-                " cancellations integer, no_shows integer, app_id = appInfo.id,"
-                " app_name = appInfo.name, custom_properties json, created_at timestamp,"
-                " updated_at timestamp",
-                about="an event that people attend, such as a webinar",
-            ),
-        ),
+        key="object_id",
+        columns="object_id, external_event_id, event_name, event_type, event_status,"
+        " event_status_v2 = eventStatusV2, event_cancelled bool, event_completed bool,"
+        " event_organizer, event_description, event_url, start_date_time timestamp,"
+        " end_date_time timestamp, registrants integer, attendees integer,"
+        " cancellations integer, no_shows integer, app_id = appInfo.id, app_name = appInfo.name,"
+        " custom_properties json, created_at, updated_at",
+        about="an event that people attend, such as a webinar",
     ),
     Endpoint(
         "marketing_event_participations",
@@ -55,20 +50,15 @@ ENDPOINTS = (
             recent=("start_date_time", timedelta(days=60)),
         ),
         scopes=READ,
-        tables=(
-            Table(
-                "marketing_event_participations",
-                "id",
-                "id, marketing_event_id = @marketing_event_id,"
-                " contact_id text:contact = associations.contact.contactId,"
-                " email text:email = associations.contact.email,"
-                " attendance_state = properties.attendanceState,"
-                " attendance_duration_seconds integer = properties.attendanceDurationSeconds,"
-                " attendance_percentage double = properties.attendancePercentage,"
-                " occurred_at timestamp = properties.occurredAt, created_at timestamp",
-                about="a person at a marketing event",
-            ),
-        ),
+        key="id",
+        columns="id, marketing_event_id = @marketing_event_id,"
+        " contact_id text:contact = associations.contact.contactId,"
+        " email text:email = associations.contact.email,"
+        " attendance_state = properties.attendanceState,"
+        " attendance_duration_seconds integer = properties.attendanceDurationSeconds,"
+        " attendance_percentage double = properties.attendancePercentage,"
+        " occurred_at = properties.occurredAt, created_at",
+        about="a person at a marketing event",
     ),
     Endpoint(
         "event_types",
@@ -78,14 +68,9 @@ ENDPOINTS = (
         rows="eventTypes",
         paging=one_answer(),
         due=DAY,
-        tables=(
-            Table(
-                "event_types",
-                "name",
-                "name = ., prefix = ./_",
-                about="a type of tracked events that the portal may have",
-            ),
-        ),
+        key="name",
+        columns="name = ., prefix = ./_",
+        about="a type of tracked events that the portal may have",
     ),
     Endpoint(
         "event_definitions",
@@ -98,22 +83,19 @@ ENDPOINTS = (
         default=False,
         scopes=("behavioral_events.event_definitions.read_write",),
         tier=ENTERPRISE,
-        tables=(
-            Table(
-                "event_definitions",
-                "name",
-                "name, id, fully_qualified_name, object_type_id, singular_label = labels.singular,"
-                " plural_label = labels.plural, description, primary_object, primary_object_id,"
-                " tracking_type, archived bool, created_at timestamp, updated_at timestamp,"
-                " created_user_id, updated_user_id, associations json, custom_matching_id json,"
-                " combo_event_rules json, header_template, detail_template",
-                about="an event that the portal defined",
-            ),
+        key="name",
+        columns="name, id, fully_qualified_name, object_type_id,"
+        " singular_label = labels.singular, plural_label = labels.plural, description,"
+        " primary_object, primary_object_id, tracking_type, archived bool, created_at,"
+        " updated_at, created_user_id, updated_user_id, associations json,"
+        " custom_matching_id json, combo_event_rules json, header_template, detail_template",
+        about="an event that the portal defined",
+        children=(
             Table(
                 "event_definition_properties",
                 "event_name, name",
                 "event_name = ^name, name, label, type, field_type, group_name, description,"
-                " options json, archived bool, created_at timestamp, updated_at timestamp",
+                " options json, archived bool, created_at, updated_at",
                 rows="properties",
                 about="a property of a defined event",
             ),
@@ -135,15 +117,10 @@ ENDPOINTS = (
         per=Parents("event_types", {"?eventType": "name"}),
         default=False,
         tier=ENTERPRISE,
-        tables=(
-            Table(
-                "event_occurrences",
-                "event_type, id",
-                "event_type = eventType|@eventType, id, object_type, object_id text:record,"
-                " occurred_at timestamp, properties json",
-                about="an event that happened to a record, such as a page view",
-            ),
-        ),
+        key="event_type, id",
+        columns="event_type = eventType|@eventType, id, object_type, object_id text:record,"
+        " occurred_at, properties json",
+        about="an event that happened to a record, such as a page view",
     ),
     Endpoint(
         "traffic_daily",
@@ -167,16 +144,11 @@ ENDPOINTS = (
         scopes=("business-intelligence",),
         tier="Marketing Hub",
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "traffic_daily",
-                "date, breakdown_by, breakdown",
-                "date date = ^name, breakdown_by = @breakdown, breakdown = breakdown|=all,"
-                " visits integer, visitors integer, metrics json = .",
-                rows="value",
-                about="the traffic of a day, of all visits or of one source, country, campaign,"
-                " page or form",
-            ),
-        ),
+        key="date, breakdown_by, breakdown",
+        columns="date date = ^name, breakdown_by = @breakdown, breakdown = breakdown|=all,"
+        " visits integer, visitors integer, metrics json = .",
+        items="value",
+        about="the traffic of a day, of all visits or of one source, country, campaign,"
+        " page or form",
     ),
 )

@@ -8,8 +8,8 @@ from ..declaration import (
     NewestFirst,
     Parents,
     Table,
-    after,
 )
+from ..paging import after
 
 FORMS = "forms"
 ENDPOINTS = (
@@ -22,15 +22,12 @@ ENDPOINTS = (
         paging=after(500),
         scopes=("forms",),
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "forms",
-                "id",
-                "id, name, form_type, created_at timestamp, updated_at timestamp, archived bool,"
-                " archived_at timestamp:nonzero, configuration json, display_options json,"
-                " legal_consent_options json",
-                about="a form",
-            ),
+        key="id",
+        columns="id, name, form_type, created_at, updated_at, archived bool,"
+        " archived_at timestamp:nonzero, configuration json, display_options json,"
+        " legal_consent_options json",
+        about="a form",
+        children=(
             Table(
                 "form_fields",
                 "form_id, group_ordinal, field_ordinal",
@@ -53,19 +50,16 @@ ENDPOINTS = (
         due=EVERY_RUN,
         scopes=("forms",),
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "form_submissions",
-                "submission_key",
-                "submission_key = conversionId|hash, conversion_id, form_id = @form_id,"
-                " submitted_at timestamp:ms, page_url",
-                about="a form that somebody sent",
-            ),
+        key="submission_key",
+        columns="submission_key = conversionId|hash, conversion_id, form_id = @form_id,"
+        " submitted_at timestamp:ms, page_url",
+        about="a form that somebody sent",
+        children=(
             Table(
                 "form_submission_values",
                 "submission_key, ordinal",
-                "submission_key = ^conversionId|^hash, ordinal integer = #, object_type_id, name,"
-                " value text:email",
+                "submission_key = ^conversionId|^hash, ordinal integer = #, object_type_id,"
+                " name, value text:email",
                 rows="values",
                 is_of_person=True,
                 about="an answer in a form that was sent",

@@ -3,17 +3,8 @@
 from datetime import timedelta
 from functools import partial
 
-from ..declaration import (
-    DAY,
-    LEGACY_SUNSET,
-    V4_SUNSET,
-    WEEK,
-    Batches,
-    Endpoint,
-    Table,
-    Windows,
-    text_offset,
-)
+from ..declaration import DAY, LEGACY_SUNSET, V4_SUNSET, WEEK, Batches, Endpoint, Table, Windows
+from ..paging import text_offset
 
 SUBSCRIPTIONS = "consent"
 NUMBERED, DATED = "/communication-preferences/v4", "/communication-preferences/{version}"
@@ -46,15 +37,11 @@ ENDPOINTS = (
         params={"includeTranslations": "true"},
         scopes=("communication_preferences.read",),
         sunset=V4_SUNSET,
-        tables=(
-            Table(
-                "subscription_definitions",
-                "id",
-                "id, name, description, purpose, communication_method, is_active bool,"
-                " is_default bool, is_internal bool, business_unit_id, created_at timestamp,"
-                " updated_at timestamp",
-                about="a kind of message that people can subscribe to",
-            ),
+        key="id",
+        columns="id, name, description, purpose, communication_method, is_active bool,"
+        " is_default bool, is_internal bool, business_unit_id, created_at, updated_at",
+        about="a kind of message that people can subscribe to",
+        children=(
             Table(
                 "subscription_definition_translations",
                 "subscription_id, language_code",
@@ -68,34 +55,23 @@ ENDPOINTS = (
         "subscription_statuses",
         numbered=f"{NUMBERED}/statuses/batch/read",
         dated=f"{DATED}/statuses/batch/read",
-        tables=(
-            Table(
-                "subscription_statuses",
-                "email, subscription_id, channel, business_unit_id",
-                "email text:email = ^subscriberIdString|subscriberIdString, subscription_id,"
-                " subscription_name, channel = channel|=EMAIL,"
-                " business_unit_id = businessUnitId|=0, status, source, legal_basis,"
-                " legal_basis_explanation, timestamp timestamp",
-                rows="statuses",
-                about="whether an address is subscribed to a kind of message",
-            ),
-        ),
+        key="email, subscription_id, channel, business_unit_id",
+        columns="email text:email = ^subscriberIdString|subscriberIdString, subscription_id,"
+        " subscription_name, channel = channel|=EMAIL, business_unit_id = businessUnitId|=0,"
+        " status, source, legal_basis, legal_basis_explanation, timestamp timestamp",
+        items="statuses",
+        about="whether an address is subscribed to a kind of message",
     ),
     _of_addresses(
         "subscription_opt_outs",
         numbered=f"{NUMBERED}/statuses/batch/unsubscribe-all/read",
         dated=f"{DATED}/statuses/batch/unsubscribe-all/read",
-        tables=(
-            Table(
-                "subscription_opt_outs",
-                "email, ordinal, status_key",
-                "email text:email = ^subscriberIdString|subscriberIdString, ordinal integer = #,"
-                " status_key = hash, wide_status_type, business_unit_id, channel, status,"
-                " timestamp timestamp",
-                rows="wideStatuses",
-                about="an address that wants no messages of any kind",
-            ),
-        ),
+        key="email, ordinal, status_key",
+        columns="email text:email = ^subscriberIdString|subscriberIdString, ordinal integer = #,"
+        " status_key = hash, wide_status_type, business_unit_id, channel, status,"
+        " timestamp timestamp",
+        items="wideStatuses",
+        about="an address that wants no messages of any kind",
     ),
     Endpoint(
         "email_subscription_changes",
@@ -113,17 +89,12 @@ ENDPOINTS = (
         ),
         scopes=("content",),
         sunset=LEGACY_SUNSET,
-        tables=(
-            Table(
-                "email_subscription_changes",
-                "recipient, timestamp, ordinal, change_key",
-                "recipient text:email = ^recipient, timestamp timestamp:ms = ^timestamp,"
-                " ordinal integer = #, change_key = hash, change_type, change, source,"
-                " subscription_id, caused_by_event_id = causedByEvent.id,"
-                " caused_by_event_created timestamp:ms = causedByEvent.created",
-                rows="changes",
-                about="a change of what an address is subscribed to",
-            ),
-        ),
+        key="recipient, timestamp, ordinal, change_key",
+        columns="recipient text:email = ^recipient, timestamp timestamp:ms = ^timestamp,"
+        " ordinal integer = #, change_key = hash, change_type, change, source, subscription_id,"
+        " caused_by_event_id = causedByEvent.id,"
+        " caused_by_event_created timestamp:ms = causedByEvent.created",
+        items="changes",
+        about="a change of what an address is subscribed to",
     ),
 )

@@ -3,27 +3,14 @@
 from datetime import timedelta
 from functools import partial
 
-from ..declaration import (
-    DAY,
-    EVERY_RUN,
-    V4_SUNSET,
-    Batches,
-    Endpoint,
-    Parents,
-    Table,
-    Windows,
-    after,
-)
+from ..declaration import DAY, EVERY_RUN, V4_SUNSET, Batches, Endpoint, Parents, Table, Windows
+from ..paging import after
 
 GROUP = "automation"
 FLOWS, BETA_FLOWS = "/automation/v4/flows", "/automation/2026-09-beta/flows"
 SEQUENCES, DATED_SEQUENCES = "/automation/v4/sequences", "/automation/sequences/2026-03"
 _workflows = partial(
-    Endpoint,
-    group=GROUP,
-    scopes=("automation",),
-    tier="any Hub Professional",
-    sunset=V4_SUNSET,
+    Endpoint, group=GROUP, scopes=("automation",), tier="any Hub Professional", sunset=V4_SUNSET
 )
 _sequences = partial(
     Endpoint,
@@ -39,15 +26,10 @@ ENDPOINTS = (
         dated=BETA_FLOWS,
         paging=after(100),
         due=EVERY_RUN,
-        tables=(
-            Table(
-                "workflows",
-                "id",
-                "id, name, enabled bool = isEnabled, flow_type, object_type_id, revision_id, uuid,"
-                " created_at timestamp, updated_at timestamp",
-                about="a workflow",
-            ),
-        ),
+        key="id",
+        columns="id, name, enabled bool = isEnabled, flow_type, object_type_id, revision_id,"
+        " uuid, created_at, updated_at",
+        about="a workflow",
     ),
     _workflows(
         "workflow_details",
@@ -66,23 +48,20 @@ ENDPOINTS = (
         ),
         due=EVERY_RUN,
         omitted="name isEnabled flowType objectTypeId uuid createdAt updatedAt",
-        tables=(
-            Table(
-                "workflow_details",
-                "workflow_id",
-                "workflow_id = id, revision_id, type, description, start_action_id,"
-                " next_available_action_id, enrollment_criteria json, enrollment_schedule json,"
-                " un_enrollment_setting json, blocked_dates json, time_windows json,"
-                " suppression_list_ids json, suppression_filter_branch json,"
-                " goal_filter_branch json, data_sources json, custom_properties json,"
-                " can_enroll_from_salesforce bool, crm_object_creation_status",
-                about="how a workflow enrols and what it does first",
-            ),
+        key="workflow_id",
+        columns="workflow_id = id, revision_id, type, description, start_action_id,"
+        " next_available_action_id, enrollment_criteria json, enrollment_schedule json,"
+        " un_enrollment_setting json, blocked_dates json, time_windows json,"
+        " suppression_list_ids json, suppression_filter_branch json, goal_filter_branch json,"
+        " data_sources json, custom_properties json, can_enroll_from_salesforce bool,"
+        " crm_object_creation_status",
+        about="how a workflow enrols and what it does first",
+        children=(
             Table(
                 "workflow_actions",
                 "workflow_id, action_id",
-                "workflow_id = ^id, action_id, type, action_type_id, action_type_version integer,"
-                " fields json, connection json",
+                "workflow_id = ^id, action_id, type, action_type_id,"
+                " action_type_version integer, fields json, connection json",
                 rows="actions",
                 about="an action of a workflow",
             ),
@@ -93,14 +72,9 @@ ENDPOINTS = (
         numbered=f"{FLOWS}/email-campaigns",
         dated=f"{BETA_FLOWS}/email-campaigns",
         paging=after(100),
-        tables=(
-            Table(
-                "workflow_email_campaigns",
-                "workflow_id, email_campaign_id",
-                "workflow_id = flowId, email_campaign_id, email_content_id",
-                about="an e-mail campaign that a workflow sends",
-            ),
-        ),
+        key="workflow_id, email_campaign_id",
+        columns="workflow_id = flowId, email_campaign_id, email_content_id",
+        about="an e-mail campaign that a workflow sends",
     ),
     _workflows(
         "workflow_performance",
@@ -118,14 +92,9 @@ ENDPOINTS = (
         ),
         due=DAY,
         default=False,
-        tables=(
-            Table(
-                "workflow_performance",
-                "workflow_id, bucket, series",
-                "workflow_id = @workflow_id, bucket date, series, frequency integer",
-                about="how often something happened in a workflow on a day",
-            ),
-        ),
+        key="workflow_id, bucket, series",
+        columns="workflow_id = @workflow_id, bucket date, series, frequency integer",
+        about="how often something happened in a workflow on a day",
     ),
     _sequences(
         "sequence_users",
@@ -133,18 +102,14 @@ ENDPOINTS = (
         dated=DATED_SEQUENCES,
         paging=after(100),
         per=Parents("account_users", {"?userId": "id"}),
-        tables=(
-            Table(
-                "sequence_users",
-                "sequence_id, user_id",
-                "sequence_id = id, user_id = @userId",
-                about="a user who can use a sequence",
-            ),
+        key="sequence_id, user_id",
+        columns="sequence_id = id, user_id = @userId",
+        about="a user who can use a sequence",
+        children=(
             Table(
                 "sequences",
                 "id",
-                "id = ^id, name, folder_id, owner_user_id = userId, created_at timestamp,"
-                " updated_at timestamp",
+                "id = ^id, name, folder_id, owner_user_id = userId, created_at, updated_at",
                 rows=".",
                 about="a sequence of sales e-mails and tasks",
             ),
@@ -156,18 +121,13 @@ ENDPOINTS = (
         dated=f"{DATED_SEQUENCES}/{{sequence_id}}",
         rows=".",
         per=Parents(
-            "sequences",
-            {"sequence_id": "id", "?userId": "owner_user_id"},
-            changed="updated_at",
+            "sequences", {"sequence_id": "id", "?userId": "owner_user_id"}, changed="updated_at"
         ),
         omitted="id name folderId userId createdAt updatedAt",
-        tables=(
-            Table(
-                "sequence_details",
-                "sequence_id",
-                "sequence_id = @sequence_id, settings json, dependencies json",
-                about="the settings of a sequence",
-            ),
+        key="sequence_id",
+        columns="sequence_id = @sequence_id, settings json, dependencies json",
+        about="the settings of a sequence",
+        children=(
             Table(
                 "sequence_steps",
                 "sequence_id, id",
@@ -191,15 +151,9 @@ ENDPOINTS = (
         ),
         empty_on_404=True,
         default=False,
-        tables=(
-            Table(
-                "sequence_enrollments",
-                "id",
-                "id, contact_id text:contact = @contact_id, sequence_id, sequence_name,"
-                " to_email text:email, enrolled_at timestamp, enrolled_by,"
-                " enrolled_by_email text:user, updated_at timestamp",
-                about="the last enrolment of a contact in a sequence",
-            ),
-        ),
+        key="id",
+        columns="id, contact_id text:contact = @contact_id, sequence_id, sequence_name,"
+        " to_email text:email, enrolled_at, enrolled_by, enrolled_by_email text:user, updated_at",
+        about="the last enrolment of a contact in a sequence",
     ),
 )

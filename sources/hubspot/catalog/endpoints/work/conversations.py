@@ -11,8 +11,8 @@ from ..declaration import (
     Increment,
     Parents,
     Table,
-    after,
 )
+from ..paging import after
 
 GROUP = "conversations"
 NUMBERED, DATED = "/conversations/v3/conversations", "/conversations/conversations/2026-09"
@@ -26,29 +26,19 @@ ENDPOINTS = (
         dated=f"{DATED}/inboxes",
         paging=after(100),
         variants=WITH_ARCHIVED,
-        tables=(
-            Table(
-                "conversation_inboxes",
-                "id",
-                "id, name, type, created_at timestamp, updated_at timestamp, archived bool,"
-                " archived_at timestamp:nonzero",
-                about="an inbox or help desk",
-            ),
-        ),
+        key="id",
+        columns="id, name, type, created_at, updated_at, archived bool,"
+        " archived_at timestamp:nonzero",
+        about="an inbox or help desk",
     ),
     _endpoint(
         "conversation_channels",
         numbered=f"{NUMBERED}/channels",
         dated=f"{DATED}/channels",
         paging=after(100),
-        tables=(
-            Table(
-                "conversation_channels",
-                "id",
-                "id, name",
-                about="a channel that messages come through",
-            ),
-        ),
+        key="id",
+        columns="id, name",
+        about="a channel that messages come through",
     ),
     _endpoint(
         "conversation_channel_accounts",
@@ -56,17 +46,11 @@ ENDPOINTS = (
         dated=f"{DATED}/channel-accounts",
         paging=after(100),
         variants=WITH_ARCHIVED,
-        tables=(
-            Table(
-                "conversation_channel_accounts",
-                "id",
-                "id, name, inbox_id, channel_id, active bool, authorized bool,"
-                " delivery_type = deliveryIdentifier.type,"
-                " delivery_value = deliveryIdentifier.value, created_at timestamp, archived bool,"
-                " archived_at timestamp:nonzero",
-                about="an account at a channel, such as an address",
-            ),
-        ),
+        key="id",
+        columns="id, name, inbox_id, channel_id, active bool, authorized bool,"
+        " delivery_type = deliveryIdentifier.type, delivery_value = deliveryIdentifier.value,"
+        " created_at, archived bool, archived_at timestamp:nonzero",
+        about="an account at a channel, such as an address",
     ),
     _endpoint(
         "conversation_threads",
@@ -81,20 +65,13 @@ ENDPOINTS = (
             params={"sort": "latestMessageTimestamp"},
         ),
         due=EVERY_RUN,
-        tables=(
-            Table(
-                "conversation_threads",
-                "id",
-                "id, status, inbox_id, assigned_to,"
-                " associated_contact_id text:contact,"
-                " associated_ticket_id = threadAssociations.associatedTicketId,"
-                " original_channel_id, original_channel_account_id, created_at timestamp,"
-                " closed_at timestamp, latest_message_timestamp timestamp,"
-                " latest_message_received_timestamp timestamp,"
-                " latest_message_sent_timestamp timestamp, spam bool, archived bool",
-                about="a conversation",
-            ),
-        ),
+        key="id",
+        columns="id, status, inbox_id, assigned_to, associated_contact_id text:contact,"
+        " associated_ticket_id = threadAssociations.associatedTicketId, original_channel_id,"
+        " original_channel_account_id, created_at, closed_at,"
+        " latest_message_timestamp timestamp, latest_message_received_timestamp timestamp,"
+        " latest_message_sent_timestamp timestamp, spam bool, archived bool",
+        about="a conversation",
     ),
     _endpoint(
         "conversation_messages",
@@ -109,20 +86,16 @@ ENDPOINTS = (
         ),
         due=EVERY_RUN,
         omitted="conversationsThreadId",
-        tables=(
-            Table(
-                "conversation_messages",
-                "thread_id, id",
-                "thread_id = @thread_id, id, type, created_at timestamp, updated_at timestamp,"
-                " created_by text:visitor, client_type = client.clientType,"
-                " integration_app_id = client.integrationAppId, direction, channel_id,"
-                " channel_account_id, subject text:body, text text:body, rich_text text:body,"
-                " status_type = status.statusType,"
-                " failure json = status.failureDetails, truncation_status, in_reply_to_id,"
-                " assigned_to, assigned_from, new_status, from_inbox_id, to_inbox_id,"
-                " archived bool",
-                about="a message, comment or event in a conversation",
-            ),
+        key="thread_id, id",
+        columns="thread_id = @thread_id, id, type, created_at, updated_at,"
+        " created_by text:visitor, client_type = client.clientType,"
+        " integration_app_id = client.integrationAppId, direction, channel_id,"
+        " channel_account_id, subject text:body, text text:body, rich_text text:body,"
+        " status_type = status.statusType, failure json = status.failureDetails,"
+        " truncation_status, in_reply_to_id, assigned_to, assigned_from, new_status,"
+        " from_inbox_id, to_inbox_id, archived bool",
+        about="a message, comment or event in a conversation",
+        children=(
             Table(
                 "conversation_message_participants",
                 "thread_id, message_id, role, ordinal",
@@ -156,15 +129,10 @@ ENDPOINTS = (
             where="truncation_status <> 'NOT_TRUNCATED'",
         ),
         due=EVERY_RUN,
-        tables=(
-            Table(
-                "conversation_original_contents",
-                "thread_id, message_id",
-                "thread_id = @thread_id, message_id = @message_id, text text:body,"
-                " rich_text text:body",
-                about="the whole text of a message that is shortened elsewhere",
-            ),
-        ),
+        key="thread_id, message_id",
+        columns="thread_id = @thread_id, message_id = @message_id, text text:body,"
+        " rich_text text:body",
+        about="the whole text of a message that is shortened elsewhere",
     ),
     _endpoint(
         "conversation_actors",
@@ -183,13 +151,8 @@ ENDPOINTS = (
             ),
             unseen=True,
         ),
-        tables=(
-            Table(
-                "conversation_actors",
-                "id",
-                "id text:visitor, type, name, email text:email, avatar",
-                about="a person or bot that takes part in conversations",
-            ),
-        ),
+        key="id",
+        columns="id text:visitor, type, name, email text:email, avatar",
+        about="a person or bot that takes part in conversations",
     ),
 )

@@ -2,17 +2,8 @@
 
 from datetime import timedelta
 
-from ..declaration import (
-    BETA_TIER,
-    DAY,
-    EVERY_RUN,
-    TWELVE_HOURS,
-    Batches,
-    Endpoint,
-    Table,
-    Windows,
-    after,
-)
+from ..declaration import BETA_TIER, DAY, EVERY_RUN, TWELVE_HOURS, Batches, Endpoint, Windows
+from ..paging import after
 
 GROUP = "sales"
 SUBMISSIONS = "/forecast-submissions/2026-09-beta/events"
@@ -36,17 +27,12 @@ ENDPOINTS = (
         default=False,
         scopes=("crm.dealsplits.read_write",),
         tier="Sales Hub Enterprise",
-        tables=(
-            Table(
-                "deal_splits",
-                "id",
-                "id, deal_id = ^id, owner_id = properties.hubspot_owner_id,"
-                " percentage double = properties.hs_deal_split_percentage, properties json,"
-                " created_at timestamp, updated_at timestamp",
-                rows="splits",
-                about="a user's share in a deal",
-            ),
-        ),
+        key="id",
+        columns="id, deal_id = ^id, owner_id = properties.hubspot_owner_id,"
+        " percentage double = properties.hs_deal_split_percentage, properties json, created_at,"
+        " updated_at",
+        items="splits",
+        about="a user's share in a deal",
     ),
     Endpoint(
         "forecast_types",
@@ -56,18 +42,13 @@ ENDPOINTS = (
         rows="results | $ | .",
         due=TWELVE_HOURS,
         tier="Sales Hub or Service Hub Professional",
-        tables=(
-            Table(
-                "forecast_types",
-                "forecast_type_id",
-                "forecast_type_id = forecastTypeId|id, id, forecast_name, default_type,"
-                " object_type_id, amount_property, weighted_amount_property, date_property,"
-                " amount_in_home_currency_property, weighted_amount_in_home_currency_property,"
-                " amount_or_date_property_restricted_for_user bool, deal_split_properties json,"
-                " created_at timestamp, created_by, updated_at timestamp, updated_by",
-                about="a way to forecast",
-            ),
-        ),
+        key="forecast_type_id",
+        columns="forecast_type_id = forecastTypeId|id, id, forecast_name, default_type,"
+        " object_type_id, amount_property, weighted_amount_property, date_property,"
+        " amount_in_home_currency_property, weighted_amount_in_home_currency_property,"
+        " amount_or_date_property_restricted_for_user bool, deal_split_properties json,"
+        " created_at, created_by, updated_at, updated_by",
+        about="a way to forecast",
     ),
     Endpoint(
         "forecast_submission_events",
@@ -84,14 +65,9 @@ ENDPOINTS = (
         default=False,
         scopes=("forecast-read",),
         tier=BETA_TIER,
-        tables=(
-            Table(
-                "forecast_submission_events",
-                "event_key",
-                "event_key = hash, object_id, object_type, occurred_at timestamp:ms,"
-                " properties json, archived bool",
-                about="a forecast that a user submitted",
-            ),
-        ),
+        key="event_key",
+        columns="event_key = hash, object_id, object_type, occurred_at timestamp:ms,"
+        " properties json, archived bool",
+        about="a forecast that a user submitted",
     ),
 )
