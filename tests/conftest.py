@@ -12,7 +12,7 @@ import itertools
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -59,9 +59,12 @@ SERVERS: dict[str, EmulatorServer] = {}  # by address: the portals that runs of 
 READERS = duckdb.connect()
 """To which the files that tests read are attached."""
 NUMBERS = itertools.count()
+DAY_MS = 86_400_000
 NEXT_RUN_MS = 2_000  # HubSpot's clock is known to the second, and nobody's runs begin in the same
 FEW = SeedSpec(contacts=60, companies=20, properties=12, custom_objects=0, handful=False)
 """A portal of some records of each core type, for tests to which its size does not matter."""
+FEWER = SeedSpec(contacts=5, companies=2, custom_objects=0)
+"""A portal for tests that look at other APIs than the CRM's."""
 PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as the tests
 
 
@@ -223,13 +226,23 @@ class Warehouse:
 
     def load(self, portal: Portal, spec: SeedSpec, *objects: str, **options: Any) -> None:
         """Seed a portal and sync it, or copy the file of the test that did the same."""
-        portal.reset(spec)
-        what = (spec, objects, tuple(options.items()), replace(self.config, base_url=""))
-        self.once(what, lambda: self._sync_whole(*objects, **options))
+        self._load(portal, spec, objects or CORE, **options)
 
-    def _sync_whole(self, *objects: str, **options: Any) -> None:
-        report = self.sync(*objects, **options)
-        assert report.exit_code == 0, report.error
+    def load_all(self, portal: Portal, spec: SeedSpec, **options: Any) -> None:
+        """Seed a portal and sync all that the token may read, or what is selected; or copy."""
+        self._load(portal, spec, (), **options)
+
+    def _load(self, portal: Portal, spec: SeedSpec, objects: Sequence[str], **options: Any) -> None:
+        portal.reset(spec)
+        today = portal.clock.now_ms() // DAY_MS  # seeded events are some days old
+        what = (spec, objects, tuple(options.items()), replace(self.config, base_url=""), today)
+
+        def sync_whole() -> None:
+            self._leave_seconds()
+            report = self.sync_at_once(*objects, **options)
+            assert report.exit_code == 0, report.error
+
+        self.once(what, sync_whole)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

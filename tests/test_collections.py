@@ -13,8 +13,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import WIDE, Warehouse
+from conftest import FEWER, WIDE, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
+from test_cut_off import EVENTS, FILES
 
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.state import reset, rewind
@@ -33,7 +34,7 @@ from sources.hubspot.catalog.endpoints.declaration import (
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.config import HubSpotConfig, resolve_config
 from sources.hubspot.errors import ConfigError
-from sources.hubspot.model import REJECTS, TableOutcome
+from sources.hubspot.model import TableOutcome
 from sources.hubspot.steps.collections.pages import decode_page
 from sources.hubspot_emulator.clock import iso
 from sources.hubspot_emulator.http.server import EmulatorServer
@@ -639,183 +640,9 @@ def test_what_can_be_selected(warehouse: Warehouse, server: EmulatorServer) -> N
     assert (splits[0]["id"],) not in chosen.rows("SELECT id FROM deal_splits")
 
 
-def test_answers_for_parents_that_say_nothing(portal: Portal, warehouse: Warehouse) -> None:
-    """404 of parents is no refusal, null stays null, answers of nothing known cost no row."""
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    mails = portal.collections["email_campaigns"]
-    names = ("email_campaign_ids", "email_campaigns", "campaigns", "campaign_budgets")
-    mails.edit("55", remove=("lastUpdatedTime",))
-    assert warehouse.sync_all(select=names).exit_code == 0
-    assert warehouse.rows(f"FROM {REJECTS}") == []
-    tables = ("email_campaigns", "campaign_budgets", "campaign_budget_items")
-    kept = {name: warehouse.rows(f"SELECT * FROM {name} ORDER BY ALL") for name in tables}
-    times = "SELECT id FROM email_campaigns WHERE last_updated_time IS NULL"
-    assert warehouse.rows(times) == [("55",)]
-    assert all(kept.values())
-    mails.edit("58", {"lastUpdatedTime": portal.clock.now_ms() + HOUR_MS})
-    portal.faults.add(path=r"v1/campaigns/\d", status=404)
-    portal.faults.add(path="/budget/totals", rewrite=lambda _: {"results": {}})
-    portal.clock.advance(DAY_MS + HOUR_MS)
-    found = warehouse.sync_all(select=names).tables
-    assert (found["email_campaigns"].status, found["email_campaigns"].calls) == ("ok", 3)
-    assert "404 for 3 rows of email_campaign_ids" in found["email_campaigns"].messages[0]
-    assert found["campaign_budgets"].status == "failed"
-    assert "has none of budgetItems" in (found["campaign_budgets"].error or "")
-    for name, rows in kept.items():
-        assert warehouse.rows(f"SELECT * FROM {name} ORDER BY ALL") == rows
-
-
-def test_parents_that_are_refused_for_a_moment(portal: Portal, warehouse: Warehouse) -> None:
-    """What is loaded of them stays, messages say so, and the next run asks for them once more."""
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    names, mails = ("email_campaign_ids", "email_campaigns"), portal.collections["email_campaigns"]
-    assert warehouse.sync_all(select=names).exit_code == 0
-    found = "SELECT id, name FROM email_campaigns ORDER BY ALL"
-    before = warehouse.rows(found)
-    refused = {before[0][0]: 404, before[1][0]: 400}
-    changed = {*refused, before[2][0]}
-    for key in changed:
-        changes = {"lastUpdatedTime": portal.clock.now_ms() + HOUR_MS, "name": f"New {key}"}
-        mails.edit(key, changes)
-    for key, status in refused.items():
-        portal.faults.add(path=f"v1/campaigns/{key}", status=status, times=1)
-    portal.clock.advance(2 * HOUR_MS)
-    said = "; ".join(warehouse.sync_all(select=names).tables["email_campaigns"].messages)
-    assert all(str(status) in said for status in refused.values()), said
-    new = [(key, f"New {key}" if key in changed else name) for key, name in before]
-    assert warehouse.rows(found) == [*before[:2], *new[2:]]
-    portal.clock.advance(60_000)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    assert warehouse.rows(found) == new
-    ago = {"lastUpdatedTime": portal.clock.now_ms() - 30 * DAY_MS, "name": "Taken back"}
-    mails.edit(before[2][0], ago)  # a time that moves back is another, too
-    portal.clock.advance(2 * HOUR_MS)
-    assert warehouse.sync_all(select=names).tables["email_campaigns"].rows == 1
-    assert (before[2][0], "Taken back") in warehouse.rows(found)
-
-
-def test_a_parent_read_in_part_keeps_its_rows(portal: Portal, warehouse: Warehouse) -> None:
-    """Where a later page fails, all that is loaded stays; the next run loads all that is new."""
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    names, errors = ("imports", "import_errors"), portal.collections["import_errors"]
-    warehouse = warehouse.with_settings(max_attempts=1, patience_seconds=0)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    one = errors.seen()[0]
-    for number in range(101):
-        errors.add({**one, "id": str(9000 + number)}, one["_parent"])
-    touched = portal.collections["imports"]
-    touched.edit(one["_parent"], {"updatedAt": iso(portal.clock.now_ms())})
-    portal.clock.advance(2 * HOUR_MS)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    ids = f"SELECT id FROM import_errors WHERE import_id = '{one['_parent']}' ORDER BY id"
-    before = warehouse.rows(ids)
-    assert len(before) == len({row["id"] for row in errors.seen(one["_parent"])})
-    errors.delete((one["_parent"], one["id"]))
-    touched.edit(one["_parent"], {"updatedAt": iso(portal.clock.now_ms())})
-    portal.faults.add(path=f"/{one['_parent']}/errors", status=500, nth=2)
-    portal.clock.advance(2 * HOUR_MS)
-    assert warehouse.sync_all(select=names).tables["import_errors"].status == "failed"
-    assert warehouse.rows(ids) == before
-    portal.faults.clear()
-    assert warehouse.sync_all(select=names).exit_code == 0
-    assert warehouse.rows(ids) == [row for row in before if row != (one["id"],)]
-
-
-def test_a_batch_that_leaves_some_out(portal: Portal, warehouse: Warehouse) -> None:
-    """Errors of a batch are noted; rows go where it has none, and stay where it cannot say."""
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    names, flows = ("workflows", "workflow_details"), portal.collections["workflows"]
-    found = "SELECT workflow_id, revision_id FROM workflow_details ORDER BY ALL"
-    assert warehouse.sync_all(select=names).exit_code == 0
-    (first, *_), *_, (last, _) = before = warehouse.rows(found)
-
-    def changed(category: str) -> str:
-        """Sync what changed, with a batch that lacks the first workflow; return what is noted."""
-        for key in (first, last):
-            at = iso(portal.clock.now_ms() + HOUR_MS)
-            flows.edit(key, {"updatedAt": at, "revisionId": "99"})
-
-        def lacking(answer: dict[str, Any]) -> dict[str, Any]:
-            kept = [one for one in answer["results"] if one["id"] != first]
-            return answer | {"results": kept, "errors": [{"category": category}]}
-
-        portal.faults.add(path="flows/batch/read", rewrite=lacking, times=1)
-        portal.clock.advance(2 * HOUR_MS)
-        report = warehouse.sync_all(select=names)
-        assert report.exit_code == 0
-        return report.tables["workflow_details"].error or ""
-
-    assert "INTERNAL_ERROR" in changed("INTERNAL_ERROR")
-    assert warehouse.rows(found) == [*before[:-1], (last, "99")]
-    portal.clock.advance(60_000)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    assert warehouse.rows(found) == [(first, "99"), *before[1:-1], (last, "99")]
-    assert "OBJECT_NOT_FOUND" in changed("OBJECT_NOT_FOUND")
-    assert warehouse.rows(found) == [*before[1:-1], (last, "99")]
-
-
-def test_what_changes_while_its_parent_does_not(portal: Portal, warehouse: Warehouse) -> None:
-    """Rows of HubDB tables, and details of workflows, are read of all of these once a day.
-
-    In between they are read of those that changed.
-    """
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    people = "marketing_event_participations"
-    names = ("hubdb_tables", "hubdb_rows", "workflows", "workflow_details")
-    names = (*names, "marketing_events", people)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    row = portal.collections["hubdb_rows"].seen()[0]
-    flow, *_, third, other = flows = portal.collections["workflows"].seen()
-    portal.clock.advance(HOUR_MS)
-    portal.collections["workflows"].edit(other["id"], {"name": "Changed"})
-    revised = {"revisionId": "98", "updatedAt": third["updatedAt"]}
-    portal.collections["workflows"].edit(third["id"], revised)
-    leaving = portal.collections[people].seen()[0]
-    portal.collections[people].delete((leaving["_parent"], leaving["id"]))
-    tables = warehouse.sync_all(select=names).tables
-    assert 0 < tables["workflow_details"].rows < len(flows)
-    assert tables[people].calls == 1  # of the one event whose counters differ
-    details = "SELECT workflow_id FROM workflow_details WHERE revision_id = '{}'"
-    assert warehouse.rows(details.format(98)) == [(third["id"],)]
-    events = portal.collections["marketing_events"].seen()
-    young = max(events, key=lambda one: one["startDateTime"])["objectId"]
-    taking_part = portal.collections[people].seen(young)[0]
-    taking_part["properties"]["attendanceDurationSeconds"] = 4711
-    portal.collections[people].edit((young, taking_part["id"]), taking_part)
-    portal.collections["hubdb_rows"].edit((row["_parent"], row["id"]), {"name": "Quiet"})
-    silent = {"revisionId": "99", "updatedAt": flow["updatedAt"]}
-    portal.collections["workflows"].edit(flow["id"], silent)
-    portal.clock.advance(DAY_MS)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    assert warehouse.rows("SELECT count(*) FROM hubdb_rows WHERE name = 'Quiet'") == [(1,)]
-    assert warehouse.rows(details.format(99)) == [(flow["id"],)]
-    spent = f"SELECT id FROM {people} WHERE attendance_duration_seconds = 4711"
-    assert warehouse.rows(spent) == [(taking_part["id"],)]
-
-
-def test_parents_of_which_nothing_says_when_they_changed(
-    portal: Portal, warehouse: Warehouse
-) -> None:
-    """Rows of HubDB tables that nobody has published are read once a day, as all others."""
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    names, tables = ("hubdb_tables", "hubdb_rows"), portal.collections["hubdb_tables"]
-    for table in tables.seen():
-        tables.edit(table["id"], remove=("publishedAt",))
-    row = portal.collections["hubdb_rows"].seen()[0]
-    portal.collections["hubdb_rows"].edit((row["_parent"], row["id"]), {"name": "Draft"})
-    assert warehouse.sync_all(select=names).exit_code == 0
-    portal.clock.advance(2 * HOUR_MS)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    portal.collections["hubdb_rows"].edit((row["_parent"], row["id"]), {"name": "Changed"})
-    portal.clock.advance(DAY_MS)
-    assert warehouse.sync_all(select=names).exit_code == 0
-    assert warehouse.rows("SELECT count(*) FROM hubdb_rows WHERE name = 'Changed'") == [(1,)]
-
-
 def test_what_is_refused_once_it_was_read(portal: Portal, warehouse: Warehouse) -> None:
     """Rows stay and a warning says why; only what is named fails; a plan is no matter of scopes."""
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
-    assert warehouse.sync_all(select=("settings",)).exit_code == 0
+    warehouse.load_all(portal, FEWER, select=("settings",))
     kept = warehouse.rows("SELECT count(*) FROM roles WHERE _hs_deleted_at IS NULL")
     plan = {"status": "error", "message": "This portal does not have access to this product"}
     portal.faults.add(path="/roles", status=403)
@@ -841,10 +668,9 @@ def test_a_full_refresh_finds_events_behind_the_lookback(
     to their end.
     """
     warehouse = warehouse.with_settings(event_days=12)
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
     of_parents = "marketing_event_participations"
     names, counts = ("email_events", "cms_audit_logs", "marketing_events", of_parents), COUNTS
-    assert warehouse.sync_all(select=names).exit_code == 0
+    warehouse.load_all(portal, FEWER, select=names)
     before = [warehouse.rows(counts.format(*of)) for of in KEYED]
     at_ms = portal.clock.now_ms() - 5 * DAY_MS
     event = {"id": "behind", "created": at_ms, "type": "OPEN", "recipient": "a@example.com"}
@@ -876,10 +702,9 @@ def test_a_full_refresh_finds_events_behind_the_lookback(
 def test_events_that_are_lost_are_read_again(portal: Portal, warehouse: Warehouse) -> None:
     """Emptied tables are filled; a rewind and a reset reach what is behind; no row comes twice."""
     warehouse = warehouse.with_settings(event_days=12)
-    portal.reset(SeedSpec(contacts=5, companies=2, custom_objects=0))
     names = ("email_events", "cms_audit_logs", "forms", "form_submissions")
     counts = [COUNTS.format(*of) for of in (*KEYED, *SUBMITTED)]
-    assert warehouse.sync_all(select=names).exit_code == 0
+    warehouse.load_all(portal, FEWER, select=EVENTS)
     before = [warehouse.rows(count)[0] for count in counts]
     emptied = ("cms_audit_logs", "form_submission_values")
     with duckdb.connect(str(warehouse.path)) as connection:
@@ -908,19 +733,20 @@ def test_what_is_too_long_to_hold_is_loaded_where_it_differs(
     """Rows beyond what memory holds are not loaded again as they are; else all of them are."""
     for bound in ("HELD", "BLOCK"):
         monkeypatch.setattr(f"sources.hubspot.steps.collections.whole.{bound}", 40)
-    portal.reset(SeedSpec(contacts=1, companies=0, custom_objects=0, sizes={"files": 250}))
+    warehouse.load_all(portal, FILES, select=("files",))
     files, found = portal.collections["files"], []
     first, last = (files.rows()[place]["id"] for place in (0, -1))
-    for _ in range(3):
+    assert warehouse.rows("SELECT count(*) FROM files") == [(250,)]
+    for _ in range(2):
+        portal.clock.advance(25 * HOUR_MS)
         report = warehouse.sync_all(select=("files",))
         assert report.exit_code == 0
         table = report.tables["files"]
         found.append((table.rows, table.tombstones))
-        if len(found) == 2:
+        if len(found) == 1:
             files.edit(first, {"name": "Another"})
             files.delete(last)
-        portal.clock.advance(25 * HOUR_MS)
-    assert found == [(250, 0), (0, 0), (249, 1)]
+    assert found == [(0, 0), (249, 1)]
     live = "SELECT count(*), count(DISTINCT id) FROM files WHERE _hs_deleted_at IS NULL"
     assert warehouse.rows(live) == [(249, 249)]
     assert warehouse.rows(f"SELECT name FROM files WHERE id = '{first}'") == [("Another",)]
@@ -932,7 +758,7 @@ def test_what_is_hashed_is_not_put_aside(
     """No file holds values that are to be hashed: however many rows there are, they are loaded."""
     for bound in ("HELD", "BLOCK"):
         monkeypatch.setattr(f"sources.hubspot.steps.collections.whole.{bound}", 40)
-    portal.reset(SeedSpec(contacts=1, companies=0, custom_objects=0, sizes={"files": 250}))
+    portal.reset(FILES)
     key = "a key for tests, with 32 letters or more"
     hashed = warehouse.with_settings(hash_properties=["files.name"], hash_key=key)
     monkeypatch.setattr("sources.hubspot.steps.collections.whole.tempfile", None)
