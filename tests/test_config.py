@@ -1,5 +1,7 @@
 """Settings: where they come from, what is refused, and that the token stays hidden."""
 
+import json as jsonlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,15 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.configuration.utils import get_resolved_traces
+from dlt.common.data_writers.buffered import BufferedDataWriter
+from dlt.common.data_writers.writers import DataWriter
+from dlt.common.json import json
+from dlt.common.schema import Schema, utils
+from dlt.common.validation import DictValidationException
 from dlt.load.configuration import LoaderConfiguration
 
-from pipelines.runtime.quicker_dlt import Environment, quickened
+from pipelines.runtime.quicker_dlt import Environment, quickened, untraced
 from sources.hubspot import Run
 from sources.hubspot.config import HubSpotConfig, check_config, checked_token, resolve_config
 from sources.hubspot.errors import ConfigError
@@ -211,3 +219,50 @@ def test_a_run_finds_the_settings_that_dlt_finds(monkeypatch: pytest.MonkeyPatch
     assert found == [usual + 1, usual + 1, usual]
     monkeypatch.setenv("LOAD__WORKERS", str(usual + 2))
     assert workers("load") == usual + 2
+
+
+def test_a_file_is_written_with_the_settings_that_dlt_finds(tmp_path, monkeypatch):
+    """Files that are made alike have the same settings; one that is given another has that."""
+    writer = DataWriter.writer_spec_from_file_format("typed-jsonl", "object")
+
+    def most(**given: int) -> int:
+        made = BufferedDataWriter(writer, f"{tmp_path}/%s", **given)
+        return made.buffer_max_items
+
+    monkeypatch.setenv("DATA_WRITER__BUFFER_MAX_ITEMS", "7")
+    with quickened, untraced():
+        known = len(get_resolved_traces().all_traces)
+        assert [most(), most(), most(buffer_max_items=8), most()] == [7, 7, 8, 7]
+        assert len(get_resolved_traces().all_traces) == known
+    monkeypatch.setenv("DATA_WRITER__BUFFER_MAX_ITEMS", "9")
+    assert most() == 9
+    assert len(get_resolved_traces().all_traces) > known
+
+
+def test_schemas_have_the_hash_that_dlt_gives_them():
+    """It differs with the order of columns; a schema without it is refused where it is wrong."""
+    columns = [{"name": name, "data_type": "text"} for name in ("a", "b")]
+    stored = []
+    for order in (columns, columns[::-1]):
+        schema = Schema("s")
+        schema.update_table({"name": "t", "columns": {one["name"]: one for one in order}})
+        stored.append(schema.to_dict())
+    hashes = [utils.generate_version_hash(one) for one in stored]
+    assert hashes[0] != hashes[1]
+    with quickened:
+        assert [utils.generate_version_hash(one) for one in stored * 2] == hashes * 2
+        Schema.from_dict(stored[0])
+        stored[0]["tables"]["t"]["columns"]["a"]["data_type"] = "none such"
+        with pytest.raises(DictValidationException):
+            Schema.from_dict(stored[0])
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": [1, "b", None]}, {"a": [datetime(2026, 1, 2, tzinfo=UTC)]}, {"a": "\uf026"}]
+)
+def test_states_are_read_as_dlt_reads_them(value):
+    """Values of types that JSON lacks are found, and texts that only look like them are kept."""
+    for text in (json.typed_dumps(value), jsonlib.dumps(json.loads(json.typed_dumps(value)))):
+        expected = json.typed_loads(text)
+        with quickened:
+            assert json.typed_loads(text) == expected == value

@@ -7,14 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import cache, partial
+from hashlib import blake2b
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from dlt.common import validation
-from dlt.common.configuration import resolve
+from dlt.common import json, validation
+from dlt.common.configuration import inject, resolve
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import ConfigProvider, EnvironProvider
 from dlt.common.configuration.specs.base_configuration import (
@@ -23,8 +25,14 @@ from dlt.common.configuration.specs.base_configuration import (
 )
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.configuration.utils import get_resolved_traces
+from dlt.common.data_writers.buffered import BufferedDataWriter
+from dlt.common.destination.configuration import ParquetFormatConfiguration
+from dlt.common.json import may_have_pua
 from dlt.common.normalizers.json import helpers
 from dlt.common.schema import Schema
+from dlt.common.schema import utils as schemas
+from dlt.common.schema.typing import TStoredSchema
 from dlt.common.storages import LiveSchemaStorage
 from dlt.pipeline.pipeline import Pipeline
 
@@ -45,6 +53,13 @@ _OF_TYPES: dict[str, Callable[..., Any]] = {
 _is_secret_hint: Any = resolve.is_secret_hint  # type: ignore[attr-defined]
 _resolve_single_value: Any = resolve._resolve_single_value  # noqa: SLF001 - as below
 _resolve_merge_strategy: Any = helpers.resolve_merge_strategy  # type: ignore[attr-defined]
+_resolve_configuration: Any = inject.resolve_configuration  # type: ignore[attr-defined]
+_log_traces: Any = resolve.log_traces  # type: ignore[attr-defined]
+_version_hash = schemas.generate_version_hash
+_validate = schemas.validate_stored_schema
+_typed_loads = json.typed_loads
+_OF_FILES = (BufferedDataWriter.BufferedDataWriterConfiguration, ParquetFormatConfiguration)
+"""Settings that dlt resolves for each file that it writes."""
 _count: Any = BaseConfiguration.__len__
 _counted: dict[type, int] = {}
 
@@ -122,7 +137,12 @@ def _stand_ins() -> Sequence[tuple[Any, str, Any]]:
         *((validation, name, _known_types(ask)) for name, ask in _OF_TYPES.items()),
         (resolve, "is_secret_hint", cache(_is_secret_hint)),
         (resolve, "_resolve_single_value", partial(_single_value, {})),
+        (resolve, "log_traces", _traced),
+        (inject, "resolve_configuration", partial(_of_file, {})),
         (helpers, "resolve_merge_strategy", _merge_strategy),
+        (schemas, "generate_version_hash", partial(_hashed, {})),
+        (schemas, "validate_stored_schema", _validated),
+        (json, "typed_loads", _loaded),
         (BaseConfiguration, "__len__", _count_settings),
     )
 
@@ -172,6 +192,71 @@ def _single_value(
         )  # with the providers, so that no others have their id
     _, value, traces = known[asked]
     return value, [*traces]
+
+
+def _traced(*looked_up: Any) -> None:  # noqa: ANN401 - dlt's
+    """Log where a setting was looked up, unless the thread keeps no such log."""
+    if get_resolved_traces().logging_enabled:
+        _log_traces(*looked_up)
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Keep no log of settings in this thread: dlt would keep each that it looks up, for no one."""
+    log = get_resolved_traces()
+    before, log.logging_enabled = log.logging_enabled, False
+    try:
+        yield
+    finally:
+        log.logging_enabled = before
+
+
+def _of_file(
+    known: dict[object, tuple[object, BaseConfiguration]],
+    config: BaseConfiguration,
+    *,
+    explicit_value: Any = None,  # noqa: ANN401 - dlt's
+    **options: Any,  # noqa: ANN401 - dlt's
+) -> BaseConfiguration:
+    """Return settings; those of a file are what they were for the last one that was made alike."""
+    if type(config) not in _OF_FILES:
+        resolved = _resolve_configuration(config, explicit_value=explicit_value, **options)
+        return cast("BaseConfiguration", resolved)
+    container, names = Container(), config.get_resolvable_fields()
+    providers = container[PluggableRunContext].providers.providers
+    given = {name: value for name, value in explicit_value.items() if name in names}
+    at = container[ConfigSectionContext]
+    values = tuple((name, id(value)) for name, value in given.items())
+    asked = type(config), values, id(providers), at.pipeline_name, at.sections
+    if asked not in known:  # with what is known by its id, so that nothing else has it
+        resolved = _resolve_configuration(config, explicit_value=explicit_value, **options)
+        known[asked] = (given, providers), resolved
+    return copy(known[asked][1])
+
+
+def _hashed(known: dict[bytes, str], stored: TStoredSchema) -> str:
+    """Return the hash of a schema's content, worked out once.
+
+    dlt asks some forty times a run, of three schemas or so.
+    """
+    content = json.dumpb({**stored, "version": 0, "version_hash": "", "previous_hashes": []})
+    digest = blake2b(content).digest()
+    if digest not in known:
+        known[digest] = _version_hash(stored)
+    return known[digest]
+
+
+def _validated(stored: TStoredSchema) -> None:
+    """Validate a schema, unless it has the hash of its content, so that dlt wrote it, valid."""
+    if stored.get("version_hash") != schemas.generate_version_hash(stored):
+        _validate(stored)
+
+
+def _loaded(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Return JSON with its typed values, which dlt looks for even where there are none."""
+    if may_have_pua(text.encode()) or "\\u" in text:
+        return _typed_loads(text)
+    return json.loads(text)
 
 
 def _merge_strategy(tables: Any, table: Any) -> Any:  # noqa: ANN401 - dlt's

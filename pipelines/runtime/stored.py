@@ -26,7 +26,7 @@ from destinations.resolve import (
     open_destination,
 )
 from pipelines.cli.output.report import chain
-from pipelines.runtime.quicker_dlt import keep_schemas, quickened
+from pipelines.runtime.quicker_dlt import keep_schemas, quickened, untraced
 from pipelines.runtime.workdir import working_folder
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.http.client import Client
@@ -54,7 +54,7 @@ def hubspot_pipeline(
     """
     active = Container()[PipelineContext]
     before = active.pipeline() if active.is_active() else None
-    with quickened, own_settings:
+    with quickened, own_settings, untraced():
         with explained(destination):
             pipeline = dlt.pipeline(
                 PIPELINE,
