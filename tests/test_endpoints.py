@@ -15,7 +15,7 @@ from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.catalog import endpoints
 from sources.hubspot.catalog.endpoints import APIS, ENDPOINT_OF, ENDPOINTS, TABLES
-from sources.hubspot.catalog.endpoints.declaration import DAY, Endpoint, Table
+from sources.hubspot.catalog.endpoints.declaration import DAY, Endpoint, Parents, Table, Whole
 from sources.hubspot.catalog.endpoints.marketing import campaigns
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.http import paths
@@ -92,6 +92,8 @@ def test_rows_of_the_catalog_are_whole(name: str) -> None:
         assert endpoint.per != "pair"
         assert all(table.lists for table in others)
     assert endpoint.own_reader == (name in READERS)
+    is_of_parents = isinstance(endpoint.per, Parents) and isinstance(endpoint.read, Whole)
+    assert bool(endpoint.replaced_by) >= is_of_parents, "rows of parents that are gone would stay"
 
 
 def test_names_of_tables_and_apis_are_taken_once() -> None:
@@ -202,6 +204,7 @@ def test_what_a_later_version_lacks_is_asked_for_in_an_earlier_one(name: str) ->
     ("name", "facts", "calls"),
     [
         ("property_groups", CollectionFacts("", parts=3), (3, 3)),
+        ("property_groups", CollectionFacts("", parts=3, calls=3), (3, 3)),
         ("lists", CollectionFacts("", calls=1), (1, 6)),
         ("marketing_events", CollectionFacts("", calls=1), (1, 1)),
         ("marketing_events", CollectionFacts("", calls=2), (2, 4)),

@@ -89,16 +89,40 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
 
 
 def a_day_later(portal: Portal, warehouse: Warehouse, settings: Warehouse, changed: int) -> None:
-    """Of what is off no row is loaded that is there; what every parent answers 404 for goes."""
-    counts = [warehouse.rows(f"SELECT count(*) FROM {name}") for name in COUNTED]
+    """Of what is off no row is loaded that is there; what every parent answers 404 for goes.
+
+    So does what was read of records that are gone. Tags cost as many calls as the plan says.
+    """
+    per_call = "SELECT call_id, count(*) FROM call_transcript_utterances u"
+    per_call += " JOIN call_transcripts t ON t.id = u.transcript_id GROUP BY 1 ORDER BY 1"
+    (call, lines), *others = warehouse.rows(per_call)
+    counts = counted(warehouse)
+    portal.archive("calls", call)
     portal.clock.advance(DAY_MS)
+    tags = foretold(settings, "object_tags")
     report = settings.sync_all(select=NAMES)
     assert report.exit_code == 0, report.tables
+    assert tags == {"low": report.tables["object_tags"].calls, "high": tags["low"]}
+    assert warehouse.rows(per_call) == others
+    counts[COUNTED.index("call_transcript_utterances")][0] -= lines
     assert {name for name in OFF if report.tables.get(name, NOTHING).rows} == NEW_EACH_DAY
     gone = report.tables["sequence_enrollments"]
     assert (gone.status, gone.calls, gone.messages) == ("ok", changed, []), gone
     assert warehouse.rows("SELECT count(*) FROM sequence_enrollments") == [(0,)]
-    assert [warehouse.rows(f"SELECT count(*) FROM {name}") for name in COUNTED] == counts
+    assert counted(warehouse) == counts
+
+
+def counted(warehouse: Warehouse) -> list[list[int]]:
+    """Return how many rows some tables have."""
+    return [[*warehouse.rows(f"SELECT count(*) FROM {name}")[0]] for name in COUNTED]
+
+
+def foretold(warehouse: Warehouse, table: str) -> dict[str, int]:
+    """Return the calls that a plan says a table takes."""
+    section = plan(SyncOptions(select=NAMES), config=warehouse.config).sections[0]
+    rows = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
+    (calls,) = [row["calls"] for row in rows if row["table"] == table]
+    return {"low": calls["low"], "high": calls["high"]}
 
 
 def off_in_plan(warehouse: Warehouse) -> dict[str, Any]:

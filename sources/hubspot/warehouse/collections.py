@@ -1,6 +1,7 @@
 """What SQL does after a load of collections: rows that no longer come are marked as gone."""
 
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +48,7 @@ def end_collections(
             if kept.loaded_at and endpoint.has_gone:
                 _end(client, run, endpoint, scope, kept.loaded_at, hard_delete=hard_delete)
             _replace_children(client, endpoint)
-            _drop_of_gone(client, endpoint, tables)
+            drop_of_gone(client, {table.name for table in endpoint.tables}, tables)
             _fill(client, endpoint, tables)
             _end_members(client, endpoint, tables, hard_delete=hard_delete)
 
@@ -92,23 +93,27 @@ def _replace_children(client: Client, endpoint: Endpoint) -> None:
         client.execute_sql(f"DELETE FROM {child} WHERE {stale}")  # noqa: S608
 
 
-def _drop_of_gone(client: Client, endpoint: Endpoint, tables: Collection[str]) -> None:
-    """Remove what was read of rows that are gone by now: of an endpoint's own, and its parents'.
+def drop_of_gone(client: Client, own: AbstractSet[str], tables: Collection[str]) -> None:
+    """Remove what was read of rows that are gone by now, and what was read of that in turn.
 
-    It comes to what was read of those in turn.
+    Args:
+        client: of the dataset.
+        own: tables of which rows may be gone: those of an endpoint, of which orphans go, too, or
+            tables of records.
+        tables: all tables of the dataset.
     """
-    own = {table.name for table in endpoint.tables}
     for one in ENDPOINTS.values():
         per = one.per
         if isinstance(per, str) or not one.replaced_by or not {per.table, one.name} <= {*tables}:
             continue
         if isinstance(per, Batches) and per.unseen:
             continue
-        if one is endpoint or per.table in own:
-            _drop_orphans(client, one, per)
-            _replace_children(client, one)
-            if one is not endpoint:
-                _drop_of_gone(client, one, tables)
+        if own.isdisjoint({one.name, per.table}):
+            continue
+        _drop_orphans(client, one, per)
+        _replace_children(client, one)
+        if one.name not in own:
+            drop_of_gone(client, {table.name for table in one.tables}, tables)
 
 
 def _drop_orphans(client: Client, endpoint: Endpoint, per: Parents | Batches) -> None:

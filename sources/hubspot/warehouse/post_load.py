@@ -19,7 +19,7 @@ from ..run.portal.portal_types import link_tables
 from ..run.run import Run
 from ..state.source import RELABELLED, SourceState
 from ..state.store import source_state
-from .collections import drop_histories, end_collections, with_rejects
+from .collections import drop_histories, drop_of_gone, end_collections, with_rejects
 from .view import WarehouseView
 
 FEW = 5  # rows that may be purged at once whatever their share, but never the last ones
@@ -64,6 +64,7 @@ def clean_up(pipeline: Pipeline, run: Run, *, hard_delete: bool) -> None:
             _set_labels(client, relabelled & pairs.keys())
         histories = run.collections.take_histories()
         drop_histories(client, run.load.dead | cleaned | histories, tables)
+        drop_of_gone(client, run.load.dead | cleaned, tables)
         if REJECTS in tables:
             changed = run.load.appending | run.tables.changed | cleaned
             _withdraw_rejects(client, run, changed & tables)

@@ -23,7 +23,7 @@ def collection_step(endpoint: Endpoint, facts: CollectionFacts) -> Step:
     most = max(least, facts.calls or 0)
     if endpoint.has_gone and facts.calls:
         is_whole = isinstance(endpoint.read, Whole) and not endpoint.details
-        least, most = most if is_whole else least, _most(endpoint, most)
+        least, most = most if is_whole else least, _most(endpoint, most, facts.parts)
     least, most = facts.bounds or (least, most)
     is_known = endpoint.paging.kind == "none" or bool(facts.calls and _is_repeated(endpoint))
     return Step(
@@ -47,11 +47,14 @@ def _least(endpoint: Endpoint, facts: CollectionFacts) -> int:
     return least * (facts.windows or 1)
 
 
-def _most(endpoint: Endpoint, calls: int) -> int:
-    """Return the calls at most, where the last reading of all rows took so many."""
+def _most(endpoint: Endpoint, calls: int, parts: int) -> int:
+    """Return the calls at most, where the last reading of all rows took so many.
+
+    A part that took one call is not read twice.
+    """
     details, size = endpoint.details, endpoint.paging.size
     more = ceil(calls * size / details.size) if details else 0
-    return (2 if calls > 1 else 1) * calls + more
+    return (2 if calls > parts else 1) * calls + more
 
 
 def _is_repeated(endpoint: Endpoint) -> bool:

@@ -25,7 +25,7 @@ class Portal:
         """Make the lanes; nothing is sent yet."""
         self.client = client
         self.lanes = Lanes(calls_in_flight)
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[tuple[str, str], Client] = {}
         self._extents: dict[str, Future[Extent]] = {}
         self._types = PortalTypes()
 
@@ -57,11 +57,12 @@ class Portal:
         """Start a call; it waits for its rate budget in a lane of its own."""
         return self.lanes.submit(call, lane)
 
-    def client_for(self, table: str) -> Client:
-        """Return the client whose meter counts the calls made for one table."""
-        if table not in self._clients:
-            self._clients[table] = self.client.for_table(table)
-        return self._clients[table]
+    def client_for(self, table: str, scope: str = "") -> Client:
+        """Return the client whose meter counts the calls made for one table, or a part of it."""
+        if (table, scope) not in self._clients:
+            whole = self.client_for(table) if scope else self.client
+            self._clients[table, scope] = whole.for_table(table)
+        return self._clients[table, scope]
 
     def meter_of(self, table: str) -> Meter:
         """Return the count of the calls made for one table."""

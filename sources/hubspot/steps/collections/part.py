@@ -63,7 +63,7 @@ class Part:
     @property
     def client(self) -> Client:
         """The client whose meter counts its calls."""
-        return self.run.portal.client_for(self.endpoint.name)
+        return self.run.portal.client_for(self.endpoint.name, self.scope)
 
     @property
     def mark(self) -> datetime | None:

@@ -15,16 +15,18 @@ ENDPOINTS = (
             changed="_hs_updated_at",
             where="hs_call_transcription_id IS NOT NULL",
         ),
+        omitted="id",
         default=False,
         scopes=("crm.extensions_calling_transcripts.read",),
         key="call_id, id",
-        columns="call_id = @call_id, id, engagement_id, transcript_source, created_at, updated_at",
+        columns="call_id = @call_id, id = @transcript_id, engagement_id, transcript_source,"
+        " created_at, updated_at",
         about="the transcript of a call",
         children=(
             Table(
                 "call_transcript_utterances",
                 "transcript_id, ordinal",
-                "transcript_id = ^id, ordinal integer = #, id, speaker_id = speaker.id,"
+                "transcript_id = @transcript_id, ordinal integer = #, id, speaker_id = speaker.id,"
                 " speaker_name = speaker.name, speaker_email text:email = speaker.email,"
                 " text text:body, start_time_millis integer, end_time_millis integer,"
                 " language_code",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,8 @@ from .rows import NO_ROWS, Contents, Rows, empty
 
 TOGETHER = 50
 """Parents, or batches of them, that are read before the cursor moves on."""
+MOST_DIVIDED = 16
+"""Batches that are divided while HubSpot has answered for none: it may refuse all of them."""
 NOT_FOUND = "NOT_FOUND"
 """Part of the category of errors which say that a parent is not there."""
 NONE_THERE = (
@@ -50,6 +53,8 @@ class _Sweep:
     """Those of a group that have no rows, by its 404, with the constants of their rows."""
     answered: bool = False
     """Whether it has answered for any."""
+    divided: int = 0
+    """Batches that it refused as a whole."""
     newest: datetime | None = None
 
 
@@ -145,7 +150,7 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
     if isinstance(per, Batches):
         starts = range(0, len(group), per.size)
         batches = [group[at : at + per.size] for at in starts]
-        tasks = [_tolerated(sweep, _read_batch(sweep, out, batch), batch) for batch in batches]
+        tasks = [_tolerated(sweep, _divided(sweep, out, batch), batch) for batch in batches]
     else:
         tasks = [_read_parent(sweep, out, parent) for parent in group]
     try:
@@ -197,7 +202,13 @@ def _read_parent(sweep: _Sweep, out: Out, parent: Parent) -> Found:
     one = part_of_parent(sweep.part, parent)
     read = READERS.get(type(sweep.part.endpoint.read))
     rows = read(one, out) if read else _read_rows(one, out, sweep.contents)
-    yield from _tolerated(sweep, rows, [parent], one.constants)
+    yield from _tolerated(sweep, _answered(sweep, rows), [parent], one.constants)
+
+
+def _answered(sweep: _Sweep, rows: Found) -> Found:
+    """Read what HubSpot has for a parent, and note that it has answered."""
+    yield from rows
+    sweep.answered = True
 
 
 def part_of_parent(part: Part, parent: Parent) -> Part:
@@ -225,7 +236,6 @@ def _tolerated(
     """
     try:
         yield from rows
-        sweep.answered = True
     except ScopeMissingError:
         raise
     except RequestRejectedError as error:
@@ -250,6 +260,24 @@ def _read_rows(part: Part, out: Out, contents: Contents) -> Found:
     yield from rows.hand_on(contents)
 
 
+def _divided(sweep: _Sweep, out: Out, batch: Sequence[Parent]) -> Found:
+    """Read a batch; one that HubSpot refuses is divided, until what it refuses stands alone.
+
+    Raises:
+        RequestRejectedError: it does not take that one, or none at all.
+    """
+    try:
+        yield from _read_batch(sweep, out, batch)
+    except RequestRejectedError as error:
+        is_hopeless = not sweep.answered and sweep.divided >= MOST_DIVIDED
+        if error.status != HTTPStatus.BAD_REQUEST or len(batch) == 1 or is_hopeless:
+            raise
+        sweep.divided += 1
+        half = len(batch) // 2
+        for part in (batch[:half], batch[half:]):
+            yield from _tolerated(sweep, _divided(sweep, out, part), part)
+
+
 def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
     """Read what HubSpot has for many parents, whose rows take the place of those they had."""
     part = replace(sweep.part, reported=[])
@@ -263,6 +291,7 @@ def _read_batch(sweep: _Sweep, out: Out, parents: Sequence[Parent]) -> Found:
             yield None
         else:
             rows.take(exploded(part.endpoint.first, block))
+    sweep.answered = True
     found = _by_parent(part, per, rows)
     if per.unseen:
         yield from out.add(rows)
