@@ -383,6 +383,18 @@ def rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehouse) -
     assert warehouse.rows(live) == [(before[0][0] - 1,)]
 
 
+def what_a_campaign_that_changed_has(portal: Portal, warehouse: Warehouse) -> Told:
+    """Its assets and numbers are read by the next run, those of the others a day later."""
+    first, *others = portal.collections["campaigns"].seen()
+    names, report = ("campaign_metrics", "campaign_assets"), (yield)
+    found = [outcome(report, name).calls for name in names]
+    assert found == [1 + len(others)] * 2  # each has assets of one type, for another story
+    portal.collections["campaigns"].edit(first["id"], {"updatedAt": iso(portal.clock.now_ms())})
+    report = yield
+    assert [outcome(report, name).calls for name in names] == [1, 1]
+    assert outcome((yield), "campaign_metrics").calls == 1 + len(others)  # a day later
+
+
 DAYS_APART: Mapping[Story, Sequence[str]] = {
     what_changes_while_its_parent_does_not: (
         *("hubdb_tables", "hubdb_rows", "workflows", "workflow_details"),
@@ -393,6 +405,7 @@ DAYS_APART: Mapping[Story, Sequence[str]] = {
         *("email_campaign_ids", "email_campaigns", "campaigns", "campaign_budgets"),
     ),
     kinds_of_assets_that_take_the_place_of_others: ("campaign_asset_types",),
+    what_a_campaign_that_changed_has: ("campaign_metrics", "campaign_assets"),
     rows_of_parents_in_a_reading_that_fails: ("imports", "import_errors"),
     what_lay_in_the_last_row_of_a_parent: ("price_books", "price_book_items"),
     rows_that_are_counted_a_while_longer: ("blog_posts",),

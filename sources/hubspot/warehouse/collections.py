@@ -130,14 +130,15 @@ def _drop_orphans(client: Client, endpoint: Endpoint, per: Parents | Batches) ->
 
 def _fill(client: Client, endpoint: Endpoint, tables: Collection[str]) -> None:
     """Fill the columns that HubSpot gives in another answer."""
+    own = {table.name for table in endpoint.tables}
     for one in ENDPOINTS.values():
         fill = one.fills
-        if fill is None or endpoint.name not in {one.name, fill.table}:
+        if fill is None or {one.name, fill.table}.isdisjoint(own):
             continue
         if not {one.name, fill.table} <= {*tables}:
             continue
         given, filled = (client.make_qualified_table_name(n) for n in (one.name, fill.table))
-        same = f"given.{fill.by} = {filled}.{fill.by}"
+        same = f"given.{fill.key or fill.by} = {filled}.{fill.by}"
         value = f"SELECT max(given.{fill.column}) FROM {given} AS given WHERE {same}"  # noqa: S608
         client.execute_sql(
             f"UPDATE {filled} SET {fill.column} = ({value})"  # noqa: S608

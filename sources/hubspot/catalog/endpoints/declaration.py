@@ -186,7 +186,9 @@ class Fill:
     column: str
     """Here and there."""
     by: str
-    """The column with the key of that table, here and there."""
+    """The column with the key of that table, there."""
+    key: str = ""
+    """The same here; of the same name where empty."""
 
 
 Per = Literal["", "object type", "pair"] | Parents | Batches

@@ -7,7 +7,7 @@ from ...clock import Clock
 from ..contents import Contents
 from .account import security, settings, usage
 from .collection import Collection
-from .content import files, hubdb, pages
+from .content import files, hubdb, pages, revisions
 from .crm import audits, commerce, deals, imports, lists
 from .endpoint import Endpoint
 from .kind import Kind
@@ -26,8 +26,8 @@ from .work import automation, conversations
 
 _GROUPS = (
     settings, usage, security, lists, forms, email, email_events, subscriptions, campaigns,
-    marketing_events, pages, files, automation, deals, occurrences, conversations, hubdb, imports,
-    audits, commerce, traffic,
+    marketing_events, pages, revisions, files, automation, deals, occurrences, conversations, hubdb,
+    imports, audits, commerce, traffic,
 )  # fmt: skip
 KINDS: dict[str, Kind] = {kind.name: kind for group in _GROUPS for kind in group.KINDS}
 ENDPOINTS: tuple[Endpoint, ...] = tuple(one for group in _GROUPS for one in group.ENDPOINTS)

@@ -1,7 +1,16 @@
 """What the portal's settings say: users, roles, teams, currencies, taxes, meeting links, brands."""
 
 from ...apis import SPRING_2026
-from ..declaration import DAY, TWELVE_HOURS, Endpoint, Parents, Table
+from ..declaration import (
+    BETA_TIER,
+    DAY,
+    TWELVE_HOURS,
+    WEEK,
+    Endpoint,
+    Parents,
+    Snapshot,
+    Table,
+)
 from ..paging import after
 
 SETTINGS = "settings"
@@ -164,5 +173,54 @@ ENDPOINTS = (
                 about="a brand (business unit)",
             ),
         ),
+    ),
+    Endpoint(
+        "central_exchange_rates",
+        group=SETTINGS,
+        numbered=f"{_MONEY}/central-fx-rates/information",
+        dated=f"{_MONEY_DATED}/central-fx-rates/information",
+        rows=".",
+        read=Snapshot(),
+        due=DAY,
+        default=False,
+        scopes=_MONEY_SCOPES,
+        key="snapshot_date",
+        columns="snapshot_date date = @today, central_exchange_rates_enabled bool, currency_code",
+        about="a day, with whether HubSpot kept the rates of the portal",
+    ),
+    Endpoint(
+        "unsupported_currencies",
+        group=SETTINGS,
+        numbered=f"{_MONEY}/central-fx-rates/unsupported-currencies",
+        dated=f"{_MONEY_DATED}/central-fx-rates/unsupported-currencies",
+        due=DAY,
+        default=False,
+        scopes=_MONEY_SCOPES,
+        key="currency_code",
+        columns="currency_code, currency_name",
+        about="a currency whose rates HubSpot does not keep",
+    ),
+    Endpoint(
+        "seats",
+        group=SETTINGS,
+        path="/settings/users/2026-09-beta/seats",
+        due=DAY,
+        default=False,
+        scopes=("settings.billing.write",),
+        tier=BETA_TIER,
+        key="name",
+        columns="name, description, remaining_seats integer",
+        about="a kind of seat, with how many are free",
+    ),
+    Endpoint(
+        "ip_ranges",
+        group=SETTINGS,
+        numbered="/meta/network-origins/2026-03/ip-ranges",
+        dated="/meta/network-origins/{version}/ip-ranges",
+        due=WEEK,
+        default=False,
+        key="cidr, service, direction",
+        columns="cidr, service, direction, description",
+        about="addresses that HubSpot calls from, or is called at, for firewalls",
     ),
 )

@@ -78,7 +78,7 @@ ENDPOINTS = (
         per=Parents("price_books", {"price_book_id": "id"}),
         scopes=("price-book-read",),
         key="price_book_id, id",
-        columns="price_book_id = @price_book_id, id, product_id, product_type,"
+        columns="price_book_id = @price_book_id|priceBookId, id, product_id, product_type,"
         " product_classification, pricing_model = pricing.pricingModel, billing_frequency,"
         f" billing_period, cost_of_goods_sold double, {_TIMES}",
         about="a product in a price book",

@@ -1,5 +1,5 @@
 """What the portal publishes: pages, blogs, HubDB and files."""
 
-from . import cms, files, hubdb
+from . import cms, files, hubdb, revisions
 
-ENDPOINTS = (*cms.ENDPOINTS, *files.ENDPOINTS, *hubdb.ENDPOINTS)
+ENDPOINTS = (*cms.ENDPOINTS, *files.ENDPOINTS, *hubdb.ENDPOINTS, *revisions.ENDPOINTS)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ..declaration import DAY, HOUR, Asked, Batches, Endpoint, Parents, Table
+from ..declaration import DAY, Asked, Batches, Endpoint, Parents, Table
 from ..paging import after
 
 CAMPAIGNS = "campaigns"
@@ -10,11 +10,11 @@ NUMBERED, DATED = "/marketing/v3/campaigns", "/marketing/campaigns/{version}"
 _endpoint = partial(
     Endpoint,
     group=CAMPAIGNS,
-    due=DAY,
     scopes=("marketing.campaigns.read",),
     tier="Marketing Hub Professional",
 )
-EACH = Parents("campaigns", {"campaign_id": "id"})
+EACH = Parents("campaigns", {"campaign_id": "id"}, changed="updated_at", all_every=DAY)
+"""Whether an asset, a spend or a visit moves a campaign's time of change is not documented."""
 EVER = {"startDate": "2006-01-01", "endDate": "@today"}
 """HubSpot exists since then."""
 READABLE = (
@@ -32,7 +32,6 @@ ENDPOINTS = (
         "campaigns",
         numbered=NUMBERED,
         dated=DATED,
-        due=HOUR,
         properties=Asked("campaign", READABLE),
         paging=after(100),
         key="id",
@@ -56,10 +55,18 @@ ENDPOINTS = (
         numbered=f"{NUMBERED}/batch/read",
         dated=f"{DATED}/batch/read",
         method="POST",
-        per=Batches("campaigns", "id", 50, shape={"id": "@id"}, match="campaign_id"),
+        per=Batches(
+            "campaigns",
+            "id",
+            50,
+            shape={"id": "@id"},
+            match="campaign_id",
+            changed="updated_at",
+            all_every=DAY,
+        ),
         omitted="results paging",
         key="campaign_id, asset_type",
-        columns="campaign_id = ^id, asset_type = .key",
+        columns="campaign_id = ^id, asset_type = .key, updated_at = ^updatedAt",
         items="assets{}",
         about="a kind of asset that a campaign has",
     ),
@@ -70,7 +77,10 @@ ENDPOINTS = (
         params=EVER,
         paging=after(100),
         per=Parents(
-            "campaign_asset_types", {"campaign_id": "campaign_id", "asset_type": "asset_type"}
+            "campaign_asset_types",
+            {"campaign_id": "campaign_id", "asset_type": "asset_type"},
+            changed="updated_at",
+            all_every=DAY,
         ),
         key="campaign_id, asset_type, asset_id",
         columns="campaign_id = @campaign_id, asset_type = @asset_type, asset_id = id, name,"

@@ -140,6 +140,7 @@ ENDPOINTS = (
         rows="events",
         paging=text_offset(1000),
         read=Windows("created", start="startTimestamp", end="endTimestamp", form="ms"),
+        omitted="portalId",
         due=EVERY_RUN,
         scopes=("content",),
         sunset=LEGACY_SUNSET,
@@ -194,5 +195,19 @@ ENDPOINTS = (
         " counters json, last_processing_finished_at,"
         " last_updated_time timestamp = lastUpdatedTime|@last_updated_time",
         about="an e-mail campaign: one sending of an e-mail",
+    ),
+    Endpoint(
+        "smtp_tokens",
+        group=EMAIL,
+        numbered="/marketing/v3/transactional/smtp-tokens",
+        dated="/marketing/transactional/{version}/smtp-tokens",
+        paging=after(100),
+        due=DAY,
+        default=False,
+        scopes=("transactional-email",),
+        omitted="password",
+        key="id",
+        columns="id, campaign_name, email_campaign_id, create_contact bool, created_by, created_at",
+        about="a token that sends transactional e-mails by SMTP, without its password",
     ),
 )

@@ -151,4 +151,17 @@ ENDPOINTS = (
         about="the traffic of a day, of all visits or of one source, country, campaign,"
         " page or form",
     ),
+    Endpoint(
+        "marketing_event_lists",
+        group=EVENTS,
+        numbered=f"{NUMBERED}/associations/{{marketing_event_id}}/lists",
+        dated=f"{DATED}/associations/{{marketing_event_id}}/lists",
+        per=Parents("marketing_events", {"marketing_event_id": "object_id"}),
+        due=DAY,
+        default=False,
+        scopes=("crm.objects.marketing_events.write",),
+        key="marketing_event_id, list_id",
+        columns="marketing_event_id = @marketing_event_id, list_id, name",
+        about="a list of those who are invited to, or were at, a marketing event",
+    ),
 )

@@ -78,6 +78,7 @@ ENDPOINTS = (
         group=SUBSCRIPTIONS,
         path="/email/public/v1/subscriptions/timeline",
         rows="timeline",
+        omitted="portalId",
         paging=text_offset(1000),
         read=Windows(
             "timestamp",

@@ -3,7 +3,17 @@
 from datetime import timedelta
 from functools import partial
 
-from ..declaration import DAY, EVERY_RUN, V4_SUNSET, Batches, Endpoint, Parents, Table, Windows
+from ..declaration import (
+    DAY,
+    EVERY_RUN,
+    V4_SUNSET,
+    Batches,
+    Endpoint,
+    Fill,
+    Parents,
+    Table,
+    Windows,
+)
 from ..paging import after
 
 GROUP = "automation"
@@ -28,7 +38,7 @@ ENDPOINTS = (
         due=EVERY_RUN,
         key="id",
         columns="id, name, enabled bool = isEnabled, flow_type, object_type_id, revision_id,"
-        " uuid, created_at, updated_at",
+        " uuid, created_at, updated_at, details json",
         about="a workflow",
     ),
     _workflows(
@@ -48,13 +58,14 @@ ENDPOINTS = (
         ),
         due=EVERY_RUN,
         omitted="name isEnabled flowType objectTypeId uuid createdAt updatedAt",
+        fills=Fill("workflows", "details", by="id", key="workflow_id"),
         key="workflow_id",
         columns="workflow_id = id, revision_id, type, description, start_action_id,"
         " next_available_action_id, enrollment_criteria json, enrollment_schedule json,"
         " un_enrollment_setting json, blocked_dates json, time_windows json,"
         " suppression_list_ids json, suppression_filter_branch json, goal_filter_branch json,"
         " data_sources json, custom_properties json, can_enroll_from_salesforce bool,"
-        " crm_object_creation_status",
+        " crm_object_creation_status, details json = .",
         about="how a workflow enrols and what it does first",
         children=(
             Table(
@@ -109,7 +120,8 @@ ENDPOINTS = (
             Table(
                 "sequences",
                 "id",
-                "id = ^id, name, folder_id, owner_user_id = userId, created_at, updated_at",
+                "id = ^id, name, folder_id, owner_user_id = userId, created_at, updated_at,"
+                " settings json",
                 rows=".",
                 about="a sequence of sales e-mails and tasks",
             ),
@@ -124,6 +136,7 @@ ENDPOINTS = (
             "sequences", {"sequence_id": "id", "?userId": "owner_user_id"}, changed="updated_at"
         ),
         omitted="id name folderId userId createdAt updatedAt",
+        fills=Fill("sequences", "settings", by="id", key="sequence_id"),
         key="sequence_id",
         columns="sequence_id = @sequence_id, settings json, dependencies json",
         about="the settings of a sequence",

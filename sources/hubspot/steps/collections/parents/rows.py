@@ -10,7 +10,7 @@ from ....plan.collections.differing import SHORT, keeps_all, key_of
 from ....state.collections import MOST_KNOWN
 from ....tables.endpoints.batches import to_batches
 from ....tables.endpoints.digests import Digests
-from ....tables.endpoints.items import Constants, Items, exploded
+from ....tables.endpoints.items import Constants, Items, exploded, given
 from ....tables.records import Batch
 from ...reference.loading import emptied
 from ..blocks import Out
@@ -73,6 +73,8 @@ class Rows:
         """Begin the digest with what else the rows are made by."""
         self._reading = replace(self.out.reading, seen=Digests())
         self._content = hashlib.sha256(repr([self.part.shape, self.part.constants]).encode())
+        columns = self.part.endpoint.first.fields
+        self._around = [one for one in columns if one.sources[0].origin == "parent"]
 
     def add(self, items: Items) -> None:
         """Take objects, page by page."""
@@ -80,6 +82,9 @@ class Rows:
             self.constants = items.constants[0]
             self._content.update(repr(self.constants).encode())
         self._content.update(content_of(items.values) + content_of(items.names))
+        if items.parents and self._around:
+            around = zip(*(given(one, items) for one in self._around), strict=True)
+            self._content.update(content_of([*around]))
         self.count += len(items.values)
         self.held.take(exploded(self.part.endpoint.first, items))
         if len(self.held.values) >= BLOCK:

@@ -167,6 +167,17 @@ def _units_of_user(ask: Ask) -> Row:
     return {"results": rows}
 
 
+def _seat(_: Seeds, number: int) -> Row:
+    name = ("CORE", "SALES_PROFESSIONAL")[number % 2]
+    return {"name": name, "description": f"Seats of {name}", "remainingSeats": 5 - number}
+
+
+def _range(_: Seeds, number: int) -> Row:
+    service = ("EMAIL", "API", "WEB_SCRAPING")[number % 3]
+    return {"cidr": f"192.0.2.{number * 32}/27", "service": service, "direction": "EGRESS",
+            "description": f"Calls of {service}"}  # fmt: skip
+
+
 KINDS = (
     Kind("account_users", _user, 8, required="id email superAdmin roleIds"),
     Kind("roles", _role, 4, required="id name"),
@@ -178,6 +189,8 @@ KINDS = (
     Kind("meeting_links", _meeting_link, 5, touched="updatedAt",
          required="id name slug link type organizerUserId"),
     Kind("business_units", _unit, 2, required="id name"),
+    Kind("seats", _seat, 2, key="name", required="name"),
+    Kind("ip_ranges", _range, 3, key="cidr service direction"),
 )  # fmt: skip
 
 _USER_SCOPES = "settings.users.read crm.objects.users.read"
@@ -228,4 +241,8 @@ ENDPOINTS = (
         query="properties name", scopes="business_units_view.read", product="business_units",
         answer=_units_of_user,
     ),
+    Endpoint(collection="seats", paths="/settings/users/2026-09-beta/seats",
+             scopes="settings.billing.write"),
+    Endpoint(collection="ip_ranges", paths="/meta/network-origins/~/ip-ranges",
+             filters="service=service direction=direction"),
 )  # fmt: skip

@@ -216,11 +216,29 @@ def _records_memberships(ask: Ask) -> Row:
     return {"status": "COMPLETE", "results": results, "startedAt": now, "completedAt": now}
 
 
+# lists that will be, or were, made static
+
+
+def _conversion(seeds: Seeds, number: int) -> Row:
+    if number:
+        return {"listId": "18", "_parent": "18", "convertedAt": seeds.changed(number)}
+    wanted = {"conversionType": "INACTIVITY", "timeUnit": "MONTH", "offset": 3}
+    return {"listId": "17", "_parent": "17", "requestedConversionTime": wanted}
+
+
+def _conversion_of(ask: Ask) -> Row:
+    rows = ask.collections["list_conversions"].seen(ask.params["parent"])
+    if not rows:
+        raise not_found(f"List {ask.params['parent']} has no conversion")
+    return {name: value for name, value in rows[0].items() if name[0] != "_"}
+
+
 KINDS = (
     Kind("lists", _list, LISTED, key="listId", touched="updatedAt",
          required="listId name objectTypeId processingType processingStatus listVersion"),
     Kind("list_memberships", _member, MEMBERS, key="_parent recordId", parent="lists",
          required="recordId membershipTimestamp"),
+    Kind("list_conversions", _conversion, 2, key="_parent", parent="lists", required="listId"),
     Kind("list_folders", _folder, 3, touched="updatedAt", required="id name parentFolderId"),
 )  # fmt: skip
 
@@ -255,6 +273,8 @@ ENDPOINTS = (
     Endpoint(collection="lists", name="history", parent="lists", scopes=SCOPE, answer=_history,
              paths=LISTS + "/{parent}/size-and-edits-history/between",
              query="startDate! endDate!"),
+    Endpoint(collection="list_conversions", name="of_list", scopes=SCOPE, answer=_conversion_of,
+             paths=LISTS + "/{parent}/schedule-conversion"),
     _MEMBERS,
     Endpoint(
         collection="list_memberships", name="join_order", scopes=SCOPE, query="before",

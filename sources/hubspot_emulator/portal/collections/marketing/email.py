@@ -187,10 +187,17 @@ def _revision(seeds: Seeds, number: int) -> Row:
             "updatedAt": seeds.changed(number), "object": shown}  # fmt: skip
 
 
+def _token(seeds: Seeds, number: int) -> Row:
+    return {"id": f"token-{number}@smtp.example.com", "campaignName": f"Receipts {number}",
+            "emailCampaignId": str(55 + number), "createContact": number == 0,
+            "createdBy": seeds.owner(number)["email"], "createdAt": seeds.made(number)}  # fmt: skip
+
+
 KINDS = (
     Kind("marketing_emails", _email, 8, touched="updatedAt", archived_at="deletedAt",
          required="id name"),
     Kind("marketing_email_revisions", _revision, 8, key="_parent id", parent="marketing_emails"),
+    Kind("smtp_tokens", _token, 2, required="id"),
 )  # fmt: skip
 
 _SPANS = " ".join(
@@ -217,4 +224,7 @@ ENDPOINTS = (
              paths=EMAILS + "/{parent}/ab-test/get-variation", scopes=SCOPES, answer=_variation),
     Endpoint(collection="marketing_email_revisions", paths=EMAILS + "/{parent}/revisions",
              paging=after(), query="before", scopes=SCOPES, order="-updatedAt"),
+    Endpoint(collection="smtp_tokens", paging=after(), scopes="transactional-email",
+             paths="/marketing/(v3/transactional|transactional/~)/smtp-tokens",
+             filters="campaignName=campaignName emailCampaignId=emailCampaignId"),
 )  # fmt: skip

@@ -81,11 +81,25 @@ def _of_contact(ask: Ask) -> Keep | None:
     return (lambda row: who in row["associations"]["contact"].values()) if who else None
 
 
+def _list_of_event(_: Seeds, number: int) -> Row:
+    return {"_parent": str(99_001 + number), "_list": str(17 + number)}
+
+
+def _lists_of_event(ask: Ask) -> Row:
+    ids = [row["_list"] for row in ask.collections["marketing_event_lists"].seen(
+        ask.params["parent"])]  # fmt: skip
+    lists = [row for row in ask.collections["lists"].seen() if row["listId"] in ids]
+    shown = [{n: v for n, v in row.items() if n[0] != "_"} for row in lists]
+    return {"total": len(shown), "results": shown}
+
+
 KINDS = (
     Kind("marketing_events", _event, COUNT, key="objectId", touched="updatedAt",
          required="objectId eventName createdAt updatedAt"),
     Kind("marketing_event_participations", _participation, PARTICIPANTS, key="_parent id",
          parent="marketing_events", required="id createdAt"),
+    Kind("marketing_event_lists", _list_of_event, 2, key="_parent _list",
+         parent="marketing_events"),
 )  # fmt: skip
 _EVENTS = Endpoint(collection="marketing_events", paths=BASE, paging=after(10, 100), scopes=SCOPE,
                    order="objectId", shape=_with_counts)  # fmt: skip
@@ -94,6 +108,9 @@ ENDPOINTS = (
     one_of(_EVENTS),
     Endpoint(collection="marketing_events", name="attendance", parent="marketing_events",
              paths=BASE + "/participations/{parent}", scopes=SCOPE, answer=_totals),
+    Endpoint(collection="marketing_event_lists", name="of_event", answer=_lists_of_event,
+             paths=BASE + "/associations/{parent}/lists",
+             scopes="crm.objects.marketing_events.write"),
     Endpoint(
         collection="marketing_event_participations", name="breakdown", scopes=SCOPE,
         paths=BASE + "/participations/{parent}/breakdown", paging=after(10, 100, total=True),
