@@ -5,6 +5,7 @@ Imported before anything that reads it. Time zone, language and home stay: no te
 
 import os
 import re
+import sys
 
 _FOLLOWED = re.compile(
     r"""
@@ -36,3 +37,5 @@ if _CLEARED not in os.environ:
         del os.environ[_name]
     os.environ[_CLEARED] = "1"
 os.umask(0o022)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes of tests find each other's bytecode
+sys.dont_write_bytecode = False  # and workers the asserts of 80 files that pytest has rewritten

@@ -1,7 +1,8 @@
 """Histories until the time is up: `uv run python tests/soak.py --minutes 30 --seed 1`.
 
-Plans come first: `--plans` random states of a portal, six of each dataset, whose plan must hold
-the calls of the sync that follows. Then the kept histories of `tests/test_stateful.py`, and random
+Plans come first: all states of `tests/test_plan_calls.py`, of which the tests go through most, and
+`--plans` random ones, six of each dataset, whose plan must hold the calls of the sync that follows.
+Then the kept histories of `tests/test_stateful.py`, and random
 ones.
 
 Prints one JSON line per minute. A history that fails is made small, which takes up to `--shrink`
@@ -17,6 +18,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import pytest
 from conftest import OTHER_GROUPS, SERVERS, WIDE, Warehouse, wide
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from test_plan_calls import check_any
+from test_plan_calls import HISTORIES, check_any, run_all
 from test_stateful import ENDINGS, KEPT, SIZES, Step, check, steps
 
 from sources.hubspot_emulator.http.server import EmulatorServer
@@ -156,15 +158,28 @@ def tell(**members: object) -> None:
     print(json.dumps(members), flush=True)
 
 
-def check_plans(server: EmulatorServer, start: int) -> None:
-    """Compare plans of random states with the syncs that follow; raise where one is wrong."""
+@contextmanager
+def emptied(server: EmulatorServer) -> Iterator[Warehouse]:
+    """Empty the portal, and lend a warehouse that does not exist yet."""
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, pytest.MonkeyPatch.context() as at:
         path = Path(folder) / "warehouse.duckdb"
         at.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(path))
         at.setenv("SOURCES__HUBSPOT__EXCLUDE", json.dumps(OTHER_GROUPS))
         server.portal.reset(SeedSpec.empty())
-        check_any(server.portal, Warehouse(path, wide(server)), start, STATES)
-    tell(plans_from_seed=start)
+        yield Warehouse(path, wide(server))
+
+
+def check_plans(server: EmulatorServer, seeds: Sequence[int]) -> None:
+    """Compare plans of states with the syncs that follow; raise where one is wrong."""
+    for name, (begin, states) in HISTORIES.items():
+        with emptied(server) as warehouse:
+            begin(server.portal)
+            run_all(server.portal, warehouse, states, soak=True)
+        tell(plans_of=name)
+    for start in seeds:
+        with emptied(server) as warehouse:
+            check_any(server.portal, warehouse, start, STATES)
+        tell(plans_from_seed=start)
 
 
 def main() -> int:
@@ -178,8 +193,7 @@ def main() -> int:
     chosen = parser.parse_args()
     with EmulatorServer(SeedSpec.empty(), limits=WIDE) as server:
         SERVERS[server.url] = server
-        for number in range(chosen.plans // STATES):
-            check_plans(server, chosen.seed + number)
+        check_plans(server, range(chosen.seed, chosen.seed + chosen.plans // STATES))
         soak = Soak(server, chosen.minutes, chosen.kills)
         soak.run(chosen.seed)
         tell(ended=True, failed=bool(soak.failed), **soak.counts)

@@ -11,6 +11,8 @@ from truth import differences, link_differences
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 CONTACTS = {"contacts": "contacts"}
 PLAIN = {"odd_values": False, "deals": 0, "tickets": 0, "properties": 12}
 """Of a portal whose columns do not matter."""

@@ -16,6 +16,8 @@ from sources.hubspot.warehouse.view import WarehouseView
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 CONTACTS = {"contacts": "contacts"}
 PLAIN = {"odd_values": False, "companies": 0, "deals": 0, "tickets": 0}
 """Of a large portal, where columns do not matter."""

@@ -12,6 +12,8 @@ from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Token
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 FIRMS = {"contacts_to_companies": ("contacts", "companies")}
 LINKS_CALL = "/associations/2026-03/(contacts/companies|companies/contacts)/batch/read"
 PLAIN = {"odd_values": False, "deals": 0, "tickets": 0, "properties": 12}

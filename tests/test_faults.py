@@ -17,6 +17,8 @@ from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import DEFAULT_TOKEN, Limits, Token
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 BOTH = ("contacts", "companies")
 LINKS = "SELECT * FROM contacts_to_companies ORDER BY ALL"
 LIVE = "SELECT id FROM contacts WHERE _hs_deleted_at IS NULL ORDER BY id"

@@ -6,6 +6,7 @@ More changes in one millisecond than search can page, and an idle run that reads
 
 from random import Random
 
+import pytest
 from conftest import Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
@@ -14,6 +15,8 @@ from pipelines.commands.verify import VerifyOptions, verify
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import ANOMALIES
+
+pytestmark = pytest.mark.usefixtures("records_alone")
 
 BOTH = ("contacts", "companies")
 LISTING = r"/contacts\?.*archived=false"

@@ -20,6 +20,8 @@ from sources.hubspot.http.client import Client
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 TYPES = {kind.table: kind for kind in STANDARD}
 LINE_ITEMS = Pair(TYPES["deals"], TYPES["line_items"])
 

@@ -12,6 +12,8 @@ from truth import differences
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 CONTACTS = {"contacts": "contacts"}
 SEARCH = "/contacts/search"
 HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)

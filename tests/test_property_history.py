@@ -24,6 +24,8 @@ from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 from sources.hubspot_emulator.settings import Limits
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 MINUTE, DAY = 60_000, 24 * 3_600_000
 TABLE = "deals_property_history"
 CALCULATED = "weighted"

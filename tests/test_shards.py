@@ -24,6 +24,8 @@ from sources.hubspot.model import ObjectType, Page
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 CONTACTS = ObjectType("contacts", "0-1", "contacts")
 RECORDS = 100_000
 ODD = (0, 1, 7, 10**6, 10**9 - 1, 10**9, 10**9 + 1, 10**10)

@@ -26,6 +26,8 @@ from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 TABLES = ("contacts", "companies", "custom_vehicle")
 OBJECTS = {"contacts": "contacts", "companies": "companies", "custom_vehicle": "vehicle"}
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}

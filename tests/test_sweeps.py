@@ -19,6 +19,8 @@ from sources.hubspot.run.pace.walking import _key
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 CONTACTS = {"contacts": "contacts"}
 PAIRS = {"contacts_to_companies": ("contacts", "companies")}
 HOUR_MS = int(timedelta(hours=1).total_seconds() * 1000)
