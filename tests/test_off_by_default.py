@@ -72,6 +72,7 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     transcripts = "SELECT t.engagement_id = t.call_id, count(*) FROM call_transcripts t"
     transcripts += " JOIN call_transcript_utterances u ON u.transcript_id = t.id GROUP BY 1"
     assert warehouse.rows(transcripts) == [(True, 6)]
+    assert_counted(off_in_plan(settings), warehouse)
     audits = "SELECT object_type, object_type_id, count(*) FROM pipeline_audits GROUP BY 1, 2"
     assert {*warehouse.rows(audits)} == {("deals", "0-3", 4), ("custom_vehicle", vehicle, 1)}
     prompts = "SELECT (SELECT count(*) FROM aeo_prompts), count(*) FROM brand_aeo_prompts"
@@ -91,6 +92,15 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
         portal.collections["sequence_enrollments"].delete((contact,))
         portal.update("contacts", contact, {latest["name"]: "0"})
     a_day_later(portal, warehouse, settings, len(enrolled))
+
+
+def assert_counted(off: dict[str, Any], warehouse: Warehouse) -> None:
+    """What is off costs a call for each row of the warehouse that it would be asked for."""
+    ((asked,),) = warehouse.rows(
+        "SELECT count(*) FROM calls WHERE hs_call_transcription_id IS NOT NULL"
+    )
+    assert asked > 0
+    assert off["transcripts"]["first_calls"] == {"low": asked, "high": asked}
 
 
 def assert_small_tables(portal: Portal, warehouse: Warehouse) -> None:

@@ -102,6 +102,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
             kind = WarehouseView if exists(pipeline) else _Nothing
             with kind(pipeline, damage) as view, run.seeing(view):
                 forecast = _forecast(pipeline, run, options, state)
+                off = _off(run, forecast, options.names)
         finally:
             run.close()
     limits = run.client.limits.snapshot()
@@ -109,7 +110,7 @@ def plan(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunRep
     _describe_policy(report, run, forecast, state)
     _warn_of_refused(report, run, forecast, options.names.asked)
     report.sections += _backfills(forecast)
-    report.sections += _off(run, forecast, options.names)
+    report.sections += off
     report.portal_id, report.calls = run.portal.account.portal_id, run.client.meter.calls
     return report
 

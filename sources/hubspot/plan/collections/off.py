@@ -39,13 +39,16 @@ class OffCost:
         )
 
 
-def off_cost(endpoint: Endpoint, parents: int | None, calls: int | None = None) -> OffCost:
+def off_cost(
+    endpoint: Endpoint, parents: int | None, calls: int | None = None, *, counted: bool = False
+) -> OffCost:
     """Return what an endpoint would take.
 
     Args:
         endpoint: its declaration.
         parents: rows of the table that it is asked for; None where nobody knows.
         calls: what the last reading of all its rows took; None where there was none.
+        counted: whether all these rows meet the condition of the declaration.
     """
     windows = _windows(endpoint)
     is_known = isinstance(endpoint.per, str) or parents is not None
@@ -54,7 +57,7 @@ def off_cost(endpoint: Endpoint, parents: int | None, calls: int | None = None) 
     )
     low, high = step.in_all
     once = low // (windows or 1), high // (windows or 1)
-    if getattr(endpoint.per, "where", ""):
+    if getattr(endpoint.per, "where", "") and not counted:
         low, once = 0, (0, once[1])  # only some of the parents are asked for
     readings = _readings(endpoint)
     is_paged = isinstance(endpoint.read, Whole | Snapshot) and step.is_open

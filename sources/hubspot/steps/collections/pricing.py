@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 
-from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS
+from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, has_gone_rows
 from ...catalog.endpoints.crm import CRM
 from ...catalog.endpoints.declaration import Endpoint, Members, Windows
 from ...errors import HubSpotError
-from ...model import ObjectType
+from ...model import LIVE, ObjectType
 from ...plan.collections.off import OffCost, off_cost
 from ...plan.facts import CollectionFacts
 from ...run.run import Run
@@ -17,7 +17,7 @@ from ..reference.portal import are_types_due
 from .events import closed, first_span
 from .memberships.lists import members_calls
 from .pages import pages
-from .parents.pending import to_read
+from .parents.pending import lacking, to_read
 from .part import Part
 from .reading import due_parts, refusal_of, why
 
@@ -108,16 +108,15 @@ def off_costs(run: Run, totals: Mapping[str, int | None]) -> dict[str, tuple[lis
         totals: records by object table, as far as HubSpot said it for the plan.
     """
     off = [one for one in ENDPOINTS.values() if _is_off(run, one)]
-    parents = {table for one in off for table in one.parent_tables}
-    held = run.view.counts(parents, "1 = 1") if run.view else {}
-    found: dict[str, tuple[list[str], OffCost]] = {}
+    held, found = _held(run, off), dict[str, tuple[list[str], OffCost]]()
     for one in off:
-        known = [_rows_of(run, table, held, totals) for table in one.parent_tables]
-        rows = None if None in known else sum(filter(None, known))
+        asked = [held.get(key, totals.get(key[0])) for key in _parents_of(one)]
+        rows = None if None in asked else sum(filter(None, asked))
         state = run.state.collections.get(one.name, CollectionState())
         names, cost = found.get(one.group, ([], OffCost()))
         types = len(totals) if one.per == "object type" else 1
-        cost = sum([off_cost(one, rows, state.calls or None)] * types, cost)
+        counted = all(key in held for key in _parents_of(one))
+        cost = sum([off_cost(one, rows, state.calls or None, counted=counted)] * types, cost)
         found[one.group] = ([*names, one.name], cost)
     return found
 
@@ -127,9 +126,24 @@ def _is_off(run: Run, endpoint: Endpoint) -> bool:
     return endpoint.group != CRM and endpoint.name not in run.selection.endpoints
 
 
-def _rows_of(
-    run: Run, table: str, held: Mapping[str, int], totals: Mapping[str, int | None]
-) -> int | None:
-    """Return how many rows a table has; None where nobody knows."""
-    is_there = run.view is not None and run.view.qualified(table) is not None
-    return held.get(table, 0) if is_there else totals.get(table)
+def _parents_of(endpoint: Endpoint) -> list[tuple[str, str]]:
+    """Return the tables that an endpoint is asked for, each with the condition for its rows."""
+    own = getattr(endpoint.per, "where", "")
+    return [
+        (table, " AND ".join([LIVE] * has_gone_rows(table) + [f"({own})"] * bool(own)) or "1 = 1")
+        for table in endpoint.parent_tables
+    ]
+
+
+def _held(run: Run, endpoints: Sequence[Endpoint]) -> dict[tuple[str, str], int]:
+    """Count the rows that endpoints are asked for, of tables that are in the warehouse."""
+    wanted: dict[str, set[str]] = {}
+    for one in endpoints:
+        for table, where in _parents_of(one):
+            if run.view and run.view.qualified(table) and not lacking(run.view, one):
+                wanted.setdefault(where, set()).add(table)
+    return {
+        (table, where): count
+        for where, tables in wanted.items()
+        for table, count in (run.view.counts(tables, where) if run.view else {}).items()
+    }
