@@ -35,7 +35,7 @@ FILTERS: dict[str, tuple[Endpoint, Filter]] = {
     if not one.default and f"{name} {one.param}" not in NOT_TESTED_ALONE
 }
 ALWAYS: dict[str, dict[str, str]] = {
-    "forms.list": {"formTypes": "all"},
+    "forms.list": {"formTypes": ["all"]},
     "event_occurrences.list": {"eventType": "e_visited_page"},
     "lead_score_values.history": {"objectTypeId": "0-1"},
     "traffic_daily.report": {"start": "20200101", "end": "20991231"},

@@ -356,6 +356,11 @@ REFUSED: dict[str, tuple[str, str, Any]] = {
     "a status without channel": ("GET", "/communication-preferences/v4/statuses/a@b.c", None),
     "a flow without its type": ("POST", "/automation/v4/flows/batch/read",
                                 {"inputs": [{"flowId": "12"}]}),
+    "a flow by a number": ("POST", "/automation/v4/flows/batch/read",
+                           {"inputs": [{"type": "FLOW_ID", "flowId": 12}]}),
+    "a type of forms": ("GET", "/marketing/v3/forms?formTypes=teapot", None),
+    "a day without hyphens": (
+        "GET", f"{CAMPAIGNS}/{{campaign}}/assets/FORM?startDate=20260101&endDate=2026-01-02", None),
 }  # fmt: skip
 
 

@@ -80,6 +80,13 @@ def _submittable(ask: Ask) -> None:
         raise refuse("Form submissions of this type are not allowed", "FORM_TYPE_NOT_ALLOWED")
 
 
+def _check_types(ask: Ask) -> None:
+    """Refuse a type of forms that there is not."""
+    for one in ask.many("formTypes"):
+        if one not in {*TYPES, "all"}:
+            raise refuse(f"Form type {one} is not known")
+
+
 KINDS = (
     Kind("forms", _form, 6, required="id name formType", touched="updatedAt",
          archived_at="archivedAt"),
@@ -89,7 +96,7 @@ KINDS = (
 
 _FORMS = Endpoint(
     collection="forms", paths=FORMS, paging=after(20, 500), scopes="forms", archived=True,
-    filters="formTypes=formType!hubspot",
+    filters="formTypes=formType!hubspot", check=_check_types,
 )  # fmt: skip
 ENDPOINTS = (
     _FORMS,

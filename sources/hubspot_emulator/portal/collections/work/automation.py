@@ -65,8 +65,11 @@ def _is_known(name: str) -> bool:
 
 
 def _check_flow_inputs(ask: Ask) -> None:
-    if any(one.get("type") != "FLOW_ID" for one in ask.body["inputs"]):
+    inputs = ask.body["inputs"]
+    if any(one.get("type") != "FLOW_ID" for one in inputs):
         raise refuse("Every input needs the type FLOW_ID")
+    if not all(isinstance(one.get("flowId"), str) for one in inputs):
+        raise refuse("Every flowId is a text")
 
 
 def _flow_email(_: Seeds, number: int) -> Row:
