@@ -164,7 +164,7 @@ def _read_group(sweep: _Sweep, group: Sequence[Parent]) -> Found:
     sweep.contents.keep(part)
     times = [at for at in (sweep.newest, *(one[-2] for one in group)) if isinstance(at, datetime)]
     sweep.newest = max(times, default=None)
-    if _is_refused(sweep):
+    if _is_refused(sweep, group):
         raise sweep.refused[0]
     _keep_asked(sweep, group)
 
@@ -182,13 +182,16 @@ def _keep_asked(sweep: _Sweep, group: Sequence[Parent]) -> None:
         part.run.collections.loaded.add(part.key)
 
 
-def _is_refused(sweep: _Sweep) -> bool:
+def _is_refused(sweep: _Sweep, group: Sequence[Parent]) -> bool:
     """Whether HubSpot refuses the endpoint, and not only the parents that were asked for.
 
-    One parent says nothing of the others, nor does 404 of what could be read before.
+    One parent says nothing of the others, nor do those that it refused before, nor does 404 of
+    what could be read before.
     """
     part, refused = sweep.part, sweep.refused
     if sweep.answered or not refused:
+        return False
+    if all(name_of(part.endpoint, one) in part.state.failed_parents for one in group):
         return False
     was_read = part.state.read_at is not None
     are_gone = all(isinstance(one, NotFoundError) for one in refused)
