@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from conftest import Warehouse
+from conftest import FEWER, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.common.versioned_state import decompress_state
 from pyarrow import parquet
@@ -30,6 +30,7 @@ from sources.hubspot.config import policy_of, resolve_config
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.model import Column, TableSchema
 from sources.hubspot.privacy import Hasher, Policy, Rule
+from sources.hubspot.steps.collections.reading import WITHHELD
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.records import to_batch
 from sources.hubspot_emulator.http.server import EmulatorServer
@@ -320,6 +321,37 @@ def test_owners(portal: Portal, warehouse: Warehouse) -> None:
     assert names == [(None, None)]
     assert "warning" not in findings(private)
     assert dict(private.rows("SELECT id, email FROM owners")) == found
+
+
+def test_events_and_addresses_that_identify_rows(portal: Portal, warehouse: Warehouse) -> None:
+    """Events are read again under another policy, and no address stays that it hides.
+
+    What an address is asked for by is not read then, and a message says so.
+    """
+    portal.reset(FEWER)
+    events, statuses = ("email_events", "email_subscription_changes"), "subscription_statuses"
+    names = ("contacts", *events, statuses)
+    recipients = " UNION ALL ".join(f"SELECT '{one}', recipient FROM {one}" for one in events)
+    recipients = f"{recipients} ORDER BY ALL"
+    assert warehouse.sync_all(select=names).exit_code == 0
+    plain = warehouse.rows(recipients)
+    assert {one for one, recipient in plain if recipient} == {*events}
+    assert warehouse.rows(f"SELECT count(*) FROM {statuses}") != [(0,)]
+    private = warehouse.with_settings(
+        hash_properties=["email_*.recipient", f"{statuses}.email"], hash_key=KEY
+    )
+    report = private.sync_all(select=names)
+    assert report.exit_code == 0
+    assert report.tables[statuses].messages == [WITHHELD.format(f"{statuses}.email")]
+    assert private.rows(f"SELECT count(*) FROM {statuses}") == [(0,)]
+    wanted = sorted((one, text and hashed(text)) for one, text in plain)
+    assert sorted(private.rows(recipients)) == wanted
+    again = private.sync_all(select=names).tables
+    assert not any(again[one].rows for one in events if one in again)
+    report = warehouse.sync_all(select=names)
+    assert (report.exit_code, report.tables[statuses].messages) == (0, [])
+    assert warehouse.rows(recipients) == plain
+    assert warehouse.rows(f"SELECT count(*) FROM {statuses}") != [(0,)]
 
 
 def test_exports(portal: Portal, warehouse: Warehouse) -> None:

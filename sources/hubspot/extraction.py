@@ -166,8 +166,7 @@ class Extraction:
         schemas = Schemas(run.portal, run.options, run.tables, self.kinds, found, run.policy)
         links = Links(run, self.pairs)
         if run.load.is_first:
-            if run.options.full_refresh:
-                start_over(run)
+            start_over(run)
             _refuse_gone(run, request)
             links.calls.recall_refusals(self.pairs)
         described = self.kinds or run.portal.types.types
@@ -278,7 +277,7 @@ class Extraction:
     def _note_pipeline(self, run: Run) -> None:
         """Learn from dlt where the rows go, and which resources it reads."""
         run.state.hard_delete = run.options.hard_delete
-        if run.options.full_refresh and not run.collections.started_over:
+        if not run.collections.started_over:
             run.collections.started_over = True  # what `_open` read is no state that is kept
             start_over(run)
         if not run.options.repairing:

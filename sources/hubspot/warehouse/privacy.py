@@ -54,16 +54,7 @@ def empty_columns(pipeline: Pipeline, run: Run) -> None:
 
 def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
     """Set columns of a table to null; delete their history, and what was rejected of it."""
-    held = dataset.tables.get(table, set())
-    names = [
-        dataset.client.escape_column_name(column.name)
-        for column in columns
-        if column.name.casefold() in held
-    ]
-    if names:
-        nothing = ", ".join(f"{name} = NULL" for name in names)
-        where = " OR ".join(f"{name} IS NOT NULL" for name in names)
-        dataset.ask(f"UPDATE {dataset.qualified[table]} SET {nothing} WHERE {where}")  # noqa: S608
+    _empty_rows(dataset, table, [column.name for column in columns])
     properties = sorted({column.property for column in columns})
     if history_table(table) in dataset.tables:
         where = f"property IN ({marks(properties)})"
@@ -71,6 +62,18 @@ def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
     if REJECTS in dataset.tables:
         where = f"table_name = %s AND property IN ({marks(properties)})"
         dataset.delete(REJECTS, where, table, *properties)
+
+
+def _empty_rows(dataset: Dataset, table: str, columns: Iterable[str]) -> None:
+    """Set columns of a table to null; all rows go where one of them identifies them."""
+    held = [name for name in columns if name.casefold() in dataset.tables.get(table, set())]
+    if table in TABLES and not {*held}.isdisjoint(TABLES[table].keys):
+        dataset.delete(table, "1 = 1")
+    elif held:
+        names = [dataset.client.escape_column_name(name) for name in held]
+        nothing = ", ".join(f"{name} = NULL" for name in names)
+        where = " OR ".join(f"{name} IS NOT NULL" for name in names)
+        dataset.ask(f"UPDATE {dataset.qualified[table]} SET {nothing} WHERE {where}")  # noqa: S608
 
 
 def unmatched(policy: Policy, names: Mapping[str, AbstractSet[str]], tables: Iterable[str]) -> str:

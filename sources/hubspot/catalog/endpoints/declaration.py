@@ -229,6 +229,12 @@ class Table:
         return tuple(name.strip() for name in self.key.split(","))
 
     @cached_property
+    def fixed(self) -> frozenset[str]:
+        """Key columns that no policy hides: ids and the like, but no addresses of people."""
+        addresses = {one.name for one in self.fields if one.form == "email"}
+        return frozenset(self.keys) - addresses
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of its columns, but for those that each table has."""
         return tuple(one.name for one in self.fields)

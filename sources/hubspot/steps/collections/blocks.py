@@ -139,7 +139,10 @@ def unknown(part: Part, items: Items) -> Items:
 def keys_of(part: Part, items: Items) -> list[tuple[Any, ...]]:
     """Return the key of each row as the warehouse has it, its values as `plain` writes them."""
     table, strip_nul = part.endpoint.first, bool(part.run.options.strip_nul)
-    columns = values_of(table, table.keys, items, strip_nul=strip_nul)
+    columns = [*values_of(table, table.keys, items, strip_nul=strip_nul)]
+    for place, name in enumerate(table.keys):
+        hasher = part.run.policy.hasher_of(table.name, name, table.fixed)
+        columns[place] = hasher.texts(columns[place]) if hasher else columns[place]
     return [tuple(map(plain, key)) for key in zip(*columns, strict=True)]
 
 

@@ -16,7 +16,7 @@ from ...run.run import Run
 from ...state.collections import CollectionState
 from ...tables.endpoints.batches import Reading, to_batches
 from ...tables.endpoints.items import Items
-from ...tables.guarding import guarded
+from ...tables.guarding import digest_of_rules, guarded
 from ...tables.records import Batch
 from .pages import Request
 
@@ -182,7 +182,8 @@ def key_of(endpoint: Endpoint, scope: str = "") -> str:
 
 def shape_of(run: Run, endpoint: Endpoint) -> str:
     """Return a digest of an endpoint's columns, and of the user's policy on them."""
-    parts = [(one.name, one.columns, run.policy.digest(one.name)) for one in endpoint.tables]
+    policy = run.policy
+    parts = [(one.name, one.columns, digest_of_rules(one, policy)) for one in endpoint.tables]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ from ...run.pace.waiting import together
 from ...run.portal.refusals import recall, remember, remembered
 from ...run.run import Items, Run
 from ...state.collections import CollectionState
+from ...tables.guarding import withheld
 from ..reference.loading import has_records
 from .asked import read_asked
 from .blocks import Out
@@ -27,6 +28,9 @@ from .whole import end, read_increment, read_whole
 FORCED = "The user asks for it."
 TODAY = "today"
 DIFFERS = "It differs between portal and warehouse."
+HIDDEN = "hidden"
+"""The shape of rows of an endpoint that the policy withholds."""
+WITHHELD = "Not read: it takes {}, which the settings exclude or hash."
 
 
 def collection_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
@@ -59,6 +63,10 @@ def wanted(run: Run, names: Iterable[str]) -> list[str]:
 
     Those that are asked for each object type, or have readers of their own, decide it themselves.
     """
+    names = [*names]
+    for name in names:
+        if hidden := withheld(ENDPOINTS[name], run.policy):
+            run.outcomes.of(name).note(WITHHELD.format(hidden))
     due_now = [name for name in names if _decides_itself(name) or why(run, ENDPOINTS[name])]
     return [name for name in due_now if not _waits(run, ENDPOINTS[name], due_now)]
 
@@ -126,11 +134,24 @@ def parts_of(run: Run, name: str, kinds: Sequence[ObjectType]) -> list[Part]:
 
 
 def start_over(run: Run) -> None:
-    """Forget, as a full refresh begins, what is loaded of the endpoints that the run reads."""
-    names = {*run.selection.endpoints}
+    """Forget, as a run begins, what is loaded of endpoints, where that is to be loaded again.
+
+    Of all where the user asks for it; else of parents, and by time, where rows are made otherwise
+    by now.
+    """
     for key, state in run.state.collections.items():
-        if key.partition(":")[0] in names:
+        endpoint = ENDPOINTS.get(key.partition(":")[0])
+        if endpoint is None or endpoint.name not in run.selection.endpoints:
+            continue
+        is_other = state.shape not in {"", shape_of(run, endpoint)}
+        if withheld(endpoint, run.policy):
+            state.filled, state.shape = [], HIDDEN  # it may lose its rows
+        elif run.options.full_refresh:
             state.start_over()
+        elif is_other and type(endpoint.read) in READERS:
+            state.start_over(merges=True)
+        elif is_other and endpoint.replaced_by:
+            state.begin_parents()
 
 
 def why(run: Run, endpoint: Endpoint, scope: str = "") -> str:
@@ -138,7 +159,7 @@ def why(run: Run, endpoint: Endpoint, scope: str = "") -> str:
     options = run.options
     is_forced = options.full_refresh or (options.refresh_schema and endpoint.group == CRM)
     key = key_of(endpoint, scope)
-    if key in run.collections.done:
+    if key in run.collections.done or withheld(endpoint, run.policy):
         return ""
     if options.repairing:
         return DIFFERS if key in run.collections.to_repair else ""
