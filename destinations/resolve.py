@@ -67,11 +67,14 @@ def duckdb_settings() -> dict[str, Any]:
 
     Loading wide tables needs no order of insertion, and keeping it costs memory; so does a cache of
     the files that a load brings, each of which is read once. What a load has freed goes back to the
-    system before the next one, not when DuckDB is asked again.
+    system before the next one, not when DuckDB is asked again. Blocks of few rows are
+    joined by loads that delete some, in `client.py`: to join those that a first load adds takes as
+    much memory as the load.
     """
     tuned = {
         "allocator_background_threads": True,
         "enable_external_file_cache": False,
+        "max_vacuum_tasks": 0,
         "memory_limit": LITTLE_MEMORY,
         "preserve_insertion_order": False,
         "threads": 1,

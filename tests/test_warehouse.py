@@ -160,6 +160,41 @@ def test_memory_grows_for_what_needs_it(tmp_path: Path) -> None:
             assert client.execute_sql(most) == [(expected,)]
 
 
+def test_no_load_leaves_its_rows_in_memory(tmp_path: Path) -> None:
+    """From one load to the next DuckDB keeps no rows in memory, and its limit is as before."""
+    used = "SELECT sum(memory_usage_bytes) < 9 * 1024**2 FROM duckdb_memory()"
+    limit = "SELECT current_setting('memory_limit')"
+    pipeline = pipeline_to(str(tmp_path / "loads.duckdb"))
+    with pipeline.sql_client() as client:
+        for number in range(3):
+            texts = pa.array([os.urandom(1500).hex() for _ in range(5_000)])
+            pipeline.run(pa.table({"text": texts}), table_name="long")
+            assert client.execute_sql(used) == [(True,)], f"after load {number}"
+        assert client.execute_sql(limit) == [("200.0 MiB",)]
+        assert client.execute_sql("SELECT count(*) FROM hubspot.long") == [(15_000,)]
+
+
+def test_blocks_are_joined_by_loads_that_replace_rows(tmp_path: Path) -> None:
+    """What a merge leaves of blocks is written anew as fewer blocks; added rows stay as they are.
+
+    To join the blocks that loads add would take as much memory as another load.
+    """
+    blocks = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('hubspot.rows')"
+    pipeline = pipeline_to(str(tmp_path / "blocks.duckdb"))
+    found = []
+    for first, step, disposition in ((0, 1, "append"), (1, 10**6, "append"), (0, 2, "merge")):
+        ids = pa.array(range(first, 130_000, step))
+        pipeline.run(
+            pa.table({"id": ids}),
+            table_name="rows",
+            write_disposition=disposition,
+            primary_key="id",
+        )
+        with pipeline.sql_client() as client:
+            found.append(client.execute_sql(blocks))
+    assert found == [[(2,)], [(3,)], [(2,)]]
+
+
 def test_check_leaves_a_file_as_it_is(tmp_path: Path) -> None:
     """Checking an existing file adds no table to it."""
     path = tmp_path / "wanted.duckdb"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,11 +11,18 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
-from dlt.common.schema.typing import TColumnSchema, TColumnType, TTableSchema, TTableSchemaColumns
+from dlt.common.schema.typing import (
+    TColumnSchema,
+    TColumnType,
+    TSchemaTables,
+    TTableSchema,
+    TTableSchemaColumns,
+)
 from dlt.common.schema.utils import is_nested_table
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+from duckdb import OutOfMemoryException, TransactionException
 from pyarrow.parquet import ParquetFile
 
 from ..connections import OPEN
@@ -27,6 +35,8 @@ _MUCH_MEMORY_BYTES = 2 * 1024**3
 _MERGED_COLUMNS = 40  # from this many on a merge may need more than little memory
 _ADDED_COLUMNS = 300  # and adding rows
 _LONG_ROW_BYTES = 32 * 1024  # so may rows that are this long: DuckDB holds 2,048 of them at a time
+
+_IDLE_MEMORY = "8MiB"  # of blocks that DuckDB keeps from one load to the next
 
 _AT_ONCE = 50  # tables that one question is about: DuckDB takes half a MiB for each
 _TABLES = (
@@ -66,12 +76,47 @@ class QualifyingSqlClient(DuckDbSqlClient):
             connection.execute(f"SET GLOBAL memory_limit = '{_much_memory_mib()}MiB'")
         return connection
 
+    def checkpoint(self, *, joins: bool) -> None:
+        """Write to the file what its log holds.
+
+        Args:
+            joins: whether some blocks that lost rows become fewer blocks, unless the user has
+                DuckDB do that with every checkpoint.
+        """
+        connection = self.native_connection
+        usual = connection.execute("SELECT current_setting('max_vacuum_tasks')").fetchone()
+        joins = joins and usual == (0,)
+        if joins:
+            connection.execute("SET GLOBAL max_vacuum_tasks = 1")
+        try:
+            with suppress(TransactionException):  # somebody else writes: DuckDB does it later
+                connection.execute("CHECKPOINT")
+        finally:
+            if joins:
+                connection.execute("SET GLOBAL max_vacuum_tasks = 0")
+
+    def release_memory(self) -> None:
+        """Give back the memory of blocks that were read or written.
+
+        DuckDB keeps them, load after load, up to its limit. A lower limit for a moment makes it
+        give back all that nothing is at work with.
+        """
+        connection = self.native_connection
+        (limit,) = connection.execute("SELECT current_setting('memory_limit')").fetchone() or ("",)
+        try:
+            with suppress(OutOfMemoryException):  # it has given back what it can
+                connection.execute(f"SET GLOBAL memory_limit = '{_IDLE_MEMORY}'")
+        finally:
+            connection.execute(f"SET GLOBAL memory_limit = '{limit}'")
+
     def warn_if_catalog_equals_dataset_name(self) -> None:
         """Print no warning: names that differ in case only are kept apart."""
 
 
 _NEED_MUCH: set[str] = set()
 """Files that this process loads wide tables into."""
+_LOST_ROWS: set[str] = set()
+"""Files in which a load replaces rows."""
 _PREPARED: dict[str, tuple[TTableSchema, PreparedTableSchema]] = {}
 """Tables by name, as they were and as dlt prepared them to be loaded."""
 
@@ -115,10 +160,11 @@ class QualifyingClient(DuckDbClient):
         capabilities: DestinationCapabilitiesContext,
     ) -> None:
         super().__init__(schema, config, capabilities)
+        self._file = str(config.credentials.database)
         given = (config.credentials.global_config or {}).get("memory_limit")
         self._may_take_more = given == LITTLE_MEMORY  # else the user has set a limit
         made = self.sql_client
-        self.sql_client = QualifyingSqlClient(
+        self.sql_client: QualifyingSqlClient = QualifyingSqlClient(
             made.dataset_name, made.staging_dataset_name, config.credentials, capabilities
         )
 
@@ -168,12 +214,30 @@ class QualifyingClient(DuckDbClient):
     ) -> LoadJob:
         """Make a job; one that needs much memory gets it, unless the user set a limit."""
         merges = table.get("write_disposition") == "merge"
+        if merges:
+            _LOST_ROWS.add(self._file)
         most = _MERGED_COLUMNS if merges else _ADDED_COLUMNS
         if self._may_take_more and (
             len(table["columns"]) > most or _longest_row_bytes(file_path) > _LONG_ROW_BYTES
         ):
-            _NEED_MUCH.add(str(self.config.credentials.database))
+            _NEED_MUCH.add(self._file)
         return super().create_load_job(table, file_path, *args, **kwargs)
+
+    def update_stored_schema(
+        self,
+        *args: Any,  # noqa: ANN401 - handed on to dlt as they are
+        **kwargs: Any,  # noqa: ANN401
+    ) -> TSchemaTables | None:
+        """Release the memory of what was read before a load, then make its tables."""
+        self.sql_client.release_memory()
+        return super().update_stored_schema(*args, **kwargs)
+
+    def complete_load(self, load_id: str) -> None:
+        """Record that a load is complete, and release the memory that it took."""
+        super().complete_load(load_id)
+        self.sql_client.checkpoint(joins=self._file in _LOST_ROWS)
+        _LOST_ROWS.discard(self._file)
+        self.sql_client.release_memory()
 
     def prepare_load_table(self, table_name: str) -> PreparedTableSchema:
         """Return a copy of what dlt prepared before, as long as the table has not changed.

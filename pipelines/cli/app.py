@@ -51,6 +51,7 @@ from pipelines.cli.options import (
     speaking,
 )
 from pipelines.cli.state_app import state
+from pipelines.runtime.heap import share_one_heap
 from pipelines.runtime.signals import Stopped, stopping
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: the words after the program's name; those of the process where None.
     """
+    share_one_heap()
     os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")  # dlt sends it by default
     words = list(sys.argv[1:] if args is None else args) or ["--help"]
     speak_utf8()
