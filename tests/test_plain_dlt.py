@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from pipelines.commands.verify import VerifyOptions, verify
-from sources.hubspot import hubspot, sync
+from sources.hubspot import hubspot, open_run, sync
 from sources.hubspot.config import resolve_config
 from sources.hubspot.errors import AuthError, ConfigError
+from sources.hubspot.warehouse.end_of_load import end_of_load
+from sources.hubspot.warehouse.view import WarehouseView
 from sources.hubspot_emulator.http.server import EmulatorServer
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -58,6 +61,27 @@ def test_a_run_ends_with_its_resources(portal: Portal, pipeline: Pipeline) -> No
     with pytest.raises(PipelineStepFailed):
         pipeline.run(hubspot(["contacts", "companies"]))
     assert working() == []
+
+
+def test_tables_without_rows_take_no_job(
+    portal: Portal, warehouse: Warehouse, pipeline: Pipeline
+) -> None:
+    """They are made before a first load begins; a run that is killed then has lost nothing."""
+    portal.reset(SeedSpec(contacts=20, properties=12, companies=0, deals=0, tickets=0))
+    run = open_run(resolve_config())
+    with closing(run), WarehouseView(pipeline) as view, run.seeing(view):
+        source = hubspot(["contacts"], run=run)
+        source.resources.add(end_of_load(run))
+        pipeline.extract(source)
+    (load_id,) = pipeline.list_extracted_load_packages()
+    jobs = pipeline.get_load_package_info(load_id).jobs["new_jobs"]
+    loaded = {job.job_file_info.table_name for job in jobs}
+    made = {name for (name,) in warehouse.rows("SELECT table_name FROM duckdb_tables()")}
+    assert {"contacts", "properties"} <= loaded.difference(made)
+    assert {"pipelines", "association_labels", "_hs_runs", "_hs_verifications"} <= made - loaded
+    report = warehouse.sync("contacts")
+    assert (report.exit_code, report.warnings) == (0, [])
+    assert len(warehouse.table("contacts")) == 20
 
 
 def test_removed_records_are_no_difference(

@@ -4,13 +4,16 @@ import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
 from .errors import HubSpotError
 from .parsing.tolerance import NAME, VITAL, fit, tolerant
 from .privacy import Hasher
+
+if TYPE_CHECKING:
+    from dlt.common.schema import Schema
 
 R = TypeVar("R")
 
@@ -213,6 +216,15 @@ REJECTS = "_hs_rejected_values"
 
 class View(Protocol):
     """What a run may ask of the tables in the warehouse, as they are between two loads."""
+
+    @property
+    def makes_tables(self) -> bool:
+        """Whether it has tables that SQL makes."""
+        ...
+
+    def make_tables(self, schema: "Schema", tables: Iterable[str]) -> None:
+        """Make tables, or columns, of a schema that are not there."""
+        ...
 
     def size(self, table: str) -> int:
         """Count the rows of a table as the warehouse has it, even if no state mentions it."""

@@ -20,6 +20,7 @@ from .catalog.names import HISTORY, history_table
 from .catalog.selection import Names
 from .extraction import Extraction, Opened, Read, Request, names_of
 from .model import REJECTS, ObjectType
+from .run.empty_tables import if_missing
 from .run.pace.waiting import wait_until
 from .run.run import Items, Run
 from .steps import objects as spine
@@ -27,7 +28,6 @@ from .steps.collections.reading import collection_rows
 from .steps.history.reading import history_rows
 from .steps.reference import definitions, portal
 from .steps.sweeps.links import sweep_links
-from .tables.empty_tables import if_missing
 from .tables.endpoints.batches import arrow_schema
 from .tables.property_history import KEY as HISTORY_KEY
 
@@ -138,7 +138,7 @@ def _read(endpoint: Endpoint, opened: Opened) -> Items:
     kept = opened.run.state.collections.get(endpoint.name)
     was_read = endpoint.group == CRM or (kept is not None and kept.read_at is not None)
     for table in endpoint.tables if was_read else ():
-        yield from if_missing(table.name, arrow_schema(table.name))
+        yield from if_missing(opened.run, table.name, arrow_schema(table.name))
 
 
 def _records(extraction: Extraction, kind: ObjectType) -> DltResource:

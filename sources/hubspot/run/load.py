@@ -31,6 +31,8 @@ class Load:
     """Tables that this load lists: the warehouse does not know all of their ids yet."""
     unfinished: set[str] = field(default_factory=set)
     """Tables that need another load."""
+    declared: set[str] = field(default_factory=set)
+    """Tables of the schema that are to be made without rows."""
     _loading: Collection[str] = ()
     _appending: AbstractSet[str] = frozenset()
     _fresh: bool = False

@@ -12,9 +12,9 @@ from ..errors import HubSpotError
 from ..model import ObjectType, SyncMode
 from ..plan.facts import TableFacts
 from ..plan.steps import WHOLE, Kind, Plan, Step
+from ..run.empty_tables import if_missing, is_missing
 from ..run.portal.schemas import stored_schema
 from ..run.run import Items
-from ..tables.empty_tables import is_missing
 from ..tables.records import arrow_schema
 from .backfill import backfill, begin_unused, finish_backfill, sweep_after_backfill
 from .by_id import read_left
@@ -61,7 +61,8 @@ def object_rows(planning: Planning, object_type: ObjectType, kinds: Sequence[Obj
             plan = yield from planning.made(kinds)
             yield from _perform(plan, opening)
             if is_missing(table):  # it has no records, or this load brings the first
-                yield arrow_schema((yield from _open(opening)).schema).empty_table()
+                columns = arrow_schema((yield from _open(opening)).schema)
+                yield from if_missing(run, table, columns)
         except HubSpotError:
             outcome.was_read |= state.was_read or bool(run.load.live_count(table))
             raise

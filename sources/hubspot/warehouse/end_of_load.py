@@ -7,11 +7,11 @@ from dlt.extract import DltResource
 
 from ..http.clock import BEHIND
 from ..model import REJECTS
+from ..run.empty_tables import if_missing, make_declared
 from ..run.pace.waiting import wait_until
 from ..run.resources import make_resource
 from ..run.run import Run
 from ..state.source import COLLECTION, RELABELLED
-from ..tables.empty_tables import if_missing
 from ..tables.records import REJECTS as REJECT_COLUMNS
 from .run_log import COLUMNS, RUN_TABLES, RUNS, VERIFICATIONS
 from .verifications import RESULTS
@@ -71,4 +71,5 @@ def _end_of_load(run: Run) -> Generator[Any, None, None]:
         state.hard_delete = run.options.hard_delete
         state.note_policies(run.tables.policies)
     for name, columns in _TABLES.items():
-        yield from if_missing(name, columns)
+        yield from if_missing(run, name, columns)
+    make_declared(run)

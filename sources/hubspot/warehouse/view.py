@@ -2,9 +2,14 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any, Protocol, Self
 
+from dlt.common.destination.client import JobClientBase
+from dlt.common.schema import Schema
+from dlt.common.schema.typing import TSchemaTables
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
@@ -38,6 +43,18 @@ def held_open(pipeline: Pipeline) -> Iterator[None]:
             client.open_connection()
             held.callback(client.close_connection)
         yield
+
+
+def make_missing(job: SqlJobClientBase, schema: Schema, tables: Iterable[str]) -> TSchemaTables:
+    """Make tables of a schema, and columns of theirs, that a dataset lacks; return what was made.
+
+    As dlt does before each load, but for the version of the schema, which is stored with a load.
+    """
+    with type(job)(schema, job.config, job.capabilities) as client:  # type: ignore[arg-type]
+        if not client.is_storage_initialized():
+            client.initialize_storage()
+        with client.maybe_ddl_transaction():
+            return client._execute_schema_update_sql(tables, store_schema=False)  # noqa: SLF001
 
 
 class WarehouseView:
@@ -83,6 +100,23 @@ class WarehouseView:
             self._client.open_connection()
             self._held.callback(self._client.close_connection)
         return self._client
+
+    @cached_property
+    def _job(self) -> JobClientBase:
+        return self._pipeline.destination_client()
+
+    @property
+    def makes_tables(self) -> bool:
+        """Whether it has tables that SQL makes."""
+        return isinstance(self._job, SqlJobClientBase)
+
+    def make_tables(self, schema: Schema, tables: Iterable[str]) -> None:
+        """Make tables, or columns, of a schema that are not there.
+
+        dlt's own come along: a dataset without the one of its loads is taken for a damaged one.
+        """
+        if isinstance(self._job, SqlJobClientBase):
+            make_missing(self._job, schema, [*tables, *schema.dlt_table_names()])
 
     def size(self, table: str) -> int:
         """Count the rows of a table as the warehouse has it, even if no state mentions it.

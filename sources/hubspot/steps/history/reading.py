@@ -25,11 +25,11 @@ from ...model import REJECTS, ObjectType, TableOutcome, TableSchema, View
 from ...plan.collections.differing import Parent
 from ...plan.facts import HistoryFacts
 from ...plan.steps import Plan
+from ...run.empty_tables import if_missing
 from ...run.pace.waiting import together, wait
 from ...run.portal.schemas import stored_schema
 from ...run.run import Items, Run
 from ...state.collections import CollectionState
-from ...tables.empty_tables import if_missing
 from ...tables.property_history import COLUMNS, Row, rows_of, to_batch
 from ..collections.parents.pending import pending
 
@@ -205,7 +205,7 @@ def _read_table(run: Run, kind: ObjectType) -> Items:
             yield from reading.flush()
             raise
         yield from reading.flush()
-        yield from if_missing(history_table(kind.table), COLUMNS)
+        yield from if_missing(run, history_table(kind.table), COLUMNS)
         outcome.was_read = True
         if is_at_end:
             state.whole_at = state.whole_at or began
