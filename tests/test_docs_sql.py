@@ -87,7 +87,7 @@ def synced(
 ) -> Iterator[Synced]:
     """A portal as the demo has it, synced, changed by people, with deletions of all kinds."""
     portal, file = server.portal, tmp_path_factory.mktemp("docs") / "warehouse.duckdb"
-    portal.reset(SeedSpec(seed=7, contacts=150, properties=60))
+    portal.reset(SeedSpec(seed=7, contacts=60, properties=20))
     portal.clock.set(datetime.now(UTC) - timedelta(hours=2))
     furnish(portal)
     transcribe(portal)

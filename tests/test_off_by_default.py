@@ -36,7 +36,7 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
 
     A day later none is loaded again; what every parent answers 404 for goes.
     """
-    portal.reset(SeedSpec(contacts=60, properties=12, custom_objects=1))
+    portal.reset(SeedSpec(contacts=20, calls=3, properties=12, custom_objects=1))
     contract = portal.create("contracts", {"hs_status": "open"})
     vehicle = portal.type("vehicle").type_id
     made: Any = [{"id": "c", "label": "Cars", "displayOrder": 0, "archived": False,
