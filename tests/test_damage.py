@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 import test_postgres
-from conftest import FEW, Warehouse
+from conftest import DAY_MS, FEW, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from test_postgres import Postgres
 from truth import differences, link_differences
@@ -99,6 +99,7 @@ def seed(portal: Portal) -> None:
     """Fill a portal with all that a table may hold: archived, merged, purged, linked records."""
     counts = {"contacts": 60, "companies": 15, "deals": 15, "tickets": 15}
     portal.reset(SeedSpec(**counts, properties=20, custom_objects=0, handful=False, archived=0.1))
+    portal.clock.freeze(midnight_ms(portal))  # what is made here is the same in each test
     portal.create_custom_object("vehicle")
     for kind in OBJECTS.values():
         portal.create_property(kind, {"name": "size", "type": "number", "fieldType": "number"})
@@ -108,12 +109,21 @@ def seed(portal: Portal) -> None:
         portal.update("contacts", one, {"size": "12", "jobtitle": "Engineer"})
         portal.associate("contacts", one, "vehicle", car)
     portal.merge("contacts", ids[10], ids[11])
+    portal.clock.resume()
     portal.clock.advance(10_000)  # what changed a moment ago is read again
 
 
-def whole(warehouse: Warehouse) -> None:
-    """Sync all tables."""
-    assert warehouse.sync(*OBJECTS).exit_code == 0
+def midnight_ms(portal: Portal) -> int:
+    """Return when the day began."""
+    return portal.clock.now_ms() // DAY_MS * DAY_MS
+
+
+def loaded(portal: Portal, warehouse: Warehouse) -> None:
+    """Fill the portal and sync all tables, or copy the file of the test that did the same."""
+    seed(portal)
+    what = ("what may be damaged", midnight_ms(portal))
+    warehouse.once(what, lambda: warehouse.sync(*OBJECTS))
+    assert wrong(portal, warehouse) == []
 
 
 def wrong(portal: Portal, warehouse: Warehouse) -> list[str]:
@@ -144,8 +154,7 @@ def assert_idle(warehouse: Warehouse, *objects: str) -> None:
 
 def test_what_was_touched_is_made_whole(portal: Portal, warehouse: Warehouse) -> None:
     """Tables and columns that were dropped or renamed come back, filled, and the report says so."""
-    seed(portal)
-    whole(warehouse)
+    loaded(portal, warehouse)
     before = copies(warehouse)
     touch(warehouse, *(statement for statement, _ in TOUCHED.values()))
     touch(warehouse, "DROP SCHEMA IF EXISTS hubspot_staging CASCADE")
@@ -161,8 +170,8 @@ def test_what_was_touched_is_made_whole(portal: Portal, warehouse: Warehouse) ->
 
 
 SYSTEM = {
-    "loads": "DROP TABLE _dlt_loads",
-    "column of the state": "ALTER TABLE _dlt_pipeline_state DROP COLUMN engine_version",
+    "loads, and a column of the state": "DROP TABLE _dlt_loads;"
+    " ALTER TABLE _dlt_pipeline_state DROP COLUMN engine_version",
     "all of dlt's": "DROP TABLE _dlt_loads; DROP TABLE _dlt_version;"
     "DROP TABLE _dlt_pipeline_state; DROP SCHEMA IF EXISTS hubspot_staging CASCADE",
 }
@@ -270,8 +279,7 @@ def test_kill_after_the_repair(portal: Portal, warehouse: Warehouse) -> None:
 
     It does for archived records too, where HubSpot's clock shows no time since they were swept.
     """
-    seed(portal)
-    whole(warehouse)
+    loaded(portal, warehouse)
     portal.clock.freeze()
     touch(warehouse, "DROP TABLE contacts", "ALTER TABLE deals DROP COLUMN dealname")
     with opened(RunLog("sync"), NULL_COLLECTOR, warehouse.config):
