@@ -64,11 +64,11 @@ def test_links_from_the_smaller_side_stay_true(portal: Portal, warehouse: Wareho
 
     Over several loads, and the names of labels are those of the table's direction.
     """
-    portal.reset(SeedSpec(contacts=2_300, companies=600, deals=0, properties=8, handful=False))
+    portal.reset(SeedSpec(contacts=1_300, companies=300, deals=0, properties=8, handful=False))
     paired = portal.create_label("contacts", "companies", "Buys from", "Sells to")
     people, firms = (list(portal.records(kind)) for kind in ("contacts", "companies"))
     portal.associate("contacts", people[0], "companies", firms[-1], type_id=paired)
-    small = warehouse.with_settings(load_rows=1_500)
+    small = warehouse.with_settings(load_rows=1_000)
     small.sync("contacts", "companies")
     pairs = {"contacts_to_companies": ("contacts", "companies")}
     assert link_differences(portal, warehouse, pairs) == []

@@ -130,7 +130,7 @@ def test_killed_backfill_goes_on(
 
     `tests/kills.py` kills one run after the other, at random.
     """
-    portal.reset(SeedSpec(contacts=3000, odd_values=False, properties=12))
+    portal.reset(SeedSpec(contacts=2000, odd_values=False, properties=12))
     portal.settings.latency_ms = 60
     environment = os.environ | {
         "SOURCES__HUBSPOT__BASE_URL": server.url,
@@ -145,7 +145,7 @@ def test_killed_backfill_goes_on(
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     portal.settings.latency_ms = 0
-    assert 0 < len(warehouse.rows("SELECT id FROM contacts")) < 3000
+    assert 0 < len(warehouse.rows("SELECT id FROM contacts")) < 2000
     report = warehouse.sync(*OBJECTS)
     assert report.exit_code == 0
     assert differences(portal, warehouse, OBJECTS) == []
@@ -156,19 +156,19 @@ def test_killed_backfill_goes_on(
 
 def test_backfill_resumes_where_the_last_load_ended(portal: Portal, warehouse: Warehouse) -> None:
     """After a failure in mid-backfill the next run does not read again what is loaded."""
-    portal.reset(SeedSpec(contacts=3000, odd_values=False, properties=12))
+    portal.reset(SeedSpec(contacts=2000, odd_values=False, properties=12))
     portal.faults.add(
-        path=r"/contacts\?.*archived=false", method="GET", status=503, nth=list(range(22, 99))
+        path=r"/contacts\?.*archived=false", method="GET", status=503, nth=list(range(15, 99))
     )
     limited = warehouse.with_settings(load_rows=1000, max_attempts=1)
     assert limited.sync("contacts").exit_code == 6
     loaded = len(warehouse.table("contacts"))
-    assert 0 < loaded < 3000
+    assert 0 < loaded < 2000
     portal.faults.clear()
     portal.journal.clear()
     assert limited.sync("contacts").exit_code == 0
     pages = portal.journal.count(method="GET", path_contains="/objects/2026-03/contacts")
-    assert pages <= (3000 - loaded) / 100 + 15
+    assert pages <= (2000 - loaded) / 100 + 15
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
 
 

@@ -30,8 +30,8 @@ PAIRS = {
 }
 
 
-MANY = SeedSpec(seed=3, contacts=1500, properties=80)
-SOME = SeedSpec(seed=3, contacts=300, properties=80)
+MANY = SeedSpec(seed=3, contacts=1_100, properties=40)
+SOME = SeedSpec(seed=3, contacts=150, properties=40)
 
 
 def test_first_sync_is_complete_and_the_next_one_idle(portal: Portal, warehouse: Warehouse) -> None:
