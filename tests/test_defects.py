@@ -188,7 +188,7 @@ def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
 
 def test_refused_pair_is_asked_for_once(portal: Portal, warehouse: Warehouse) -> None:
     """A pair that HubSpot refuses costs a handful of calls and a warning, whatever its size."""
-    portal.reset(SeedSpec(contacts=2500, odd_values=False, properties=12))
+    portal.reset(SeedSpec(contacts=1_200, odd_values=False, properties=12))
     for target, status in (("companies", 400), ("deals", 403)):
         path = f"/associations/2026-03/(contacts/{target}|{target}/contacts)/batch/read"
         portal.faults.add(path=path, status=status)

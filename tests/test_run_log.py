@@ -43,7 +43,7 @@ TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'con
 @pytest.fixture
 def seeded(portal: Portal, server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> Portal:
     """A small portal, and the settings that point at it."""
-    portal.reset(SeedSpec(seed=3, contacts=2000, properties=5, odd_values=False))
+    portal.reset(SeedSpec(seed=3, contacts=1_200, companies=60, properties=5, odd_values=False))
     monkeypatch.setenv("SOURCES__HUBSPOT__BASE_URL", server.url)
     monkeypatch.setenv("SOURCES__HUBSPOT__ACCESS_TOKEN", server.token)
     return portal
