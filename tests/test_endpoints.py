@@ -5,6 +5,7 @@ import json
 import re
 import tracemalloc
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from sources.hubspot.state.collections import CollectionState
 from sources.hubspot.tables.endpoints.batches import Reading, to_batches
 from sources.hubspot.tables.endpoints.digests import Digests
 from sources.hubspot.tables.endpoints.items import Items, children_of, given
+from sources.hubspot_emulator.http.routes import MATCHER
 from sources.hubspot_emulator.portal.collections.marketing.campaigns import TYPES
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -113,6 +115,20 @@ def test_a_path_leads_back_to_its_api(name: str, version: str) -> None:
     segments = [] if APIS[name].family == "collections" else ["contacts", "companies"]
     assert api_of(path or path_of(version, name, segments)) == APIS[name]
     assert api_of("/oauth/v2/private-apps/get") is None
+
+
+@pytest.mark.parametrize("name", [name for name, one in ENDPOINTS.items() if not one.own_reader])
+def test_both_paths_of_an_endpoint_lead_to_one_answer(name: str) -> None:
+    """The emulator serves the numbered path and the dated one by the same route and values."""
+    one = ENDPOINTS[name]
+    slots = re.findall(r"{(?!version)(\w+)}", one.api.numbered + one.api.dated)
+    values = {slot: f"{slot}7" for slot in slots}
+    paths = [slotted_path(version, name, values) for version in ("v3", "2026-03")]
+    numbered, dated = (
+        found and found[0].name for found in map(partial(MATCHER.find, one.method), paths)
+    )
+    assert numbered is not None
+    assert numbered == dated
 
 
 def test_columns_of_items_say_which_list_they_come_from() -> None:

@@ -17,8 +17,8 @@ from sources.hubspot_emulator.portal.store import Portal
 
 OFF = [name for name, one in ENDPOINTS.items() if not one.default]
 NAMES = ("deals", "vehicle", "email_events", *OFF)
-EMPTY = {"brand_aeo_recommendations", "conversation_original_contents"}
-"""Off, too; a portal as it is seeded has none, for no message of it is cut off."""
+EMPTY = {"brand_aeo_recommendations"}
+"""Off, too; a portal as it is seeded has none."""
 NEW_EACH_DAY = {
     "central_exchange_rates", "list_size_history", "traffic_daily", "workflow_performance"
 }  # fmt: skip
@@ -37,7 +37,7 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     A day later none is loaded again; what every parent answers 404 for goes.
     """
     portal.reset(SeedSpec(contacts=20, calls=3, properties=12, custom_objects=1))
-    contract = portal.create("contracts", {"hs_status": "open"})
+    cut, contract = cut_off(portal), portal.create("contracts", {"hs_status": "open"})
     vehicle = portal.type("vehicle").type_id
     made: Any = [{"id": "c", "label": "Cars", "displayOrder": 0, "archived": False,
                   "createdAt": "2025-01-01T00:00:00.000Z", "updatedAt": "2025-01-01T00:00:00.000Z",
@@ -81,7 +81,7 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     kept = {row["_parent"] for row in portal.collections["marketing_email_revisions"].rows()}
     kept &= {str(row["id"]) for row in portal.collections["marketing_emails"].seen()}
     assert warehouse.rows(saved)[0][1] == len(kept) > 1
-    assert_small_tables(portal, warehouse)
+    assert_small_tables(portal, warehouse, cut)
     enrolments = dict(warehouse.rows("SELECT contact_id, sequence_id FROM sequence_enrollments"))
     assert enrolments == {contact: row["sequenceId"] for contact, row in enrolled.items()}
     since = portal.clock.now_ms() - NEW_DAYS * DAY_MS
@@ -94,6 +94,16 @@ def test_rows_of_endpoints_that_are_named(portal: Portal, warehouse: Warehouse) 
     a_day_later(portal, warehouse, settings, len(enrolled))
 
 
+def cut_off(portal: Portal) -> tuple[str, str, str, str]:
+    """Have HubSpot cut a message off; return what its whole text makes a row of."""
+    messages = portal.collections["conversation_messages"]
+    one = next(row for row in messages.seen() if row["type"] == "MESSAGE")
+    shown = {"text": "Text", "richText": "<p>Text</p>", "truncationStatus": "TRUNCATED"}
+    own = {"_text": one["text"], "_richText": one["richText"]}
+    messages.edit((one["_parent"], one["id"]), shown | own)
+    return one["_parent"], one["id"], one["text"], one["richText"]
+
+
 def assert_counted(off: dict[str, Any], warehouse: Warehouse) -> None:
     """What is off costs a call for each row of the warehouse that it would be asked for."""
     ((asked,),) = warehouse.rows(
@@ -103,7 +113,7 @@ def assert_counted(off: dict[str, Any], warehouse: Warehouse) -> None:
     assert off["transcripts"]["first_calls"] == {"low": asked, "high": asked}
 
 
-def assert_small_tables(portal: Portal, warehouse: Warehouse) -> None:
+def assert_small_tables(portal: Portal, warehouse: Warehouse, cut: tuple[str, ...]) -> None:
     """Who saved what, which lists turn static, seats, tokens, addresses: as the portal has it."""
     for name in (one for one in OFF if one.endswith("_revisions") and one not in WITH_OBJECT):
         saved = [
@@ -131,6 +141,7 @@ def assert_small_tables(portal: Portal, warehouse: Warehouse) -> None:
             (one["cidr"], one["service"], one["direction"])
             for one in portal.collections["ip_ranges"].rows()
         ],
+        "SELECT thread_id, message_id, text, rich_text FROM conversation_original_contents": [cut],
         "SELECT currency_code FROM unsupported_currencies": [("XAU",)],
         "SELECT central_exchange_rates_enabled, currency_code FROM central_exchange_rates": [
             (True, "EUR")

@@ -297,6 +297,6 @@ def _warnings(record: str, dataset: str, survivors: Sequence[str], *, found: boo
     yield (
         "Not erased: backups; properties and texts of other records that name this one, such as"
         " notes and emails; names and numbers in messages and transcripts of others, of which"
-        " only the e-mail addresses are taken out; and freed blocks of the database until it"
-        " reuses them."
+        " only the e-mail addresses are taken out; the id in audit_logs, which say what users"
+        " did; and freed blocks of the database until it reuses them."
     )

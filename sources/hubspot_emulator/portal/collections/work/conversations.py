@@ -151,9 +151,10 @@ def _of_kind(seeds: Seeds, kind: str, number: int) -> Row:
 
 
 def _original(ask: Ask) -> Row:
+    """Return the whole text of a message; that of one cut short is in `_text` and `_richText`."""
     found = ask.collections["conversation_messages"]
     row = found[(ask.params["parent"], ask.params["message"])]
-    return {"text": row.get("text"), "richText": row.get("richText")}
+    return {name: row.get(f"_{name}", row.get(name)) for name in ("text", "richText")}
 
 
 def _actor(seeds: Seeds, number: int) -> Row:
