@@ -345,8 +345,8 @@ def test_listing_that_comes_back_short(portal: Portal, warehouse: Warehouse) -> 
         assert {id_ for (id_,) in warehouse.rows(LIVE)} == live
         assert report.exit_code in {0, 4}
         portal.faults.clear()
-        assert warehouse.sync("contacts").exit_code == 0
-        assert apart(portal, warehouse, "contacts") == []
+    assert warehouse.sync("contacts").exit_code == 0
+    assert apart(portal, warehouse, "contacts") == []
 
 
 def test_search_that_tells_no_number(portal: Portal, warehouse: Warehouse) -> None:
