@@ -9,7 +9,7 @@ from typing import Any
 import dlt
 import duckdb
 import pytest
-from conftest import Warehouse
+from conftest import FEWER, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
@@ -117,6 +117,25 @@ def test_the_readme_says_how_to_sync_from_python(
     exec(shown, namespace)  # noqa: S102 - our own text
     assert namespace["result"].status == "ok"
     assert warehouse.table("contacts")[gone]["_hs_deletion"] == "purged"
+
+
+def test_a_sync_catches_up_with_plain_runs(
+    portal: Portal, warehouse: Warehouse, pipeline: Pipeline
+) -> None:
+    """Rows that were gone in a plain run are marked, and what it cannot read is read at once."""
+    portal.reset(FEWER)
+    names = ("account_users", "forms", "form_submissions")
+    pipeline.run(hubspot(select=names))
+    users = portal.collections["account_users"]
+    gone = str(users.rows()[0]["id"])
+    users.delete(gone)
+    portal.clock.advance(13 * 3_600_000)
+    pipeline.run(hubspot(select=names))
+    marked = "SELECT id FROM account_users WHERE _hs_deleted_at IS NOT NULL"
+    assert warehouse.rows(marked) == []
+    assert warehouse.sync_all(select=names).exit_code == 0
+    assert warehouse.rows(marked) == [(gone,)]
+    assert warehouse.rows("SELECT count(*) FROM form_submissions") != [(0,)]
 
 
 def test_named_types_need_no_call_before_they_are_read(

@@ -330,15 +330,20 @@ def test_events_and_addresses_that_identify_rows(portal: Portal, warehouse: Ware
     """
     portal.reset(FEWER)
     events, statuses = ("email_events", "email_subscription_changes"), "subscription_statuses"
-    names = ("contacts", *events, statuses)
+    people = "SELECT id, email FROM conversation_actors ORDER BY ALL"
+    names = ("contacts", *events, statuses, "conversations", "campaigns")
     recipients = " UNION ALL ".join(f"SELECT '{one}', recipient FROM {one}" for one in events)
     recipients = f"{recipients} ORDER BY ALL"
     assert warehouse.sync_all(select=names).exit_code == 0
     plain = warehouse.rows(recipients)
     assert {one for one, recipient in plain if recipient} == {*events}
+    actors = warehouse.rows(people)
+    assert any(email for _, email in actors)
     assert warehouse.rows(f"SELECT count(*) FROM {statuses}") != [(0,)]
     private = warehouse.with_settings(
-        hash_properties=["email_*.recipient", f"{statuses}.email"], hash_key=KEY
+        hash_properties=["email_*.recipient", f"{statuses}.email", "conversation_actors.email"],
+        exclude_properties=["campaigns.name"],
+        hash_key=KEY,
     )
     report = private.sync_all(select=names)
     assert report.exit_code == 0
@@ -346,11 +351,16 @@ def test_events_and_addresses_that_identify_rows(portal: Portal, warehouse: Ware
     assert private.rows(f"SELECT count(*) FROM {statuses}") == [(0,)]
     wanted = sorted((one, text and hashed(text)) for one, text in plain)
     assert sorted(private.rows(recipients)) == wanted
+    assert dict(private.rows(people)) == {id_: email and hashed(email) for id_, email in actors}
+    private.sync_all(select=("campaigns",), refresh_schema=True)
+    shown = private.rows("SELECT DISTINCT name, properties FROM campaigns")
+    assert shown == [(None, None)]  # JSON that has the name, too
     again = private.sync_all(select=names).tables
     assert not any(again[one].rows for one in events if one in again)
     report = warehouse.sync_all(select=names)
     assert (report.exit_code, report.tables[statuses].messages) == (0, [])
     assert warehouse.rows(recipients) == plain
+    assert warehouse.rows(people) == actors
     assert warehouse.rows(f"SELECT count(*) FROM {statuses}") != [(0,)]
 
 

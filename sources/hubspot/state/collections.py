@@ -35,7 +35,8 @@ class CollectionState(Struct, omit_defaults=True):
     is_stale: bool = False
     """Whether the next run reads it, however young what it has is."""
     merges: bool = False
-    """Whether rows of events that the warehouse has are loaded again, until a reading has ended."""
+    """Whether rows that the warehouse has, of events and of what is read once, are loaded again,
+    until a reading has ended."""
     watermark: Instant | None = None
     """What is older, by HubSpot's time of the rows, is in the table."""
     parent_at: Instant | None = None

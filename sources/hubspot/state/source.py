@@ -157,6 +157,11 @@ class SourceState(Struct, omit_defaults=True):
     ledger: Ledger = field(default_factory=Ledger)
     """What larger sweeps have used of a day's calls."""
 
+    def leave_to_clean_up(self, name: str) -> None:
+        """Have the next run that ends its loads with SQL clean up after a table."""
+        self.pending_cleanup = sorted({*self.pending_cleanup, name})
+        self.cleanup_run_id = None
+
     @property
     def is_empty(self) -> bool:
         """Whether no run has left anything here."""

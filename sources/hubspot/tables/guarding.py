@@ -5,31 +5,64 @@ they are decoded. Here the columns are declared, so they stay.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..catalog.endpoints import TABLES, parent_columns
+from ..catalog.endpoints.columns import Column
 from ..catalog.endpoints.declaration import Batches, Endpoint, Parents, Table
-from ..privacy import REQUIRED, Policy, Rule
+from ..privacy import REQUIRED, Hasher, Policy, Rule
 from .endpoints.batches import OWN_COLUMNS, arrow_schema
 from .records import Batch
 
 
 def hides(table: str, policy: Policy) -> bool:
     """Whether any column of a declared table is hashed or excluded."""
-    keys = {*TABLES[table].fixed, *OWN_COLUMNS}
     names = arrow_schema(table).names if policy.applies_to(table) else ()
-    return any(policy.rule(table, name, keys) != "plain" for name in names)
+    return any(rule_of(TABLES[table], name, policy) != "plain" for name in names)
+
+
+def rule_of(table: Table, name: str, policy: Policy) -> Rule:
+    """Return what becomes of a column of a declared table.
+
+    JSON that holds the value of a column which is hidden is excluded.
+    """
+    fixed = {*table.fixed, *OWN_COLUMNS}
+    rule = policy.rule(table.name, name, fixed)
+    inner = _held(table).get(name, ()) if rule == "plain" else ()
+    is_hidden = any(policy.rule(table.name, one, fixed) != "plain" for one in inner)
+    return "excluded" if is_hidden else rule
+
+
+@cache
+def _held(table: Table) -> Mapping[str, Sequence[str]]:
+    """Return the JSON columns of a table, with the columns whose values are in them, too."""
+    return {
+        outer.name: [one.name for one in table.fields if one is not outer and _holds(outer, one)]
+        for outer in table.fields
+        if outer.kind == "json"
+    }
+
+
+def _holds(outer: Column, inner: Column) -> bool:
+    """Whether what one column is taken from lies in what another one is."""
+    return any(
+        (a.origin == "item" and b.origin == "member")
+        or (a.origin == b.origin == "member" and a.path == b.path[: len(a.path)])
+        for a in outer.sources
+        for b in inner.sources
+    )
 
 
 def rules(table: Table, policy: Policy) -> Mapping[str, Rule]:
     """Return what becomes of the columns of a declared table that do not stay as they are."""
     if not policy.applies_to(table.name):
         return {}
-    found = {name: policy.rule(table.name, name, table.fixed) for name in (*table.names, "extra")}
+    found = {name: rule_of(table, name, policy) for name in (*table.names, "extra")}
     return {name: rule for name, rule in found.items() if rule != "plain"}
 
 
@@ -87,9 +120,10 @@ def guarded(batch: Batch, table: str, policy: Policy) -> Batch:
     """
     if not policy.applies_to(table):
         return batch
-    rows, keys = batch.rows, {*TABLES[table].fixed, *OWN_COLUMNS}
-    arrays = [*_guarded_columns(rows, table, policy, keys)]
-    hidden = [n for n in rows.column_names if policy.rule(table, n, keys) != "plain"]
+    rows = batch.rows
+    rule = {name: rule_of(TABLES[table], name, policy) for name in rows.column_names}
+    arrays = [*_guarded_columns(rows, rule, policy.hasher)]
+    hidden = [name for name in rows.column_names if rule[name] != "plain"]
     shown = pc.invert(pc.is_in(batch.rejects.column("property"), pa.array(hidden, pa.string())))
     rejects = batch.rejects.filter(pc.fill_null(shown, fill_value=True))
     if policy.hasher and not {*hidden}.isdisjoint(TABLES[table].keys):
@@ -100,12 +134,11 @@ def guarded(batch: Batch, table: str, policy: Policy) -> Batch:
 
 
 def _guarded_columns(
-    rows: pa.Table, table: str, policy: Policy, keys: Collection[str]
+    rows: pa.Table, rule: Mapping[str, Rule], hasher: Hasher | None
 ) -> Iterator[pa.Array]:
     for name in rows.column_names:
         column = rows.column(name)
-        rule, hasher = policy.rule(table, name, keys), policy.hasher_of(table, name, keys)
-        if hasher and pa.types.is_string(column.type):
+        if hasher and rule[name] == "hashed" and pa.types.is_string(column.type):
             yield hasher.array(column.combine_chunks())
         else:
-            yield column if rule == "plain" else pa.nulls(len(rows), column.type)
+            yield column if rule[name] == "plain" else pa.nulls(len(rows), column.type)

@@ -9,6 +9,7 @@ from ...model import Column, SchemaChange, View
 from ...privacy import Policy, Rule
 from ...state.source import ColumnPolicies, SourceState
 from ...tables.drift import facts_of
+from ...tables.guarding import rule_of
 from ...tables.properties import unpack
 
 EMPTIED = "emptied"
@@ -81,7 +82,7 @@ def declared_policy(
     if is_current(source, policy, table.name) and not (excluded and policy.applies_to(table.name)):
         return None
     kept, mark = _kept(source, table.name).columns, _mark(policy)
-    rules = {name: policy.rule(table.name, name, table.fixed) for name in table.names}
+    rules = {name: rule_of(table, name, policy) for name in table.names}
     was_read = is_read(source, table.name)
     outdated = [
         Column(name, name, "text", "")
@@ -128,7 +129,7 @@ def plain_columns(source: SourceState, policy: Policy, table: str) -> dict[str, 
     }
     if table in TABLES and is_read(source, table):
         one = TABLES[table]
-        rules = {name: policy.rule(table, name, one.fixed) for name in one.names}
+        rules = {name: rule_of(one, name, policy) for name in one.names}
     return {name: rule for name, rule in rules.items() if rule != "plain" and not kept.get(name)}
 
 

@@ -66,8 +66,10 @@ def collection_facts(
     """
     parts = {name: due_parts(run, name, kinds) for name in endpoints if _is_of_others(name)}
     due = {name: found for name, found in parts.items() if found}
+    of_records = {name for name in endpoints if not _is_of_others(name)}
+    all_due = {*due, *(name for name in of_records if due_parts(run, name, kinds))}
     return {
-        name: _facts(run, found, due)
+        name: _facts(run, found, all_due)
         for name, found in due.items()
         if not refusal_of(run, ENDPOINTS[name])
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ...catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
 from ...catalog.endpoints.crm import CRM
-from ...catalog.endpoints.declaration import Endpoint, Increment, Members
+from ...catalog.endpoints.declaration import Batches, Endpoint, Increment, Members
 from ...errors import HubSpotError, is_absent
 from ...model import ObjectType, TableOutcome, View
 from ...plan.collections.due import due
@@ -13,6 +13,7 @@ from ...run.pace.waiting import together
 from ...run.portal.refusals import recall, remember, remembered
 from ...run.run import Items, Run
 from ...state.collections import CollectionState
+from ...state.source import COLLECTION
 from ...tables.guarding import withheld
 from ..reference.loading import has_records
 from .asked import read_asked
@@ -41,7 +42,8 @@ def collection_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
         name: of the endpoint.
         kinds: object types that the run reads.
     """
-    endpoint, due_now = ENDPOINTS[name], due_parts(run, name, kinds)
+    endpoint = ENDPOINTS[name]
+    due_now = [] if _lacks_parents(run, endpoint) else due_parts(run, name, kinds)
     types = run.portal.types.gone if endpoint.per == "object type" else ()
     gone = [scope for scope in types if key_of(endpoint, scope) in run.state.collections]
     if not (due_now or gone):
@@ -56,6 +58,11 @@ def collection_rows(run: Run, name: str, kinds: Sequence[ObjectType]) -> Items:
         if _recalled(run, endpoint, outcome):
             return
         yield from together([_read(part) for part in due_now], most=max(1, len(due_now)))
+
+
+def _lacks_parents(run: Run, endpoint: Endpoint) -> bool:
+    """Whether what an endpoint is asked for lies in a warehouse that nobody sees."""
+    return run.view is None and not isinstance(endpoint.per, str)
 
 
 def wanted(run: Run, names: Iterable[str]) -> list[str]:
@@ -147,11 +154,16 @@ def start_over(run: Run) -> None:
         if withheld(endpoint, run.policy):
             state.filled, state.shape = [], HIDDEN  # it may lose its rows
         elif run.options.full_refresh:
-            state.start_over()
-        elif is_other and type(endpoint.read) in READERS:
+            state.start_over(merges=_reads_unseen(endpoint))
+        elif is_other and (type(endpoint.read) in READERS or _reads_unseen(endpoint)):
             state.start_over(merges=True)
         elif is_other and endpoint.replaced_by:
             state.begin_parents()
+
+
+def _reads_unseen(endpoint: Endpoint) -> bool:
+    """Whether an endpoint is asked only for what its table lacks."""
+    return isinstance(endpoint.per, Batches) and endpoint.per.unseen
 
 
 def why(run: Run, endpoint: Endpoint, scope: str = "") -> str:
@@ -199,6 +211,7 @@ def _read(part: Part) -> Items:
         _fail(part, error)
         return
     note_reported(part)
+    _leave_gone(part)
     if part.endpoint.has_events:
         state.filled = sorted({*state.filled, *(name for name, n in part.brought.items() if n)})
     if name in run.load.unfinished and not was_open:
@@ -209,6 +222,12 @@ def _read(part: Part) -> Items:
     run.collections.doubted.discard(name)
     if part.endpoint.paging.kind == "none" or state.whole_at in {None, began} or not state.calls:
         state.calls = part.client.meter.calls - before - sum(part.repeated)
+
+
+def _leave_gone(part: Part) -> None:
+    """Leave rows that are gone to the next run that sees the warehouse, where this one does not."""
+    if part.run.view is None and part.key in part.run.collections.loaded:
+        part.run.state.leave_to_clean_up(f"{COLLECTION}{part.key}")
 
 
 def _rows(part: Part) -> Items:

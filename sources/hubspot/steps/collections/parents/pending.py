@@ -211,6 +211,8 @@ def _unseen(
 ) -> Generator[list[Parent], None, None]:
     """Yield what columns of tables name and the endpoint's first table lacks, each of it once.
 
+    All that they name, where what the table has is to be loaded again.
+
     Guarantees: the warehouse compares; what is named is never held but for a few thousand. What
     HubSpot does not know is yielded while its row is new, and then where all parents are due.
 
@@ -223,7 +225,7 @@ def _unseen(
     per = endpoint.per
     assert isinstance(per, Batches)  # noqa: S101 - by the caller
     own = view.qualified(endpoint.name)
-    known = [] if own is None else [(own, per.match)]
+    known = [] if own is None or state.merges else [(own, per.match)]
     is_all = state.parent_at is None or is_all_due(endpoint, state, now)
     young, args = ([], []) if is_all else (["_hs_synced_at >= %s"], [state.parent_at])
     for table, column in per.named:
