@@ -59,7 +59,8 @@ def endpoint_lines(endpoint: Endpoint) -> Iterator[str]:
     if endpoint.tier:
         yield f"- **Portal**: {endpoint.tier}"
     if endpoint.sunset:
-        yield f"- **Supported by HubSpot until** {endpoint.sunset}"
+        which = "" if endpoint.path else f" with the path `{endpoint.numbered}` of `API_VERSION=v3`"
+        yield f"- **Supported by HubSpot until** {endpoint.sunset}{which}"
     yield "\n| table | a row is | key | other columns |\n|---|---|---|---|"
     yield from (table_line(table) for table in endpoint.tables)
     yield ""

@@ -16,7 +16,15 @@ from pipelines.commands.plan import plan
 from pipelines.commands.sync import SyncOptions
 from sources.hubspot.catalog import endpoints
 from sources.hubspot.catalog.endpoints import APIS, ENDPOINT_OF, ENDPOINTS, TABLES
-from sources.hubspot.catalog.endpoints.declaration import DAY, Endpoint, Parents, Table, Whole
+from sources.hubspot.catalog.endpoints.declaration import (
+    DAY,
+    LEGACY_SUNSET,
+    V4_SUNSET,
+    Endpoint,
+    Parents,
+    Table,
+    Whole,
+)
 from sources.hubspot.catalog.endpoints.marketing import campaigns
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.http import paths
@@ -129,6 +137,13 @@ def test_both_paths_of_an_endpoint_lead_to_one_answer(name: str) -> None:
     )
     assert numbered is not None
     assert numbered == dated
+
+
+def test_paths_whose_end_is_known() -> None:
+    """A path with a date has no end yet, where HubSpot gave it one."""
+    forms, definitions = ENDPOINTS["forms"], ENDPOINTS["subscription_definitions"]
+    assert [forms.sunset_of(version) for version in ("v3", "2026-03")] == [LEGACY_SUNSET] * 2
+    assert [definitions.sunset_of(version) for version in ("v3", "2026-03")] == [V4_SUNSET, None]
 
 
 def test_columns_of_items_say_which_list_they_come_from() -> None:

@@ -241,7 +241,8 @@ def _apis(client: Client, selection: Selection) -> Iterator[Finding]:
     for one, error in zip(asked, errors, strict=True):
         parts = [f"any scope of {', '.join(one.scopes)}"] if one.scopes else []
         parts += [f"needs {one.tier}"] if one.tier else []
-        parts += [f"HubSpot supports it until {one.sunset}"] if one.sunset else []
+        until = one.sunset_of(client.config.api_version)
+        parts += [f"HubSpot supports it until {until}"] if until else []
         text = f"{one.name} ({one.group}): {'; '.join(parts) or 'needs no scope'}"
         if error:
             yield Finding("apis", "warning", f"{text}. {error.message}", error.remedy)

@@ -339,7 +339,7 @@ class Endpoint:
     tier: str = ""
     """What the portal has to have, such as `Marketing Hub Professional`."""
     sunset: date | None = None
-    """When HubSpot stops to support it."""
+    """When HubSpot stops to support the path with a version number."""
     family: Family = "collections"
     budget: Budget = "interval"
     own_reader: bool = False
@@ -352,6 +352,10 @@ class Endpoint:
         """Where it is, and what its calls count as."""
         numbered, dated = self.numbered or self.path, self.dated or self.path
         return Api(numbered, dated, self.family, self.budget)
+
+    def sunset_of(self, version: str) -> date | None:
+        """Return when HubSpot stops to support what a run asks of this version, `v3` or a date."""
+        return self.sunset if self.path or version == "v3" else None
 
     @cached_property
     def first(self) -> Table:

@@ -185,7 +185,7 @@ ENDPOINTS = (
         default=False,
         scopes=_MONEY_SCOPES,
         key="snapshot_date",
-        columns="snapshot_date date = @today, central_exchange_rates_enabled bool, currency_code",
+        columns="snapshot_date date = @today, central_exchange_rates_enabled bool",
         about="a day, with whether HubSpot kept the rates of the portal",
     ),
     Endpoint(

@@ -95,11 +95,7 @@ def _code(_: Seeds, number: int) -> Row:
 
 
 def _central_rates(ask: Ask) -> Row:
-    own = ask.collections["company_currency"].seen()
-    return {
-        "centralExchangeRatesEnabled": bool(own),
-        "currencyCode": own[0]["currencyCode"] if own else None,
-    }
+    return {"centralExchangeRatesEnabled": bool(ask.collections["company_currency"].seen())}
 
 
 def _unsupported(_: Ask) -> Row:
