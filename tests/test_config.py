@@ -257,8 +257,17 @@ def test_schemas_have_the_hash_that_dlt_gives_them():
             Schema.from_dict(stored[0])
 
 
+TIME = datetime(2026, 1, 2, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    "value", [{"a": [1, "b", None]}, {"a": [datetime(2026, 1, 2, tzinfo=UTC)]}, {"a": "\uf026"}]
+    "value",
+    [
+        {"a": [1, "b", None]},
+        {"a": ["x\uf026", TIME], "b": {"c": [{"d": TIME}, TIME], "e": "x\uf0261"}, "f": "\uf026"},
+        {"a": "\uf026no number", "b": TIME},
+        [TIME, "a"],
+    ],
 )
 def test_states_are_read_as_dlt_reads_them(value):
     """Values of types that JSON lacks are found, and texts that only look like them are kept."""

@@ -5,6 +5,7 @@ dlt has no setting for any of it. What stands in for a part of it answers as tha
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -28,7 +29,7 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.data_writers.buffered import BufferedDataWriter
 from dlt.common.destination.configuration import ParquetFormatConfiguration
-from dlt.common.json import may_have_pua
+from dlt.common.json import PUA_START_UTF8_MAGIC, custom_pua_decode
 from dlt.common.normalizers.json import helpers
 from dlt.common.schema import Schema
 from dlt.common.schema import utils as schemas
@@ -253,10 +254,23 @@ def _validated(stored: TStoredSchema) -> None:
 
 
 def _loaded(text: str) -> Any:  # noqa: ANN401 - JSON
-    """Return JSON with its typed values, which dlt looks for even where there are none."""
-    if may_have_pua(text.encode()) or "\\u" in text:
+    """Return JSON with its typed values; the search for them ends with the last one.
+
+    dlt looks at all that a state holds, for one or two times in its first members.
+    """
+    left = text.encode().count(PUA_START_UTF8_MAGIC)
+    if "\\u" in text or not text.startswith("{"):
         return _typed_loads(text)
-    return json.loads(text)
+    loaded = json.loads(text)
+    waiting: deque[Any] = deque([loaded])
+    while left > 0 and waiting:
+        held = waiting.popleft()
+        for key, value in held.items() if isinstance(held, dict) else enumerate(held):
+            if isinstance(value, (dict, list)):
+                waiting.append(value)
+            elif isinstance(value, str) and (decoded := custom_pua_decode(value)) is not value:
+                held[key], left = decoded, left - 1
+    return loaded
 
 
 def _merge_strategy(tables: Any, table: Any) -> Any:  # noqa: ANN401 - dlt's
