@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import dlt
-import duckdb
 import pytest
 from conftest import FEW, Warehouse
 from dlt.common.runtime.collector import NULL_COLLECTOR
@@ -68,24 +67,6 @@ def test_more_loaded_changes_than_are_remembered(
     portal.journal.clear()
     assert warehouse.sync("contacts").tables["contacts"].rows == 0
     assert differences(portal, warehouse, CONTACTS) == []
-
-
-def test_row_of_a_killed_load_is_read_again(portal: Portal, warehouse: Warehouse) -> None:
-    """A row that arrived without what belongs to it is not taken for loaded as it is."""
-    warehouse.load(portal, FEW, "contacts")
-    one = next(iter(portal.records("contacts")))
-    portal.clock.advance(10 * 60_000)
-    warehouse.sync("contacts")
-    portal.update("contacts", one, {"firstname": "Late"}, at=portal.clock.now_ms() - 5 * 60_000)
-    portal.clock.advance(60_000)
-    updated = portal.records("contacts")[one]["updatedAt"]
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute(
-            "UPDATE hubspot.contacts SET firstname = 'Late', _hs_updated_at = ?::TIMESTAMPTZ,"
-            " _hs_synced_at = to_timestamp(?) WHERE id = ?",
-            [updated, portal.clock.now_ms() / 1000, one],
-        )
-    assert warehouse.sync("contacts").tables["contacts"].rows == 1
 
 
 def test_hard_delete_removes_the_row(portal: Portal, warehouse: Warehouse) -> None:

@@ -172,20 +172,6 @@ def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse) -> None:
     assert differences(portal, warehouse, {table: table for table in tables}) == []
 
 
-def test_merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> None:
-    """When a record was merged away does not change with what happens to its survivor."""
-    warehouse.load(portal, FEW, "contacts")
-    one, other = list(portal.records("contacts"))[:2]
-    portal.clock.advance(HOUR_MS)
-    survivor = portal.merge("contacts", one, other)
-    warehouse.sync("contacts")
-    merged_at = warehouse.table("contacts")[one]["_hs_deleted_at"]
-    portal.clock.advance(HOUR_MS)
-    portal.update("contacts", survivor, {"firstname": "Later"})
-    assert warehouse.sync("contacts").tables["contacts"].tombstones == 0
-    assert warehouse.table("contacts")[one]["_hs_deleted_at"] == merged_at
-
-
 def test_refused_pair_is_asked_for_once(portal: Portal, warehouse: Warehouse) -> None:
     """A pair that HubSpot refuses costs a handful of calls and a warning, whatever its size."""
     portal.reset(SeedSpec(contacts=1_200, odd_values=False, properties=12))
@@ -226,18 +212,6 @@ def test_young_portal_is_idle_after_its_backfill(portal: Portal, warehouse: Ware
     portal.journal.clear()
     assert warehouse.sync("contacts").tables["contacts"].rows == 0
     assert portal.journal.count(path_contains="/contacts/search") == 1
-
-
-def test_mended_value_leaves_the_rejects(portal: Portal, warehouse: Warehouse) -> None:
-    """A value that fits after an edit is no longer among the rejected ones."""
-    portal.create_property("contacts", {"name": "score", "type": "number", "fieldType": "number"})
-    one = portal.create("contacts", {"score": "a lot"})
-    other = portal.create("contacts", {"score": "little"})
-    warehouse.sync("contacts")
-    portal.clock.advance(HOUR_MS)
-    portal.update("contacts", one, {"score": "5"})
-    warehouse.sync("contacts")
-    assert warehouse.rows("SELECT id FROM _hs_rejected_values") == [(other,)]
 
 
 def test_epoch_milliseconds_are_never_a_year() -> None:

@@ -1,7 +1,7 @@
 """Where copies of a portal lose, double or empty something, one test for each way.
 
 More changes in one millisecond than search can page, and an idle run that reads nothing, are in
-`test_changes` and `test_sync`.
+`test_changes` and `test_sync`; deletions, merges and calculated values in `test_rows`.
 """
 
 from random import Random
@@ -243,45 +243,6 @@ def test_links_that_cannot_be_read(portal: Portal, warehouse: Warehouse) -> None
     assert apart(portal, warehouse) == []
 
 
-def test_deletions(portal: Portal, warehouse: Warehouse) -> None:
-    """H9, H10: what is gone is found and told apart, also where as many records came meanwhile."""
-    ids = seeded(portal)
-    contacts, firms = ids["contacts"], ids["companies"]
-    portal.archive("contacts", contacts[0])
-    portal.archive("companies", firms[0])
-    warehouse.sync(*BOTH)
-    portal.restore("contacts", contacts[0])
-    portal.archive("contacts", contacts[1])
-    portal.purge("companies", firms[0])  # out of the recycle bin
-    portal.purge("companies", firms[1])
-    portal.gdpr_delete("companies", firms[2])
-    for name in ("New", "Newer"):
-        portal.create("companies", {"name": name})
-    warehouse.sync(*BOTH)
-    warehouse.sync(*BOTH)
-    assert apart(portal, warehouse) == []
-
-
-def test_chain_of_merges(portal: Portal, warehouse: Warehouse) -> None:
-    """H10: every id of a chain of merges leads to the last survivor, and its links do, too."""
-    tables = ("contacts", "deals")
-    ids = seeded(portal)
-    (a, b, d, *rest), (f, g, i, *_) = ids["contacts"], ids["deals"]
-    warehouse.load(portal, portal.spec, *tables)
-    c = portal.merge("contacts", a, b)
-    portal.merge("deals", f, g)
-    warehouse.sync(*tables)
-    e = portal.merge("contacts", c, d)
-    portal.merge("deals", i, f)
-    h = portal.merge("contacts", portal.merge("contacts", rest[0], rest[1]), rest[2])
-    warehouse.sync(*tables)
-    rows, kept = warehouse.table("contacts"), warehouse.table("deals")
-    assert [rows[id_]["_hs_merged_into"] for id_ in (a, b, c, d)] == [e] * 4
-    assert [rows[id_]["_hs_merged_into"] for id_ in rest[:3]] == [h] * 3
-    assert [kept[id_]["_hs_merged_into"] for id_ in (f, g)] == [i] * 2
-    assert apart(portal, warehouse, *tables) == []
-
-
 def test_properties_that_change(portal: Portal, warehouse: Warehouse) -> None:
     """H13: columns that are new, or of a new type, or back, are filled for untouched records.
 
@@ -359,19 +320,6 @@ def test_property_that_comes_while_a_table_is_first_listed(
     warehouse.sync("contacts")
     assert apart(portal, warehouse, "contacts") == []
     assert warehouse.rows("SELECT count(tint) FROM contacts") == [(130,)]
-
-
-def test_calculated_property(portal: Portal, warehouse: Warehouse) -> None:
-    """A calculated value, which changes without its record, is right a day later."""
-    firms = seeded(portal)["companies"]
-    portal.set_calculated("companies", firms[0], {"num_associated_contacts": "5"})
-    warehouse.sync("companies")
-    portal.set_calculated("companies", firms[0], {"num_associated_contacts": ""})
-    portal.set_calculated("companies", firms[1], {"num_associated_contacts": "7"})
-    portal.clock.advance(25 * HOUR_MS)
-    warehouse.sync("companies")
-    warehouse.sync("companies")
-    assert apart(portal, warehouse, "companies") == []
 
 
 def test_change_of_a_wide_record(portal: Portal, warehouse: Warehouse) -> None:

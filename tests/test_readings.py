@@ -1,14 +1,15 @@
 """Readings of collections that bring little or fail, and what the next runs make of that.
 
-What happens to one endpoint is a story: a generator that yields where a run comes. Stories of
-different endpoints are played side by side, so that a few runs do for all of them.
+What happens to one endpoint is a story; those of different endpoints are played side by side.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import duckdb
 from conftest import FEWER, Warehouse
+from stories import Story, Told, tell
 
 from pipelines.cli.output.report import RunReport
 from sources.hubspot.model import REJECTS, TableOutcome
@@ -16,8 +17,6 @@ from sources.hubspot_emulator.clock import iso
 from sources.hubspot_emulator.portal.store import Portal
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
-Told = Generator[None, RunReport, None]
-Story = Callable[[Portal, Warehouse], Told]
 
 
 def play(
@@ -35,25 +34,12 @@ def play(
     portal.reset(FEWER)
     warehouse = warehouse.with_settings(max_attempts=1, patience_seconds=0)
     names = tuple(name for own in stories.values() for name in own)
-    told = {story: story(portal, warehouse) for story in stories}
-    wrong: list[Exception] = []
-    for each in told.values():
-        next(each)
-    for wait_ms in (0, *later_ms):
+
+    def run(wait_ms: int) -> RunReport:
         portal.clock.advance(wait_ms)
-        report = warehouse.sync_all(select=names)
-        for story in [*told]:
-            try:
-                told[story].send(report)
-            except StopIteration:
-                del told[story]
-            except Exception as error:  # noqa: BLE001 - the others are told to their end
-                error.add_note(f"in the story {story.__name__}")
-                wrong.append(error)
-                del told[story]
-    if wrong:
-        raise ExceptionGroup("Stories that end otherwise", wrong)
-    assert not told, "stories that need more runs"
+        return warehouse.sync_all(select=names)
+
+    tell(portal, warehouse, stories, [partial(run, wait_ms) for wait_ms in (0, *later_ms)])
 
 
 def outcome(report: RunReport, name: str, status: str = "ok") -> TableOutcome:

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 from conftest import FEW, Warehouse
 from truth import differences, link_differences
@@ -52,17 +51,6 @@ def test_purged_and_restored_records_are_found_by_counting(
     assert differences(portal, warehouse, CONTACTS) == []
 
 
-def test_row_that_is_there_twice(portal: Portal, warehouse: Warehouse) -> None:
-    """A second row of a record, whoever wrote it, goes with the next run."""
-    warehouse.load(portal, FEW, "contacts")
-    with duckdb.connect(str(warehouse.path)) as connection:
-        rows = "FROM hubspot.contacts WHERE _hs_deletion IS NULL LIMIT 2"
-        connection.execute(f"INSERT INTO hubspot.contacts {rows}")
-    warehouse.sync("contacts")
-    assert warehouse.rows("SELECT id FROM contacts GROUP BY id HAVING count(*) > 1") == []
-    assert differences(portal, warehouse, CONTACTS) == []
-
-
 def test_purge_that_an_index_that_lags_makes_up_for(portal: Portal, warehouse: Warehouse) -> None:
     """A purge is found though search, by now, has a record that it lacked in the run before.
 
@@ -92,16 +80,6 @@ def test_one_restored_for_one_archived(portal: Portal, warehouse: Warehouse) -> 
     portal.restore("contacts", dead[25])
     portal.purge("contacts", live[2000])
     careful.sync("contacts")
-    assert differences(portal, warehouse, CONTACTS) == []
-
-
-def test_first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> None:
-    """A record created and archived between two runs has its tombstone, though no number tells."""
-    portal.reset(SeedSpec(contacts=50, archived=0, companies=0, **PLAIN))
-    warehouse.sync("contacts")
-    portal.archive("contacts", portal.create("contacts", {}))
-    for _ in range(2):
-        warehouse.sync("contacts")
     assert differences(portal, warehouse, CONTACTS) == []
 
 
@@ -302,30 +280,6 @@ def test_labels_that_read_otherwise_from_the_other_side(
     warehouse.sync("contacts", "companies")
     assert portal.journal.count(path_contains=f"{LINKS}contacts/companies") == 0
     assert link_differences(portal, warehouse, PAIRS) == []
-
-
-def test_schema_changes_are_told(portal: Portal, warehouse: Warehouse) -> None:
-    """The report says what became of properties since they were last read."""
-    for name in ("size", "gone", "named"):
-        portal.create_property("contacts", {"name": name, "type": "string", "fieldType": "text"})
-    portal.create("contacts", {"size": "12"})
-    warehouse.sync("contacts")
-    portal.create_property("contacts", {"name": "fresh", "type": "string", "fieldType": "text"})
-    portal.update_property("contacts", "size", {"type": "number", "fieldType": "number"})
-    portal.archive_property("contacts", "gone")
-    portal.update_property("contacts", "named", {"label": "Renamed"})
-    report = warehouse.sync("contacts", refresh_schema=True)
-    section = next(one for one in report.sections if one.name == "schema_changes")
-    told = {(row[1], row[2], row[3]) for row in section.rows}
-    assert told == {
-        ("fresh", "added", "fresh"),
-        ("size", "type", "size_number"),
-        ("gone", "archived", "gone"),
-        ("named", "label", "named"),
-    }
-    assert warehouse.table("contacts").popitem()[1]["size_number"] == 12.0
-    labels = warehouse.rows("SELECT label FROM _hs_columns WHERE property = 'named'")
-    assert labels == [("Renamed",)]
 
 
 @pytest.mark.parametrize(

@@ -122,34 +122,6 @@ def test_one_table_at_a_time(portal: Portal, warehouse: Warehouse) -> None:
     assert link_differences(portal, warehouse, pairs) == []
 
 
-def test_deals_in_a_deleted_stage_keep_its_label(portal: Portal, warehouse: Warehouse) -> None:
-    """Stages that are gone, alone or with their pipeline, stay as archived rows, still won or not.
-
-    So every deal finds the label that its stage had.
-    """
-    warehouse.load(portal, FEW, "deals")
-    won, lost, renewed = [*portal.records("deals")][:3]
-    portal.update("deals", won, {"dealstage": "closedwon", "pipeline": "default"})
-    portal.update("deals", lost, {"dealstage": "closedlost", "pipeline": "default"})
-    portal.update("deals", renewed, {"dealstage": "renewal_closedwon", "pipeline": "renewals"})
-    portal.delete_stage("deals", "default", "closedwon")
-    portal.delete_pipeline("deals", "renewals")
-    assert warehouse.sync("deals", refresh_schema=True).exit_code == 0
-    labels = """
-        SELECT d.id, s.label, s.is_won, s._hs_archived FROM deals AS d
-        LEFT JOIN pipeline_stages AS s ON s.object_type = 'deals'
-            AND s.pipeline_id = d.pipeline AND s.id = d.dealstage
-    """
-    found = {id_: rest for id_, *rest in warehouse.rows(labels)}
-    assert [found[one] for one in (won, lost, renewed)] == [
-        ["Closed won", True, True],
-        ["Closed lost", False, False],
-        ["Closed won", True, True],
-    ]
-    live = "SELECT id FROM pipeline_stages WHERE NOT _hs_archived AND is_won"
-    assert warehouse.rows(live) == []
-
-
 def change(portal: Portal) -> None:
     """Do to the portal what people do to it in a day."""
     contacts, companies = list(portal.records("contacts")), list(portal.records("companies"))
