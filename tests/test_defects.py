@@ -1,6 +1,5 @@
 """Defects that were found once, each in the way that showed it."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -138,38 +137,6 @@ def test_archive_cut_short_is_listed_again(portal: Portal, warehouse: Warehouse)
     assert warehouse.sync("contacts").exit_code == 4
     assert warehouse.sync("contacts").exit_code == 0
     assert differences(portal, warehouse, {"contacts": "contacts"}) == []
-
-
-def test_archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> None:
-    """A type whose archived records HubSpot does not list is loaded, and its outcome says so."""
-    portal.reset(replace(FEW, archived=0))
-    portal.faults.add(path=r"/contacts\?.*archived=true", status=400)
-    for city in ("Old", "New"):
-        portal.update("contacts", next(iter(portal.records("contacts"))), {"city": city})
-        report = warehouse.sync("contacts")
-        assert report.exit_code == 0
-        assert "does not list archived records" in (report.tables["contacts"].error or "")
-        assert differences(portal, warehouse, {"contacts": "contacts"}) == []
-
-
-def test_answer_that_says_nothing(portal: Portal, warehouse: Warehouse) -> None:
-    """A search without records or their number, and no property at all, fail the table.
-
-    They are no sign that nothing changed, or that the columns of what changed are empty.
-    """
-    tables = ("contacts", "companies")
-    warehouse.load(portal, FEW, *tables)
-    for table in tables:
-        portal.update(table, next(iter(portal.records(table))), {"city": "New"})
-    portal.clock.advance(2 * HOUR_MS)
-    for path in ("/contacts/search", "/properties/2026-03/companies"):
-        portal.faults.add(path=path, status=200, body={"results": []})
-    report = warehouse.sync(*tables)
-    assert report.exit_code == 4
-    assert [report.tables[table].status for table in tables] == ["failed"] * 2
-    portal.faults.clear()
-    assert warehouse.sync(*tables).exit_code == 0
-    assert differences(portal, warehouse, {table: table for table in tables}) == []
 
 
 def test_refused_pair_is_asked_for_once(portal: Portal, warehouse: Warehouse) -> None:

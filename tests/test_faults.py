@@ -105,19 +105,6 @@ def test_one_call_in_twenty_fails(portal: Portal, warehouse: Warehouse) -> None:
     assert apart(portal, warehouse) == []
 
 
-def test_too_many_requests(portal: Portal, warehouse: Warehouse) -> None:
-    """A 429 that never ends is told with exit 6; what it is for is read by the next run."""
-    seeded(portal)
-    body = {"policyName": "SECONDLY", "message": "You have reached your secondly limit."}
-    headers = {"Retry-After": "0.1"}
-    portal.faults.add(path="/contacts/search", status=429, headers=headers, body=body)
-    report = warehouse.sync(*BOTH)
-    assert (report.exit_code, report.tables["companies"].status) == (6, "ok")
-    portal.faults.clear()
-    assert warehouse.sync(*BOTH).exit_code == 0
-    assert apart(portal, warehouse) == []
-
-
 def test_day_and_token_that_end_in_mid_run(portal: Portal, warehouse: Warehouse) -> None:
     """What ends a run in its middle costs no page twice.
 
@@ -155,83 +142,6 @@ def test_day_and_token_that_end_in_mid_run(portal: Portal, warehouse: Warehouse)
     assert (report.exit_code, "expired" in f"{report.error} {report.remedy}") == (3, True)
     portal.set_token("next-token")
     assert renewed.sync("contacts").exit_code == 0
-    assert apart(portal, warehouse, "contacts") == []
-
-
-def test_record_that_vanishes_before_it_is_read(portal: Portal, warehouse: Warehouse) -> None:
-    """What search finds and batch read does not is purged, archived or merged, and told apart."""
-    one, two, three, four, *_ = seeded(portal)["contacts"]
-    warehouse.load(portal, portal.spec, "contacts")
-    for id_ in (one, two, three):
-        portal.update("contacts", id_, {"city": "New"})
-
-    def vanish(portal: Portal) -> None:
-        portal.purge("contacts", one)
-        portal.archive("contacts", two)
-        portal.merge("contacts", three, four)
-
-    portal.mutations.add(when="before", path="/contacts/batch/read", nth=1, operations=vanish)
-    assert warehouse.sync("contacts").exit_code == 0
-    assert warehouse.sync("contacts").exit_code == 0
-    rows = warehouse.table("contacts")
-    became = [rows[id_]["_hs_deletion"] for id_ in (one, two, three, four)]
-    assert became == ["purged", "archived", "merged", "merged"]
-    assert apart(portal, warehouse, "contacts") == []
-
-
-def test_records_that_a_batch_does_not_give(portal: Portal, warehouse: Warehouse) -> None:
-    """What a batch refuses is read later, and not taken for purged.
-
-    A batch that HubSpot refuses for one id is halved, and the others are read. A record that a
-    batch leaves out for an error of HubSpot's keeps its row.
-    """
-    live = seeded(portal)["contacts"]
-    warehouse.load(portal, portal.spec, "contacts")
-    ids = live[:32]
-    for id_ in ids:
-        portal.update("contacts", id_, {"city": "New"})
-    down_to_one = list(range(1, 7))  # 32, 16, 8, 4, 2 ids and one
-    portal.faults.add(path="/contacts/batch/read", nth=down_to_one, status=400)
-    warehouse.sync("contacts")
-    rows = warehouse.table("contacts")
-    assert sum(rows[id_]["city"] == "New" for id_ in ids) == 31
-    portal.faults.clear()
-    for id_ in ids[:4]:
-        portal.update("contacts", id_, {"city": "Newer"})
-    portal.faults.add(path="/objects/[^/]+/contacts/batch/read", rewrite=_with_errors)
-    report = warehouse.sync("contacts")
-    assert "refuses to read record" in str(report.warnings)
-    assert warehouse.rows(LIVE) == [(id_,) for id_ in sorted(live)]
-    portal.faults.clear()
-    assert warehouse.sync("contacts").exit_code == 0
-    assert apart(portal, warehouse, "contacts") == []
-
-
-def _with_errors(answer: dict[str, Any]) -> dict[str, Any]:
-    """Leave out half of the records of a batch, for an error that names them."""
-    found = answer["results"]
-    left = [found.pop()["id"] for _ in range((len(found) + 1) // 2)]
-    error = {"status": "error", "category": "INTERNAL_ERROR", "context": {"ids": left}}
-    return answer | {"numErrors": 1, "errors": [error]}
-
-
-def test_archived_records_that_are_refused(portal: Portal, warehouse: Warehouse) -> None:
-    """Where reading archived records is refused, those that are not live are not purged."""
-    ids = seeded(portal)["contacts"]
-    warehouse.load(portal, portal.spec, "contacts")
-    kinds = "SELECT _hs_deletion, count(*) FROM contacts GROUP BY ALL ORDER BY ALL"
-    before = warehouse.rows(kinds)
-    for id_ in ids[:5]:
-        portal.update("contacts", id_, {"city": "New"})
-    gone = [{"op": "archive", "args": ["contacts", id_]} for id_ in ids[:5]]
-    reading = "/contacts/batch/read"
-    portal.mutations.add(path=reading, nth=1, when="before", operations=gone)
-    portal.faults.add(path=f"{reading}.*archived=true", status=400)
-    report = warehouse.sync("contacts")
-    assert "refuses to read record" in str(report.warnings)
-    assert ("purged" in str(warehouse.rows(kinds))) == ("purged" in str(before))
-    portal.faults.clear()
-    assert warehouse.sync("contacts").exit_code == 0
     assert apart(portal, warehouse, "contacts") == []
 
 
@@ -347,22 +257,6 @@ def test_listing_that_comes_back_short(portal: Portal, warehouse: Warehouse) -> 
         portal.faults.clear()
     assert warehouse.sync("contacts").exit_code == 0
     assert apart(portal, warehouse, "contacts") == []
-
-
-def test_search_that_tells_no_number(portal: Portal, warehouse: Warehouse) -> None:
-    """A run that cannot count the records says that no purge is found, beside all else it met."""
-    first = seeded(portal)["contacts"][0]
-    portal.faults.add(path=r"/contacts\?.*archived=true", status=400)
-    warehouse.sync("contacts")
-    body = {"results": [{"id": first, "properties": {"lastmodifieddate": "2020-01-01T00:00:00Z"}}]}
-    portal.faults.add(path="/contacts/search", status=200, body=body)
-    report = warehouse.sync("contacts")
-    outcome = report.tables["contacts"]
-    assert (report.exit_code, outcome.status, len(outcome.messages)) == (0, "ok", 2)
-    said = warehouse.rows("SELECT error FROM _hs_run_tables ORDER BY length(error) DESC")[0][0]
-    for message in ("names no number", "does not list archived records"):
-        assert message in said
-        assert any(message in warning for warning in report.warnings)
 
 
 def test_most_of_a_table_disappears(portal: Portal, warehouse: Warehouse) -> None:

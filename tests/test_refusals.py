@@ -145,14 +145,3 @@ def test_parts_of_reference_tables_that_become_empty(
         assert warehouse.rows(gone) == [(0,)]
     assert warehouse.rows("SELECT count(*) FROM association_labels")[0][0] > 0
     assert "_hs_empty" not in caplog.text
-
-
-def test_archive_that_is_refused_later(portal: Portal, warehouse: Warehouse) -> None:
-    """A table whose archived records were listed and are refused now has failed, and heals."""
-    warehouse.load(portal, FEW, "contacts")
-    refuse(portal, r"/contacts\?.*archived=true", 404)
-    portal.archive("contacts", next(iter(portal.records("contacts"))))
-    assert warehouse.sync("contacts").exit_code == 4
-    portal.faults.clear()
-    assert warehouse.sync("contacts").exit_code == 0
-    assert differences(portal, warehouse, {"contacts": "contacts"}) == []
