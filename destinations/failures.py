@@ -68,7 +68,12 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
         "Raise memory_limit in DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG.",
     ),
     ("ConstraintException", ConfigError, "{refused} {reason}", "{undo}"),
-    ("No space left", WarehouseError, "The disk is full.", "Free some space and run again."),
+    (
+        "No space left|Disk quota|File too large",  # also where it shows at a checkpoint
+        WarehouseError,
+        "The disk is full.",
+        "Free some space and run again.",
+    ),
     (
         "IOException|read-only",
         ConfigError,

@@ -199,7 +199,7 @@ def test_full_disk(portal: Portal, warehouse: Warehouse) -> None:
     seeded(portal, 1500)
     with files_of_at_most(2**19):
         report = warehouse.with_settings(load_rows=500).sync("contacts")
-    assert (report.exit_code, report.error_name) == (6, "warehouse")
+    assert (report.exit_code, report.error_name) == (6, "warehouse"), report.error
     assert warehouse.sync("contacts").exit_code == 0
     assert apart(portal, warehouse, "contacts") == []
 
