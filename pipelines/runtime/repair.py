@@ -5,6 +5,7 @@ between finds the same damage, and one that is killed later finds a state that h
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -29,13 +30,14 @@ from pipelines.runtime.stored import commit, exists
 from sources.hubspot import Run
 from sources.hubspot.api.batch_read import batches
 from sources.hubspot.api.search import GROUPS
-from sources.hubspot.catalog.endpoints import ENDPOINT_OF, TABLES
+from sources.hubspot.catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
 from sources.hubspot.catalog.names import HISTORY, history_table
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS, Column
 from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import mended_state
+from sources.hubspot.steps.collections.parents.pending import lost
 from sources.hubspot.steps.reference.loading import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
@@ -151,13 +153,25 @@ def find_all(pipeline: Pipeline) -> Damage:
     """Compare a dataset with what the last sync left of tables, columns and reference data."""
     damage = find_damage(pipeline)
     known = _known(pipeline)
+    return replace(damage, emptied=_emptied(pipeline, known, {*damage.gone}))
+
+
+def _emptied(pipeline: Pipeline, known: SourceState, gone: AbstractSet[str]) -> list[str]:
+    """Return the tables without rows, but for those that are gone, of which some were loaded."""
     digests = known.reference_digests.items()
     filled = {name.partition(":")[0] for name, digest in digests if digest not in NEVER_READ}
     filled |= {table for one in known.collections.values() for table in one.filled}
-    there = filled & TABLES.keys() - {*damage.gone}
+    of_parents = {
+        name: kept for name, kept in known.collections.items() if any(kept.contents.values())
+    }
+    there = {*filled, *of_parents} & TABLES.keys() - gone
     with WarehouseView(pipeline) as view:
         counts = view.counts(sorted(there), "1 = 1")
-    return replace(damage, emptied=[table for table, count in counts.items() if not count])
+        return [
+            table
+            for table, count in counts.items()
+            if not count and (table in filled or lost(view, ENDPOINTS[table], of_parents[table]))
+        ]
 
 
 def refuse_missing(pipeline: Pipeline, lost: Mapping[str, str]) -> None:

@@ -152,7 +152,7 @@ def start_over(run: Run) -> None:
             continue
         is_other = state.shape not in {"", shape_of(run, endpoint)}
         if withheld(endpoint, run.policy):
-            state.filled, state.shape = [], HIDDEN  # it may lose its rows
+            state.filled, state.contents, state.shape = [], {}, HIDDEN  # it may lose its rows
         elif run.options.full_refresh:
             state.start_over(merges=_reads_unseen(endpoint))
         elif is_other and (type(endpoint.read) in READERS or _reads_unseen(endpoint)):
@@ -212,7 +212,7 @@ def _read(part: Part) -> Items:
         return
     note_reported(part)
     _leave_gone(part)
-    if part.endpoint.has_events:
+    if type(part.endpoint.read) in READERS or _reads_unseen(part.endpoint):
         state.filled = sorted({*state.filled, *(name for name, n in part.brought.items() if n)})
     if name in run.load.unfinished and not was_open:
         return

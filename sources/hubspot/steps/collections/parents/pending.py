@@ -22,12 +22,13 @@ def to_read(
 
 
 def lost(view: View, endpoint: Endpoint, state: CollectionState) -> frozenset[str]:
-    """Return the parents, as `key_of` names them, whose rows were loaded and are not there."""
+    """Return those parents, as `key_of` names them, whose rows were loaded and are not there."""
     had = {name for name, digest in state.contents.items() if digest}
     per, names = endpoint.per, parent_columns(endpoint)
     if not had or isinstance(per, str) or view.qualified(per.table, names) is None:
         return frozenset()
-    without = view.values(per.table, names, _is_new(view, endpoint))
+    own = [LIVE] if has_gone_rows(per.table) else []
+    without = view.values(per.table, names, " AND ".join([*own, _is_new(view, endpoint)]))
     return frozenset(had.intersection(key_of(endpoint, one) for rows in without for one in rows))
 
 
