@@ -1,9 +1,14 @@
 """What is set for records: limits of links, outcomes of calls, validations, audits of pipelines."""
 
+from functools import partial
+
 from ..declaration import DAY, LEGACY_SUNSET, WEEK, Endpoint, Parents
 
 DEFINITIONS = "definitions"
 _SCOPES = ("crm.objects.<type>.read",)
+_TYPE = {"object_type": "object_type", "object_type_id": "object_type_id"}
+_HAS_TYPE = "object_type_id IS NOT NULL"
+_audits = partial(Endpoint, group=DEFINITIONS, due=WEEK, default=False, scopes=_SCOPES)
 
 ENDPOINTS = (
     Endpoint(
@@ -54,43 +59,26 @@ ENDPOINTS = (
         columns="object_type = @object_type, name, label, display_order integer, archived bool",
         about="a group of properties",
     ),
-    Endpoint(
+    _audits(
         "pipeline_audits",
-        group=DEFINITIONS,
         numbered="/crm/v3/pipelines/{object_type_id}/{pipeline_id}/audit",
         dated="/crm/pipelines/{version}/{object_type_id}/{pipeline_id}/audit",
-        per=Parents(
-            "pipelines",
-            {"object_type": "object_type", "object_type_id": "object_type_id", "pipeline_id": "id"},
-            where="object_type_id IS NOT NULL",
-        ),
-        due=WEEK,
-        default=False,
-        scopes=_SCOPES,
+        per=Parents("pipelines", {**_TYPE, "pipeline_id": "id"}, where=_HAS_TYPE),
         key="object_type_id, pipeline_id, timestamp, action",
         columns="object_type = @object_type, object_type_id = @object_type_id,"
         " pipeline_id = @pipeline_id, timestamp timestamp, action, from_user_id, message,"
         " raw json = rawObject",
         about="a change of a pipeline's settings",
     ),
-    Endpoint(
+    _audits(
         "pipeline_stage_audits",
-        group=DEFINITIONS,
         numbered="/crm/v3/pipelines/{object_type_id}/{pipeline_id}/stages/{stage_id}/audit",
         dated="/crm/pipelines/{version}/{object_type_id}/{pipeline_id}/stages/{stage_id}/audit",
         per=Parents(
             "pipeline_stages",
-            {
-                "object_type": "object_type",
-                "object_type_id": "object_type_id",
-                "pipeline_id": "pipeline_id",
-                "stage_id": "id",
-            },
-            where="object_type_id IS NOT NULL",
+            {**_TYPE, "pipeline_id": "pipeline_id", "stage_id": "id"},
+            where=_HAS_TYPE,
         ),
-        due=WEEK,
-        default=False,
-        scopes=_SCOPES,
         key="object_type_id, pipeline_id, stage_id, timestamp, action",
         columns="object_type = @object_type, object_type_id = @object_type_id,"
         " pipeline_id = @pipeline_id, stage_id = @stage_id, timestamp timestamp, action,"

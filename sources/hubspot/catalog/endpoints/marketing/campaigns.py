@@ -23,6 +23,24 @@ READABLE = (
     "hs_name", "hs_utm", "hs_budget_items_sum_amount", "hs_spend_items_sum_amount",
 )  # fmt: skip
 """Properties of HubSpot's own that may be read; others answer 400."""
+_TYPES_OF_EACH = Batches(
+    "campaigns",
+    "id",
+    50,
+    shape={"id": "@id"},
+    match="campaign_id",
+    changed="updated_at",
+    all_every=DAY,
+)
+_ASSETS_OF_EACH = Parents(
+    "campaign_asset_types",
+    {"campaign_id": "campaign_id", "asset_type": "asset_type"},
+    changed="updated_at",
+    all_every=DAY,
+)
+_CONTACTS = tuple(
+    {"contact_type": one} for one in ("contactFirstTouch", "contactLastTouch", "influencedContacts")
+)
 _ITEM = (
     "campaign_id = @campaign_id, id, name, description, amount double, order integer,"
     " created_at timestamp:ms, updated_at timestamp:ms"
@@ -55,15 +73,7 @@ ENDPOINTS = (
         numbered=f"{NUMBERED}/batch/read",
         dated=f"{DATED}/batch/read",
         method="POST",
-        per=Batches(
-            "campaigns",
-            "id",
-            50,
-            shape={"id": "@id"},
-            match="campaign_id",
-            changed="updated_at",
-            all_every=DAY,
-        ),
+        per=_TYPES_OF_EACH,
         omitted="results paging",
         key="campaign_id, asset_type",
         columns="campaign_id = ^id, asset_type = .key, updated_at = ^updatedAt",
@@ -76,12 +86,7 @@ ENDPOINTS = (
         dated=f"{DATED}/{{campaign_id}}/assets/{{asset_type}}",
         params=EVER,
         paging=after(100),
-        per=Parents(
-            "campaign_asset_types",
-            {"campaign_id": "campaign_id", "asset_type": "asset_type"},
-            changed="updated_at",
-            all_every=DAY,
-        ),
+        per=_ASSETS_OF_EACH,
         key="campaign_id, asset_type, asset_id",
         columns="campaign_id = @campaign_id, asset_type = @asset_type, asset_id = id, name,"
         " metrics json",
@@ -146,10 +151,7 @@ ENDPOINTS = (
         "campaign_contacts",
         numbered=f"{NUMBERED}/{{campaign_id}}/reports/contacts/{{contact_type}}",
         dated=f"{DATED}/{{campaign_id}}/reports/contacts/{{contact_type}}",
-        variants=tuple(
-            {"contact_type": one}
-            for one in ("contactFirstTouch", "contactLastTouch", "influencedContacts")
-        ),
+        variants=_CONTACTS,
         params=EVER,
         paging=after(100),
         per=EACH,

@@ -1,5 +1,7 @@
 """Marketing e-mails, their statistics, and what became of each at its recipients."""
 
+from functools import partial
+
 from ..declaration import (
     DAY,
     EVERY_RUN,
@@ -19,6 +21,16 @@ READ = ("marketing.email.read", "content")
 EMAILS, DATED = "/marketing/v3/emails", "/marketing/emails/{version}"
 EVER = {"startTimestamp": "2006-01-01T00:00:00.000Z", "endTimestamp": "@todayT23:59:59.999Z"}
 """HubSpot exists since then."""
+_of_emails = partial(Endpoint, group=EMAIL, due=DAY, scopes=READ)
+_legacy = partial(Endpoint, group=EMAIL, scopes=("content",), sunset=LEGACY_SUNSET)
+_NUMBERS = (
+    "counters json = {0}counters, ratios json = {0}ratios,"
+    " device_breakdown json = {0}deviceBreakdown, qualifier_stats json = {0}qualifierStats,"
+    " sent integer = {0}counters.sent, delivered integer = {0}counters.delivered,"
+    " opens integer = {0}counters.open, clicks integer = {0}counters.click,"
+    " bounces integer = {0}counters.bounce, unsubscribes integer = {0}counters.unsubscribed"
+)
+"""Columns of statistics, by the member that they lie in."""
 ENDPOINTS = (
     Endpoint(
         "marketing_emails",
@@ -75,75 +87,50 @@ ENDPOINTS = (
             ),
         ),
     ),
-    Endpoint(
+    _of_emails(
         "marketing_email_stats",
-        group=EMAIL,
         numbered=EMAILS,
         dated=DATED,
         params={"includeStats": "true"},
         paging=after(300),
         variants=WITH_ARCHIVED,
         read=Snapshot(),
-        due=DAY,
-        scopes=READ,
         key="email_id, snapshot_date",
-        columns="email_id = ^id, snapshot_date date = @today, counters json, ratios json,"
-        " device_breakdown json, qualifier_stats json, sent integer = counters.sent,"
-        " delivered integer = counters.delivered, opens integer = counters.open,"
-        " clicks integer = counters.click, bounces integer = counters.bounce,"
-        " unsubscribes integer = counters.unsubscribed",
+        columns="email_id = ^id, snapshot_date date = @today, " + _NUMBERS.format(""),
         items="stats",
         about="the numbers of an e-mail, as they were on a day",
     ),
-    Endpoint(
+    _of_emails(
         "marketing_email_sends_daily",
-        group=EMAIL,
         numbered=f"{EMAILS}/statistics/histogram",
         dated=f"{DATED}/statistics/histogram",
         params={"interval": "DAY", **EVER},
         paging=one_answer(),
-        due=DAY,
-        scopes=READ,
         key="interval_start",
-        columns="interval_start timestamp = interval.start,"
-        " interval_end timestamp = interval.end, counters json = aggregations.counters,"
-        " ratios json = aggregations.ratios,"
-        " device_breakdown json = aggregations.deviceBreakdown,"
-        " qualifier_stats json = aggregations.qualifierStats,"
-        " sent integer = aggregations.counters.sent,"
-        " delivered integer = aggregations.counters.delivered,"
-        " opens integer = aggregations.counters.open,"
-        " clicks integer = aggregations.counters.click,"
-        " bounces integer = aggregations.counters.bounce,"
-        " unsubscribes integer = aggregations.counters.unsubscribed",
+        columns="interval_start timestamp = interval.start, interval_end timestamp = interval.end, "
+        + _NUMBERS.format("aggregations."),
         about="a day's numbers of all marketing e-mails",
     ),
-    Endpoint(
+    _of_emails(
         "marketing_email_revisions",
-        group=EMAIL,
         numbered=f"{EMAILS}/{{email_id}}/revisions",
         dated=f"{DATED}/{{email_id}}/revisions",
         paging=after(100),
         per=Parents("marketing_emails", {"email_id": "id"}, changed="updated_at"),
-        due=DAY,
         default=False,
-        scopes=READ,
         key="email_id, id",
         columns="email_id = @email_id, id, updated_at, user_id = user.id,"
         " user_email text:user = user.email, user_name = user.fullName, object json",
         about="a marketing e-mail as it once was saved",
     ),
-    Endpoint(
+    _legacy(
         "email_events",
-        group=EMAIL,
         path="/email/public/v1/events",
         rows="events",
         paging=text_offset(1000),
         read=Windows("created", start="startTimestamp", end="endTimestamp", form="ms"),
         omitted="portalId",
         due=EVERY_RUN,
-        scopes=("content",),
-        sunset=LEGACY_SUNSET,
         key="id, created",
         columns="id, created timestamp:ms, type = type|=UNBOUNCE, recipient text:email, app_id,"
         " app_name, email_campaign_id, email_campaign_group_id, sent_by_id = sentBy.id,"
@@ -159,21 +146,17 @@ ENDPOINTS = (
         " portal_subscription_status, bounced bool, subscriptions json",
         about="what became of an e-mail at one recipient: sent, opened, clicked and so on",
     ),
-    Endpoint(
+    _legacy(
         "email_campaign_ids",
-        group=EMAIL,
         path="/email/public/v1/campaigns/by-id",
         rows="campaigns",
         paging=text_offset(1000),
-        scopes=("content",),
-        sunset=LEGACY_SUNSET,
         key="id, app_id",
         columns="id, app_id, app_name, last_updated_time timestamp:ms",
         about="an e-mail campaign, by id alone",
     ),
-    Endpoint(
+    _legacy(
         "email_campaigns",
-        group=EMAIL,
         path="/email/public/v1/campaigns/{id}",
         rows=".",
         per=Parents(
@@ -187,8 +170,6 @@ ENDPOINTS = (
             changed="last_updated_time",
         ),
         due=EVERY_RUN,
-        scopes=("content",),
-        sunset=LEGACY_SUNSET,
         key="id, app_id",
         columns="id = @id, app_id = @appId|appId, app_name = appName|@app_name, content_id,"
         " name, subject, type, sub_type, num_included integer, num_queued integer,"
