@@ -1,12 +1,14 @@
 """Members of lists come, go and come back, whichever way HubSpot orders them, and none is lost."""
 
 import re
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from conftest import Warehouse
 from docs_tables import ROOT
@@ -18,6 +20,7 @@ from sources.hubspot.catalog.endpoints.crm import CRM
 from sources.hubspot.catalog.endpoints.paging import body_offset
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.model import TableOutcome
+from sources.hubspot.steps.collections.memberships.known import Known
 from sources.hubspot_emulator.clock import iso, to_ms
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -277,3 +280,23 @@ def test_settings_choose_the_lists_whose_members_are_read(stage: Stage) -> None:
     stage.portal.clock.advance(6 * HOUR_MS)
     with pytest.raises(ConfigError, match=r"dreams.*no object type.*contacts"):
         plan(SyncOptions(exclude=(CRM,)), config=stage.warehouse.config)
+
+
+def test_members_are_compared_in_few_bytes_each() -> None:
+    """A list of a million members takes some 50 MB while it is compared, new members among them."""
+    members, own = 50_000, pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(own)
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        known = Known((str(10**10 + 2 * number), None) for number in range(members))
+        for number in range(members):
+            known.see(10**10 + number, 0)
+        known.see(10**10 + 1, 0)
+        assert known.seen == members
+        assert tracemalloc.get_traced_memory()[1] + pool.max_memory() < 60 * members
+        assert sum(1 for _ in known.gone()) == members // 2
+        del known
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(own)

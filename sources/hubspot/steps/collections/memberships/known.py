@@ -48,9 +48,9 @@ class Known:
         for record, joined in rows:
             ids.append(number(record))
             times.append(instant(joined))
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-        self._ids = array("q", (ids[index] for index in order))
-        self._times = array("q", (times[index] for index in order))
+        order = pc.array_sort_indices(_column(ids))
+        self._ids = _numbers(_column(ids).take(order))
+        self._times = _numbers(_column(times).take(order))
         self._seen = bytearray(len(ids))
         self._others = array("q")
 
@@ -66,12 +66,24 @@ class Known:
     @property
     def seen(self) -> int:
         """How many members were seen, each counted once."""
-        others = pc.count_distinct(pa.array(self._others, pa.int64())).as_py()
-        return int(sum(self._seen) + others)
+        others = _column(self._others)
+        ordered = others.take(pc.array_sort_indices(others))
+        repeated = pc.sum(pc.equal(ordered[1:], ordered[:-1])).as_py() or 0
+        return sum(self._seen) + len(others) - int(repeated)
 
     def gone(self) -> Iterator[int]:
         """Yield the records that were not seen."""
         return (one for one, seen in zip(self._ids, self._seen, strict=True) if not seen)
+
+
+def _column(numbers: "array[int]") -> pa.Array:
+    """Return numbers as a column of the same memory: Python's own would take six times as much."""
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def _numbers(column: pa.Array) -> memoryview:
+    """Return the numbers of a column, in its own memory."""
+    return memoryview(column.buffers()[1]).cast("q")[: len(column)]
 
 
 def number(record: object) -> int:
