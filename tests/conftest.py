@@ -30,7 +30,7 @@ from hypothesis import settings
 from pipelines.cli.console import importing
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.sync import SyncOptions, sync
-from pipelines.runtime.quicker_dlt import without_pandas
+from pipelines.runtime.quicker_dlt.stand_ins import without_pandas
 from sources.hubspot.catalog.endpoints import GROUPS
 from sources.hubspot.catalog.endpoints.crm import CRM
 from sources.hubspot.config import HubSpotConfig, resolve_config

@@ -17,7 +17,7 @@ from dlt.common.schema import Schema, utils
 from dlt.common.validation import DictValidationException
 from dlt.load.configuration import LoaderConfiguration
 
-from pipelines.runtime.quicker_dlt import Environment, quickened, untraced
+from pipelines.runtime.quicker_dlt.stand_ins import Environment, quickened, untraced
 from sources.hubspot import Run
 from sources.hubspot.config import HubSpotConfig, check_config, checked_token, resolve_config
 from sources.hubspot.errors import ConfigError
@@ -195,7 +195,7 @@ def test_files_of_secrets_are_read_where_there_are_any(
     """A machine that has /run/secrets keeps dlt's way of looking there; others look no file up."""
     context = Container()[PluggableRunContext]
     for folder, kind in ((tmp_path, EnvironProvider), (tmp_path / "none", Environment)):
-        monkeypatch.setattr("pipelines.runtime.quicker_dlt.SECRET_FILES", folder)
+        monkeypatch.setattr("pipelines.runtime.quicker_dlt.stand_ins.SECRET_FILES", folder)
         context.reload_providers()
         with quickened:
             assert type(context.providers["Environment Variables"]) is kind
@@ -255,6 +255,29 @@ def test_schemas_have_the_hash_that_dlt_gives_them():
         stored[0]["tables"]["t"]["columns"]["a"]["data_type"] = "none such"
         with pytest.raises(DictValidationException):
             Schema.from_dict(stored[0])
+
+
+def test_tables_are_copied_and_nested_as_dlt_has_it():
+    """A copy shares nothing with its schema; nested tables come with the one that they lie in."""
+    schema = Schema("s")
+    schema.update_table({"name": "t", "columns": {"a": {"name": "a", "data_type": "text"}}})
+    schema.update_table({"name": "o", "columns": {}})
+    asked = [(name, own) for name in ("t", "o", "none") for own in (True, False)]
+
+    def nested() -> list[list[str]]:
+        found = [utils.get_nested_tables(schema.tables, n, include_self=own) for n, own in asked]
+        return [[table["name"] for table in tables] for tables in found]
+
+    for _ in range(2):
+        plain = nested()
+        with quickened:
+            assert nested() == plain
+            other = schema.clone()
+        assert other.to_dict() == schema.to_dict()
+        other.tables["t"]["columns"]["a"]["nullable"] = False
+        assert schema.tables["t"]["columns"]["a"] == {"name": "a", "data_type": "text"}
+        schema.update_table({"name": "t__n", "parent": "t", "columns": {}})
+    assert nested()[0] == ["t", "t__n"]
 
 
 TIME = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,7 +10,7 @@ from destinations.connections import interrupt
 from destinations.lock import Patience, claimed
 from destinations.resolve import explained, keeps_nul
 from pipelines.cli.output.progress import RunCollector
-from pipelines.runtime.quicker_dlt import keep_schemas
+from pipelines.runtime.quicker_dlt.stand_ins import keep_schemas
 from pipelines.runtime.repair import recover, refuse_missing, repair
 from pipelines.runtime.run_log import RunLog
 from pipelines.runtime.signals import hurrying

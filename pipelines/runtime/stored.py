@@ -26,7 +26,7 @@ from destinations.resolve import (
     open_destination,
 )
 from pipelines.cli.output.report import chain
-from pipelines.runtime.quicker_dlt import keep_schemas, quickened, untraced
+from pipelines.runtime.quicker_dlt.stand_ins import keep_schemas, quickened, untraced
 from pipelines.runtime.workdir import working_folder
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.http.client import Client

@@ -5,18 +5,15 @@ dlt has no setting for any of it. What stands in for a part of it answers as tha
 
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import cache, partial
-from hashlib import blake2b
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from dlt.common import json, validation
 from dlt.common.configuration import inject, resolve
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers import ConfigProvider, EnvironProvider
@@ -29,36 +26,19 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.data_writers.buffered import BufferedDataWriter
 from dlt.common.destination.configuration import ParquetFormatConfiguration
-from dlt.common.json import PUA_START_UTF8_MAGIC, custom_pua_decode
-from dlt.common.normalizers.json import helpers
 from dlt.common.schema import Schema
-from dlt.common.schema import utils as schemas
-from dlt.common.schema.typing import TStoredSchema
 from dlt.common.storages import LiveSchemaStorage
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.dlt_settings import Shared, exchanged_providers
+from pipelines.runtime.quicker_dlt.schemas import of_schemas
 
 SECRET_FILES = Path("/run/secrets")
 
-_get_type_hints: Any = validation.get_type_hints  # type: ignore[attr-defined]
-_hints: dict[type, dict[str, Any]] = {}
-_OF_TYPES: dict[str, Callable[..., Any]] = {
-    name: getattr(validation, name)
-    for name in (
-        *("extract_union_types", "get_literal_args"),
-        *("is_literal_type", "is_optional_type", "is_union_type"),
-    )
-}
-"""What dlt asks of the type of each hint of each column, to validate a schema."""
 _is_secret_hint: Any = resolve.is_secret_hint  # type: ignore[attr-defined]
 _resolve_single_value: Any = resolve._resolve_single_value  # noqa: SLF001 - as below
-_resolve_merge_strategy: Any = helpers.resolve_merge_strategy  # type: ignore[attr-defined]
 _resolve_configuration: Any = inject.resolve_configuration  # type: ignore[attr-defined]
 _log_traces: Any = resolve.log_traces  # type: ignore[attr-defined]
-_version_hash = schemas.generate_version_hash
-_validate = schemas.validate_stored_schema
-_typed_loads = json.typed_loads
 _OF_FILES = (BufferedDataWriter.BufferedDataWriterConfiguration, ParquetFormatConfiguration)
 """Settings that dlt resolves for each file that it writes."""
 _count: Any = BaseConfiguration.__len__
@@ -134,17 +114,12 @@ def _quickened() -> Iterator[None]:
 def _stand_ins() -> Sequence[tuple[Any, str, Any]]:
     """Return what stands in for what: a module or class of dlt's, a name in it, what is quicker."""
     return (
-        (validation, "get_type_hints", _type_hints),
-        *((validation, name, _known_types(ask)) for name, ask in _OF_TYPES.items()),
         (resolve, "is_secret_hint", cache(_is_secret_hint)),
         (resolve, "_resolve_single_value", partial(_single_value, {})),
         (resolve, "log_traces", _traced),
         (inject, "resolve_configuration", partial(_of_file, {})),
-        (helpers, "resolve_merge_strategy", _merge_strategy),
-        (schemas, "generate_version_hash", partial(_hashed, {})),
-        (schemas, "validate_stored_schema", _validated),
-        (json, "typed_loads", _loaded),
         (BaseConfiguration, "__len__", _count_settings),
+        *of_schemas(),
     )
 
 
@@ -235,54 +210,6 @@ def _of_file(
     return copy(known[asked][1])
 
 
-def _hashed(known: dict[bytes, str], stored: TStoredSchema) -> str:
-    """Return the hash of a schema's content, worked out once.
-
-    dlt asks some forty times a run, of three schemas or so.
-    """
-    content = json.dumpb({**stored, "version": 0, "version_hash": "", "previous_hashes": []})
-    digest = blake2b(content).digest()
-    if digest not in known:
-        known[digest] = _version_hash(stored)
-    return known[digest]
-
-
-def _validated(stored: TStoredSchema) -> None:
-    """Validate a schema, unless it has the hash of its content, so that dlt wrote it, valid."""
-    if stored.get("version_hash") != schemas.generate_version_hash(stored):
-        _validate(stored)
-
-
-def _loaded(text: str) -> Any:  # noqa: ANN401 - JSON
-    """Return JSON with its typed values; the search for them ends with the last one.
-
-    dlt looks at all that a state holds, for one or two times in its first members.
-    """
-    left = text.encode().count(PUA_START_UTF8_MAGIC)
-    if "\\u" in text or not text.startswith("{"):
-        return _typed_loads(text)
-    loaded = json.loads(text)
-    waiting: deque[Any] = deque([loaded])
-    while left > 0 and waiting:
-        held = waiting.popleft()
-        for key, value in held.items() if isinstance(held, dict) else enumerate(held):
-            if isinstance(value, (dict, list)):
-                waiting.append(value)
-            elif isinstance(value, str) and (decoded := custom_pua_decode(value)) is not value:
-                held[key], left = decoded, left - 1
-    return loaded
-
-
-def _merge_strategy(tables: Any, table: Any) -> Any:  # noqa: ANN401 - dlt's
-    """Return how a table is merged; that it is not takes no settings to know.
-
-    dlt asks for each table of a schema, and resolves all that a destination can do to answer.
-    """
-    if table.get("write_disposition") != "merge":
-        return None
-    return _resolve_merge_strategy(tables, table)
-
-
 def _count_settings(config: BaseConfiguration) -> int:
     """Count the settings of a configuration, which are those of its class.
 
@@ -298,23 +225,3 @@ def keep_schemas(pipeline: Pipeline) -> None:
     """Let a pipeline whose working folder is its own read each schema once."""
     settings = pipeline._schema_storage_config  # noqa: SLF001 - dlt makes the storage itself
     pipeline._schema_storage = OwnSchemas(settings, makedirs=True)  # noqa: SLF001
-
-
-def _known_types(ask: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what answers a question about a type once."""
-    known: dict[int, tuple[object, Any]] = {}
-
-    def answer(kind: object, **options: object) -> Any:  # noqa: ANN401 - dlt's
-        found = known.get(id(kind))
-        if found is None:
-            found = known[id(kind)] = kind, ask(kind, **options)  # held, so its id stays its own
-        return found[1]
-
-    return answer
-
-
-def _type_hints(spec: type, globalns: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the types of a typed dictionary's members."""
-    if spec not in _hints:
-        _hints[spec] = _get_type_hints(spec, globalns=globalns)
-    return _hints[spec]
