@@ -711,13 +711,14 @@ def test_a_full_refresh_finds_events_behind_the_lookback(
 def test_events_that_are_lost_are_read_again(portal: Portal, warehouse: Warehouse) -> None:
     """Emptied tables are filled; a rewind and a reset reach what is behind; no row comes twice."""
     warehouse = warehouse.with_settings(event_days=12)
-    names = ("email_events", "cms_audit_logs", "forms", "form_submissions", "imports")
-    names = (*names, "import_errors")
-    counts = [COUNTS.format(*of) for of in (*KEYED, *SUBMITTED, ("id", "import_errors"))]
+    others = ("imports", "import_errors", "lists", "list_memberships")
+    names = ("email_events", "cms_audit_logs", "forms", "form_submissions", *others)
+    members = ("(list_id, record_id)", "list_memberships")
+    counts = [COUNTS.format(*of) for of in (*KEYED, *SUBMITTED, ("id", "import_errors"), members)]
     warehouse.load_all(portal, FEWER, select=EVENTS)
-    assert warehouse.sync_all(select=("imports", "import_errors")).exit_code == 0
+    assert warehouse.sync_all(select=others).exit_code == 0
     before = [warehouse.rows(count)[0] for count in counts]
-    emptied = ("cms_audit_logs", "form_submission_values", "import_errors")
+    emptied = ("cms_audit_logs", "form_submission_values", "import_errors", "list_memberships")
     with duckdb.connect(str(warehouse.path)) as connection:
         for name in emptied:
             connection.execute(f"DELETE FROM hubspot.{name}")

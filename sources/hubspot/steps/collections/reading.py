@@ -212,7 +212,7 @@ def _read(part: Part) -> Items:
         return
     note_reported(part)
     _leave_gone(part)
-    if type(part.endpoint.read) in READERS or _reads_unseen(part.endpoint):
+    if type(part.endpoint.read) in {*READERS, Members} or _reads_unseen(part.endpoint):
         state.filled = sorted({*state.filled, *(name for name, n in part.brought.items() if n)})
     if name in run.load.unfinished and not was_open:
         return
