@@ -25,6 +25,8 @@ from sources.hubspot.steps.exports.file import BadFileError, ExportFile
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 CHUNK = b"10000\r\n" + b" " * 65_536 + b"\r\n"
 
 

@@ -22,6 +22,8 @@ from sources.hubspot.errors import ConfigError
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 
 def mode(file: Path) -> int:
     """Return a file's permissions."""

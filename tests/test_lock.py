@@ -16,6 +16,8 @@ from destinations.lock import Patience, claimed
 from sources.hubspot.errors import BusyError, ConfigError, WarehouseError
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 
 def test_another_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     """While a process holds a file, another is refused with its number; after a kill it is free."""

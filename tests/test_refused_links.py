@@ -22,6 +22,8 @@ from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 BOTH = ("contacts", "companies")
 PAIR = {"contacts_to_companies": BOTH}
 LINKS = "SELECT * FROM contacts_to_companies ORDER BY ALL"
