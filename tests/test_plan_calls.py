@@ -318,7 +318,7 @@ CALM = [
 EVERY_RUN, ALL_MAY_GO = {"sweep_hours": 0}, {"purge_share": 1}
 BUSY = [
     State("first sync by export", options={"backfill": "export"}, bounded=FIRST | {"exports"}),
-    State("idle after it", later(0.1), soak=True),
+    State("idle after it", later(0.1)),
     State("three records changed", lambda p: edit(p, 3), bounded=LINKS),
     State("a link inside a table", link_inside, bounded=LINKS),
     State("the same, seen again", later(0.1)),
