@@ -1,6 +1,7 @@
 """Settings: where they come from, what is refused, and that the token stays hidden."""
 
 import json as jsonlib
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.data_writers.buffered import BufferedDataWriter
 from dlt.common.data_writers.writers import DataWriter
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.destination.exceptions import DestinationCapabilitiesException
+from dlt.common.destination.utils import resolve_merge_strategy
 from dlt.common.json import json
+from dlt.common.normalizers.json import helpers
 from dlt.common.schema import Schema, utils
 from dlt.common.validation import DictValidationException
 from dlt.load.configuration import LoaderConfiguration
@@ -278,6 +283,26 @@ def test_tables_are_copied_and_nested_as_dlt_has_it():
         assert schema.tables["t"]["columns"]["a"] == {"name": "a", "data_type": "text"}
         schema.update_table({"name": "t__n", "parent": "t", "columns": {}})
     assert nested()[0] == ["t", "t__n"]
+
+
+def test_tables_are_merged_as_dlt_has_it():
+    """As they say, or by the first way of the destination; one that it lacks is refused."""
+    can = DestinationCapabilitiesContext.generic_capabilities()
+    can.supported_merge_strategies = ["upsert", "delete-insert"]
+    tables = {
+        name: {"name": name, "columns": {}, "write_disposition": "merge", "x-merge-strategy": name}
+        for name in ("delete-insert", "scd2")
+    }
+    tables["usual"] = {"name": "usual", "columns": {}, "write_disposition": "merge"}
+    for known in (nullcontext(), Container().injectable_context(can)):
+        with known, quickened:
+            for name in ("delete-insert", "usual"):
+                expected = resolve_merge_strategy(tables, tables[name])
+                assert helpers.resolve_merge_strategy(tables, tables[name]) == expected
+    with Container().injectable_context(can), quickened:
+        assert helpers.resolve_merge_strategy(tables, tables["usual"]) == "upsert"
+        with pytest.raises(DestinationCapabilitiesException):
+            helpers.resolve_merge_strategy(tables, tables["scd2"])
 
 
 TIME = datetime(2026, 1, 2, tzinfo=UTC)

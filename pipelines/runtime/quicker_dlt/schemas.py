@@ -11,6 +11,8 @@ from hashlib import blake2b
 from typing import Any
 
 from dlt.common import json, validation
+from dlt.common.configuration.container import Container
+from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.json import PUA_START_UTF8_MAGIC, custom_pua_decode
 from dlt.common.normalizers.json import helpers
 from dlt.common.schema import schema as schema_module
@@ -114,12 +116,15 @@ def _loaded(text: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def _merge_strategy(tables: Any, table: Any) -> Any:  # noqa: ANN401 - dlt's
-    """Return how a table is merged; that it is not takes no settings to know.
+    """Return how a table is merged: not at all, or as it says itself, where that can be done.
 
-    dlt asks for each table of a schema, and resolves all that a destination can do to answer.
+    dlt asks for each table of a schema, and prepares it to be loaded in order to answer.
     """
     if table.get("write_disposition") != "merge":
         return None
+    can, said = Container().get(DestinationCapabilitiesContext), table.get("x-merge-strategy")
+    if can and not can.merge_strategies_selector and said in (can.supported_merge_strategies or ()):
+        return said
     return _resolve_merge_strategy(tables, table)
 
 
