@@ -5,7 +5,8 @@
 The portal allows 190 calls per 10 seconds, of which the connector may use all. It has so many
 files, whose pages of 100 are one chain: the cursor of each is in the answer before. And it has so
 many messages, 100 in each conversation, where calls for many conversations are in flight together.
-`share` is the least time that limit and latency allow for the calls, divided by that they took.
+`share` is the time that the limit allows for all whole windows of 190 calls, or that latency takes
+where it is longer and calls are a chain, divided by the time that they took.
 """
 
 import json
@@ -68,13 +69,12 @@ def paces(calls: list[dict[str, Any]], table: str, latency_ms: float) -> dict[st
     """
     word = f"/{table.rpartition('_')[2]}"
     times = sorted(one["at_ms"] for one in calls if word in one["path"])
-    seconds = (times[-1] - times[0]) / 1000
-    windows, rest = divmod(len(times) - 1, PER_WINDOW)
-    by_limit = windows * WINDOW_SECONDS + rest * latency_ms / 1000
-    least = max(by_limit, (len(times) - 1) * latency_ms / 1000)
+    whole = (len(times) - 1) // PER_WINDOW * PER_WINDOW or len(times) - 1
+    seconds = (times[whole] - times[0]) / 1000
+    least = whole * max(WINDOW_SECONDS / PER_WINDOW, latency_ms / 1000)
     return {
         "calls": len(times),
-        "calls_per_second": round(len(times) / seconds, 2),
+        "calls_per_second": round(whole / seconds, 2),
         "least_seconds": round(least, 1),
         "seconds": round(seconds, 1),
         "share": round(least / seconds, 3),
