@@ -91,7 +91,8 @@ def a_parent_read_in_part_keeps_its_rows(portal: Portal, warehouse: Warehouse) -
     yield
     errors.delete((one["_parent"], one["id"]))
     touched.edit(one["_parent"], {"updatedAt": iso(portal.clock.now_ms())})
-    fault = portal.faults.add(path=f"/{one['_parent']}/errors", status=500, nth=2)
+    # a call may be made again after others have been answered
+    fault = portal.faults.add(path=f"/{one['_parent']}/errors", status=500, nth=[*range(2, 9)])
     outcome((yield), "import_errors", "failed")
     assert warehouse.rows(ids) == before
     portal.faults.rules.remove(fault)
