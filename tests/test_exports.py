@@ -31,6 +31,7 @@ from sources.hubspot.steps.links.links import Links
 from sources.hubspot.steps.table import Table
 from sources.hubspot.tables.decoding import RecordDecoder
 from sources.hubspot.tables.properties import read_definitions, to_schema
+from sources.hubspot.warehouse.end_of_load import end_of_load
 from sources.hubspot.warehouse.view import WarehouseView
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
@@ -177,7 +178,9 @@ def stopped(portal: Portal, warehouse: Warehouse) -> Warehouse:
         run.set_options(load_rows=exporting.load_rows)
         for _ in range(2):  # its first loads, and no more
             with WarehouseView(pipeline) as view, run.seeing(view):
-                pipeline.run(hubspot(["contacts"], run=run))
+                source = hubspot(["contacts"], run=run)
+                source.resources.add(end_of_load(run))
+                pipeline.run(source)
     assert warehouse.rows("SELECT count(*) FROM contacts") == [(1_000,)]
     portal.archive("contacts", next(iter(portal.records("contacts"))))
     return small
