@@ -14,6 +14,8 @@ from sources.hubspot.tables.endpoints.batches import Reading
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
+pytestmark = pytest.mark.usefixtures("records_alone")
+
 HOUR_MS = 3_600_000
 EVENTS = ("email_events", "cms_audit_logs", "forms", "form_submissions", "login_activity")
 FILES = SeedSpec(contacts=1, companies=0, custom_objects=0, sizes={"files": 250})

@@ -329,6 +329,7 @@ def test_events_and_addresses_that_identify_rows(portal: Portal, warehouse: Ware
     What an address is asked for by is not read then, and a message says so.
     """
     portal.reset(FEWER)
+    warehouse = warehouse.with_settings(event_days=12)
     events, statuses = ("email_events", "email_subscription_changes"), "subscription_statuses"
     people = "SELECT id, email FROM conversation_actors ORDER BY ALL"
     names = ("contacts", *events, statuses, "conversations", "campaigns")

@@ -390,11 +390,6 @@ KEPT: dict[str, tuple[Sequence[int], list[Step], str]] = {
 """Cases that found something: size, steps and ending. `tests/soak.py` begins with all of them."""
 
 
-def test_kept_case(server: EmulatorServer, tmp_path: Path) -> None:
-    """What went wrong once goes right."""
-    check(server, tmp_path, *KEPT["a_new_property_while_search_is_late"])
-
-
 @settings(
     max_examples=1,
     deadline=None,
