@@ -74,8 +74,14 @@ class QualifyingSqlClient(DuckDbSqlClient):
         connection: DuckDBPyConnection = super().open_connection()
         OPEN.add(connection)
         if self.credentials.database in _NEED_MUCH:
-            connection.execute(f"SET GLOBAL memory_limit = '{_much_memory_mib()}MiB'")
+            self._set_limit(connection)
         return connection
+
+    def _set_limit(self, connection: "DuckDBPyConnection") -> None:
+        """Set DuckDB's limit as it was written: what DuckDB says of it is rounded down."""
+        much = f"{_much_memory_mib()}MiB" if self.credentials.database in _NEED_MUCH else None
+        limit = much or (self.credentials.global_config or {})["memory_limit"]
+        connection.execute(f"SET GLOBAL memory_limit = '{limit}'")
 
     def checkpoint(self, *, joins: bool) -> None:
         """Write to the file what its log holds.
@@ -103,12 +109,11 @@ class QualifyingSqlClient(DuckDbSqlClient):
         give back all that nothing is at work with.
         """
         connection = self.native_connection
-        (limit,) = connection.execute("SELECT current_setting('memory_limit')").fetchone() or ("",)
         try:
             with suppress(OutOfMemoryException):  # it has given back what it can
                 connection.execute(f"SET GLOBAL memory_limit = '{_IDLE_MEMORY}'")
         finally:
-            connection.execute(f"SET GLOBAL memory_limit = '{limit}'")
+            self._set_limit(connection)
 
     def warn_if_catalog_equals_dataset_name(self) -> None:
         """Print no warning: names that differ in case only are kept apart."""
