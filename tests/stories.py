@@ -1,4 +1,4 @@
-"""Stories that are told together: what happens to rows of a portal, and what runs make of it.
+"""Stories that are played together: what happens to rows of a portal, and what runs make of it.
 
 A story is a generator that yields where a run comes. Stories that are about different tables are
 played side by side, so that a few runs do for all of them.
@@ -11,30 +11,30 @@ from conftest import Warehouse
 from pipelines.cli.output.report import RunReport
 from sources.hubspot_emulator.portal.store import Portal
 
-Told = Generator[None, RunReport, None]
-Story = Callable[[Portal, Warehouse], Told]
+Played = Generator[None, RunReport, None]
+Story = Callable[[Portal, Warehouse], Played]
 Run = Callable[[], RunReport]
 
 
-def tell(
+def play_together(
     portal: Portal, warehouse: Warehouse, stories: Iterable[Story], runs: Iterable[Run]
 ) -> None:
     """Begin every story, and let it go on after each run, whatever becomes of the others."""
-    told = {story: story(portal, warehouse) for story in stories}
+    playing = {story: story(portal, warehouse) for story in stories}
     wrong: list[Exception] = []
-    for each in told.values():
+    for each in playing.values():
         next(each)
     for run in runs:
         report = run()
-        for story in [*told]:
+        for story in [*playing]:
             try:
-                told[story].send(report)
+                playing[story].send(report)
             except StopIteration:
-                del told[story]
-            except Exception as error:  # noqa: BLE001 - the others are told to their end
+                del playing[story]
+            except Exception as error:  # noqa: BLE001 - the others are played to their end
                 error.add_note(f"in the story {story.__name__}")
                 wrong.append(error)
-                del told[story]
+                del playing[story]
     if wrong:
         raise ExceptionGroup("Stories that end otherwise", wrong)
-    assert not told, "stories that need more runs"
+    assert not playing, "stories that need more runs"

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 from conftest import FEWER, Warehouse
-from stories import Story, Told, tell
+from stories import Played, Story, play_together
 
 from pipelines.cli.output.report import RunReport
 from sources.hubspot.model import REJECTS, TableOutcome
@@ -39,7 +39,7 @@ def play(
         portal.clock.advance(wait_ms)
         return warehouse.sync_all(select=names)
 
-    tell(portal, warehouse, stories, [partial(run, wait_ms) for wait_ms in (0, *later_ms)])
+    play_together(portal, warehouse, stories, [partial(run, wait_ms) for wait_ms in (0, *later_ms)])
 
 
 def outcome(report: RunReport, name: str, status: str = "ok") -> TableOutcome:
@@ -52,7 +52,7 @@ def outcome(report: RunReport, name: str, status: str = "ok") -> TableOutcome:
 # --- hours, and a minute, apart -------------------------------------------------------------------
 
 
-def parents_that_are_refused_for_a_moment(portal: Portal, warehouse: Warehouse) -> Told:
+def parents_that_are_refused_for_a_moment(portal: Portal, warehouse: Warehouse) -> Played:
     """What is loaded of them stays, messages say so, and the next run asks for them once more."""
     mails, found = portal.collections["email_campaigns"], "SELECT id, name FROM email_campaigns"
     yield
@@ -76,7 +76,7 @@ def parents_that_are_refused_for_a_moment(portal: Portal, warehouse: Warehouse) 
     assert (before[2][0], "Taken back") in warehouse.rows(found)
 
 
-def a_parent_read_in_part_keeps_its_rows(portal: Portal, warehouse: Warehouse) -> Told:
+def a_parent_read_in_part_keeps_its_rows(portal: Portal, warehouse: Warehouse) -> Played:
     """Where a later page fails, all that is loaded stays; the next run loads all that is new."""
     errors, touched = portal.collections["import_errors"], portal.collections["imports"]
     yield
@@ -100,7 +100,7 @@ def a_parent_read_in_part_keeps_its_rows(portal: Portal, warehouse: Warehouse) -
     assert warehouse.rows(ids) == [row for row in before if row != (one["id"],)]
 
 
-def a_batch_that_leaves_some_out(portal: Portal, warehouse: Warehouse) -> Told:
+def a_batch_that_leaves_some_out(portal: Portal, warehouse: Warehouse) -> Played:
     """Errors of a batch are noted; rows go where it has none, and stay where it cannot say.
 
     One that HubSpot refuses for one workflow brings the others; that one is asked for again, which
@@ -141,7 +141,7 @@ def a_batch_that_leaves_some_out(portal: Portal, warehouse: Warehouse) -> Told:
     assert "Left out: HubSpot answered 400" in (last_run.error or "")
 
 
-def actors_of_which_an_answer_says_nothing(portal: Portal, warehouse: Warehouse) -> Told:
+def actors_of_which_an_answer_says_nothing(portal: Portal, warehouse: Warehouse) -> Played:
     """Who is left out by an error of HubSpot's is asked for by the next run, be no message new."""
 
     def lacking(answer: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def actors_of_which_an_answer_says_nothing(portal: Portal, warehouse: Warehouse)
     assert calls == [1, 0, 0]
 
 
-def a_list_that_lacks_its_key(portal: Portal, warehouse: Warehouse) -> Told:
+def a_list_that_lacks_its_key(portal: Portal, warehouse: Warehouse) -> Played:
     """Each run says so, though what HubSpot answers is the same as in the last one."""
     del warehouse
     yield
@@ -171,7 +171,7 @@ def a_list_that_lacks_its_key(portal: Portal, warehouse: Warehouse) -> Told:
         assert "listId` cannot be null" in (found.error or ""), found
 
 
-def a_mark_moves_only_behind_rows_that_are_loaded(portal: Portal, warehouse: Warehouse) -> Told:
+def a_mark_moves_only_behind_rows_that_are_loaded(portal: Portal, warehouse: Warehouse) -> Played:
     """Where a row lacks its key, the others of its pages come with the next run."""
     yield
     at = iso(portal.clock.now_ms() + HOUR_MS)
@@ -185,7 +185,7 @@ def a_mark_moves_only_behind_rows_that_are_loaded(portal: Portal, warehouse: War
     assert warehouse.rows("SELECT count(*) FROM login_activity WHERE id = 'new'") == [(1,)]
 
 
-def events_of_a_load_that_was_cut_off(portal: Portal, warehouse: Warehouse) -> Told:
+def events_of_a_load_that_was_cut_off(portal: Portal, warehouse: Warehouse) -> Played:
     """A row that arrived without its children is read again with them; then nothing is left."""
     yield
     (form,) = warehouse.rows("SELECT form_id FROM form_submissions LIMIT 1")[0]
@@ -229,7 +229,7 @@ def test_readings_hours_apart(portal: Portal, warehouse: Warehouse) -> None:
 # --- days apart -----------------------------------------------------------------------------------
 
 
-def what_changes_while_its_parent_does_not(portal: Portal, warehouse: Warehouse) -> Told:
+def what_changes_while_its_parent_does_not(portal: Portal, warehouse: Warehouse) -> Played:
     """Rows of HubDB tables, and details of workflows, are read of all of these once a day.
 
     In between they are read of those that changed.
@@ -263,7 +263,7 @@ def what_changes_while_its_parent_does_not(portal: Portal, warehouse: Warehouse)
     assert warehouse.rows(spent) == [(taking_part["id"],)]
 
 
-def parents_of_which_nothing_says_when_they_changed(portal: Portal, warehouse: Warehouse) -> Told:
+def parents_of_which_nothing_says_when_they_changed(portal: Portal, warehouse: Warehouse) -> Played:
     """Rows of a HubDB table that nobody has published are read once a day, as all others."""
     tables, rows = (portal.collections[name] for name in ("hubdb_tables", "hubdb_rows"))
     row = rows.seen()[-1]
@@ -276,7 +276,7 @@ def parents_of_which_nothing_says_when_they_changed(portal: Portal, warehouse: W
     assert warehouse.rows("SELECT count(*) FROM hubdb_rows WHERE name = 'Changed'") == [(1,)]
 
 
-def answers_for_parents_that_say_nothing(portal: Portal, warehouse: Warehouse) -> Told:
+def answers_for_parents_that_say_nothing(portal: Portal, warehouse: Warehouse) -> Played:
     """404 of parents is no refusal, null stays null, answers of nothing known cost no row."""
     mails = portal.collections["email_campaigns"]
     tables = ("email_campaigns", "campaign_budgets", "campaign_budget_items")
@@ -301,7 +301,7 @@ def answers_for_parents_that_say_nothing(portal: Portal, warehouse: Warehouse) -
         assert warehouse.rows(f"SELECT * FROM {name} ORDER BY ALL") == rows
 
 
-def kinds_of_assets_that_take_the_place_of_others(portal: Portal, warehouse: Warehouse) -> Told:
+def kinds_of_assets_that_take_the_place_of_others(portal: Portal, warehouse: Warehouse) -> Played:
     """What is named otherwise is loaded, be its content the same."""
 
     def of_kind(kind: str) -> Any:
@@ -317,7 +317,7 @@ def kinds_of_assets_that_take_the_place_of_others(portal: Portal, warehouse: War
         portal.faults.rules.remove(fault)
 
 
-def rows_of_parents_in_a_reading_that_fails(portal: Portal, warehouse: Warehouse) -> Told:
+def rows_of_parents_in_a_reading_that_fails(portal: Portal, warehouse: Warehouse) -> Played:
     """Where a row of a parent lacks its key, each run says so, and the others come afterwards."""
     errors = portal.collections["import_errors"]
     yield
@@ -341,7 +341,7 @@ def rows_of_parents_in_a_reading_that_fails(portal: Portal, warehouse: Warehouse
     assert warehouse.rows(value) == [("Another",)]
 
 
-def what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehouse) -> Told:
+def what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehouse) -> Played:
     """With the last row of a parent goes what lies in it, though no other row is loaded."""
     items = portal.collections["price_book_items"]
     yield
@@ -356,7 +356,7 @@ def what_lay_in_the_last_row_of_a_parent(portal: Portal, warehouse: Warehouse) -
     assert warehouse.rows(lying) == [(0,)]
 
 
-def rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehouse) -> Told:
+def rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehouse) -> Played:
     """A row that HubSpot counts without listing it is marked once it is not counted any more."""
     pages = portal.collections["blog_posts"]
     yield
@@ -374,7 +374,7 @@ def rows_that_are_counted_a_while_longer(portal: Portal, warehouse: Warehouse) -
     assert warehouse.rows(live) == [(before[0][0] - 1,)]
 
 
-def what_a_campaign_that_changed_has(portal: Portal, warehouse: Warehouse) -> Told:
+def what_a_campaign_that_changed_has(portal: Portal, warehouse: Warehouse) -> Played:
     """Its assets and numbers are read by the next run, those of the others a day later."""
     first, *others = portal.collections["campaigns"].seen()
     names, report = ("campaign_metrics", "campaign_assets"), (yield)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Warehouse
-from stories import Story, Told, tell
+from stories import Played, Story, play_together
 from truth import differences
 
 from pipelines.cli.output.report import RunReport
@@ -54,8 +54,8 @@ def assert_same(portal: Portal, warehouse: Warehouse, table: str) -> None:
     assert warehouse.rows(f"SELECT id FROM {table} GROUP BY id HAVING count(*) > 1") == []
 
 
-def record_that_vanishes_before_it_is_read(portal: Portal, warehouse: Warehouse) -> Told:
-    """What search finds and batch read does not is purged, archived or merged, and told apart."""
+def record_that_vanishes_before_it_is_read(portal: Portal, warehouse: Warehouse) -> Played:
+    """What search finds and batch read does not is marked as purged, archived or merged."""
     one, two, three, four, *_ = portal.records("contacts")
     yield
     for id_ in (one, two, three):
@@ -75,7 +75,7 @@ def record_that_vanishes_before_it_is_read(portal: Portal, warehouse: Warehouse)
     assert_same(portal, warehouse, "contacts")
 
 
-def records_that_a_batch_does_not_give(portal: Portal, warehouse: Warehouse) -> Told:
+def records_that_a_batch_does_not_give(portal: Portal, warehouse: Warehouse) -> Played:
     """What a batch refuses is read later, and not taken for purged.
 
     A batch that HubSpot refuses for one id is halved, and the others are read. A record that a
@@ -113,7 +113,7 @@ def _with_errors(answer: dict[str, Any]) -> dict[str, Any]:
     return answer | {"numErrors": 1, "errors": [error]}
 
 
-def archived_records_that_are_refused(portal: Portal, warehouse: Warehouse) -> Told:
+def archived_records_that_are_refused(portal: Portal, warehouse: Warehouse) -> Played:
     """Where reading archived records is refused, those that are not live are not purged."""
     ids = list(portal.records("companies"))
     yield
@@ -133,7 +133,7 @@ def archived_records_that_are_refused(portal: Portal, warehouse: Warehouse) -> T
     assert_same(portal, warehouse, "companies")
 
 
-def archive_that_is_refused_later(portal: Portal, warehouse: Warehouse) -> Told:
+def archive_that_is_refused_later(portal: Portal, warehouse: Warehouse) -> Played:
     """A table whose archived records were listed and are refused now has failed, and heals."""
     yield
     body = {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "not here"}
@@ -145,7 +145,7 @@ def archive_that_is_refused_later(portal: Portal, warehouse: Warehouse) -> Told:
     assert_same(portal, warehouse, "tickets")
 
 
-def archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> Told:
+def archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> Played:
     """A type whose archived records HubSpot does not list is loaded, and its outcome says so."""
     portal.faults.add(path=r"/products\?.*archived=true", status=400)
     for name in ("Old", "New"):
@@ -155,8 +155,8 @@ def archive_that_is_refused(portal: Portal, warehouse: Warehouse) -> Told:
         assert_same(portal, warehouse, "products")
 
 
-def too_many_requests(portal: Portal, warehouse: Warehouse) -> Told:
-    """A 429 that never ends is told with exit 6; what it is for is read by the next run."""
+def too_many_requests(portal: Portal, warehouse: Warehouse) -> Played:
+    """A 429 that never ends is reported with exit 6; what it is for is read by the next run."""
     body = {"policyName": "SECONDLY", "message": "You have reached your secondly limit."}
     headers = {"Retry-After": "0.1"}
     path = "/line_items/search"
@@ -169,8 +169,8 @@ def too_many_requests(portal: Portal, warehouse: Warehouse) -> Told:
     assert_same(portal, warehouse, "line_items")
 
 
-def search_that_tells_no_number(portal: Portal, warehouse: Warehouse) -> Told:
-    """A run that cannot count the records says that no purge is found, beside all else it met."""
+def search_that_tells_no_number(portal: Portal, warehouse: Warehouse) -> Played:
+    """A run that cannot count records says that no purge is found, next to all else it found."""
     first = next(iter(portal.records("notes")))
     portal.faults.add(path=r"/notes\?.*archived=true", status=400)
     yield
@@ -185,7 +185,7 @@ def search_that_tells_no_number(portal: Portal, warehouse: Warehouse) -> Told:
         assert any(message in warning for warning in report.warnings)
 
 
-def answer_that_says_nothing(portal: Portal, warehouse: Warehouse) -> Told:
+def answer_that_says_nothing(portal: Portal, warehouse: Warehouse) -> Played:
     """A search without records or their number, and no property at all, fail the table.
 
     They are no sign that nothing changed, or that the columns of what changed are empty.
@@ -230,4 +230,6 @@ def test_what_calls_do_not_give(portal: Portal, warehouse: Warehouse) -> None:
         portal.clock.advance(wait_ms)
         return warehouse.sync(*TYPES)
 
-    tell(portal, warehouse, STORIES, [partial(run, wait) for wait in (0, 0, 2 * HOUR_MS, 0)])
+    play_together(
+        portal, warehouse, STORIES, [partial(run, wait) for wait in (0, 0, 2 * HOUR_MS, 0)]
+    )

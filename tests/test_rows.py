@@ -7,7 +7,7 @@ from functools import partial
 
 import duckdb
 from conftest import Warehouse
-from stories import Story, Told, tell
+from stories import Played, Story, play_together
 from test_holes import apart
 from truth import differences
 
@@ -27,7 +27,7 @@ TYPES = (
 )
 
 
-def chain_of_merges(portal: Portal, warehouse: Warehouse) -> Told:
+def chain_of_merges(portal: Portal, warehouse: Warehouse) -> Played:
     """H10: every id of a chain of merges leads to the last survivor, and its links do, too."""
     tables = ("contacts", "deals")
     (a, b, d, *rest), (f, g, i, *_) = (list(portal.records(table)) for table in tables)
@@ -48,7 +48,7 @@ def chain_of_merges(portal: Portal, warehouse: Warehouse) -> Told:
     assert apart(portal, warehouse, *tables) == []
 
 
-def deals_in_a_deleted_stage(portal: Portal, warehouse: Warehouse) -> Told:
+def deals_in_a_deleted_stage(portal: Portal, warehouse: Warehouse) -> Played:
     """Stages that are gone, alone or with their pipeline, stay as archived rows, still won or not.
 
     So every deal finds the label that its stage had.
@@ -77,8 +77,8 @@ def deals_in_a_deleted_stage(portal: Portal, warehouse: Warehouse) -> Told:
     assert warehouse.rows(live) == []
 
 
-def deletions(portal: Portal, warehouse: Warehouse) -> Told:
-    """H9, H10: what is gone is found and told apart, also where as many records came meanwhile."""
+def deletions(portal: Portal, warehouse: Warehouse) -> Played:
+    """H9, H10: what is gone is found with its kind, also where as many records came meanwhile."""
     items, firms = (list(portal.records(table)) for table in ("line_items", "companies"))
     portal.archive("line_items", items[0])
     portal.archive("companies", firms[0])
@@ -95,7 +95,7 @@ def deletions(portal: Portal, warehouse: Warehouse) -> Told:
     assert apart(portal, warehouse, "line_items", "companies") == []
 
 
-def merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> Told:
+def merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> Played:
     """When a record was merged away does not change with what happens to its survivor."""
     yield
     one, other = list(portal.records("tickets"))[:2]
@@ -111,7 +111,7 @@ def merge_keeps_its_date(portal: Portal, warehouse: Warehouse) -> Told:
     assert apart(portal, warehouse, "tickets") == []
 
 
-def calculated_property(portal: Portal, warehouse: Warehouse) -> Told:
+def calculated_property(portal: Portal, warehouse: Warehouse) -> Played:
     """A calculated value, which changes without its record, is right a day later."""
     total = {"name": "total", "type": "number", "calculated": True}
     portal.create_property("products", total)
@@ -127,7 +127,7 @@ def calculated_property(portal: Portal, warehouse: Warehouse) -> Told:
     assert apart(portal, warehouse, "products") == []
 
 
-def first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> Told:
+def first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> Played:
     """A record created and archived between two runs has its tombstone, though no number tells."""
     yield
     assert list(portal.records("notes", archived=True)) == []
@@ -137,7 +137,7 @@ def first_record_of_the_bin(portal: Portal, warehouse: Warehouse) -> Told:
     assert differences(portal, warehouse, {"notes": "notes"}) == []
 
 
-def value_that_is_mended(portal: Portal, warehouse: Warehouse) -> Told:
+def value_that_is_mended(portal: Portal, warehouse: Warehouse) -> Played:
     """A value that fits after an edit is no longer among the rejected ones."""
     portal.create_property("calls", {"name": "score", "type": "number", "fieldType": "number"})
     one = portal.create("calls", {"score": "a lot"})
@@ -149,7 +149,7 @@ def value_that_is_mended(portal: Portal, warehouse: Warehouse) -> Told:
     assert warehouse.rows(rejected) == [(other,)]
 
 
-def row_of_a_killed_load(portal: Portal, warehouse: Warehouse) -> Told:
+def row_of_a_killed_load(portal: Portal, warehouse: Warehouse) -> Played:
     """A row that arrived without what belongs to it is not taken for loaded as it is."""
     yield
     one = next(iter(portal.records("emails")))
@@ -167,7 +167,7 @@ def row_of_a_killed_load(portal: Portal, warehouse: Warehouse) -> Told:
     assert report.tables["emails"].rows == 1
 
 
-def schema_changes(portal: Portal, warehouse: Warehouse) -> Told:
+def schema_changes(portal: Portal, warehouse: Warehouse) -> Played:
     """The report says what became of properties since they were last read."""
     for name in ("size", "gone", "named"):
         portal.create_property("meetings", {"name": name, "type": "string", "fieldType": "text"})
@@ -180,8 +180,8 @@ def schema_changes(portal: Portal, warehouse: Warehouse) -> Told:
     portal.update_property("meetings", "named", {"label": "Renamed"})
     report = yield  # definitions are read again
     section = next(one for one in report.sections if one.name == "schema_changes")
-    told = {(row[1], row[2], row[3]) for row in section.rows if row[0] == "meetings"}
-    assert told == {
+    found = {(row[1], row[2], row[3]) for row in section.rows if row[0] == "meetings"}
+    assert found == {
         ("fresh", "added", "fresh"),
         ("size", "type", "size_number"),
         ("gone", "archived", "gone"),
@@ -192,7 +192,7 @@ def schema_changes(portal: Portal, warehouse: Warehouse) -> Told:
     assert labels == [("Renamed",)]
 
 
-def row_that_is_there_twice(portal: Portal, warehouse: Warehouse) -> Told:
+def row_that_is_there_twice(portal: Portal, warehouse: Warehouse) -> Played:
     """A second row of a record, whoever wrote it, goes with the next run."""
     yield
     with duckdb.connect(str(warehouse.path)) as connection:
@@ -234,4 +234,4 @@ def test_what_becomes_of_rows(portal: Portal, warehouse: Warehouse) -> None:
         partial(run, 25 * HOUR_MS),
         partial(run, 0),
     ]
-    tell(portal, warehouse, STORIES, runs)
+    play_together(portal, warehouse, STORIES, runs)
