@@ -157,7 +157,7 @@ def was_loaded(pipeline: Pipeline, names: Iterable[str]) -> bool:
         if not held[loads]:
             return any(held.values())
         name = client.sql_client.make_qualified_table_name(loads)
-        rows = client.sql_client.execute_sql(f"SELECT count(*) FROM {name}")  # noqa: S608 - dlt's own name
+        rows = client.sql_client.execute_sql(f"SELECT count(*) FROM {name}")
     return bool(rows and rows[0][0])
 
 

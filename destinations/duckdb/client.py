@@ -208,11 +208,11 @@ class QualifyingClient(DuckDbClient):
         """Return the question for the columns of tables that are there, in their order."""
         literal = self.capabilities.escape_literal
         asked = " UNION ALL ".join(
-            f'SELECT {literal(name)} AS "table", cid, name, type, "notnull" FROM'  # noqa: S608 - names of tables that are there
+            f'SELECT {literal(name)} AS "table", cid, name, type, "notnull" FROM'
             f" pragma_table_info({literal(self.sql_client.make_qualified_table_name(name))})"
             for name in tables
         )
-        return f'SELECT "table", name, type, "notnull" FROM ({asked}) ORDER BY "table", cid'  # noqa: S608 - as above
+        return f'SELECT "table", name, type, "notnull" FROM ({asked}) ORDER BY "table", cid'
 
     def create_load_job(
         self,

@@ -83,7 +83,7 @@ _POSTGRES_HARMLESS = (
 _POSTGRES_RUN_SQL = ("crosstab", "crosstab2", "crosstab3", "crosstab4", "connectby", "xpath_table")
 """Functions of extensions that run the SQL in their arguments, though not marked as volatile."""
 
-# ruff: noqa: S608 - the names in these statements are constants of this module
+
 POSTGRES_MEANINGS = rf"""
 WITH own_extension AS (
     SELECT objid FROM pg_catalog.pg_depend

@@ -144,7 +144,7 @@ def _family(
             if "_hs_merged_into" not in one.tables.get(table, ()):
                 continue
             sql = (
-                f"SELECT id, _hs_merged_into FROM {one.qualified[table]}"  # noqa: S608
+                f"SELECT id, _hs_merged_into FROM {one.qualified[table]}"
                 f" WHERE _hs_merged_into IN ({marks(ids)}) OR id IN ({marks(ids)})"
             )
             for old, new in one.ask(sql, *ids, *ids):
@@ -246,8 +246,8 @@ def _forget_state(
     if not dataset.rehearsing and source_state(pipeline).forget(table, ids):
         commit(pipeline, edit)
     name, rows = dataset.qualified[PIPELINE_STATE_TABLE_NAME], 0
-    for (load_id,) in dataset.ask(f"SELECT DISTINCT _dlt_load_id FROM {name}"):  # noqa: S608
-        sql = f"SELECT state FROM {name} WHERE _dlt_load_id = %s"  # noqa: S608
+    for (load_id,) in dataset.ask(f"SELECT DISTINCT _dlt_load_id FROM {name}"):
+        sql = f"SELECT state FROM {name} WHERE _dlt_load_id = %s"
         for (text,) in dataset.ask(sql, load_id):
             try:
                 state: Any = decompress_state(text)
@@ -256,7 +256,7 @@ def _forget_state(
             if edited(state, lambda source: source.forget(table, ids)):
                 hash_ = state["_version_hash"] = generate_pipeline_state_version_hash(state)
                 sql = (
-                    f"UPDATE {name} SET state = %s, version_hash = %s"  # noqa: S608
+                    f"UPDATE {name} SET state = %s, version_hash = %s"
                     " WHERE _dlt_load_id = %s AND state = %s"
                 )
                 if not dataset.rehearsing:

@@ -234,7 +234,7 @@ def _counts_one_by_one(reader: Reader, tables: Sequence[str]) -> dict[str, Count
 def _count(table: str, *, deletes: bool) -> str:
     """Return the SQL of a table's live and deleted rows; some tables hold no deleted ones."""
     dead = "count(_hs_deleted_at)" if deletes else "0"
-    return f"SELECT '{table}', count(*) - {dead}, {dead} FROM \"{table}\""  # noqa: S608 - our name
+    return f"SELECT '{table}', count(*) - {dead}, {dead} FROM \"{table}\""
 
 
 def _run_row(run: Row, now: datetime) -> Sequence[Any]:

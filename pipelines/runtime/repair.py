@@ -216,7 +216,7 @@ def _names(pipeline: Pipeline) -> list[str]:
     objects = {kind.table for kind in STANDARD} | {*_known(pipeline).tables}
     with pipeline.sql_client() as client, suppress(DatabaseUndefinedRelation):
         name = client.make_qualified_table_name("object_types")
-        objects.update(row[0] for row in client.execute_sql(f"SELECT table_name FROM {name}") or ())  # noqa: S608 - a name of ours
+        objects.update(row[0] for row in client.execute_sql(f"SELECT table_name FROM {name}") or ())
     links = [f"{one}_to_{other}" for one in objects for other in objects]
     return [*objects, *links, *map(history_table, objects), *TABLES, REJECTS, *OWN_LOGS]
 

@@ -65,15 +65,15 @@ def _end(
             where, args = f"{where} AND object_type = %s", [at, scope]
         if endpoint.keeps(table):
             where += " AND _hs_deleted_at IS NULL"
-        found = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {where}", *args)  # noqa: S608
+        found = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {where}", *args)
         if not (found and found[0][0]):
             continue
         if hard_delete or not endpoint.keeps(table):
-            client.execute_sql(f"DELETE FROM {name} WHERE {where}", *args)  # noqa: S608
+            client.execute_sql(f"DELETE FROM {name} WHERE {where}", *args)
         else:
             flags = ", archived = TRUE" if "archived" in table.names else ""
             sets = f"_hs_deleted_at = %s, _hs_archived = TRUE{flags}"
-            client.execute_sql(f"UPDATE {name} SET {sets} WHERE {where}", at, *args)  # noqa: S608
+            client.execute_sql(f"UPDATE {name} SET {sets} WHERE {where}", at, *args)
         if endpoint.keeps(table):
             run.outcomes.of(table.name).tombstones += int(found[0][0])
 
@@ -86,11 +86,11 @@ def _replace_children(client: Client, endpoint: Endpoint) -> None:
             continue
         child = client.make_qualified_table_name(table.name)
         same = " AND ".join(_same_parent(client, endpoint, table, child))
-        own = f"(SELECT 1 FROM {first} AS parent WHERE {same}"  # noqa: S608
+        own = f"(SELECT 1 FROM {first} AS parent WHERE {same}"
         stale = f"EXISTS {own} AND parent._hs_synced_at > {child}._hs_synced_at)"
         if endpoint.replaced_by:
             stale += f" OR NOT EXISTS {own})"
-        client.execute_sql(f"DELETE FROM {child} WHERE {stale}")  # noqa: S608
+        client.execute_sql(f"DELETE FROM {child} WHERE {stale}")
 
 
 def drop_of_gone(client: Client, own: AbstractSet[str], tables: Collection[str]) -> None:
@@ -123,8 +123,7 @@ def _drop_orphans(client: Client, endpoint: Endpoint, per: Parents | Batches) ->
     same = " AND ".join(f"parent.{a} = {child}.{b}" for a, b in pairs)
     same += " AND parent._hs_deleted_at IS NULL" if has_gone_rows(per.table) else ""
     client.execute_sql(
-        f"DELETE FROM {child} WHERE NOT EXISTS"  # noqa: S608
-        f" (SELECT 1 FROM {parent} AS parent WHERE {same})"
+        f"DELETE FROM {child} WHERE NOT EXISTS (SELECT 1 FROM {parent} AS parent WHERE {same})"
     )
 
 
@@ -139,9 +138,9 @@ def _fill(client: Client, endpoint: Endpoint, tables: Collection[str]) -> None:
             continue
         given, filled = (client.make_qualified_table_name(n) for n in (one.name, fill.table))
         same = f"given.{fill.key or fill.by} = {filled}.{fill.by}"
-        value = f"SELECT max(given.{fill.column}) FROM {given} AS given WHERE {same}"  # noqa: S608
+        value = f"SELECT max(given.{fill.column}) FROM {given} AS given WHERE {same}"
         client.execute_sql(
-            f"UPDATE {filled} SET {fill.column} = ({value})"  # noqa: S608
+            f"UPDATE {filled} SET {fill.column} = ({value})"
             f" WHERE {fill.column} IS DISTINCT FROM ({value})"
         )
 
@@ -160,13 +159,13 @@ def _end_members(
         same = " AND ".join(f"parent.{b} = {child}.{a}" for a, b in per.slots.items())
         gone = f"{parent} AS parent WHERE {same} AND parent._hs_deleted_at IS NOT NULL"
         client.execute_sql(
-            f"UPDATE {child} SET {read.removed} ="  # noqa: S608
+            f"UPDATE {child} SET {read.removed} ="
             f" (SELECT max(parent._hs_deleted_at) FROM {gone})"
             f" WHERE {read.removed} IS NULL AND EXISTS (SELECT 1 FROM {gone})"
         )
         if hard_delete:
-            left = f"NOT EXISTS (SELECT 1 FROM {parent} AS parent WHERE {same})"  # noqa: S608
-            client.execute_sql(f"DELETE FROM {child} WHERE {read.removed} IS NOT NULL OR {left}")  # noqa: S608
+            left = f"NOT EXISTS (SELECT 1 FROM {parent} AS parent WHERE {same})"
+            client.execute_sql(f"DELETE FROM {child} WHERE {read.removed} IS NOT NULL OR {left}")
 
 
 def _same_parent(client: Client, endpoint: Endpoint, table: Table, child: str) -> Iterable[str]:
@@ -181,7 +180,7 @@ def with_rejects(client: Client, tables: Collection[str]) -> set[str]:
     if REJECTS not in tables:
         return set()
     rejects = client.make_qualified_table_name(REJECTS)
-    found = client.execute_sql(f"SELECT DISTINCT table_name FROM {rejects}") or ()  # noqa: S608
+    found = client.execute_sql(f"SELECT DISTINCT table_name FROM {rejects}") or ()
     return {row[0] for row in found}
 
 
@@ -196,7 +195,7 @@ def _withdraw(
         if whole_at and endpoint.has_gone:
             prefix = f"{scope}:" if scope else ""
             client.execute_sql(
-                f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
+                f"DELETE FROM {rejects} WHERE table_name = %s"
                 " AND substr(id, 1, %s) = %s AND seen_at < %s",
                 *(table.name, len(prefix), prefix, whole_at),
             )
@@ -204,7 +203,7 @@ def _withdraw(
         names = [f"CAST(record.{client.escape_column_name(n)} AS VARCHAR)" for n in table.keys]
         key = " || ':' || ".join(names)
         client.execute_sql(
-            f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
+            f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"
             f" (SELECT 1 FROM {rows} AS record WHERE {key} = {rejects}.id"
             f" AND record._hs_synced_at > {rejects}.seen_at)",
             table.name,
@@ -235,7 +234,7 @@ def drop_histories(client: Client, objects: Iterable[str], tables: Collection[st
 def _drop_rows_of(client: Client, rows: str, records: str, where: str = "", *args: object) -> None:
     """Delete the rows of records that are gone for good."""
     client.execute_sql(
-        f"DELETE FROM {rows} WHERE {where}NOT EXISTS (SELECT 1 FROM {records} AS record"  # noqa: S608
+        f"DELETE FROM {rows} WHERE {where}NOT EXISTS (SELECT 1 FROM {records} AS record"
         f" WHERE record.id = {rows}.id AND coalesce(record._hs_deletion, '') <> 'purged')",
         *args,
     )

@@ -39,10 +39,10 @@ class Dataset:
     def delete(self, table: str, where: str, *args: object) -> None:
         """Delete rows and note how many they were."""
         name = self.qualified[table]
-        found = self.ask(f"SELECT count(*) FROM {name} WHERE {where}", *args)[0][0]  # noqa: S608
+        found = self.ask(f"SELECT count(*) FROM {name} WHERE {where}", *args)[0][0]
         if found:
             if not self.rehearsing:
-                self.ask(f"DELETE FROM {name} WHERE {where}", *args)  # noqa: S608
+                self.ask(f"DELETE FROM {name} WHERE {where}", *args)
             self.erased.append((self.name, table, int(found), DELETED))
 
     def rewrite(
@@ -51,10 +51,10 @@ class Dataset:
         """Change the texts of a column and note in how many rows they were others."""
         name, rows = self.qualified[table], 0
         where = f"{column} IS NOT NULL AND {where}"
-        sql = f"SELECT {column}, count(*) FROM {name} WHERE {where} GROUP BY {column}"  # noqa: S608
+        sql = f"SELECT {column}, count(*) FROM {name} WHERE {where} GROUP BY {column}"
         for text, count in self.ask(sql, *args):
             if (changed := change(text)) != text:
-                sql = f"UPDATE {name} SET {column} = %s WHERE {column} = %s AND {where}"  # noqa: S608
+                sql = f"UPDATE {name} SET {column} = %s WHERE {column} = %s AND {where}"
                 if not self.rehearsing:
                     self.ask(sql, changed, text, *args)
                 rows += int(count)

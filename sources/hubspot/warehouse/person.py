@@ -63,7 +63,7 @@ def addresses_of(datasets: Sequence[Dataset], table: str, ids: Sequence[str]) ->
     for dataset in datasets:
         columns = [name for name in ADDRESSES if name in dataset.tables.get(table, ())]
         for column in columns:
-            sql = f"SELECT {column} FROM {dataset.qualified[table]} WHERE id IN ({marks(ids)})"  # noqa: S608
+            sql = f"SELECT {column} FROM {dataset.qualified[table]} WHERE id IN ({marks(ids)})"
             for (text,) in dataset.ask(sql, *ids):
                 found |= {part.strip().lower() for part in str(text or "").split(";")}
     return sorted(found - {""})
@@ -75,7 +75,7 @@ def ids_of_address(datasets: Sequence[Dataset], table: str, address: str) -> lis
     for dataset in datasets:
         for column in (name for name in ADDRESSES if name in dataset.tables.get(table, ())):
             within = f"';' || replace(lower({column}), ' ', '') || ';' LIKE %s ESCAPE '!'"
-            sql = f"SELECT id FROM {dataset.qualified[table]} WHERE {within}"  # noqa: S608
+            sql = f"SELECT id FROM {dataset.qualified[table]} WHERE {within}"
             found |= {row[0] for row in dataset.ask(sql, like(f";{address};"))}
     return sorted(found)
 
@@ -163,7 +163,7 @@ class _Eraser:
             " || ':' || ".join(f"CAST({escape(name)} AS VARCHAR)" for name in names)
             for names in (shared.keys(), shared.values())
         )
-        sql = f"SELECT DISTINCT {of_child} FROM {self.dataset.qualified[child.name]} WHERE {own}"  # noqa: S608
+        sql = f"SELECT DISTINCT {of_child} FROM {self.dataset.qualified[child.name]} WHERE {own}"
         keys = [row[0] for row in self.dataset.ask(sql, *args)]
         return (f"{of_parent} IN ({marks(keys)})", keys) if keys else ("", [])
 
@@ -175,7 +175,7 @@ class _Eraser:
         upper, lower = self.dataset.qualified[parent], self.dataset.qualified[table.name]
         escape = self.dataset.client.escape_column_name
         same = " AND ".join(f"{upper}.{escape(b)} = {lower}.{escape(a)}" for a, b in shared.items())
-        return f"EXISTS (SELECT 1 FROM {upper} WHERE {same} AND ({above}))", [*args]  # noqa: S608
+        return f"EXISTS (SELECT 1 FROM {upper} WHERE {same} AND ({above}))", [*args]
 
     def _erase_rejects(self, table: Table, sql: str, args: Sequence[object]) -> None:
         """Erase the rejected values of rows that go."""
@@ -184,7 +184,7 @@ class _Eraser:
         rejects, rows = self.dataset.qualified[REJECTS], self.dataset.qualified[table.name]
         escape = self.dataset.client.escape_column_name
         key = " || ':' || ".join(f"CAST({rows}.{escape(n)} AS VARCHAR)" for n in table.keys)
-        found = f"EXISTS (SELECT 1 FROM {rows} WHERE {key} = {rejects}.id AND ({sql}))"  # noqa: S608
+        found = f"EXISTS (SELECT 1 FROM {rows} WHERE {key} = {rejects}.id AND ({sql}))"
         self.dataset.delete(REJECTS, f"table_name = %s AND {found}", table.name, *args)
 
     def _erase_rejected_addresses(self) -> None:
@@ -197,7 +197,7 @@ class _Eraser:
         where = f"table_name IN ({marks(tables)})"
         for column in ("raw_value", "id"):
             words, sql = self._mentions(column)
-            asked = f"SELECT DISTINCT {column} FROM {self.dataset.qualified[REJECTS]}"  # noqa: S608
+            asked = f"SELECT DISTINCT {column} FROM {self.dataset.qualified[REJECTS]}"
             found = self.dataset.ask(f"{asked} WHERE {where} AND {sql}", *tables, *words)
             if texts := [text for (text,) in found if address.search(text)]:
                 named = f"{where} AND {column} IN ({marks(texts)})"

@@ -84,7 +84,7 @@ def _keep_newest(pipeline: Pipeline, names: Iterable[str]) -> None:
             name = client.make_qualified_table_name(table)
             same_id = f"FROM {name} AS other WHERE other.id = {name}.id"
             client.execute_sql(
-                f"DELETE FROM {name} WHERE id IN ({twice.format(name)})"  # noqa: S608
+                f"DELETE FROM {name} WHERE id IN ({twice.format(name)})"
                 f" AND _hs_synced_at < (SELECT max(other._hs_synced_at) {same_id})"
             )
 
@@ -99,7 +99,7 @@ def _with_rows(client: Client, tables: Iterable[str], rows: str) -> list[str]:
     """
     names = {table: client.make_qualified_table_name(table) for table in sorted(tables)}
     sql = " UNION ALL ".join(
-        f"SELECT '{table}', count(*) FROM {rows.format(*[name] * rows.count('{}'))}"  # noqa: S608
+        f"SELECT '{table}', count(*) FROM {rows.format(*[name] * rows.count('{}'))}"
         for table, name in names.items()
     )
     found = (client.execute_sql(sql) if sql else None) or ()
@@ -127,7 +127,7 @@ def _end_tables(pipeline: Pipeline, run: Run, state: SourceState, *, hard_delete
             if left[table]:
                 _purge_all(client, table, run.now(), hard_delete=hard_delete)
             for pair in sorted(one for one in links[table] if left[one]):
-                client.execute_sql(f"DELETE FROM {client.make_qualified_table_name(pair)}")  # noqa: S608
+                client.execute_sql(f"DELETE FROM {client.make_qualified_table_name(pair)}")
             run.outcomes.of(table).tombstones += live[table]
 
 
@@ -135,10 +135,10 @@ def _purge_all(client: Client, table: str, now: datetime, *, hard_delete: bool) 
     """Delete all rows of a table, or give a tombstone to those that are live or archived."""
     name = client.make_qualified_table_name(table)
     if hard_delete:
-        client.execute_sql(f"DELETE FROM {name}")  # noqa: S608
+        client.execute_sql(f"DELETE FROM {name}")
         return
     client.execute_sql(
-        f"UPDATE {name} SET _hs_deleted_at = coalesce(_hs_deleted_at, %s),"  # noqa: S608
+        f"UPDATE {name} SET _hs_deleted_at = coalesce(_hs_deleted_at, %s),"
         f" _hs_deletion = 'purged' WHERE {LIVE} OR _hs_deletion = 'archived'",
         now,
     )
@@ -158,16 +158,16 @@ def _mark_purged(
         name = client.make_qualified_table_name(table)
         for part in batches(live, ASKED):
             if hard_delete:
-                sql = f"DELETE FROM {name} WHERE id IN ({_marks(part)})"  # noqa: S608
+                sql = f"DELETE FROM {name} WHERE id IN ({_marks(part)})"
                 client.execute_sql(sql, *part)
             else:
                 sql = (
-                    f"UPDATE {name} SET _hs_deleted_at = %s, _hs_deletion = 'purged'"  # noqa: S608
+                    f"UPDATE {name} SET _hs_deleted_at = %s, _hs_deletion = 'purged'"
                     f" WHERE id IN ({_marks(part)})"
                 )
                 client.execute_sql(sql, run.now(), *part)
         for part in batches(binned, ASKED):
-            sql = f"UPDATE {name} SET _hs_deletion = 'purged' WHERE id IN ({_marks(part)})"  # noqa: S608
+            sql = f"UPDATE {name} SET _hs_deletion = 'purged' WHERE id IN ({_marks(part)})"
             client.execute_sql(sql, *part)
     run.outcomes.of(table).tombstones += len(live)
     run.load.dead.add(table)
@@ -199,7 +199,7 @@ def _follow_merges(client: Client, tables: Iterable[str]) -> None:
         for table in left:
             name = client.make_qualified_table_name(table)
             client.execute_sql(
-                f"UPDATE {name} SET _hs_merged_into = (SELECT max(next._hs_merged_into)"  # noqa: S608
+                f"UPDATE {name} SET _hs_merged_into = (SELECT max(next._hs_merged_into)"
                 f" FROM {name} AS next WHERE next.id = {name}._hs_merged_into)"
                 f" WHERE {passed_on.format(name)}"
             )
@@ -216,8 +216,7 @@ def _drop_links(
             if table in dead:
                 links, records = (client.make_qualified_table_name(n) for n in (pair, table))
                 client.execute_sql(
-                    f"DELETE FROM {links} WHERE {column} {gone}"  # noqa: S608
-                    f" (SELECT id FROM {records}{where})"
+                    f"DELETE FROM {links} WHERE {column} {gone} (SELECT id FROM {records}{where})"
                 )
 
 
@@ -243,10 +242,10 @@ def _drop_strays(client: Client, pairs: Mapping[str, tuple[str, str]]) -> None:
     for pair, ends in pairs.items():
         links, *records = (client.make_qualified_table_name(name) for name in (pair, *ends))
         strays = " OR ".join(
-            f"{column} NOT IN (SELECT id FROM {table} WHERE {LIVE})"  # noqa: S608
+            f"{column} NOT IN (SELECT id FROM {table} WHERE {LIVE})"
             for column, table in zip(("from_id", "to_id"), records, strict=True)
         )
-        client.execute_sql(f"DELETE FROM {links} WHERE {strays}")  # noqa: S608
+        client.execute_sql(f"DELETE FROM {links} WHERE {strays}")
 
 
 def _set_labels(client: Client, pairs: Iterable[str]) -> None:
@@ -256,14 +255,14 @@ def _set_labels(client: Client, pairs: Iterable[str]) -> None:
         return
     labels = client.make_qualified_table_name(LABELS)
     held = " UNION ALL ".join(
-        f"SELECT DISTINCT '{pair}', type_id, category, label FROM {links}"  # noqa: S608
+        f"SELECT DISTINCT '{pair}', type_id, category, label FROM {links}"
         for pair, links in names.items()
     )
-    found = client.execute_sql(f"SELECT pair, type_id, category, label FROM {labels}") or ()  # noqa: S608
+    found = client.execute_sql(f"SELECT pair, type_id, category, label FROM {labels}") or ()
     known = {(pair, type_id, category): label for pair, type_id, category, label in found}
     for pair, label, *which in _mislabelled(client.execute_sql(held) or (), known):
         value = "NULL" if label is None else "%s"
-        sql = f"UPDATE {names[pair]} SET label = {value} WHERE type_id = %s AND category = %s"  # noqa: S608
+        sql = f"UPDATE {names[pair]} SET label = {value} WHERE type_id = %s AND category = %s"
         client.execute_sql(sql, *([] if label is None else [label]), *which)
 
 
@@ -283,7 +282,7 @@ def _withdraw_rejects(client: Client, run: Run, changed: AbstractSet[str]) -> No
     for table in sorted(changed & held):
         records = client.make_qualified_table_name(table)
         client.execute_sql(
-            f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"  # noqa: S608
+            f"DELETE FROM {rejects} WHERE table_name = %s AND EXISTS"
             f" (SELECT 1 FROM {records} AS record WHERE record.id = {rejects}.id"
             f" AND record._hs_synced_at > {rejects}.seen_at)",
             table,
@@ -291,7 +290,7 @@ def _withdraw_rejects(client: Client, run: Run, changed: AbstractSet[str]) -> No
     for (table, key), at in run.tables.replaced.items():
         if table in held:
             client.execute_sql(
-                f"DELETE FROM {rejects} WHERE table_name = %s"  # noqa: S608
+                f"DELETE FROM {rejects} WHERE table_name = %s"
                 " AND substr(id, 1, %s) = %s AND seen_at < %s",
                 *(table, len(key), key, at),
             )
@@ -302,7 +301,7 @@ def _drop_old_states(client: Client, pipeline: Pipeline) -> None:
     """Take away all states but the last ones, for every load adds one."""
     name = client.make_qualified_table_name(pipeline.default_schema.state_table_name)
     client.execute_sql(
-        f"DELETE FROM {name} WHERE pipeline_name = %s AND version <= %s",  # noqa: S608
+        f"DELETE FROM {name} WHERE pipeline_name = %s AND version <= %s",
         pipeline.pipeline_name,
         pipeline.state["_state_version"] - KEPT_STATES,
     )

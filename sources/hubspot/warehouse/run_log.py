@@ -135,14 +135,14 @@ def _take_over_modes(client: SqlJobClientBase) -> None:
             sql.escape_column_name("mode"),
             sql.escape_column_name(former, casefold=False),
         )
-        sql.execute_sql(f"UPDATE {table} SET {mode} = {old} WHERE {mode} IS NULL")  # noqa: S608
+        sql.execute_sql(f"UPDATE {table} SET {mode} = {old} WHERE {mode} IS NULL")
 
 
 def mark_killed(client: SqlClientBase[Any]) -> None:
     """Mark runs that never wrote their end as killed: nobody else holds the lock."""
     runs = client.make_qualified_table_name(RUNS)
     client.execute_sql(
-        f"UPDATE {runs} SET status = 'killed', error = %s WHERE status = 'running'",  # noqa: S608
+        f"UPDATE {runs} SET status = 'killed', error = %s WHERE status = 'running'",
         KILLED,
     )
 
@@ -151,7 +151,7 @@ def delete(client: SqlClientBase[Any], table: str, run_ids: Sequence[str]) -> No
     """Delete the rows of runs from a table, by its name in SQL."""
     for part in batches(list(run_ids), IDS_AT_ONCE):
         marks = ", ".join(["%s"] * len(part))
-        client.execute_sql(f"DELETE FROM {table} WHERE run_id IN ({marks})", *part)  # noqa: S608
+        client.execute_sql(f"DELETE FROM {table} WHERE run_id IN ({marks})", *part)
 
 
 def update(client: SqlClientBase[Any], row: Mapping[str, Any]) -> None:
@@ -160,7 +160,7 @@ def update(client: SqlClientBase[Any], row: Mapping[str, Any]) -> None:
     changes = ", ".join(f"{client.escape_column_name(name)} = %s" for name in names)
     table = client.make_qualified_table_name(RUNS)
     values = [_plain(row[name]) for name in names]
-    client.execute_sql(f"UPDATE {table} SET {changes} WHERE run_id = %s", *values, row["run_id"])  # noqa: S608
+    client.execute_sql(f"UPDATE {table} SET {changes} WHERE run_id = %s", *values, row["run_id"])
 
 
 def replace_tables(
@@ -174,7 +174,7 @@ def replace_tables(
     ]
     table = client.make_qualified_table_name(RUN_TABLES)
     with client.begin_transaction() if client.capabilities.supports_transactions else nullcontext():
-        client.execute_sql(f"DELETE FROM {table} WHERE run_id = %s", run_id)  # noqa: S608
+        client.execute_sql(f"DELETE FROM {table} WHERE run_id = %s", run_id)
         insert(client, RUN_TABLES, rows)
 
 
@@ -189,7 +189,7 @@ def insert(client: SqlClientBase[Any], name: str, rows: Sequence[Mapping[str, An
         # DuckDB takes a tenth of a millisecond for each parameter, and none for a literal
         shown = list(map(literal, values)) if literal else ["%s"] * len(values)
         lines = (", ".join(line) for line in batches(shown, len(columns)))
-        sql = f"INSERT INTO {table} ({listed}) VALUES ({'), ('.join(lines)})"  # noqa: S608
+        sql = f"INSERT INTO {table} ({listed}) VALUES ({'), ('.join(lines)})"
         client.execute_sql(sql, *([] if literal else values))
 
 
@@ -208,7 +208,7 @@ def prune(pipeline: Pipeline, run: Run) -> None:
         runs, tables, verified = (
             client.make_qualified_table_name(name) for name in (RUNS, RUN_TABLES, VERIFICATIONS)
         )
-        found = client.execute_sql(f"SELECT run_id FROM {runs} WHERE started_at < %s", since)  # noqa: S608
+        found = client.execute_sql(f"SELECT run_id FROM {runs} WHERE started_at < %s", since)
         old = {row[0] for row in found or ()}
         if not old or not run.config.run_log_days:
             return
@@ -223,7 +223,7 @@ def prune(pipeline: Pipeline, run: Run) -> None:
 def _newest(rows: str, at: str, where: str = "") -> str:
     """Return SQL that names the last run of every table, and the table."""
     return (
-        "SELECT run_id, table_name FROM (SELECT t.run_id, t.table_name, row_number() OVER"  # noqa: S608
+        "SELECT run_id, table_name FROM (SELECT t.run_id, t.table_name, row_number() OVER"
         f" (PARTITION BY t.table_name ORDER BY {at} DESC) AS age FROM {rows} {where}) x"
         " WHERE age = 1"
     )
@@ -239,7 +239,7 @@ def _prune_log(
             last.setdefault(run_id, set()).add(table)
     for run_id, names in last.items():
         marks = ", ".join(["%s"] * len(names))
-        sql = f"DELETE FROM {log} WHERE run_id = %s AND table_name NOT IN ({marks})"  # noqa: S608
+        sql = f"DELETE FROM {log} WHERE run_id = %s AND table_name NOT IN ({marks})"
         client.execute_sql(sql, run_id, *sorted(names))
     delete(client, log, sorted(old - last.keys()))
     return {*last}

@@ -186,7 +186,7 @@ def _is_new(view: View, endpoint: Endpoint) -> str:
     if child is None or parent is None or not own:
         return "1 = 0"
     same = " AND ".join(f"child.{one} = {parent}.{other}" for one, other in own.items())
-    return f"NOT EXISTS (SELECT 1 FROM {child} AS child WHERE {same})"  # noqa: S608 - of our names
+    return f"NOT EXISTS (SELECT 1 FROM {child} AS child WHERE {same})"
 
 
 def begin_all(view: View, endpoint: Endpoint, state: CollectionState, now: datetime) -> None:
@@ -235,7 +235,7 @@ def _unseen(
             continue
         where = [f"{name}.{column} <> ''", *young]
         where += [
-            f"NOT EXISTS (SELECT 1 FROM {other} AS other WHERE other.{same} = {name}.{column})"  # noqa: S608 - of our names
+            f"NOT EXISTS (SELECT 1 FROM {other} AS other WHERE other.{same} = {name}.{column})"
             for other, same in known
         ]
         condition = f"{' AND '.join(where)} GROUP BY {column} ORDER BY {column}"

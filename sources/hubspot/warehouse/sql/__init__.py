@@ -1,0 +1,14 @@
+"""Statements that run on every destination: the one place that knows their SQL.
+
+translate   a statement in one neutral dialect becomes one in the destination's
+literals    values as they stand in a statement
+tables      what may be done with the tables of a dataset, and the one rule of changes
+database    tables in a SQL database
+opening     the tables of a pipeline's dataset, by the right adapter
+"""
+
+from .opening import open_tables
+from .tables import Tables
+from .translate import named
+
+__all__ = ["Tables", "named", "open_tables"]

@@ -1,0 +1,175 @@
+"""The tables of a dataset in a SQL database, through dlt's client of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
+from typing import Any
+
+from dlt.destinations.sql_client import SqlClientBase, raise_database_error
+
+from .literals import NAIVE, Rendered, aware
+from .tables import Row, assignments, of_keys, parts
+from .translate import THIS, Language, named
+
+Client = SqlClientBase[Any]
+FETCHED = 8_000  # values that are held at a time
+ROWS_AT_ONCE = 50  # that one INSERT brings
+
+
+class DatabaseTables:
+    """Tables of a database; their connection is the client's."""
+
+    def __init__(self, client: Client, connect: Callable[[], Client] | None = None) -> None:
+        """Take over a client.
+
+        Args:
+            client: with an open connection.
+            connect: makes another client, for answers that are read while others are asked; all
+                answers are held whole where None.
+        """
+        self._client, self._connect = client, connect
+        self._language = language_of(client)
+
+    @property
+    def dataset(self) -> str:
+        """Its name in the destination."""
+        return self._client.dataset_name
+
+    def select(self, sql: str, *values: object) -> list[Row]:
+        """Return the whole answer of a query."""
+        with self._run(self._client, sql, values) as cursor:
+            return self._rows(cursor.fetchall())
+
+    def pages(self, sql: str, *values: object) -> Iterator[list[Row]]:
+        """Yield the answer of a query: a short one from the shared connection, as is quickest."""
+        few = self.select(f"{sql} LIMIT {FETCHED + 1}", *values)
+        if len(few) <= FETCHED or self._connect is None:
+            if few:
+                yield few if len(few) <= FETCHED else self.select(sql, *values)
+            return
+        del few
+        with (
+            self._connect() as client,
+            client.with_alternative_dataset_name(self.dataset),
+            self._run(client, sql, values) as cursor,
+        ):
+            while rows := cursor.fetchmany(FETCHED):
+                yield self._rows(rows)
+
+    def counts(self, tables: Iterable[str], rows: str = "{}", *values: object) -> dict[str, int]:
+        """Count rows of several tables, by one statement."""
+        sql = f"SELECT ?, count(*) FROM {rows.replace('{}', THIS)}"
+        counts = [self._language.statement(sql, [one, *values], one) for one in tables]
+        if not counts:
+            return {}
+        with self._execute(self._client, " UNION ALL ".join(counts)) as cursor:
+            return {name: int(count) for name, count in cursor.fetchall()}
+
+    def delete(self, table: str, where: str = "", *values: object) -> None:
+        """Delete the rows that meet a condition on their own columns."""
+        self._change(f"DELETE FROM {named(table)}{_where(where)}", values)
+
+    def delete_keys(self, table: str, columns: Sequence[str], keys: Iterable[Row]) -> None:
+        """Delete the rows with these keys."""
+        for part in parts(keys, columns):
+            where, values = of_keys(columns, part)
+            self.delete(table, where, *values)
+
+    def update(
+        self, table: str, sets: Mapping[str, object], where: str = "", *values: object
+    ) -> None:
+        """Give the rows that meet a condition on their own columns the same values."""
+        changes = ", ".join(f"{named(column)} = ?" for column in sets)
+        self._change(
+            f"UPDATE {named(table)} SET {changes}{_where(where)}", [*sets.values(), *values]
+        )
+
+    def update_keys(
+        self,
+        table: str,
+        key: Sequence[str],
+        columns: Sequence[str],
+        rows: Iterable[tuple[Row, Row]],
+    ) -> None:
+        """Give the rows with these keys values of their own."""
+        for part in parts(rows, key):
+            news, values = assignments(key, columns, part)
+            shown = [self._condition(sql, args) for sql, args in zip(news, values, strict=True)]
+            where, args = of_keys(key, [one for one, _ in part])
+            self.update(table, dict(zip(columns, shown, strict=True)), where, *args)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Add rows, some of them at a time."""
+        listed, left = ", ".join(map(named, columns)), iter(rows)
+        while part := list(islice(left, ROWS_AT_ONCE)):
+            line = f"({', '.join('?' * len(columns))})"
+            sql = f"INSERT INTO {named(table)} ({listed}) VALUES {', '.join([line] * len(part))}"
+            self._change(sql, [value for row in part for value in row])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several changes one, where the database can."""
+        can = self._client.capabilities.supports_transactions
+        with self._client.begin_transaction() if can else nullcontext():
+            yield
+
+    def release(self) -> None:
+        """Let DuckDB use the blocks of deleted rows again."""
+        if self._language.dialect == "duckdb":
+            self._client.execute_sql("CHECKPOINT")
+
+    def _condition(self, sql: str, values: Sequence[object]) -> Rendered:
+        return Rendered(self._language.condition(sql, values))
+
+    def _change(self, sql: str, values: Sequence[object]) -> None:
+        with self._run(self._client, sql, values):
+            pass
+
+    def _run(
+        self, client: Client, sql: str, values: Sequence[object]
+    ) -> AbstractContextManager[Any]:
+        return self._execute(client, self._language.statement(sql, values))
+
+    def _execute(self, client: Client, statement: str) -> AbstractContextManager[Any]:
+        if _is_sqlalchemy(client):
+            return _through_driver(client, statement)
+        if self._language.dialect == "bigquery":
+            statement = statement.replace("%", "%%")  # its driver halves them
+        return client.execute_query(statement)
+
+    def _rows(self, rows: Iterable[Sequence[Any]]) -> list[Row]:
+        if self._language.dialect in NAIVE:
+            return [aware(row) for row in rows]
+        return [tuple(row) for row in rows]
+
+
+def language_of(client: Client) -> Language:
+    """Return how a client's database is spoken to."""
+    able = client.capabilities
+    return Language(
+        str(able.sqlglot_dialect or "postgres"),
+        client.make_qualified_table_name,
+        able.casefold_identifier,
+    )
+
+
+def _where(condition: str) -> str:
+    return f" WHERE {condition}" if condition else ""
+
+
+def _is_sqlalchemy(client: Client) -> bool:
+    return type(client).__module__.startswith("dlt.destinations.impl.sqlalchemy")
+
+
+@contextmanager
+@raise_database_error
+def _through_driver(client: Any, statement: str) -> Iterator[Any]:  # noqa: ANN401 - dlt's client
+    """Run a statement as it is: SQLAlchemy would take `:name` in a text for a parameter."""
+    with client._ensure_transaction():  # noqa: SLF001 - as dlt's execute_query does
+        found = client.native_connection.exec_driver_sql(
+            statement, execution_options={"no_parameters": True}
+        )
+        try:
+            yield found
+        finally:
+            found.close()
