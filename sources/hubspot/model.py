@@ -231,11 +231,11 @@ class View(Protocol):
         ...
 
     def counts(self, tables: Iterable[str], where: str, *args: object) -> Mapping[str, int]:
-        """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
+        """Count the rows that meet a condition; 0 for a table that is not there."""
         ...
 
     def tally(self, table: str, column: str, where: str) -> Mapping[Any, int]:
-        """Count the rows that meet a condition in SQL, by the values of a column."""
+        """Count the rows that meet a condition, by the values of a column."""
         ...
 
     def values(
@@ -243,13 +243,13 @@ class View(Protocol):
     ) -> Generator[list[tuple[Any, ...]], None, None]:
         """Yield columns of the rows that meet a condition, a few thousand at a time.
 
-        `%s` in the condition stands for an argument each. It ends the statement, which may get a
-        `LIMIT` of its own: no order, no limit.
+        Conditions are in the neutral dialect of `warehouse.sql`: `?` stands for an argument each.
+        This one may end with an order, and sets no limit.
         """
         ...
 
-    def qualified(self, table: str, columns: Sequence[str] = ()) -> str | None:
-        """Return the name of a table in SQL; None where there is none with these columns."""
+    def has(self, table: str, columns: Sequence[str] = ()) -> bool:
+        """Whether there is a table with these columns."""
         ...
 
     def rows(

@@ -221,7 +221,7 @@ def _find_mismatches(run: Run, pipeline: Pipeline, compared: set[str]) -> None:
     known = {table: total for table, total in run.tables.totals.items() if total is not None}
     with WarehouseView(pipeline) as view:
         for table, since in list(run.tables.to_recount.items()):
-            older = f"{LIVE} AND _hs_synced_at < %s"
+            older = f"{LIVE} AND _hs_synced_at < ?"
             if since and not view.counts([table], older, since)[table]:
                 del run.tables.to_recount[table]  # the new listing brought every row there is
         fresh = known.keys() - compared - run.tables.to_recount.keys()

@@ -142,7 +142,7 @@ class Comparison:
         """Compare the live rows of a table; what changed at or after `as_of` is no difference."""
         keeps = self.endpoint.keeps(self._table(name))
         where, args = LIVE if keeps else "1 = 1", [part.scope] if part.scope else []
-        where += " AND object_type = %s" if part.scope else ""
+        where += " AND object_type = ?" if part.scope else ""
         seen: set[tuple[Any, ...]] = set()
         extra, stale, found = set(seen), set(seen), Differences()
         for rows in judge.view.values(name, self._columns(name), where, *args):

@@ -22,7 +22,7 @@ _KEYS = {
     VERIFICATIONS: ("run_id", "table_name"),
     REJECTS: ("table_name", "id", "property"),
 }
-_BY_ID = "run_id = %s"
+_BY_ID = "run_id = ?"
 
 
 def end_of_load(run: Run) -> DltResource:

@@ -8,10 +8,10 @@ from typing import Any, Protocol, Self
 from dlt.common.destination.client import JobClientBase
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TSchemaTables
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.job_client_impl import SqlJobClientBase
-from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
+
+from .sql import Tables, named, open_tables
 
 
 class Missing(Protocol):
@@ -26,8 +26,6 @@ class Missing(Protocol):
         """Columns by table, those of `gone` left out."""
 
 
-FETCHED = 8_000  # values that are held at a time
-LIMITING = {"duckdb", "postgres"}  # dialects that know LIMIT, of those that are tested
 ASKED = 500  # keys that one statement names
 
 
@@ -72,8 +70,7 @@ class WarehouseView:
         """
         self._pipeline = pipeline
         self._held = ExitStack()
-        self._client: SqlClientBase[Any] | None = None
-        self._is_new: bool | None = None
+        self._tables: Tables | None = None
         self._columns: dict[str, set[str]] = {}
         if pipeline.default_schema_name:
             for name, table in pipeline.default_schema.tables.items():
@@ -91,15 +88,13 @@ class WarehouseView:
 
     def close(self) -> None:
         """Close the connection; it is opened again if need be."""
-        self._client = None
+        self._tables = None
         self._held.close()
 
-    def _open(self) -> SqlClientBase[Any]:
-        if self._client is None:
-            self._client = self._pipeline.sql_client()
-            self._client.open_connection()
-            self._held.callback(self._client.close_connection)
-        return self._client
+    def _open(self) -> Tables:
+        if self._tables is None:
+            self._tables = self._held.enter_context(open_tables(self._pipeline))
+        return self._tables
 
     @cached_property
     def _job(self) -> JobClientBase:
@@ -123,42 +118,22 @@ class WarehouseView:
 
         As after a first load that was killed before its state was written.
         """
-        client = self._open()
-        if self._is_new is None:
-            self._is_new = not client.has_dataset()
-        if self._is_new:
-            return 0
-        name = client.make_qualified_table_name(table)
-        try:
-            rows = client.execute_sql(f"SELECT count(*) FROM {name}")
-        except DatabaseUndefinedRelation:
-            return 0
-        return int(rows[0][0]) if rows else 0
+        return self._open().size(table)
 
     def counts(self, tables: Iterable[str], where: str, *args: object) -> dict[str, int]:
-        """Count the rows that meet a condition in SQL; 0 for a table that is not there."""
+        """Count the rows that meet a condition; 0 for a table that is not there."""
         asked = list(tables)
         known = [table for table in asked if self._columns.get(table)]
-        if not known:
-            return dict.fromkeys(asked, 0)
-        client = self._open()
-        sql = " UNION ALL ".join(
-            f"SELECT '{table}', count(*) FROM {client.make_qualified_table_name(table)}"
-            f" WHERE {where}"
-            for table in known
-        )
-        rows = client.execute_sql(sql, *args * len(known)) or ()
-        found = {row[0]: int(row[1]) for row in rows}
+        found = self._open().counts(known, f"{{}} WHERE {where}", *args) if known else {}
         return dict.fromkeys(asked, 0) | found
 
     def tally(self, table: str, column: str, where: str) -> dict[Any, int]:
-        """Count the rows that meet a condition in SQL, by the values of a column."""
-        name = self.qualified(table)
-        if name is None:
+        """Count the rows that meet a condition, by the values of a column."""
+        if not self.has(table, [column]):
             return {}
-        column = self._open().escape_column_name(column)
-        sql = f"SELECT {column}, count(*) FROM {name} WHERE {where} GROUP BY {column}"
-        return {row[0]: int(row[1]) for row in self._open().execute_sql(sql) or ()}
+        by = named(column)
+        sql = f"SELECT {by}, count(*) FROM {named(table)} WHERE {where} GROUP BY {by}"
+        return {value: int(count) for value, count in self._open().select(sql)}
 
     def values(
         self, table: str, columns: Sequence[str], where: str, *args: object
@@ -168,58 +143,29 @@ class WarehouseView:
         Many rows are streamed over a connection of their own; where they are few, as mostly, the
         shared one answers, which is quicker.
         """
-        if not self._columns.get(table):
-            return
-        shared = self._open()
-        if shared.capabilities.sqlglot_dialect in LIMITING:
-            name = shared.make_qualified_table_name(table)
-            sql = f"SELECT {self._shown(shared, table, columns)} FROM {name} WHERE {where}"
-            few = shared.execute_sql(f"{sql} LIMIT {FETCHED + 1}", *args) or ()
-            if len(few) <= FETCHED:
-                if few:
-                    yield [tuple(row) for row in few]
-                return
-        with self._pipeline.sql_client() as client:
-            name = client.make_qualified_table_name(table)
-            sql = f"SELECT {self._shown(client, table, columns)} FROM {name} WHERE {where}"
-            with client.execute_query(sql, *args) as cursor:
-                while rows := cursor.fetchmany(FETCHED):
-                    yield [tuple(row) for row in rows]
+        if self._columns.get(table):
+            shown = self._shown(table, columns)
+            sql = f"SELECT {shown} FROM {named(table)} WHERE {where}"
+            yield from self._open().pages(sql, *args)
 
-    def qualified(self, table: str, columns: Sequence[str] = ()) -> str | None:
-        """Return the name of a table in SQL; None where there is none with these columns."""
-        known = self._columns.get(table)
-        if not known or not {*columns} <= known:
-            return None
-        return self._open().make_qualified_table_name(table)
+    def has(self, table: str, columns: Sequence[str] = ()) -> bool:
+        """Whether there is a table with these columns."""
+        known = self._columns.get(table, set())
+        return bool(known) and {*columns} <= known
 
     def rows(
         self, table: str, columns: Sequence[str], keys: Sequence[str], key: str = "id"
     ) -> list[tuple[Any, ...]]:
         """Return columns of the rows whose `key` is one of these; none without the table."""
-        known = self._columns.get(table, ())
-        if key not in known:
+        if not self.has(table, [key]):
             return []
         found: list[tuple[Any, ...]] = []
-        client = self._open()
-        name = client.make_qualified_table_name(table)
-        shown = self._shown(client, table, columns)
+        shown = self._shown(table, columns)
+        sql = f"SELECT {shown} FROM {named(table)} WHERE {named(key)} IN (?)"
         for start in range(0, len(keys), ASKED):
-            part = keys[start : start + ASKED]
-            # DuckDB takes a tenth of a millisecond for each parameter, and none for a literal
-            marks = ", ".join(f"'{one}'" if _is_plain(one) else "%s" for one in part)
-            odd = [one for one in part if not _is_plain(one)]
-            sql = f"SELECT {shown} FROM {name} WHERE {client.escape_column_name(key)} IN ({marks})"
-            found += [tuple(row) for row in client.execute_sql(sql, *odd) or ()]
+            found += self._open().select(sql, keys[start : start + ASKED])
         return found
 
-    def _shown(self, client: SqlClientBase[Any], table: str, columns: Sequence[str]) -> str:
+    def _shown(self, table: str, columns: Sequence[str]) -> str:
         known = self._columns[table]
-        return ", ".join(
-            client.escape_column_name(column) if column in known else "NULL" for column in columns
-        )
-
-
-def _is_plain(key: str) -> bool:
-    """Whether a text is safe in a statement as it is, as every id of HubSpot's is."""
-    return key.isascii() and key.isalnum()
+        return ", ".join(named(column) if column in known else "NULL" for column in columns)

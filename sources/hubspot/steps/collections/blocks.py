@@ -113,8 +113,8 @@ def holds_unvouched(view: View, endpoint: Endpoint, kept: CollectionState) -> bo
     since = kept.loaded_at
     if since is None and kept.is_first:
         return any(view.size(one.name) for one in endpoint.tables)
-    where, args = ("_hs_synced_at > %s", [since]) if since else ("1 = 1", list[Any]())
-    held = [one.name for one in endpoint.tables if view.qualified(one.name, ["_hs_synced_at"])]
+    where, args = ("_hs_synced_at > ?", [since]) if since else ("1 = 1", list[Any]())
+    held = [one.name for one in endpoint.tables if view.has(one.name, ["_hs_synced_at"])]
     return any(view.counts(held, where, *args).values())
 
 
@@ -127,7 +127,7 @@ def unknown(part: Part, items: Items) -> Items:
     items = exploded(table, items)
     if part.state.merges or view is None or not items.values:
         return items
-    if view.qualified(table.name) is None:
+    if not view.has(table.name):
         return items
     keys = keys_of(part, items)
     named = sorted({str(key[0]) for key in keys})

@@ -142,7 +142,7 @@ def _held(run: Run, endpoints: Sequence[Endpoint]) -> dict[tuple[str, str], int]
     wanted: dict[str, set[str]] = {}
     for one in endpoints:
         for table, where in _parents_of(one):
-            if run.view and run.view.qualified(table) and not lacking(run.view, one):
+            if run.view and run.view.has(table) and not lacking(run.view, one):
                 wanted.setdefault(where, set()).add(table)
     return {
         (table, where): count

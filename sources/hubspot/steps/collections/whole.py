@@ -70,7 +70,7 @@ class _Listing:
         """Whether the warehouse may have rows that were not read."""
         view, table = self.part.run.view, self.part.endpoint.first
         needed = [*table.keys, "_hs_deleted_at", *(["object_type"] if self.part.scope else [])]
-        return view is not None and view.qualified(table.name, needed) is not None
+        return view is not None and view.has(table.name, needed)
 
     @property
     def may_wait(self) -> bool:
@@ -184,7 +184,7 @@ class _Listing:
         if view is None or not self.compares:
             return False
         self._note()
-        where, args = (f"{LIVE} AND object_type = %s", [scope]) if scope else (LIVE, [])
+        where, args = (f"{LIVE} AND object_type = ?", [scope]) if scope else (LIVE, [])
         found = view.values(table.name, table.keys, where, *args)
         return any(tuple(map(plain, row)) not in self.keys for rows in found for row in rows)
 

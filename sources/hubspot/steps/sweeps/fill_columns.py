@@ -83,7 +83,7 @@ def _clear(table: Table, pending: PendingColumns) -> Generator[Any, None, bool]:
         if pending.searched_in == f"{run.options.run_id} {run.load.number}":
             return False
         for column in pending.returned:
-            where = f"{LIVE} AND _hs_synced_at < %s"
+            where = f"{LIVE} AND _hs_synced_at < ?"
             rows = run.view.values(table.name, ("id", column), where, pending.added_at)
             old = [id_ for part in rows for id_, value in part if value is not None]
             yield from read_ids(table, old)

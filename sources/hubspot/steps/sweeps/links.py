@@ -188,7 +188,7 @@ def _leave(run: Run, pair: Pair) -> None:
 
 def _ids(view: View, table: str, work: LinkSweep) -> Iterator[list[str]]:
     """Yield the ids of live records that an open sweep has not come to, ascending."""
-    where = f"{LIVE} AND id > %s ORDER BY id"
+    where = f"{LIVE} AND id > ? ORDER BY id"
     with closing(view.values(table, ("id",), where, work.after_id)) as parts:
         for rows in parts:
             yield [id_ for (id_,) in rows]

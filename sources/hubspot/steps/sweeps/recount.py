@@ -55,7 +55,7 @@ def recount(
     """
     state, began = table.state, table.run.now()
     if listed_since is not None:
-        where = f"{LIVE} AND _hs_synced_at < %s"
+        where = f"{LIVE} AND _hs_synced_at < ?"
         older = [
             id_ for rows in view.values(table.name, ("id",), where, listed_since) for (id_,) in rows
         ]

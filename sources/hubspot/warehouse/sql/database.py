@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any
 
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase, raise_database_error
 
 from .literals import NAIVE, Rendered, aware
@@ -29,6 +30,7 @@ class DatabaseTables:
         """
         self._client, self._connect = client, connect
         self._language = language_of(client)
+        self._is_new: bool | None = None
 
     @property
     def dataset(self) -> str:
@@ -55,6 +57,17 @@ class DatabaseTables:
         ):
             while rows := cursor.fetchmany(FETCHED):
                 yield self._rows(rows)
+
+    def size(self, table: str) -> int:
+        """Count the rows of a table; 0 where there is none, or no dataset."""
+        if self._is_new is None:
+            self._is_new = not self._client.has_dataset()
+        if self._is_new:
+            return 0
+        try:
+            return int(self.select(f"SELECT count(*) FROM {named(table)}")[0][0])
+        except DatabaseUndefinedRelation:
+            return 0
 
     def counts(self, tables: Iterable[str], rows: str = "{}", *values: object) -> dict[str, int]:
         """Count rows of several tables, by one statement."""

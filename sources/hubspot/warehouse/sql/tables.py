@@ -38,6 +38,9 @@ class Tables(Protocol):
         The dataset may be asked and changed meanwhile.
         """
 
+    def size(self, table: str) -> int:
+        """Count the rows of a table; 0 where there is none, or no dataset."""
+
     def counts(self, tables: Iterable[str], rows: str = "{}", *values: object) -> dict[str, int]:
         """Count rows of several tables, by one statement.
 

@@ -95,9 +95,9 @@ class Members:
         """Return what the warehouse has of some records in this list."""
         name, found = self.one.list_id, dict[int, Old]()
         for start in range(0, len(records) if self.work.ever.get(name) else 0, ASKED):
-            ids = ", ".join(f"'{one}'" for one in records[start : start + ASKED])
-            where = f"list_id = %s AND record_id IN ({ids})"
-            for rows in self.work.view.values(self.work.part.endpoint.name, COLUMNS, where, name):
+            ids = [str(one) for one in records[start : start + ASKED]]
+            table, where = self.work.part.endpoint.name, "list_id = ? AND record_id IN (?)"
+            for rows in self.work.view.values(table, COLUMNS, where, name, ids):
                 for record, joined, first_seen_at, removed_at in rows:
                     old = Old(instant(joined), first_seen_at, removed_at is not None)
                     found[number(record)] = old
@@ -247,7 +247,7 @@ def _hand_on_unknown(members: Members, known: Known, page: Page) -> Found:
 def _held(work: Pass, name: str) -> Iterator[Sequence[Any]]:
     """Yield the members of a list that the warehouse has."""
     columns = ("record_id", "membership_timestamp")
-    where = f"list_id = %s AND {HELD}"
+    where = f"list_id = ? AND {HELD}"
     table = work.part.endpoint.name
     for rows in work.view.values(table, columns, where, name) if work.held.get(name) else ():
         yield from rows

@@ -10,6 +10,8 @@ from ....model import LIVE, View
 from ....plan.collections.differing import LOOKBACK, Parent, differing, is_all_due, keeps, key_of
 from ....run.run import Run
 from ....state.collections import CollectionState
+from ....warehouse.sql import named
+from ....warehouse.sql.tables import of_keys, parts
 from ..part import texts
 
 
@@ -25,7 +27,7 @@ def lost(view: View, endpoint: Endpoint, state: CollectionState) -> frozenset[st
     """Return those parents, as `key_of` names them, whose rows were loaded and are not there."""
     had = {name for name, digest in state.contents.items() if digest}
     per, names = endpoint.per, parent_columns(endpoint)
-    if not had or isinstance(per, str) or view.qualified(per.table, names) is None:
+    if not had or isinstance(per, str) or not view.has(per.table, names):
         return frozenset()
     own = [LIVE] if has_gone_rows(per.table) else []
     without = view.values(per.table, names, " AND ".join([*own, _is_new(view, endpoint)]))
@@ -67,13 +69,10 @@ def failed(
         endpoint: a declaration with parents.
         failed_names: of parents, as `name_of` gives them.
     """
-    if not failed_names:
-        return
     columns = parent_columns(endpoint)
-    same = f"({' AND '.join(f'{column} = %s' for column in columns)})"
-    where = [f"({' OR '.join([same] * len(failed_names))})"]
-    args = [value for name in failed_names for value in name.split("\n")]
-    yield from _select(view, endpoint, where, args, columns)
+    for part in parts((tuple(name.split("\n")) for name in failed_names), columns):
+        where, values = of_keys(columns, part)
+        yield from _select(view, endpoint, [f"({where})"], values, columns)
 
 
 def _select(
@@ -84,7 +83,7 @@ def _select(
     assert isinstance(per, Parents | Batches)  # noqa: S101 - by the caller
     times = _times(per)
     shown = [*parent_columns(endpoint), *constants_for(endpoint).values(), *compared(per), *times]
-    if view.qualified(per.table, shown) is None:
+    if not view.has(per.table, shown):
         return
     own = [LIVE] if has_gone_rows(per.table) else []
     own += [f"({per.where})"] if per.where else []
@@ -98,10 +97,10 @@ def _select(
 def lacking(view: View, endpoint: Endpoint) -> str:
     """Return the property by which an endpoint is asked for and that the portal has not."""
     table = endpoint.parent_tables[0]
-    if table in TABLES or view.qualified(table) is None:
+    if table in TABLES or not view.has(table):
         return ""
     needed = [*parent_columns(endpoint), *constants_for(endpoint).values()]
-    return next((one for one in needed if not view.qualified(table, [one])), "")
+    return next((one for one in needed if not view.has(table, [one])), "")
 
 
 def compared(per: Parents | Batches) -> list[str]:
@@ -138,7 +137,7 @@ def _conditions(
         passed, args = _behind(parent_columns(endpoint), state, by_time=not takes_all)
         where.append(passed)
     if state.has_many_parents and not takes_all and state.newest_parent_at:
-        is_changed = " OR ".join(f"{one} >= %s" for one in times)
+        is_changed = " OR ".join(f"{one} >= ?" for one in times)
         where.append(f"({times[0]} IS NULL OR {is_changed} OR {_is_new(view, endpoint)})")
         args += [state.newest_parent_at - LOOKBACK] * len(times)
     return where, args
@@ -172,21 +171,20 @@ def _behind(
     values += state.parent_id.split("\n")
     parts, args = [], list[Any]()
     for index, name in enumerate(columns):
-        same = [f"{one} = %s" for one in columns[:index]]
-        parts.append(" AND ".join([*same, f"{name} > %s"]))
+        same = [f"{one} = ?" for one in columns[:index]]
+        parts.append(" AND ".join([*same, f"{name} > ?"]))
         args += values[: index + 1]
     return f"({' OR '.join(f'({part})' for part in parts)})", args
 
 
 def _is_new(view: View, endpoint: Endpoint) -> str:
     """Return the condition for parents that no row was read of."""
-    child, per = view.qualified(endpoint.name), endpoint.per
-    parent = view.qualified(getattr(per, "table", ""))
+    parent = getattr(endpoint.per, "table", "")
     own = dict(zip(endpoint.replaced_by, parent_columns(endpoint), strict=False))
-    if child is None or parent is None or not own:
+    if not (own and view.has(endpoint.name) and view.has(parent)):
         return "1 = 0"
-    same = " AND ".join(f"child.{one} = {parent}.{other}" for one, other in own.items())
-    return f"NOT EXISTS (SELECT 1 FROM {child} AS child WHERE {same})"
+    same = " AND ".join(f"child.{one} = {named(parent)}.{other}" for one, other in own.items())
+    return f"NOT EXISTS (SELECT 1 FROM {named(endpoint.name)} AS child WHERE {same})"
 
 
 def begin_all(view: View, endpoint: Endpoint, state: CollectionState, now: datetime) -> None:
@@ -225,23 +223,23 @@ def _unseen(
     """
     per = endpoint.per
     assert isinstance(per, Batches)  # noqa: S101 - by the caller
-    own = view.qualified(endpoint.name)
-    known = [] if own is None or state.merges else [(own, per.match)]
+    has_own = view.has(endpoint.name) and not state.merges
+    known = [(endpoint.name, per.match)] if has_own else []
     is_all = state.parent_at is None or is_all_due(endpoint, state, now)
-    young, args = ([], []) if is_all else (["_hs_synced_at >= %s"], [state.parent_at])
+    young, args = ([], []) if is_all else (["_hs_synced_at >= ?"], [state.parent_at])
     for table, column in per.named:
-        name = view.qualified(table, [column])
-        if name is None:
+        if not view.has(table, [column]):
             continue
-        where = [f"{name}.{column} <> ''", *young]
+        mine = f"{named(table)}.{named(column)}"
+        where = [f"{mine} <> ''", *young]
         where += [
-            f"NOT EXISTS (SELECT 1 FROM {other} AS other WHERE other.{same} = {name}.{column})"
+            f"NOT EXISTS (SELECT 1 FROM {named(other)} AS other WHERE other.{named(same)} = {mine})"
             for other, same in known
         ]
-        condition = f"{' AND '.join(where)} GROUP BY {column} ORDER BY {column}"
+        condition = f"{' AND '.join(where)} GROUP BY {named(column)} ORDER BY {named(column)}"
         for rows in view.values(table, [column], condition, *args):
             yield [(row[0], None, None) for row in rows]
-        known.append((name, column))
+        known.append((table, column))
 
 
 def has_pending(run: Run, view: View, endpoint: Endpoint) -> bool:
