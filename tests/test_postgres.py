@@ -3,14 +3,16 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import dlt
 import psycopg2
 import pytest
-from conftest import PASSWORD, Warehouse
+from adapters.postgres import PASSWORD
+from conftest import Warehouse
+from psycopg2.errors import UndefinedTable
 from psycopg2.extensions import connection
 from truth import differences, link_differences
 
@@ -55,14 +57,17 @@ class Postgres(Warehouse):
             cursor.execute(sql.replace("?", "%s"), args)
             return cursor.fetchall()
 
-    def table(self, name: str) -> dict[str, dict[str, Any]]:
-        """Return a table's rows by id."""
+    def _read(self, name: str) -> list[dict[str, Any]]:
         with closing(self._connect()) as database, database.cursor() as cursor:
             cursor.execute(f'SELECT * FROM "{name}"')
             columns = [column.name for column in cursor.description or ()]
-            rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-        assert len({row["id"] for row in rows}) == len(rows), f"{name} has doubled rows"
-        return {row["id"]: row for row in rows}
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+    def all_rows(self, name: str) -> list[dict[str, Any]]:
+        """Return a table's rows, none where it is not there."""
+        with suppress(UndefinedTable):
+            return self._read(name)
+        return []
 
     def _connect(self) -> connection:
         return psycopg2.connect(self.uri, options="-c search_path=hubspot")

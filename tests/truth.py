@@ -1,7 +1,7 @@
 """The portal against the warehouse: every id, value, tombstone and link, compared one by one."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -36,8 +36,12 @@ def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -
     """
     found: list[str] = []
     with warehouse.reading():
+        columns, rejected = _columns(warehouse), _rejected(warehouse)
         for table, name in objects.items():
-            rows = warehouse.table(table)
+            every = warehouse.all_rows(table)
+            rows = {row["id"]: row for row in every}
+            ids = Counter(row["id"] for row in every)
+            found += [f"{table} {id_}: doubled" for id_, count in ids.items() if count > 1]
             live = {id_: row for id_, row in rows.items() if row["_hs_deleted_at"] is None}
             truth = portal.records(name)
             found += [f"{table} {id_}: missing" for id_ in truth.keys() - live.keys()]
@@ -45,12 +49,11 @@ def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -
             archived = portal.records(name, archived=True)
             dead = {id_ for id_, row in rows.items() if row["_hs_deletion"] == "archived"}
             found += [f"{table} {id_}: tombstone" for id_ in dead ^ archived.keys()]
-            columns = _columns(warehouse, table)
-            rejected = _rejected(warehouse, table)
+            of_table = columns[table], rejected[table]
             for id_ in truth.keys() & live.keys():
-                found += _record(table, truth[id_], live[id_], columns, rejected)
+                found += _record(table, truth[id_], live[id_], *of_table)
             for id_ in archived.keys() & dead:
-                found += _record(table, archived[id_], rows[id_], columns, rejected)
+                found += _record(table, archived[id_], rows[id_], *of_table)
     return sorted(found)
 
 
@@ -62,8 +65,8 @@ def link_differences(
     with warehouse.reading():
         for table, (source, target) in pairs.items():
             truth = {*portal.associations(source, target)}  # of live records alone
-            sql = f"SELECT from_id, to_id, type_id, category, label FROM {table}"
-            rows = warehouse.rows(sql) if table in tables(warehouse) else []
+            columns = ("from_id", "to_id", "type_id", "category", "label")
+            rows = [tuple(row[c] for c in columns) for row in warehouse.all_rows(table)]
             if len(rows) != len(set(rows)):
                 found.append(f"{table}: doubled rows")
             found += [f"{table} {row}: missing" for row in truth - set(rows)]
@@ -110,15 +113,21 @@ def tables(warehouse: Warehouse) -> set[str]:
     return {name for (name,) in warehouse.rows(sql)}
 
 
-def _columns(warehouse: Warehouse, table: str) -> list[tuple[str, str, str]]:
-    sql = "SELECT property, column_name, hubspot_type FROM _hs_columns WHERE table_name = ?"
-    return warehouse.rows(sql, table)
+def _columns(warehouse: Warehouse) -> dict[str, list[tuple[str, str, str]]]:
+    """Return the property, column and type of each column, by table."""
+    found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for row in warehouse.all_rows("_hs_columns"):
+        one = row["property"], row["column_name"], row["hubspot_type"]
+        found[row["table_name"]].append(one)
+    return found
 
 
-def _rejected(warehouse: Warehouse, table: str) -> dict[tuple[str, str], str]:
-    sql = "SELECT id, property, raw_value FROM _hs_rejected_values WHERE table_name = ?"
-    rows = warehouse.rows(sql, table) if "_hs_rejected_values" in tables(warehouse) else []
-    return {(id_, name): raw for id_, name, raw in rows}
+def _rejected(warehouse: Warehouse) -> dict[str, dict[tuple[str, str], str]]:
+    """Return the raw values that did not fit, by table, id and property."""
+    found: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
+    for row in warehouse.all_rows("_hs_rejected_values"):
+        found[row["table_name"]][row["id"], row["property"]] = row["raw_value"]
+    return found
 
 
 def _record(
@@ -147,9 +156,9 @@ def _same(raw: str | None, value: Any, kind: str, reject: str | None) -> bool:
         return raw in {value, reject}
     if isinstance(value, str):
         return raw == value
-    if isinstance(value, bool):
-        return BOOLS.get(raw.strip().lower()) is value
-    if isinstance(value, float):
+    if isinstance(value, bool) or kind == "bool":  # which MySQL's driver returns as a number
+        return BOOLS.get(raw.strip().lower()) is bool(value)
+    if isinstance(value, int | float):
         exact = float(raw) == value or math.isclose(float(raw), value, rel_tol=1e-15)
         return exact and (len(raw) < 17 or reject == raw or repr(value) in {raw, raw + ".0"})
     return _instant(raw) == (
