@@ -8,6 +8,11 @@ OUR_EXTRAS = frozenset(
 )
 
 
+Lock = Literal["file", "advisory", "get_lock", "lease", "none"]
+"""What keeps two runs from writing one dataset: a lock next to the file that holds it, a lock on
+its server, a row that is taken for a while, or nothing between machines."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """One destination: how to install it, how it is supported."""
@@ -19,6 +24,7 @@ class Known:
     note: str = ""
     example: str = ""
     """A value of its credentials."""
+    lock: Lock = "none"
 
     @property
     def support(self) -> str:
@@ -27,24 +33,31 @@ class Known:
 
 
 KNOWN: dict[str, Known] = {
-    "duckdb": Known(proof="tested", note="the default; a file", example="warehouse.duckdb"),
-    "postgres": Known(
-        "postgres", proof="tested", example="postgresql://user:password@host:5432/database"
+    "duckdb": Known(
+        proof="tested", note="the default; a file", example="warehouse.duckdb", lock="file"
     ),
-    "motherduck": Known("motherduck", example="md:database?motherduck_token=..."),
-    "snowflake": Known("snowflake"),
-    "bigquery": Known("bigquery"),
-    "redshift": Known("redshift", example="postgresql://user:password@host:5439/database"),
-    "databricks": Known("databricks"),
+    "postgres": Known(
+        "postgres",
+        proof="tested",
+        example="postgresql://user:password@host:5432/database",
+        lock="advisory",
+    ),
+    "motherduck": Known("motherduck", example="md:database?motherduck_token=...", lock="lease"),
+    "snowflake": Known("snowflake", lock="lease"),
+    "bigquery": Known("bigquery", lock="lease"),
+    "redshift": Known(
+        "redshift", example="postgresql://user:password@host:5439/database", lock="lease"
+    ),
+    "databricks": Known("databricks", lock="lease"),
     "clickhouse": Known("clickhouse"),
-    "ducklake": Known("ducklake"),
+    "ducklake": Known("ducklake", lock="advisory"),
     "filesystem": Known("deltalake", note="as Delta tables; plain Parquet files cannot be merged"),
     "athena": Known("athena"),
-    "mssql": Known("mssql"),
-    "synapse": Known("synapse"),
-    "fabric": Known("fabric"),
+    "mssql": Known("mssql", lock="lease"),
+    "synapse": Known("synapse", lock="lease"),
+    "fabric": Known("fabric", lock="lease"),
     "dremio": Known("dremio"),
-    "sqlalchemy": Known("sqlalchemy", note="MySQL, MariaDB, SQLite and more"),
+    "sqlalchemy": Known("sqlalchemy", note="MySQL, MariaDB, SQLite and more", lock="get_lock"),
 }
 NAMES = tuple(KNOWN)
 UNFIT = frozenset({"destination", "dummy", "lance", "lancedb", "qdrant", "weaviate"})

@@ -13,7 +13,7 @@ from pathlib import Path
 import dlt
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.lock import exclusive
+from destinations.locks import exclusive
 from destinations.resolve import make_destination
 
 PROCESSES = get_context("forkserver")

@@ -19,7 +19,7 @@ import test_postgres
 from conftest import Warehouse, wide
 from dlt.common.versioned_state import decompress_state
 
-from destinations.lock import exclusive
+from destinations.locks import exclusive
 from pipelines.cli.app import main
 from pipelines.cli.output.layout import Screen
 from pipelines.cli.output.render import render

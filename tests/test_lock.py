@@ -12,7 +12,7 @@ import pytest
 from conftest import Warehouse
 from holding import elsewhere, opened, pipeline_to
 
-from destinations.lock import Patience, claimed
+from destinations.locks import Patience, claimed
 from sources.hubspot.errors import BusyError, ConfigError, WarehouseError
 from sources.hubspot_emulator.portal.store import Portal
 

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from conftest import Warehouse
 
-from destinations.lock import exclusive
+from destinations.locks import exclusive
 from destinations.resolve import open_destination
 from pipelines.cli.app import main
 from pipelines.commands.status import status

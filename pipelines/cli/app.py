@@ -317,7 +317,7 @@ def forget(  # noqa: PLR0913 - one parameter an option
     """Erase one record from every table of the dataset, for good; asks first on a terminal."""
 
     def work(collector: "RunCollector") -> "RunReport":
-        from destinations.lock import Patience  # noqa: PLC0415 - heavy
+        from destinations.locks import Patience  # noqa: PLC0415 - heavy
         from pipelines.commands.forget import forget as run_forget  # noqa: PLC0415 - heavy
 
         erase = partial(

@@ -56,7 +56,7 @@ def rewind(
     """Take watermarks back: the next sync reads again what changed since an instant."""
 
     def work(collector: "RunCollector") -> "RunReport":
-        from destinations.lock import Patience  # noqa: PLC0415 - heavy
+        from destinations.locks import Patience  # noqa: PLC0415 - heavy
         from pipelines.commands.state import rewind as run_rewind  # noqa: PLC0415 - heavy
 
         patience = Patience(wait, collector.notify)
@@ -80,7 +80,7 @@ def reset(
     """Forget what is known of tables: the next sync reads them completely and compares."""
 
     def work(collector: "RunCollector") -> "RunReport":
-        from destinations.lock import Patience  # noqa: PLC0415 - heavy
+        from destinations.locks import Patience  # noqa: PLC0415 - heavy
         from pipelines.commands.state import reset as run_reset  # noqa: PLC0415 - heavy
 
         patience = Patience(wait, collector.notify)

@@ -17,7 +17,7 @@ from dlt.common.versioned_state import compress_state, decompress_state
 from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
-from destinations.lock import IMPATIENT, Patience, place_of
+from destinations.locks import IMPATIENT, Patience, place_of
 from destinations.resolve import is_duckdb
 from pipelines.cli.output.report import RunReport, Section
 from pipelines.commands.state import changing_pipeline, choose

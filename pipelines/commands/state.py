@@ -11,7 +11,7 @@ from typing import Any
 
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.lock import IMPATIENT, Patience, claimed
+from destinations.locks import IMPATIENT, Patience, claimed
 from pipelines.cli.output.freshness import to_age
 from pipelines.cli.output.report import RunReport, Section
 from pipelines.runtime.stored import commit, dataset_of, hubspot_pipeline, restore, stored_pipeline

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from destinations.lock import is_held, place_of
+from destinations.locks import is_held, place_of
 from destinations.reading.readers import Reader, client_of, open_reader
 from destinations.resolve import explained
 from pipelines.cli.groups import by_settings, is_selectable, left_behind

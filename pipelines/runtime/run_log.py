@@ -15,7 +15,7 @@ from typing import Any
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.failures import first_line
-from destinations.lock import place_of
+from destinations.locks import place_of
 from destinations.resolve import client_of, explained
 from pipelines.cli.masking import access_token, masked
 from pipelines.cli.output.report import RunReport, report_of

@@ -7,7 +7,7 @@ from dlt.common.runtime.collector_base import Collector
 from dlt.pipeline.pipeline import Pipeline
 
 from destinations.connections import interrupt
-from destinations.lock import Patience, claimed
+from destinations.locks import Patience, claimed
 from destinations.resolve import explained, keeps_nul
 from pipelines.cli.output.progress import RunCollector
 from pipelines.runtime.quicker_dlt.stand_ins import keep_schemas
