@@ -16,6 +16,7 @@ from dlt.pipeline.pipeline import Pipeline
 from ..api.batch_read import batches
 from ..model import TableOutcome
 from ..run.run import Run
+from .view import make_missing
 
 RUNS, RUN_TABLES, VERIFICATIONS = "_hs_runs", "_hs_run_tables", "_hs_verifications"
 KILLED = "The process ended without a report: it was killed, or the machine went down."
@@ -115,13 +116,10 @@ def make_tables(pipeline: Pipeline) -> bool:
     for name, columns in COLUMNS.items():
         hints = [*py_arrow_to_table_schema_columns(columns).values()]
         schema.update_table(new_table(name, columns=hints))
-    with type(job)(schema, job.config, job.capabilities) as client:  # type: ignore[arg-type]
-        if not client.is_storage_initialized():
-            client.initialize_storage()
-        # as dlt does before each load, but for the version of a schema that it does not know
-        made = client._execute_schema_update_sql(COLUMNS, store_schema=False)  # noqa: SLF001
-        if "run_id" not in made.get(RUN_TABLES, {}).get("columns", {}):
-            _take_over_modes(client)  # the table is not new
+    made = make_missing(job, schema, COLUMNS)
+    if "run_id" not in made.get(RUN_TABLES, {}).get("columns", {}):
+        with job:
+            _take_over_modes(job)  # the table is not new
     return True
 
 

@@ -11,7 +11,7 @@ from dlt.common.schema.typing import TSchemaTables
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from .sql import Tables, named, open_tables
+from .sql import Tables, is_sqlalchemy, named, open_tables
 
 
 class Missing(Protocol):
@@ -48,9 +48,15 @@ def make_missing(job: SqlJobClientBase, schema: Schema, tables: Iterable[str]) -
 
     As dlt does before each load, but for the version of the schema, which is stored with a load.
     """
+    with_alchemy = is_sqlalchemy(job)
+    if with_alchemy:  # it makes nothing of a schema that has changed since it was written
+        schema = Schema.from_dict(schema.to_dict())  # type: ignore[arg-type]
     with type(job)(schema, job.config, job.capabilities) as client:  # type: ignore[arg-type]
         if not client.is_storage_initialized():
             client.initialize_storage()
+        if with_alchemy:  # it has no statements, and always stores the version
+            client._update_schema_in_storage = lambda _: None  # type: ignore[method-assign, assignment]  # noqa: SLF001
+            return client.update_stored_schema(tables, force=True) or {}
         with client.maybe_ddl_transaction():
             return client._execute_schema_update_sql(tables, store_schema=False)  # noqa: SLF001
 

@@ -7,8 +7,9 @@ database    tables in a SQL database
 opening     the tables of a pipeline's dataset, by the right adapter
 """
 
+from .database import is_sqlalchemy
 from .opening import open_tables
 from .tables import Tables
 from .translate import named
 
-__all__ = ["Tables", "named", "open_tables"]
+__all__ = ["Tables", "is_sqlalchemy", "named", "open_tables"]

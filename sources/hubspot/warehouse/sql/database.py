@@ -144,7 +144,7 @@ class DatabaseTables:
         return self._execute(client, self._language.statement(sql, values))
 
     def _execute(self, client: Client, statement: str) -> AbstractContextManager[Any]:
-        if _is_sqlalchemy(client):
+        if is_sqlalchemy(client):
             return _through_driver(client, statement)
         if self._language.dialect == "bigquery":
             statement = statement.replace("%", "%%")  # its driver halves them
@@ -170,7 +170,8 @@ def _where(condition: str) -> str:
     return f" WHERE {condition}" if condition else ""
 
 
-def _is_sqlalchemy(client: Client) -> bool:
+def is_sqlalchemy(client: object) -> bool:
+    """Whether a client of dlt's, of jobs or of SQL, works through SQLAlchemy."""
     return type(client).__module__.startswith("dlt.destinations.impl.sqlalchemy")
 
 
