@@ -10,6 +10,7 @@ import dlt
 import pytest
 
 from sources.hubspot.warehouse.sql import Tables, named, open_tables
+from sources.hubspot.warehouse.sql.tables import LONG, parts
 from sources.hubspot.warehouse.sql.translate import Language
 
 ODD = ["it's", 'a "b"', "back\\slash", "100 % of :name and ?", "two\nlines", "😀", "", "\\", "';--"]
@@ -102,6 +103,22 @@ def test_answers(tables: Tables) -> None:
     assert seen == 8_100
     with pytest.raises(ValueError, match="asks for other rows"):
         tables.delete("links", "to_id IN (SELECT id FROM records)")
+
+
+def test_columns_of_tables_that_are_there(tables: Tables) -> None:
+    """Only tables that are there have columns, by names in lower case."""
+    found = tables.columns(["records", "no_such_table"])
+    assert found.keys() == {"records"}
+    assert found["records"] >= {"id", "at", "size", "order", "ok"}
+
+
+def test_long_values_are_changed_by_several_statements(tables: Tables) -> None:
+    """Texts that no single statement could hold on every destination reach their rows."""
+    texts = {str(n): str(n) * LONG for n in range(3)}
+    assert len([*parts(texts.items(), ["id"])]) == len(texts)
+    tables.update_keys("records", ["id"], ["order"], [((k,), (v,)) for k, v in texts.items()])
+    found = tables.select('SELECT id, "order" FROM records WHERE id IN (?)', texts)
+    assert dict(found) == texts
 
 
 def test_every_dialect_gets_its_own_names_and_literals() -> None:

@@ -36,6 +36,7 @@ from sources.hubspot.warehouse.run_log import (
     row_of,
     update,
 )
+from sources.hubspot.warehouse.sql import open_tables
 
 CLOCKS_AGREE = timedelta(seconds=5)  # HubSpot sends whole seconds, and answers take a while
 
@@ -117,12 +118,11 @@ class RunLog:
             self._write_start(self._pipeline)
 
     def _write_start(self, pipeline: Pipeline) -> None:
-        with pipeline.sql_client() as client:
-            mark_killed(client)
+        with open_tables(pipeline) as tables:
+            mark_killed(tables)
             waiting = local_runs.kept(self._place)
-            known = client.make_qualified_table_name(RUNS)
-            delete(client, known, [row["run_id"] for row in waiting])
-            insert(client, RUNS, [*waiting, self._row(None)])
+            delete(tables, [row["run_id"] for row in waiting])
+            insert(tables, RUNS, [*waiting, self._row(None)])
         local_runs.drop(self._place, [row["run_id"] for row in waiting])
         self._begun = True
 
@@ -150,10 +150,10 @@ class RunLog:
     def _write_end(self, row: Mapping[str, Any], tables: Mapping[str, TableOutcome]) -> bool:
         if self._pipeline is None or not self._begun:
             return False
-        with self._pipeline.sql_client() as client:
-            update(client, row)
+        with open_tables(self._pipeline) as opened:
+            update(opened, row)
             if tables:
-                replace_tables(client, self.run_id, tables)
+                replace_tables(opened, self.run_id, tables)
         return True
 
     def _keep(self, row: Mapping[str, Any]) -> None:

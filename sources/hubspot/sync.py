@@ -33,6 +33,7 @@ from .warehouse import run_log
 from .warehouse.end_of_load import end_of_load
 from .warehouse.post_load import clean_up
 from .warehouse.privacy import empty_columns, note_unmatched
+from .warehouse.sql import open_tables
 from .warehouse.view import WarehouseView, held_open
 
 
@@ -264,18 +265,17 @@ def _recorded(pipeline: Pipeline, run: Run) -> Iterator[Loaded]:
     def write(status: str, code: int | None, error: BaseException | None = None) -> None:
         ended_at = datetime.now(UTC)
         ending = run_log.Ending(ended_at, status, code, _reason(error) if error else None)
-        with pipeline.sql_client() as client:
-            run_log.update(
-                client, run_log.row_of(run.options.run_id, "sync", started_at, run, ending)
-            )
-            tables = loaded.settle(run, "failed" if error else "interrupted")
-            run_log.replace_tables(client, run.options.run_id, tables)
+        with open_tables(pipeline) as tables:
+            row = run_log.row_of(run.options.run_id, "sync", started_at, run, ending)
+            run_log.update(tables, row)
+            outcomes = loaded.settle(run, "failed" if error else "interrupted")
+            run_log.replace_tables(tables, run.options.run_id, outcomes)
 
     if writes:
-        with pipeline.sql_client() as client:
-            run_log.mark_killed(client)  # one sync runs at a time
+        with open_tables(pipeline) as tables:
+            run_log.mark_killed(tables)  # one sync runs at a time
             row = run_log.row_of(run.options.run_id, "sync", started_at, run)
-            run_log.insert(client, run_log.RUNS, [row])
+            run_log.insert(tables, run_log.RUNS, [row])
     try:
         with held_open(pipeline) if writes else nullcontext():
             yield loaded

@@ -1,7 +1,6 @@
 """The tables `_hs_runs` and `_hs_run_tables` in SQL: created, written and pruned."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,20 +9,17 @@ import pyarrow as pa
 from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
 from dlt.common.schema.utils import new_table
 from dlt.destinations.job_client_impl import SqlJobClientBase
-from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from ..api.batch_read import batches
 from ..model import TableOutcome
 from ..run.run import Run
+from .sql import Tables, open_tables
 from .view import make_missing
 
 RUNS, RUN_TABLES, VERIFICATIONS = "_hs_runs", "_hs_run_tables", "_hs_verifications"
 KILLED = "The process ended without a report: it was killed, or the machine went down."
-IDS_AT_ONCE = 500
-ROWS_AT_ONCE = 50  # that one INSERT brings: some databases take no more than 2,100 parameters
 
-_OK = "WHERE t.status = 'ok'"
+_OF_RUN = f"{RUN_TABLES} AS log JOIN {RUNS} AS run ON run.run_id = log.run_id"
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 COLUMNS: dict[str, pa.Schema] = {
     RUNS: pa.schema(
@@ -94,14 +90,11 @@ def row_of(
 
 def are_there(pipeline: Pipeline) -> bool:
     """Whether the warehouse has both tables with all their columns; asking makes nothing."""
-    job = pipeline.destination_client()
-    if not isinstance(job, SqlJobClientBase):
+    if not isinstance(pipeline.destination_client(), SqlJobClientBase):
         return False
-    with job:
-        held = dict(job.get_storage_tables(COLUMNS)) if job.sql_client.has_dataset() else {}
-    return all(
-        {*schema.names} <= {*map(str.lower, held.get(name, ()))} for name, schema in COLUMNS.items()
-    )
+    with open_tables(pipeline) as tables:
+        held = tables.columns(COLUMNS)
+    return all({*schema.names} <= held.get(name, set()) for name, schema in COLUMNS.items())
 
 
 def make_tables(pipeline: Pipeline) -> bool:
@@ -118,82 +111,52 @@ def make_tables(pipeline: Pipeline) -> bool:
         schema.update_table(new_table(name, columns=hints))
     made = make_missing(job, schema, COLUMNS)
     if "run_id" not in made.get(RUN_TABLES, {}).get("columns", {}):
-        with job:
-            _take_over_modes(job)  # the table is not new
+        _take_over_modes(pipeline)  # the table is not new
     return True
 
 
-def _take_over_modes(client: SqlJobClientBase) -> None:
+def _take_over_modes(pipeline: Pipeline) -> None:
     """Copy the modes that an earlier version wrote into a column of another name."""
-    ((_, held),) = client.get_storage_tables([RUN_TABLES])
-    sql = client.sql_client
-    for former in [name for name in held if name.lower() == FORMER_MODE]:
-        table, mode, old = (
-            sql.make_qualified_table_name(RUN_TABLES),
-            sql.escape_column_name("mode"),
-            sql.escape_column_name(former, casefold=False),
-        )
-        sql.execute_sql(f"UPDATE {table} SET {mode} = {old} WHERE {mode} IS NULL")
+    key = ("run_id", "table_name")
+    with open_tables(pipeline) as tables:
+        if FORMER_MODE in tables.columns([RUN_TABLES])[RUN_TABLES]:
+            sql = f"SELECT run_id, table_name, {FORMER_MODE} FROM {RUN_TABLES}"
+            rows = tables.select(f"{sql} WHERE mode IS NULL AND {FORMER_MODE} IS NOT NULL")
+            tables.update_keys(RUN_TABLES, key, ["mode"], [(row[:2], row[2:]) for row in rows])
 
 
-def mark_killed(client: SqlClientBase[Any]) -> None:
+def mark_killed(tables: Tables) -> None:
     """Mark runs that never wrote their end as killed: nobody else holds the lock."""
-    runs = client.make_qualified_table_name(RUNS)
-    client.execute_sql(
-        f"UPDATE {runs} SET status = 'killed', error = %s WHERE status = 'running'",
-        KILLED,
-    )
+    tables.update(RUNS, {"status": "killed", "error": KILLED}, "status = ?", "running")
 
 
-def delete(client: SqlClientBase[Any], table: str, run_ids: Sequence[str]) -> None:
-    """Delete the rows of runs from a table, by its name in SQL."""
-    for part in batches(list(run_ids), IDS_AT_ONCE):
-        marks = ", ".join(["%s"] * len(part))
-        client.execute_sql(f"DELETE FROM {table} WHERE run_id IN ({marks})", *part)
+def delete(tables: Tables, run_ids: Iterable[str]) -> None:
+    """Delete the rows of runs that are to be written again."""
+    tables.delete_keys(RUNS, ["run_id"], [(one,) for one in run_ids])
 
 
-def update(client: SqlClientBase[Any], row: Mapping[str, Any]) -> None:
+def update(tables: Tables, row: Mapping[str, Any]) -> None:
     """Change the row of a run to this one."""
-    names = [name for name in row if name != "run_id"]
-    changes = ", ".join(f"{client.escape_column_name(name)} = %s" for name in names)
-    table = client.make_qualified_table_name(RUNS)
-    values = [_plain(row[name]) for name in names]
-    client.execute_sql(f"UPDATE {table} SET {changes} WHERE run_id = %s", *values, row["run_id"])
+    news = {name: value for name, value in row.items() if name != "run_id"}
+    tables.update(RUNS, news, "run_id = ?", row["run_id"])
 
 
-def replace_tables(
-    client: SqlClientBase[Any], run_id: str, outcomes: Mapping[str, TableOutcome]
-) -> None:
+def replace_tables(tables: Tables, run_id: str, outcomes: Mapping[str, TableOutcome]) -> None:
     """Put a run's rows in the place of those it has, in one transaction where there are any."""
     names = [name for name in COLUMNS[RUN_TABLES].names if name != "run_id"]
     rows = [
         {"run_id": run_id} | {name: getattr(outcome, name) for name in names}
         for outcome in outcomes.values()
     ]
-    table = client.make_qualified_table_name(RUN_TABLES)
-    with client.begin_transaction() if client.capabilities.supports_transactions else nullcontext():
-        client.execute_sql(f"DELETE FROM {table} WHERE run_id = %s", run_id)
-        insert(client, RUN_TABLES, rows)
+    with tables.transaction():
+        tables.delete(RUN_TABLES, "run_id = ?", run_id)
+        insert(tables, RUN_TABLES, rows)
 
 
-def insert(client: SqlClientBase[Any], name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert(tables: Tables, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows to a table; a column that a row does not name is null."""
     columns = COLUMNS[name].names
-    literal: Any = client.capabilities.escape_literal  # None where a destination has none
-    listed = ", ".join(map(client.escape_column_name, columns))
-    table = client.make_qualified_table_name(name)
-    for part in batches(list(rows), ROWS_AT_ONCE):
-        values = [_plain(row.get(column)) for row in part for column in columns]
-        # DuckDB takes a tenth of a millisecond for each parameter, and none for a literal
-        shown = list(map(literal, values)) if literal else ["%s"] * len(values)
-        lines = (", ".join(line) for line in batches(shown, len(columns)))
-        sql = f"INSERT INTO {table} ({listed}) VALUES ({'), ('.join(lines)})"
-        client.execute_sql(sql, *([] if literal else values))
-
-
-def _plain(value: object) -> object:
-    """Return a value without NUL characters, which PostgreSQL refuses."""
-    return value.replace("\0", "") if isinstance(value, str) else value
+    tables.insert(name, columns, ([row.get(column) for column in columns] for row in rows))
 
 
 def prune(pipeline: Pipeline, run: Run) -> None:
@@ -202,42 +165,36 @@ def prune(pipeline: Pipeline, run: Run) -> None:
     So do the runs that these belong to.
     """
     since = run.now() - timedelta(days=run.config.run_log_days)
-    with pipeline.sql_client() as client:
-        runs, tables, verified = (
-            client.make_qualified_table_name(name) for name in (RUNS, RUN_TABLES, VERIFICATIONS)
-        )
-        found = client.execute_sql(f"SELECT run_id FROM {runs} WHERE started_at < %s", since)
-        old = {row[0] for row in found or ()}
+    with open_tables(pipeline) as tables:
+        found = tables.select(f"SELECT run_id FROM {RUNS} WHERE started_at < ?", since)
+        old = {run_id for (run_id,) in found}
         if not old or not run.config.run_log_days:
             return
-        of_run = f"{tables} t JOIN {runs} r ON r.run_id = t.run_id"
-        logs = {tables: [_newest(of_run, "started_at"), _newest(of_run, "started_at", _OK)]}
+        newest = [_newest(_OF_RUN, "run.started_at"), _newest(_OF_RUN, "run.started_at", ok=True)]
+        logs = {RUN_TABLES: newest}
         if VERIFICATIONS in pipeline.default_schema.tables:
-            logs[verified] = [_newest(f"{verified} t", "verified_at")]
-        staying = [_prune_log(client, log, old, newest) for log, newest in logs.items()]
-        delete(client, runs, sorted(old.difference(*staying)))
+            logs[VERIFICATIONS] = [_newest(f"{VERIFICATIONS} AS log", "log.verified_at")]
+        staying = [_prune_log(tables, log, old, newest) for log, newest in logs.items()]
+        delete(tables, sorted(old.difference(*staying)))
 
 
-def _newest(rows: str, at: str, where: str = "") -> str:
+def _newest(rows: str, at: str, *, ok: bool = False) -> str:
     """Return SQL that names the last run of every table, and the table."""
+    where = "WHERE log.status = 'ok'" if ok else ""
     return (
-        "SELECT run_id, table_name FROM (SELECT t.run_id, t.table_name, row_number() OVER"
-        f" (PARTITION BY t.table_name ORDER BY {at} DESC) AS age FROM {rows} {where}) x"
+        "SELECT run_id, table_name FROM (SELECT log.run_id, log.table_name, row_number() OVER"
+        f" (PARTITION BY log.table_name ORDER BY {at} DESC) AS age FROM {rows} {where}) AS newest"
         " WHERE age = 1"
     )
 
 
-def _prune_log(
-    client: SqlClientBase[Any], log: str, old: set[str], newest: Sequence[str]
-) -> set[str]:
+def _prune_log(tables: Tables, log: str, old: set[str], newest: Sequence[str]) -> set[str]:
     """Delete the rows of old runs but the newest ones; return the runs that rows stay of."""
     last: dict[str, set[str]] = {}
-    for run_id, table in (row for sql in newest for row in client.execute_sql(sql) or ()):
+    for run_id, table in (row for sql in newest for row in tables.select(sql)):
         if run_id in old:
             last.setdefault(run_id, set()).add(table)
     for run_id, names in last.items():
-        marks = ", ".join(["%s"] * len(names))
-        sql = f"DELETE FROM {log} WHERE run_id = %s AND table_name NOT IN ({marks})"
-        client.execute_sql(sql, run_id, *sorted(names))
-    delete(client, log, sorted(old - last.keys()))
+        tables.delete(log, "run_id = ? AND NOT (table_name IN (?))", run_id, sorted(names))
+    tables.delete_keys(log, ["run_id"], [(one,) for one in sorted(old - last.keys())])
     return {*last}

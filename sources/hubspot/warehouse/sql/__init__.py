@@ -9,7 +9,7 @@ opening     the tables of a pipeline's dataset, by the right adapter
 
 from .database import is_sqlalchemy
 from .opening import open_tables
-from .tables import Tables
+from .tables import Row, Tables, of_parts
 from .translate import named
 
-__all__ = ["Tables", "is_sqlalchemy", "named", "open_tables"]
+__all__ = ["Row", "Tables", "is_sqlalchemy", "named", "of_parts", "open_tables"]

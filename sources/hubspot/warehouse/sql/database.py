@@ -8,11 +8,12 @@ from typing import Any
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.sql_client import SqlClientBase, raise_database_error
 
-from .literals import NAIVE, Rendered, aware
-from .tables import Row, assignments, of_keys, parts
+from .literals import NAIVE, Rendered, aware, literal
+from .tables import Row, assignments, of_keys, of_parts, parts
 from .translate import THIS, Language, named
 
 Client = SqlClientBase[Any]
+Described = Iterable[tuple[str, Mapping[str, Any]]]
 FETCHED = 8_000  # values that are held at a time
 ROWS_AT_ONCE = 50  # that one INSERT brings
 
@@ -20,15 +21,22 @@ ROWS_AT_ONCE = 50  # that one INSERT brings
 class DatabaseTables:
     """Tables of a database; their connection is the client's."""
 
-    def __init__(self, client: Client, connect: Callable[[], Client] | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        connect: Callable[[], Client] | None = None,
+        described: Callable[[Iterable[str]], Described] | None = None,
+    ) -> None:
         """Take over a client.
 
         Args:
             client: with an open connection.
             connect: makes another client, for answers that are read while others are asked; all
                 answers are held whole where None.
+            described: returns the columns of tables, as dlt does; where None, `columns` cannot be
+                asked.
         """
-        self._client, self._connect = client, connect
+        self._client, self._connect, self._described = client, connect, described
         self._language = language_of(client)
         self._is_new: bool | None = None
 
@@ -36,6 +44,13 @@ class DatabaseTables:
     def dataset(self) -> str:
         """Its name in the destination."""
         return self._client.dataset_name
+
+    def columns(self, tables: Iterable[str]) -> dict[str, set[str]]:
+        """Return the columns of those tables that are there, by names in lower case."""
+        if self._described is None:
+            raise TypeError("columns are described by the client of a job")
+        found = self._described(tables) if self._client.has_dataset() else ()
+        return {name: {*map(str.lower, columns)} for name, columns in found if columns}
 
     def select(self, sql: str, *values: object) -> list[Row]:
         """Return the whole answer of a query."""
@@ -84,8 +99,7 @@ class DatabaseTables:
 
     def delete_keys(self, table: str, columns: Sequence[str], keys: Iterable[Row]) -> None:
         """Delete the rows with these keys."""
-        for part in parts(keys, columns):
-            where, values = of_keys(columns, part)
+        for where, values in of_parts(columns, keys):
             self.delete(table, where, *values)
 
     def update(
@@ -113,11 +127,10 @@ class DatabaseTables:
 
     def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Add rows, some of them at a time."""
-        listed, left = ", ".join(map(named, columns)), iter(rows)
+        listed, left, dialect = ", ".join(map(named, columns)), iter(rows), self._language.dialect
+        sql = f"INSERT INTO {named(table)} ({listed}) VALUES (?)"  # read once, however many rows
         while part := list(islice(left, ROWS_AT_ONCE)):
-            line = f"({', '.join('?' * len(columns))})"
-            sql = f"INSERT INTO {named(table)} ({listed}) VALUES {', '.join([line] * len(part))}"
-            self._change(sql, [value for row in part for value in row])
+            self._change(sql, [Rendered("), (".join(literal(row, dialect) for row in part))])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -7,7 +7,6 @@ That runs on every destination, and takes no more locks or memory than it must.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import islice
 from typing import Any, Protocol
 
 from .translate import named
@@ -17,6 +16,8 @@ AT_ONCE = 500
 """Keys of one column that one statement names."""
 FEW_AT_ONCE = 100
 """Keys of several columns that one statement names."""
+LONG = 200_000
+"""Characters of keys and values after which a statement ends: some databases take a megabyte."""
 
 
 class Tables(Protocol):
@@ -28,6 +29,12 @@ class Tables(Protocol):
     @property
     def dataset(self) -> str:
         """Its name in the destination."""
+
+    def columns(self, tables: Iterable[str]) -> dict[str, set[str]]:
+        """Return the columns of those tables that are there, by names in lower case.
+
+        None without the dataset; views and the like may be among them.
+        """
 
     def select(self, sql: str, *values: object) -> list[Row]:
         """Return the whole answer of a query. Instants are aware."""
@@ -88,10 +95,24 @@ class Tables(Protocol):
 
 
 def parts(keys: Iterable[Any], columns: Sequence[str]) -> Iterator[list[Any]]:
-    """Yield keys in lists that one statement can name."""
-    left, most = iter(keys), AT_ONCE if len(columns) == 1 else FEW_AT_ONCE
-    while part := list(islice(left, most)):
+    """Yield keys, or keys with values, in lists that one statement can name."""
+    most = AT_ONCE if len(columns) == 1 else FEW_AT_ONCE
+    part: list[Any] = []
+    length = 0
+    for key in keys:
+        part.append(key)
+        length += len(str(key))
+        if len(part) == most or length > LONG:
+            yield part
+            part, length = [], 0
+    if part:
         yield part
+
+
+def of_parts(columns: Sequence[str], keys: Iterable[Row]) -> Iterator[tuple[str, list[object]]]:
+    """Yield conditions, and their values, that rows with these keys meet one of."""
+    for part in parts(keys, columns):
+        yield of_keys(columns, part)
 
 
 def of_keys(columns: Sequence[str], keys: Sequence[Row]) -> tuple[str, list[object]]:
