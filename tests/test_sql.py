@@ -9,7 +9,7 @@ from typing import Any
 import dlt
 import pytest
 
-from sources.hubspot.warehouse.sql import Tables, named, open_tables
+from sources.hubspot.warehouse.sql import ColumnName, TableName, Tables, named, open_tables
 from sources.hubspot.warehouse.sql.tables import LONG, parts
 from sources.hubspot.warehouse.sql.translate import Language
 
@@ -95,6 +95,9 @@ def test_answers(tables: Tables) -> None:
     assert tables.select(orphans, 2) == [("2",)]
     assert tables.counts(["records", "links"]) == {"records": 5, "links": 9}
     assert tables.counts(["links"], "{} WHERE from_id = ?", "1") == {"links": 3}
+    missing = "(SELECT one.? FROM ? AS one EXCEPT SELECT id FROM ? WHERE size < ?) AS missing"
+    sides = {one: (ColumnName(one), TableName("links")) for one in ("from_id", "to_id")}
+    assert tables.counts(sides, missing, TableName("records"), 1) == {"from_id": 2, "to_id": 2}
     tables.insert("links", ("from_id", "to_id"), [("p", str(n)) for n in range(8_100)])
     seen = 0
     for page in tables.pages("SELECT to_id FROM links WHERE from_id = ?", "p"):
@@ -139,5 +142,6 @@ def test_every_dialect_gets_its_own_names_and_literals() -> None:
     assert made["mysql"].endswith("`at` > '2026-03-29 01:30:00.123456'")
     assert "FROM <records> AS `records`" in made["bigquery"]
     values = [None, True, 1, Decimal("1.50"), date(2026, 1, 2), "\\'"]
+    assert Language("tsql", str).statement("SELECT ?", [True]) == "SELECT 1"
     mysql = Language("mysql", str).statement("SELECT ?", [values])
     assert mysql == "SELECT NULL, TRUE, 1, 1.50, CAST('2026-01-02' AS DATE), '\\\\'''"

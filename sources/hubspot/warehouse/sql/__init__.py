@@ -10,6 +10,15 @@ opening     the tables of a pipeline's dataset, by the right adapter
 from .database import is_sqlalchemy
 from .opening import open_tables
 from .tables import Row, Tables, of_parts
-from .translate import named
+from .translate import ColumnName, TableName, named
 
-__all__ = ["Row", "Tables", "is_sqlalchemy", "named", "of_parts", "open_tables"]
+__all__ = [
+    "ColumnName",
+    "Row",
+    "TableName",
+    "Tables",
+    "is_sqlalchemy",
+    "named",
+    "of_parts",
+    "open_tables",
+]

@@ -84,10 +84,18 @@ class DatabaseTables:
         except DatabaseUndefinedRelation:
             return 0
 
-    def counts(self, tables: Iterable[str], rows: str = "{}", *values: object) -> dict[str, int]:
+    def counts(
+        self,
+        tables: Iterable[str] | Mapping[str, Sequence[object]],
+        rows: str = "{}",
+        *values: object,
+    ) -> dict[str, int]:
         """Count rows of several tables, by one statement."""
         sql = f"SELECT ?, count(*) FROM {rows.replace('{}', THIS)}"
-        counts = [self._language.statement(sql, [one, *values], one) for one in tables]
+        own = tables if isinstance(tables, Mapping) else dict.fromkeys(tables, ())
+        counts = [
+            self._language.statement(sql, [one, *first, *values], one) for one, first in own.items()
+        ]
         if not counts:
             return {}
         with self._execute(self._client, " UNION ALL ".join(counts)) as cursor:

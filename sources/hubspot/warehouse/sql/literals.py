@@ -30,6 +30,8 @@ def literal(value: object, dialect: str) -> str:
     """
     if isinstance(value, str):
         return str(value) if isinstance(value, Rendered) else _text(value, dialect)
+    if isinstance(value, bool) and dialect == "tsql":
+        return str(int(value))
     if value is None or isinstance(value, bool):
         return exp.convert(value).sql(dialect=dialect)
     if isinstance(value, int | float | Decimal):

@@ -48,11 +48,16 @@ class Tables(Protocol):
     def size(self, table: str) -> int:
         """Count the rows of a table; 0 where there is none, or no dataset."""
 
-    def counts(self, tables: Iterable[str], rows: str = "{}", *values: object) -> dict[str, int]:
+    def counts(
+        self,
+        tables: Iterable[str] | Mapping[str, Sequence[object]],
+        rows: str = "{}",
+        *values: object,
+    ) -> dict[str, int]:
         """Count rows of several tables, by one statement.
 
         Args:
-            tables: that are there.
+            tables: that are there; or what each count is called, with the first of its values.
             rows: what stands after FROM, with `{}` for the table; the same for all.
             values: of each count.
         """

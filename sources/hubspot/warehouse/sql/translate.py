@@ -2,7 +2,8 @@
 
 The neutral dialect is DuckDB's. Tables are named as the schema names them; `?` stands for a value,
 or for the values of a list as in `id IN (?)`. Each column of a statement about several tables names
-its table or the alias of it.
+its table or the alias of it. To read a statement costs a millisecond or two, once a process: where
+the same is asked of many tables, `?` stands for their names, too.
 """
 
 import re
@@ -20,6 +21,18 @@ THIS = "this_table"
 _VALUE, _TABLE = "__hs_value_", "__hs_table_"
 _MARKS = re.compile(rf"{_VALUE}(\d+)__|{_TABLE}(.+?)__hs__")
 _QUESTIONS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?")
+
+
+class TableName(str):
+    """A value that stands for a table: one with an alias, or with no column that names it."""
+
+    __slots__ = ()
+
+
+class ColumnName(str):
+    """A value that stands for a column, as in `one.?`."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,13 @@ class Language:
             place, table = mark.groups()
             if table:
                 return self.qualified(this if table == THIS else table)
-            return literal(values[int(place)], self.dialect)
+            value = values[int(place)]
+            if isinstance(value, TableName):
+                return self.qualified(value)
+            if isinstance(value, ColumnName):
+                name = exp.to_identifier(self.fold(value), quoted=True)
+                return name.sql(dialect=self.dialect)
+            return literal(value, self.dialect)
 
         return _MARKS.sub(filled, template)
 
@@ -74,19 +93,25 @@ def _template(sql: str, dialect: str, fold: Callable[[str], str]) -> tuple[str, 
     changes = isinstance(tree, exp.Delete | exp.Update)
     if changes and tree.find(exp.Query) is not None:
         raise ValueError(f"a change of rows asks for other rows: {sql}")
-    for column in [*tree.find_all(exp.Column)]:
-        if column.name.startswith(_VALUE):
-            column.replace(exp.Var(this=column.name))
-    named_here = {one.alias for one in tree.find_all(exp.CTE)}
-    tables = [(one, one.name) for one in tree.find_all(exp.Table) if one.name not in named_here]
+    for name in [*tree.find_all(exp.Identifier)]:
+        if name.name.startswith(_VALUE):
+            name.replace(exp.Var(this=name.name))
+    tables = [(one, one.name) for one in _of_dataset(tree)]
     if isinstance(tree, exp.Query):
         _give_aliases(tables)
     for name in tree.find_all(exp.Identifier):
         name.set("this", fold(name.this))
         name.set("quoted", True)
-    for table, plain in tables:
-        table.set("this", exp.Var(this=f"{_TABLE}{plain}__hs__"))
+    for table, own in tables:
+        table.set("this", exp.Var(this=f"{_TABLE}{own}__hs__"))
     return tree.sql(dialect=dialect), count
+
+
+def _of_dataset(tree: exp.Expr) -> list[exp.Table]:
+    """Return the tables of a statement but for those that it makes itself, and values."""
+    own = {one.alias for one in tree.find_all(exp.CTE)}
+    tables = tree.find_all(exp.Table)
+    return [one for one in tables if one.name not in own and not one.name.startswith(_VALUE)]
 
 
 def _numbered(sql: str) -> tuple[str, int]:
