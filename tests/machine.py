@@ -3,6 +3,7 @@
 Imported before anything that reads it. Time zone, language and home stay: no test may need any.
 """
 
+import json
 import os
 import re
 import sys
@@ -23,6 +24,8 @@ _FOLLOWED = re.compile(
 )
 
 
+GIVEN = "TESTED_ACCOUNTS"
+"""Holds the settings of destinations that were there, as JSON, for tests that ask for them."""
 _CLEARED = "TESTED_IN_A_CLEARED_ENVIRONMENT"
 """Set from then on: what tests set for a process that they start is meant for it."""
 
@@ -33,6 +36,9 @@ def followed() -> list[str]:
 
 
 if _CLEARED not in os.environ:
+    os.environ[GIVEN] = json.dumps(
+        {name: os.environ[name] for name in followed() if name.startswith("DESTINATION__")}
+    )
     for _name in followed():
         del os.environ[_name]
     os.environ[_CLEARED] = "1"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 ADAPTERS = {
     "duckdb": "adapters.duckdb_file:DuckDB",
     "postgres": "adapters.postgres:Postgres",
+    "mariadb": "adapters.mariadb:MariaDB",
 }
 """By the name that `--on` takes: the module and the class."""
 

@@ -1,0 +1,64 @@
+"""What adapters share that start servers: ports, processes, accounts that the caller has."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from machine import GIVEN
+
+PATIENCE_SECONDS = 60
+
+
+def account(setting: str) -> Mapping[str, str]:
+    """Return the settings that begin so and were in the environment when the tests began."""
+    given: dict[str, str] = json.loads(os.environ.get(GIVEN, "{}"))
+    return {name: value for name, value in given.items() if name.upper().startswith(setting)}
+
+
+def free_port() -> int:
+    """Return a port on this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def begin(
+    command: Sequence[str | Path], port: int, log: Path, **more: str
+) -> subprocess.Popen[bytes]:
+    """Start a server and wait until it listens.
+
+    Args:
+        command: that runs it, until it is ended.
+        port: that it will listen on.
+        log: of what it says.
+        more: variables of its environment.
+
+    Raises:
+        RuntimeError: it ended, or did not listen in time.
+    """
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **more})
+    end = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return process
+    process.kill()
+    raise RuntimeError(f"{command[0]} did not start: {log.read_text()[-2_000:]}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server, and wait until it is gone."""
+    process.terminate()
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
