@@ -22,7 +22,13 @@ from dlt.common.normalizers.naming.exceptions import InvalidNamingType, UnknownN
 from dlt.common.schema.exceptions import TableIdentifiersFrozen
 from dlt.destinations.impl.duckdb.exceptions import InvalidInMemoryDuckdbCredentials
 
-from sources.hubspot.errors import BusyError, ConfigError, HubSpotError, WarehouseError
+from sources.hubspot.errors import (
+    BusyError,
+    ConfigError,
+    HubSpotError,
+    MissingRightError,
+    WarehouseError,
+)
 
 from .catalog import KNOWN, NAMES, install_hint
 
@@ -98,9 +104,9 @@ _CONSTRAINTS = (
 
 _POSTGRES: dict[str, tuple[type[HubSpotError], str, str]] = {
     "InsufficientPrivilege": (
-        ConfigError,
+        MissingRightError,
         "The database refuses to write",
-        "Grant the user of {setting} the right to create schemas.",
+        "Give the user of {setting} the right.",
     ),
     "ReadOnlySqlTransaction": (
         ConfigError,

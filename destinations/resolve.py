@@ -14,7 +14,7 @@ from dlt.common.destination.client import JobClientBase
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
+from sources.hubspot.errors import ConfigError, HubSpotError, MissingRightError, WarehouseError
 from sources.hubspot.warehouse.view import held_open
 
 from .catalog import UNFIT
@@ -23,6 +23,7 @@ from .duckdb.file import duckdb as duckdb_file
 from .duckdb.file_mode import created_private
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
 from .postgres import postgres
+from .rights import grant
 
 AnyDestination = Destination[Any, Any]
 
@@ -201,17 +202,18 @@ def _check_folder(folder: Path) -> None:
 def _check_sql(client: SqlJobClientBase) -> None:
     """Open a SQL destination; where its DDL is transactional, try to make a schema as well."""
     with client.sql_client as sql:
-        if client.capabilities.supports_ddl_transactions and client.config.destination_type in {
-            "postgres",
-            "redshift",
-        }:
-            with sql.begin_transaction() as transaction:
-                name = sql.capabilities.escape_identifier(sql.dataset_name)
-                sql.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
-                sql.execute_sql(f"CREATE TABLE {name}.{_PROBE} (x INT)")
-                transaction.rollback_transaction()
-        else:
-            sql.execute_sql("SELECT 1")
+        held = sql.has_dataset()
+        if not client.capabilities.supports_ddl_transactions:
+            return
+        try:
+            with explained(str(client.config.destination_type)), sql.begin_transaction() as trial:
+                if not held:
+                    sql.create_dataset()
+                sql.execute_sql(f"CREATE TABLE {sql.make_qualified_table_name(_PROBE)} (x INT)")
+                trial.rollback_transaction()
+        except MissingRightError as error:
+            statement = grant(client, "held" if held else "dataset", sql.dataset_name)
+            raise MissingRightError(error.message, remedy=f"{error.remedy} {statement}") from error
 
 
 def _delta_files() -> AnyDestination:

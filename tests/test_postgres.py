@@ -271,7 +271,7 @@ def test_text_with_nul_loads_in_a_plain_pipeline(
         pytest.param(
             ("postgres:@localhost/postgres", f"loader:{PASSWORD}@localhost/postgres"),
             ConfigError,
-            "right to create",
+            "GRANT CREATE ON DATABASE",
             id="no-right",
         ),
     ],

@@ -9,13 +9,14 @@ from functools import partial
 from typing import Literal
 
 from destinations.catalog import KNOWN, Known
-from destinations.resolve import describe, explained
+from destinations.resolve import describe, explained, is_duckdb
 from destinations.tables import Damage
 from pipelines.cli.groups import left_behind, not_read, read_before, reading
 from pipelines.cli.notices import notices
 from pipelines.cli.output.privacy import still_plain
 from pipelines.cli.output.report import RunReport, Section, find_cause
 from pipelines.commands.sync import SyncOptions
+from pipelines.runtime.probe import Lack, probe
 from pipelines.runtime.repair import REMEDY, find_all, is_state_lost, names_of, refusal
 from pipelines.runtime.stored import dataset_of, exists, portal_types, stored_pipeline
 from sources.hubspot.api.batch_read import NOTHING_ELSE
@@ -77,6 +78,8 @@ class Stored:
     state: SourceState = field(default_factory=SourceState)
     damage: Damage | None = None
     """What somebody has done to the tables; None where the destination cannot be opened."""
+    lacks: Sequence[Lack] | None = None
+    """What a sync does and the destination does not let it do; None where it was not tried."""
     lost: bool = False
     """Whether the state is gone, though rows are there."""
     names: Mapping[str, set[str]] = field(default_factory=dict)
@@ -84,7 +87,7 @@ class Stored:
 
 
 def doctor(options: SyncOptions, *, config: HubSpotConfig | None = None) -> RunReport:
-    """Check everything that a sync with these options needs; nothing is written.
+    """Check everything that a sync with these options needs; no dataset is changed.
 
     Args:
         options: of the sync.
@@ -385,12 +388,14 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
             damage = find_all(pipeline)
             with WarehouseView(pipeline) as view:
                 names = names_by_table(view) if exists(pipeline) else {}
+        lacks = None if is_duckdb(pipeline) else probe(pipeline, name)
     known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name, Known())
     note = f"; {known.note}" if known.note else ""
     return Stored(
         Finding("destination", "ok", f"{where} can be written; {known.support}{note}"),
         state,
         damage,
+        lacks,
         lost=lost,
         names=names,
     )
@@ -399,9 +404,19 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
 def _left(stored: Stored, portal_id: int | None) -> Iterator[Finding]:
     """Return what an earlier sync has left in the destination."""
     yield stored.where
+    yield from _rights(stored.lacks)
     if stored.damage is not None:
         yield _state(stored.state, portal_id, lost=stored.lost)
         yield from _tables(stored.damage)
+
+
+def _rights(lacks: Sequence[Lack] | None) -> Iterator[Finding]:
+    """Return what the destination does not let a sync do; of a DuckDB file, nothing was tried."""
+    if lacks == []:
+        yield Finding("rights", "ok", "a dataset was made, loaded, changed and dropped again")
+    for one in lacks or ():
+        text = f"cannot {one.what}: {one.reason}"
+        yield Finding("rights", "failed", text, one.remedy, ConfigError.exit_code)
 
 
 def _tables(damage: Damage) -> Iterator[Finding]:

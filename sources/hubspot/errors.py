@@ -2,7 +2,8 @@
 
     HubSpotError                      exit
     |- ConfigError            stop     2    missing or contradictory setting
-    |  `- UnknownTypeError    stop     2    a name of no object type
+    |  |- UnknownTypeError    stop     2    a name of no object type
+    |  `- MissingRightError   stop     2    the destination's user lacks a right
     |- AuthError              stop     3    401; token unknown, expired or revoked
     |  `- ScopeMissingError   stop     3    403; names the scopes
     |     `- ProductMissingError stop  3    403 without a word about scopes: the plan lacks it
@@ -64,6 +65,10 @@ class ConfigError(HubSpotError, TerminalException):
 
 class UnknownTypeError(ConfigError):
     """A name of no object type that is known."""
+
+
+class MissingRightError(ConfigError):
+    """The user of the destination may not do what a sync does."""
 
 
 class ResponseError(HubSpotError):
