@@ -13,6 +13,8 @@ ADAPTERS = {
     "duckdb": "adapters.duckdb_file:DuckDB",
     "postgres": "adapters.postgres:Postgres",
     "mariadb": "adapters.mariadb:MariaDB",
+    "ducklake": "adapters.ducklake:DuckLake",
+    "ducklake-postgres": "adapters.ducklake:DuckLakeOnPostgres",
 }
 """By the name that `--on` takes: the module and the class."""
 

@@ -1,4 +1,4 @@
-"""What adapters share that start servers: ports, processes, accounts that the caller has."""
+"""What adapters share: servers that they start, extensions, accounts that the caller has."""
 
 import json
 import os
@@ -6,8 +6,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
+import duckdb
 from machine import GIVEN
 
 PATIENCE_SECONDS = 60
@@ -52,6 +54,18 @@ def begin(
             return process
     process.kill()
     raise RuntimeError(f"{command[0]} did not start: {log.read_text()[-2_000:]}")
+
+
+def install(*extensions: str) -> None:
+    """Install extensions of DuckDB: from packages of their names, else from DuckDB's repository."""
+    with duckdb.connect() as connection:
+        asked = "SELECT extension_name FROM duckdb_extensions() WHERE installed"
+        there = {name for (name,) in connection.execute(asked).fetchall()}
+        for name in {*extensions} - there:
+            package = find_spec(f"duckdb_extension_{name}")
+            files = package.submodule_search_locations if package else []
+            found = [one for part in files for one in Path(part).rglob("*.duckdb_extension")]
+            connection.execute(f"FORCE INSTALL '{found[0]}'" if found else f"INSTALL {name}")
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
