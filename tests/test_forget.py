@@ -199,7 +199,7 @@ def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
     note = {"contactId": int(person), "seen": [f"by {email.upper()}", person], "other": "kept"}
     portal.collections["forms"].edit(str(forms[0]["id"]), {"zzNew": note})
     portal.collections["email_events"].edit(
-        (sent["id"], str(sent["created"])), {"recipient": email.upper()}
+        (sent["id"], str(sent["created"])), {"recipient": email.upper(), "attempt": "once"}
     )
     said = portal.collections["conversation_messages"]
     mine = {row["_parent"] for row in said.rows() if row["createdBy"] == f"V-{person}"}
@@ -218,7 +218,9 @@ def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
     keys = warehouse.rows(f"{values} WHERE lower(value) = lower(?)", email)
     before = {name: count(warehouse, name) for name in EXPECTED}
     connect = partial(duckdb.connect, str(warehouse.path))
+    odd = "SELECT id FROM _hs_rejected_values WHERE table_name = 'email_events' AND id LIKE ?"
     assert keys
+    assert len(warehouse.rows(odd, f"{sent['id']}:%")) == 1
     found = mentions(connect, email.upper())
     assert {"hubspot.email_events.recipient", "hubspot.forms.extra"} <= found
 
@@ -229,6 +231,7 @@ def test_tables_of_other_apis(portal: Portal, warehouse: Warehouse) -> None:
     }
     assert rows["hubspot", "form_submissions"] == len(keys)
     assert rows["hubspot", "email_events"] >= 1
+    assert warehouse.rows(odd, f"{sent['id']}:%") == []
     assert mentions(connect, email, email.upper()) == set()
     lists = {"marketing_email_recipients.ref_id", "forms.extra"}
     assert {name.split(".", 1)[1] for name in mentions(connect, person)} <= lists

@@ -18,7 +18,6 @@ from dlt.pipeline.pipeline import Pipeline
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
 from destinations.locks import IMPATIENT, Patience, place_of
-from destinations.resolve import is_duckdb
 from pipelines.cli.output.report import RunReport, Section
 from pipelines.commands.state import changing_pipeline, choose
 from pipelines.runtime import local_runs
@@ -34,7 +33,6 @@ from sources.hubspot.warehouse.erase import (
     TAKEN_OUT,
     Dataset,
     Erased,
-    marks,
     open_datasets,
 )
 from sources.hubspot.warehouse.person import (
@@ -46,6 +44,7 @@ from sources.hubspot.warehouse.person import (
     marked_tables,
 )
 from sources.hubspot.warehouse.run_log import RUNS
+from sources.hubspot.warehouse.sql import of_parts
 
 COLUMNS = ("dataset", "table", "rows", "what")
 _CHAIN = 20  # merges after merges that are followed
@@ -92,9 +91,9 @@ def forget(
             states += _erase_from_runs(pipeline, datasets, dataset, names)
             for one in datasets:
                 if table in one.tables:
-                    one.delete(table, f"id IN ({marks(ids)})", *ids)
-            if is_duckdb(pipeline) and not dry_run:
-                datasets[0].ask("CHECKPOINT")  # the freed blocks are used again
+                    one.delete(table, "id IN (?)", ids)
+                if not dry_run:
+                    one.held.release()
             erased = [row for one in datasets for row in one.erased]
     rows, record = erased + states, f"{table} {record_id}"
     report.sections = [_section(record, dataset, table, rows, dry_run=dry_run)]
@@ -143,11 +142,8 @@ def _family(
         for one in datasets:
             if "_hs_merged_into" not in one.tables.get(table, ()):
                 continue
-            sql = (
-                f"SELECT id, _hs_merged_into FROM {one.qualified[table]}"
-                f" WHERE _hs_merged_into IN ({marks(ids)}) OR id IN ({marks(ids)})"
-            )
-            for old, new in one.ask(sql, *ids, *ids):
+            where = "_hs_merged_into IN (?) OR id IN (?)"
+            for old, new in one.ask(table, ("id", "_hs_merged_into"), where, [*ids], [*ids]):
                 ids += [old] if old not in ids else []
                 survivors |= {new} if new else set()
         if len(ids) == before:
@@ -168,18 +164,14 @@ def _erase_links(dataset: Dataset, table: str, ids: Sequence[str], objects: Sequ
     """Erase the links of a record, and its id from what was said of link tables."""
     links = _links_of(table, objects)
     for pair in sorted(links.keys() & dataset.tables.keys()):
-        where = " OR ".join(f"{end} IN ({marks(ids)})" for end in links[pair])
-        dataset.delete(pair, where, *[*ids] * len(links[pair]))
+        where = " OR ".join(f"{end} IN (?)" for end in links[pair])
+        dataset.delete(pair, where, *[ids] * len(links[pair]))
     said_of = [table, *sorted(links), *marked_tables()]
     whole = _whole(ids)
-    where = f"table_name IN ({marks(said_of)})"
+    changes = {"ids": partial(without, ids=whole), "error": partial(whole.sub, "(erased)")}
     for name, columns in dataset.tables.items():
-        if {"table_name", "ids"} <= columns:
-            dataset.rewrite(name, "ids", lambda text: without(text, whole), where, *said_of)
-        if {"table_name", "error"} <= columns:
-            dataset.rewrite(
-                name, "error", lambda text: whole.sub("(erased)", text), where, *said_of
-            )
+        for column in (one for one in changes if {"table_name", one} <= columns):
+            dataset.rewrite(name, column, changes[column], "table_name IN (?)", said_of)
 
 
 def _whole(ids: Sequence[str]) -> re.Pattern[str]:
@@ -209,8 +201,8 @@ def _erase_mentions(dataset: Dataset, table: str, ids: Sequence[str]) -> None:
         for kind in ("table_name", "object_type"):
             for key in ("id", "record_id"):
                 if {kind, key} <= columns:
-                    where = f"{kind} IN (%s, %s) AND {key} IN ({marks(ids)})"
-                    dataset.delete(name, where, table, history_table(table), *ids)
+                    where = f"{kind} IN (?) AND {key} IN (?)"
+                    dataset.delete(name, where, [table, history_table(table)], ids)
 
 
 def without(text: str, ids: re.Pattern[str]) -> str:
@@ -245,24 +237,21 @@ def _forget_state(
 
     if not dataset.rehearsing and source_state(pipeline).forget(table, ids):
         commit(pipeline, edit)
-    name, rows = dataset.qualified[PIPELINE_STATE_TABLE_NAME], 0
-    for (load_id,) in dataset.ask(f"SELECT DISTINCT _dlt_load_id FROM {name}"):
-        sql = f"SELECT state FROM {name} WHERE _dlt_load_id = %s"
-        for (text,) in dataset.ask(sql, load_id):
+    name, key, rows = PIPELINE_STATE_TABLE_NAME, ("_dlt_load_id", "version_hash"), 0
+    for one in dict.fromkeys(dataset.held.select(f"SELECT {', '.join(key)} FROM {name}")):
+        ((where, values),) = of_parts(key, [one])
+        for (text,) in dataset.ask(name, ("state",), where, *values):
             try:
                 state: Any = decompress_state(text)
             except (ValueError, zlib.error):
                 continue  # damaged: nothing can be read from it
             if edited(state, lambda source: source.forget(table, ids)):
                 hash_ = state["_version_hash"] = generate_pipeline_state_version_hash(state)
-                sql = (
-                    f"UPDATE {name} SET state = %s, version_hash = %s"
-                    " WHERE _dlt_load_id = %s AND state = %s"
-                )
+                news = [(one, (compress_state(state), hash_))]
                 if not dataset.rehearsing:
-                    dataset.ask(sql, compress_state(state), hash_, load_id, text)
+                    dataset.held.update_keys(name, key, ("state", "version_hash"), news)
                 rows += 1
-    return [(dataset.name, PIPELINE_STATE_TABLE_NAME, rows, TAKEN_OUT)] if rows else []
+    return [(dataset.held.dataset, name, rows, TAKEN_OUT)] if rows else []
 
 
 def _section(

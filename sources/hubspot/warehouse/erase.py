@@ -1,15 +1,13 @@
 """The tables of a dataset and of dlt's staging dataset, open for erasing rows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from dlt.destinations.job_client_impl import SqlJobClientBase
-from dlt.destinations.sql_client import SqlClientBase
+from dlt.common.schema.utils import get_columns_names_with_prop
 from dlt.pipeline.pipeline import Pipeline
 
-from ..errors import ConfigError
+from .sql import Row, Tables, named, of_parts, open_tables
 
 DELETED, TAKEN_OUT = "deleted", "id taken out"
 
@@ -21,45 +19,51 @@ Erased = tuple[str, str, int, str]
 class Dataset:
     """One of the two datasets of a destination."""
 
-    name: str
-    client: SqlClientBase[Any]
+    held: Tables
     tables: Mapping[str, set[str]]
     """The columns of each table that is there."""
-    qualified: Mapping[str, str]
-    """The name of each table in SQL."""
+    keys: Mapping[str, Sequence[str]]
+    """The columns that name a row of each table; none where nothing does."""
     rehearsing: bool = False
     """Whether to count only, and to change nothing."""
     erased: list[Erased] = field(default_factory=list)
     """What was done so far, or would be."""
 
-    def ask(self, sql: str, *args: object) -> list[Sequence[Any]]:
-        """Run a statement and return its rows."""
-        return list(self.client.execute_sql(sql, *args) or ())
+    def ask(self, table: str, shown: Iterable[str], where: str, *values: object) -> list[Row]:
+        """Return columns of the rows that meet a condition."""
+        columns = ", ".join(map(named, shown))
+        return self.held.select(f"SELECT {columns} FROM {named(table)} WHERE {where}", *values)
 
-    def delete(self, table: str, where: str, *args: object) -> None:
-        """Delete rows and note how many they were."""
-        name = self.qualified[table]
-        found = self.ask(f"SELECT count(*) FROM {name} WHERE {where}", *args)[0][0]
-        if found:
+    def delete(self, table: str, where: str, *values: object) -> None:
+        """Delete the rows that meet a condition on their own columns; note how many they were."""
+        if rows := self._count(table, where, values):
             if not self.rehearsing:
-                self.ask(f"DELETE FROM {name} WHERE {where}", *args)
-            self.erased.append((self.name, table, int(found), DELETED))
+                self.held.delete(table, where, *values)
+            self.erased.append((self.held.dataset, table, rows, DELETED))
+
+    def delete_keys(self, table: str, columns: Sequence[str], keys: Iterable[Row]) -> None:
+        """Delete the rows with these keys; note how many they were."""
+        known = [*dict.fromkeys(keys)]
+        if rows := sum(self._count(table, *one) for one in of_parts(columns, known)):
+            if not self.rehearsing:
+                self.held.delete_keys(table, columns, known)
+            self.erased.append((self.held.dataset, table, rows, DELETED))
 
     def rewrite(
-        self, table: str, column: str, change: Callable[[str], str], where: str, *args: object
+        self, table: str, column: str, change: Callable[[str], str], where: str, *values: object
     ) -> None:
         """Change the texts of a column and note in how many rows they were others."""
-        name, rows = self.qualified[table], 0
-        where = f"{column} IS NOT NULL AND {where}"
-        sql = f"SELECT {column}, count(*) FROM {name} WHERE {where} GROUP BY {column}"
-        for text, count in self.ask(sql, *args):
-            if (changed := change(text)) != text:
-                sql = f"UPDATE {name} SET {column} = %s WHERE {column} = %s AND {where}"
-                if not self.rehearsing:
-                    self.ask(sql, changed, text, *args)
-                rows += int(count)
-        if rows:
-            self.erased.append((self.name, table, rows, TAKEN_OUT))
+        key = self.keys.get(table) or sorted(self.tables[table])
+        where = f"{named(column)} IS NOT NULL AND ({where})"
+        found = self.ask(table, [*key, column], where, *values)
+        news = [(row[:-1], (new,)) for row in found if (new := change(row[-1])) != row[-1]]
+        if news:
+            if not self.rehearsing:
+                self.held.update_keys(table, key, [column], news)
+            self.erased.append((self.held.dataset, table, len(news), TAKEN_OUT))
+
+    def _count(self, table: str, where: str, values: Sequence[object]) -> int:
+        return self.held.counts([table], f"{{}} WHERE {where}", *values)[table]
 
 
 @contextmanager
@@ -73,33 +77,13 @@ def open_datasets(pipeline: Pipeline, *, rehearsing: bool = False) -> Iterator[l
         rehearsing: whether what is erased is only counted.
 
     Raises:
-        ConfigError: they are kept in no SQL database.
+        ConfigError: the destination keeps no tables that can be changed.
     """
-    job = pipeline.destination_client()
-    if not isinstance(job, SqlJobClientBase):
-        raise ConfigError(
-            "This destination cannot run SQL, so nothing in it can be erased from here.",
-            remedy="Erase the record with the destination's own tools.",
-        )
-    client, tables = job.sql_client, [*pipeline.default_schema.tables]
-    with job:
-        found = []
-        for staging in (False, True):
-            with client.with_staging_dataset() if staging else nullcontext():
-                if client.has_dataset():
-                    there = {
-                        name: reported
-                        for name, reported in job.get_storage_tables(tables)
-                        if reported
-                    }
-                    columns = {
-                        name: {*map(str.casefold, reported)} for name, reported in there.items()
-                    }
-                    names = {name: client.make_qualified_table_name(name) for name in there}
-                    found.append(Dataset(client.dataset_name, client, columns, names, rehearsing))
-        yield found
-
-
-def marks(values: Sequence[object]) -> str:
-    """Return as many marks for parameters as there are values."""
-    return ", ".join(["%s"] * len(values))
+    known = pipeline.default_schema.tables
+    keys = {name: get_columns_names_with_prop(one, "primary_key") for name, one in known.items()}
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(open_tables(pipeline, staging=staging)) for staging in (False, True)
+        ]
+        there = [(held, held.columns(known)) for held in opened]
+        yield [Dataset(held, tables, keys, rehearsing) for held, tables in there if tables]

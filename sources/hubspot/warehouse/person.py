@@ -6,9 +6,10 @@ With a row goes what lies in it, and what was read for it.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
+from itertools import takewhile
 from typing import Any
 
 from ..catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES, shared_keys
@@ -16,7 +17,8 @@ from ..catalog.endpoints.columns import Column
 from ..catalog.endpoints.declaration import Batches, Endpoint, Parents, Table
 from ..catalog.selection import PER_TYPE
 from ..model import REJECTS
-from .erase import Dataset, marks
+from .erase import Dataset
+from .sql import Row, named, of_parts
 
 CONTACTS = "contacts"
 ADDRESSES = ("email", "hs_additional_emails")
@@ -26,7 +28,9 @@ ACTORS = ("v-{}", "e-{}")
 """How conversations name a contact by its id and by its address, in lower case."""
 _NAMES_CONTACT = re.compile(r"contact|^vid$", re.IGNORECASE)
 Condition = tuple[str, list[object]]
-"""A condition in SQL, and its arguments; empty where nothing meets it."""
+"""A condition on own columns, and its values; empty where nothing meets it."""
+Keys = tuple[Sequence[str], Iterable[Row]]
+"""Columns, and their values in some rows."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,9 @@ def addresses_of(datasets: Sequence[Dataset], table: str, ids: Sequence[str]) ->
     found = {one.lower() for one in ids if "@" in one}
     for dataset in datasets:
         columns = [name for name in ADDRESSES if name in dataset.tables.get(table, ())]
-        for column in columns:
-            sql = f"SELECT {column} FROM {dataset.qualified[table]} WHERE id IN ({marks(ids)})"
-            for (text,) in dataset.ask(sql, *ids):
-                found |= {part.strip().lower() for part in str(text or "").split(";")}
-    return sorted(found - {""})
+        for row in dataset.ask(table, columns, "id IN (?)", ids) if columns else ():
+            found |= {one for text in row for one in _addresses(text)}
+    return sorted(found)
 
 
 def ids_of_address(datasets: Sequence[Dataset], table: str, address: str) -> list[str]:
@@ -74,10 +76,19 @@ def ids_of_address(datasets: Sequence[Dataset], table: str, address: str) -> lis
     found: set[str] = set()
     for dataset in datasets:
         for column in (name for name in ADDRESSES if name in dataset.tables.get(table, ())):
-            within = f"';' || replace(lower({column}), ' ', '') || ';' LIKE %s ESCAPE '!'"
-            sql = f"SELECT id FROM {dataset.qualified[table]} WHERE {within}"
-            found |= {row[0] for row in dataset.ask(sql, like(f";{address};"))}
+            rows = dataset.ask(table, ("id", column), _has(column), address.lower())
+            found |= {id_ for id_, text in rows if address.lower() in _addresses(text)}
     return sorted(found)
+
+
+def _addresses(text: str | None) -> set[str]:
+    """Return the addresses in a text that divides them by semicolons, in lower case."""
+    return {part.strip().lower() for part in (text or "").split(";")} - {""}
+
+
+def _has(column: str) -> str:
+    """Return the condition that a column has a text in lower case in it, in any case."""
+    return f"strpos(lower({named(column)}), ?) > 0"
 
 
 def erase_person(dataset: Dataset, person: Person) -> None:
@@ -99,34 +110,53 @@ def _mark(column: Column) -> str:
 class _Eraser:
     dataset: Dataset
     person: Person
-    conditions: dict[str, Condition] = field(default_factory=dict)
+    going: dict[str, dict[Row, None]] = field(default_factory=dict)
+    """By table, the rows that are the person's, with those columns that `_noted` returns."""
 
     def erase(self) -> None:
         order = [table for one in _parents_first() for table in one.tables]
         there = [table for table in order if table.name in self.dataset.tables]
         for table in there:
-            self.conditions[table.name] = self._condition(table)
-        for table in [one for one in reversed(there) if self.conditions[one.name][0]]:
-            sql, args = self.conditions[table.name]
-            self._erase_rejects(table, sql, args)
-            self.dataset.delete(table.name, sql, *args)
+            self.going[table.name] = self._going(table)
+        for table in reversed(there):
+            keys = self._noted_values(table.name, table.keys)
+            self._erase_rejects(table, keys)
+            self.dataset.delete_keys(table.name, table.keys, keys)
         self._erase_rejected_addresses()
         self._erase_per_type()
         for table in there:
             self._rewrite_json(table)
             self._rewrite_bodies(table)
 
-    def _condition(self, table: Table) -> Condition:
-        """Return which rows are the person's: those that name it, or lie in such rows."""
+    def _going(self, table: Table) -> dict[Row, None]:
+        """Return the rows that are the person's: they name it, or lie in such rows."""
         endpoint = ENDPOINTS[ENDPOINT_OF[table.name]]
-        parts = [self._own(table)]
+        others = []
         if table is endpoint.first:
-            parts += [self._of_children(endpoint, c) for c in endpoint.tables if c.is_of_person]
-            parts.append(self._below(table, *_fan_out(endpoint)))
+            others += [self._of_children(endpoint, c) for c in endpoint.tables if c.is_of_person]
+            others.append(self._above(*_fan_out(endpoint)))
         else:
-            parts.append(self._below(table, endpoint.first.name, shared_keys(endpoint, table)))
-        given = [(sql, args) for sql, args in parts if sql]
-        return " OR ".join(sql for sql, _ in given), [one for _, args in given for one in args]
+            others.append(self._above(endpoint.first.name, shared_keys(endpoint, table)))
+        conditions = [self._own(table)] + [one for keys in others for one in of_parts(*keys)]
+        noted = self._noted(table.name)
+        return dict.fromkeys(
+            row
+            for where, values in conditions
+            if where
+            for row in self.dataset.ask(table.name, noted, where, *values)
+        )
+
+    def _noted(self, table: str) -> list[str]:
+        """Return the columns of a table that name its rows, or that other tables refer to."""
+        return sorted({*TABLES[table].keys, *_referred_to().get(table, ())} & self._columns(table))
+
+    def _noted_values(self, table: str, columns: Iterable[str]) -> list[Row]:
+        """Return columns of the rows of a table that go."""
+        at = [self._noted(table).index(name) for name in columns]
+        return [tuple(row[place] for place in at) for row in self.going[table]]
+
+    def _columns(self, table: str) -> set[str]:
+        return self.dataset.tables[table]
 
     def _own(self, table: Table) -> Condition:
         parts = [part for column in table.fields for part in self._of_column(table, column)]
@@ -134,86 +164,84 @@ class _Eraser:
 
     def _of_column(self, table: Table, column: Column) -> Iterator[Condition]:
         """Yield the condition under which a column names the person."""
-        person, there = self.person, self.dataset.tables[table.name]
-        name, mark = self.dataset.client.escape_column_name(column.name), _mark(column)
-        if column.name not in there or not mark:
+        person, name, mark = self.person, named(column.name), _mark(column)
+        if column.name not in self._columns(table.name) or not mark:
             return
         if mark == "email" and person.emails:
-            yield f"lower({name}) IN ({marks(person.emails)})", [*person.emails]
+            yield f"lower({name}) IN (?)", [person.emails]
         elif mark == "contact" and person.table == CONTACTS:
-            yield f"{name} IN ({marks(person.ids)})", [*person.ids]
+            yield f"{name} IN (?)", [person.ids]
         elif mark == "visitor" and person.table == CONTACTS:
             of_id, of_address = ACTORS
             actors = [*map(of_id.format, person.ids), *map(of_address.format, person.emails)]
-            yield f"lower({name}) IN ({marks(actors)})", [*actors]
+            yield f"lower({name}) IN (?)", [actors]
         elif mark == "record":
-            of_type = next(one for one in TYPE_COLUMNS if one in table.names)
-            kinds = person.type_names
-            sql = f"({name} IN ({marks(person.ids)}) AND lower({of_type}) IN ({marks(kinds)}))"
-            yield sql, [*person.ids, *kinds]
+            of_type = named(next(one for one in TYPE_COLUMNS if one in table.names))
+            sql = f"({name} IN (?) AND lower({of_type}) IN (?))"
+            yield sql, [person.ids, person.type_names]
 
-    def _of_children(self, endpoint: Endpoint, child: Table) -> Condition:
-        """Return which rows have a child that names the person; asked now, for those go first."""
-        own, args = self._own(child) if child.name in self.dataset.tables else ("", [])
+    def _of_children(self, endpoint: Endpoint, child: Table) -> Keys:
+        """Return what rows share with children that name the person."""
+        where, values = self._own(child) if child.name in self.dataset.tables else ("", [])
         shared = shared_keys(endpoint, child)
-        if not own or not shared:
-            return "", []
-        escape = self.dataset.client.escape_column_name
-        of_child, of_parent = (
-            " || ':' || ".join(f"CAST({escape(name)} AS VARCHAR)" for name in names)
-            for names in (shared.keys(), shared.values())
-        )
-        sql = f"SELECT DISTINCT {of_child} FROM {self.dataset.qualified[child.name]} WHERE {own}"
-        keys = [row[0] for row in self.dataset.ask(sql, *args)]
-        return (f"{of_parent} IN ({marks(keys)})", keys) if keys else ("", [])
+        if not where or not shared:
+            return (), ()
+        rows = self.dataset.ask(child.name, shared.keys(), where, *values)
+        return [*shared.values()], [row for row in dict.fromkeys(rows) if None not in row]
 
-    def _below(self, table: Table, parent: str, shared: Mapping[str, str]) -> Condition:
-        """Return which rows lie in, or were read for, rows of another table that are erased."""
-        above, args = self.conditions.get(parent, ("", []))
-        if not above or not shared:
-            return "", []
-        upper, lower = self.dataset.qualified[parent], self.dataset.qualified[table.name]
-        escape = self.dataset.client.escape_column_name
-        same = " AND ".join(f"{upper}.{escape(b)} = {lower}.{escape(a)}" for a, b in shared.items())
-        return f"EXISTS (SELECT 1 FROM {upper} WHERE {same} AND ({above}))", [*args]
+    def _above(self, parent: str, shared: Mapping[str, str]) -> Keys:
+        """Return what rows share with those of another table that go, which they lie in."""
+        if not shared or not self.going.get(parent):
+            return (), ()
+        if not {*shared.values()} <= self._columns(parent):
+            return (), ()
+        rows = self._noted_values(parent, shared.values())
+        return [*shared], [row for row in dict.fromkeys(rows) if None not in row]
 
-    def _erase_rejects(self, table: Table, sql: str, args: Sequence[object]) -> None:
-        """Erase the rejected values of rows that go."""
-        if REJECTS not in self.dataset.tables:
+    def _erase_rejects(self, table: Table, keys: Sequence[Row]) -> None:
+        """Erase the rejected values of rows that go.
+
+        Those are named as HubSpot writes a key: of texts and whole numbers, as the row has it.
+        """
+        if REJECTS not in self.dataset.tables or not keys:
             return
-        rejects, rows = self.dataset.qualified[REJECTS], self.dataset.qualified[table.name]
-        escape = self.dataset.client.escape_column_name
-        key = " || ':' || ".join(f"CAST({rows}.{escape(n)} AS VARCHAR)" for n in table.keys)
-        found = f"EXISTS (SELECT 1 FROM {rows} WHERE {key} = {rejects}.id AND ({sql}))"
-        self.dataset.delete(REJECTS, f"table_name = %s AND {found}", table.name, *args)
+        kinds = {column.name: column.kind for column in table.fields}
+        same = [*takewhile(lambda name: kinds[name] in {"text", "integer"}, table.keys)]
+        texts = {":".join(map(str, key[: len(same)])) for key in keys}
+        starts = tuple(f"{text}:" for text in texts)
+        is_whole = len(same) == len(table.keys)
+        asked = f"SELECT DISTINCT id FROM {REJECTS} WHERE table_name = ?"
+        found = [
+            (table.name, id_)
+            for page in self.dataset.held.pages(asked, table.name)
+            for (id_,) in page
+            if (id_ in texts if is_whole else id_.startswith(starts))
+        ]
+        self.dataset.delete_keys(REJECTS, ("table_name", "id"), found)
 
     def _erase_rejected_addresses(self) -> None:
         """Erase rejected values that are the person's addresses, or of rows that these name."""
-        if REJECTS not in self.dataset.tables:
+        address, key = self.person.address, self.dataset.keys.get(REJECTS, ())
+        if REJECTS not in self.dataset.tables or address is None:
             return
-        address, tables = self.person.address, [*TABLES]
-        if address is None:
-            return
-        where = f"table_name IN ({marks(tables)})"
+        found: dict[Row, None] = {}
         for column in ("raw_value", "id"):
             words, sql = self._mentions(column)
-            asked = f"SELECT DISTINCT {column} FROM {self.dataset.qualified[REJECTS]}"
-            found = self.dataset.ask(f"{asked} WHERE {where} AND {sql}", *tables, *words)
-            if texts := [text for (text,) in found if address.search(text)]:
-                named = f"{where} AND {column} IN ({marks(texts)})"
-                self.dataset.delete(REJECTS, named, *tables, *texts)
+            where = f"table_name IN (?) AND {sql}"
+            rows = self.dataset.ask(REJECTS, [*key, column], where, [*TABLES], *words)
+            found |= {row[:-1]: None for row in rows if address.search(row[-1])}
+        self.dataset.delete_keys(REJECTS, key, found)
 
     def _mentions(self, column: str, *others: str) -> tuple[list[str], str]:
-        """Return the arguments and the condition of texts that may have an address, or others."""
-        words = [like(word) for word in (*self.person.emails, *others)]
-        return words, "(" + " OR ".join([f"lower({column}) LIKE %s ESCAPE '!'"] * len(words)) + ")"
+        """Return the values and the condition of texts that may have an address, or others."""
+        words = [word.lower() for word in (*self.person.emails, *others)]
+        return words, "(" + " OR ".join([_has(column)] * len(words)) + ")"
 
     def _erase_per_type(self) -> None:
         """Erase the record from the tables that steps of their own keep of its object type."""
-        ids = self.person.ids
-        for name in (named(self.person.table) for named in PER_TYPE.values()):
+        for name in (of_type(self.person.table) for of_type in PER_TYPE.values()):
             for column in {"id", "record_id"} & self.dataset.tables.get(name, set()):
-                self.dataset.delete(name, f"{column} IN ({marks(ids)})", *ids)
+                self.dataset.delete(name, f"{column} IN (?)", self.person.ids)
 
     def _rewrite_json(self, table: Table) -> None:
         """Take the person out of the JSON of rows that stay."""
@@ -233,12 +261,6 @@ class _Eraser:
                 words, where = self._mentions(name)
                 change = partial(address.sub, "(erased)")
                 self.dataset.rewrite(table.name, name, change, where, *words)
-
-
-def like(text: str) -> str:
-    """Return a pattern of LIKE, with ! as its escape, for what has a text in it."""
-    literal = re.sub("([!%_])", r"!\1", text.lower())
-    return f"%{literal}%"
 
 
 def scrubber(person: Person) -> Callable[[str], str]:
@@ -292,6 +314,20 @@ def _parents_first() -> list[Endpoint]:
     for endpoint in ENDPOINTS.values():
         add(endpoint)
     return [*done.values()]
+
+
+@cache
+def _referred_to() -> dict[str, set[str]]:
+    """Return the columns of tables of endpoints that rows of other tables share."""
+    found: dict[str, set[str]] = {}
+    for endpoint in ENDPOINTS.values():
+        above, shared = _fan_out(endpoint)
+        found.setdefault(above, set()).update(shared.values())
+        for table in endpoint.tables:
+            if table is not endpoint.first:
+                shared = shared_keys(endpoint, table)
+                found.setdefault(endpoint.first.name, set()).update(shared.values())
+    return found
 
 
 def _fan_out(endpoint: Endpoint) -> tuple[str, dict[str, str]]:

@@ -18,7 +18,8 @@ from ..run.portal.column_policies import (
 from ..run.run import Run
 from ..state.source import SourceState
 from ..state.store import source_state
-from .erase import Dataset, marks, open_datasets
+from .erase import Dataset, open_datasets
+from .sql import named
 from .view import WarehouseView
 
 
@@ -48,8 +49,7 @@ def empty_columns(pipeline: Pipeline, run: Run) -> None:
         for dataset in datasets:
             for table, columns in found.items():
                 _empty(dataset, table, columns)
-        if datasets and datasets[0].client.capabilities.sqlglot_dialect == "duckdb":
-            datasets[0].ask("CHECKPOINT")  # the freed blocks are used again
+            dataset.held.release()
 
 
 def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
@@ -57,23 +57,19 @@ def _empty(dataset: Dataset, table: str, columns: Sequence[Column]) -> None:
     _empty_rows(dataset, table, [column.name for column in columns])
     properties = sorted({column.property for column in columns})
     if history_table(table) in dataset.tables:
-        where = f"property IN ({marks(properties)})"
-        dataset.delete(history_table(table), where, *properties)
+        dataset.delete(history_table(table), "property IN (?)", properties)
     if REJECTS in dataset.tables:
-        where = f"table_name = %s AND property IN ({marks(properties)})"
-        dataset.delete(REJECTS, where, table, *properties)
+        dataset.delete(REJECTS, "table_name = ? AND property IN (?)", table, properties)
 
 
 def _empty_rows(dataset: Dataset, table: str, columns: Iterable[str]) -> None:
     """Set columns of a table to null; all rows go where one of them identifies them."""
     held = [name for name in columns if name.casefold() in dataset.tables.get(table, set())]
     if table in TABLES and not {*held}.isdisjoint(TABLES[table].keys):
-        dataset.delete(table, "1 = 1")
+        dataset.held.delete(table)
     elif held:
-        names = [dataset.client.escape_column_name(name) for name in held]
-        nothing = ", ".join(f"{name} = NULL" for name in names)
-        where = " OR ".join(f"{name} IS NOT NULL" for name in names)
-        dataset.ask(f"UPDATE {dataset.qualified[table]} SET {nothing} WHERE {where}")
+        where = " OR ".join(f"{named(name)} IS NOT NULL" for name in held)
+        dataset.held.update(table, dict.fromkeys(held), where)
 
 
 def unmatched(policy: Policy, names: Mapping[str, AbstractSet[str]], tables: Iterable[str]) -> str:
