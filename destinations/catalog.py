@@ -9,8 +9,14 @@ OUR_EXTRAS = frozenset(
 
 
 Lock = Literal["file", "advisory", "get_lock", "lease", "none"]
-"""What keeps two runs from writing one dataset: a lock next to the file that holds it, a lock on
-its server, a row that is taken for a while, or nothing between machines."""
+LOCKS: dict[Lock, str] = {
+    "file": "a lock next to the file",
+    "advisory": "an advisory lock",
+    "get_lock": "`GET_LOCK`",
+    "lease": "a lease in `_hs_lock`",
+    "none": "nothing: let one machine alone sync it",
+}
+"""In words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class Known:
     example: str = ""
     """A value of its credentials."""
     lock: Lock = "none"
+    """What keeps two machines from writing one dataset at once."""
 
     @property
     def support(self) -> str:
@@ -62,6 +69,18 @@ KNOWN: dict[str, Known] = {
 NAMES = tuple(KNOWN)
 UNFIT = frozenset({"destination", "dummy", "lance", "lancedb", "qdrant", "weaviate"})
 """Destinations of dlt's that do not keep tables as a merge leaves them."""
+
+
+def support_of(name: str, lock: Lock) -> str:
+    """Return how far a destination is supported, and what is to be known of it.
+
+    Args:
+        name: of the destination, or a DuckDB file.
+        lock: what keeps two machines from writing a dataset of it at once.
+    """
+    known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name, Known())
+    apart = f"two machines are kept apart by {LOCKS[lock]}" if lock == "none" else ""
+    return "; ".join(filter(None, (known.support, known.note, apart)))
 
 
 def install_hint(name: str) -> str:

@@ -23,7 +23,7 @@ import typer
 from dlt.common.exceptions import TransientException
 from docs_endpoints import PREFIX
 
-from destinations.catalog import KNOWN, OUR_EXTRAS
+from destinations.catalog import KNOWN, LOCKS, OUR_EXTRAS
 from pipelines.cli.app import app
 from pipelines.cli.exit_codes import EXIT_CODES
 from sources.hubspot import errors
@@ -226,9 +226,10 @@ def structs_of(kind: Any) -> Iterator[type]:
 
 def destinations() -> Iterator[Row]:
     """Yield a row per destination: name, support, how its driver is installed, a note."""
-    yield "`--destination`", "support", "install", "note"
+    yield "`--destination`", "support", "two machines are kept apart by", "install", "note"
     for name, known in KNOWN.items():
-        yield f"`{name}`", known.support, install(known.extra), known.note
+        apart = LOCKS[known.lock]
+        yield f"`{name}`", known.support, apart, install(known.extra), known.note
 
 
 def install(extra: str | None) -> str:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -13,6 +14,7 @@ from pathlib import Path
 import dlt
 from dlt.pipeline.pipeline import Pipeline
 
+from destinations.catalog import KNOWN, Lock
 from destinations.locks import exclusive
 from destinations.resolve import make_destination
 
@@ -33,18 +35,27 @@ def pipeline_to(destination: str, dataset: str = "hubspot") -> Pipeline:
 
 
 @contextmanager
-def opened(destination: str, dataset: str = "hubspot") -> Iterator[None]:
-    """Hold the lock of a dataset."""
-    with exclusive(pipeline_to(destination, dataset)):
+def opened(destination: str | Pipeline, dataset: str = "hubspot") -> Iterator[None]:
+    """Hold the lock of a dataset, or of a pipeline's."""
+    is_name = isinstance(destination, str)
+    with exclusive(pipeline_to(destination, dataset) if is_name else destination):
         yield
 
 
 @contextmanager
-def elsewhere(destination: str, **environment: str) -> Iterator[ForkServerProcess]:
-    """Let another process hold the lock of the dataset `hubspot`, until it is killed."""
+def elsewhere(
+    destination: str, *, lock: Lock | None = None, **environment: str
+) -> Iterator[ForkServerProcess]:
+    """Let another process hold the lock of the dataset `hubspot`, until it is killed.
+
+    Args:
+        destination: that the dataset is in.
+        lock: the kind that it has; its usual one where None.
+        environment: of the process.
+    """
     ours, theirs = PROCESSES.Pipe()
     where = (str(Path.cwd()), {**os.environ, **environment})
-    process = PROCESSES.Process(target=_hold, args=(theirs, destination, *where))
+    process = PROCESSES.Process(target=_hold, args=(theirs, destination, lock, *where))
     process.start()
     try:
         assert ours.poll(PATIENCE_SECONDS)
@@ -56,9 +67,15 @@ def elsewhere(destination: str, **environment: str) -> Iterator[ForkServerProces
 
 
 def _hold(
-    parent: Connection, destination: str, folder: str, environment: Mapping[str, str]
+    parent: Connection,
+    destination: str,
+    lock: Lock | None,
+    folder: str,
+    environment: Mapping[str, str],
 ) -> None:
     """Hold a lock until this process is killed."""
+    if lock:
+        KNOWN[destination] = replace(KNOWN[destination], lock=lock)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -12,7 +12,7 @@ from sources.hubspot.errors import BusyError
 from ..resolve import open_destination
 from .locks import exclusive
 
-_LOOKS_SECONDS = 0.5  # between two attempts at a lock that another process holds
+_LOOKS_SECONDS = (0.5, 10.0)  # between two attempts at a lock that another process holds
 _REPORT_SECONDS = 10  # between two messages about it
 
 
@@ -54,4 +54,6 @@ def claimed(pipeline: Pipeline, patience: Patience) -> Iterator[None]:
             else:
                 yield
                 return
-        time.sleep(min(_LOOKS_SECONDS, max(0.0, patience.seconds - waited)))
+        least, most = _LOOKS_SECONDS
+        pause = min(most, max(least, waited / 10))  # a look may cost a second of a warehouse
+        time.sleep(min(pause, max(0.0, patience.seconds - waited)))

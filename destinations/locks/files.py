@@ -8,6 +8,7 @@ behind, as after a kill, it locks nothing.
 import hashlib
 import json
 import os
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from sources.hubspot.errors import ConfigError
 
 from ..failures import credentials_setting
 from .busy import busy
+
+_OWN_FOLDER = "Set TMPDIR to a folder of your own that can be written."
 
 
 def is_locked(path: Path) -> bool | None:
@@ -42,28 +45,42 @@ def is_locked(path: Path) -> bool | None:
     return False
 
 
+def lock_of(file: Path) -> Path:
+    """Return the file whose lock stands for another one."""
+    return file.with_name(f"{file.name}.lock")
+
+
 @contextmanager
-def on_file(file: Path, what: str) -> Iterator[None]:
-    """Hold the lock of a DuckDB file."""
-    remedy = f"Make the folder writable, or set {credentials_setting('duckdb')} to another file."
+def on_file(file: Path, what: str, destination: str) -> Iterator[None]:
+    """Hold the lock of a file that a dataset is in.
+
+    Args:
+        file: it may be about to be made.
+        what: is locked, for people.
+        destination: whose setting names the file.
+    """
+    remedy = f"Make the folder writable, or set {credentials_setting(destination)} to another file."
     if not file.parent.is_dir():
-        raise ConfigError(f"There is no folder {file.parent} for the DuckDB file.", remedy=remedy)
-    with _file_lock(file.with_name(f"{file.name}.lock"), what, remedy):
+        raise ConfigError(f"There is no folder {file.parent} for {file.name}.", remedy=remedy)
+    with _file_lock(lock_of(file), what, remedy):
         yield
 
 
 @contextmanager
-def in_temporary_folder(client: JobClientBase, what: str) -> Iterator[None]:
-    """Hold the lock of a dataset that is no file, in a folder of this user's on this machine."""
+def in_temporary_folder(client: JobClientBase, what: str) -> Iterator[Path]:
+    """Hold the lock of a dataset that is no file, in a folder of this user's on this machine.
+
+    Yields:
+        The file.
+    """
     user = os.getuid() if hasattr(os, "getuid") else ""
     folder = Path(tempfile.gettempdir()) / f"hubspot-elt-{user}".rstrip("-")
-    remedy = "Set TMPDIR to a folder of your own that can be written."
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid not in {user, 0}:
-            raise ConfigError(f"The folder {folder} belongs to another user.", remedy=remedy)
+            raise ConfigError(f"The folder {folder} belongs to another user.", remedy=_OWN_FOLDER)
     except OSError as error:
-        raise _no_lock(folder, error, remedy) from None
+        raise _no_lock(folder, error, _OWN_FOLDER) from None
     query = getattr(getattr(client.config, "credentials", None), "query", None) or {}
     place = (
         what,
@@ -71,9 +88,28 @@ def in_temporary_folder(client: JobClientBase, what: str) -> Iterator[None]:
         str(getattr(client.config, "bucket_url", "")),
         *(str(query.get(name, "")) for name in ("host", "port")),  # of a server behind a socket
     )
-    key = hashlib.sha256("\n".join(place).encode()).hexdigest()[:24]
-    with _file_lock(folder / f"{key}.lock", what, remedy):
-        yield
+    path = folder / f"{_digest(*place)}.lock"
+    with _file_lock(path, what, _OWN_FOLDER):
+        yield path
+
+
+def identity(path: Path) -> str:
+    """Name a lock as only those processes do that exclude each other by this very file.
+
+    A copy of the machine, or of its files, has another name.
+    """
+    try:
+        known = sorted(path.parent.glob("machine-*"))
+        if not known:
+            known = [path.parent / f"machine-{secrets.token_hex(12)}"]
+            known[0].touch(mode=0o600)
+    except OSError as error:
+        raise _no_lock(path.parent, error, _OWN_FOLDER) from None
+    return _digest(known[0].name, socket.gethostname(), path.name)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
 @contextmanager

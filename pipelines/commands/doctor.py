@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Literal
 
-from destinations.catalog import KNOWN, Known
-from destinations.resolve import describe, explained, is_duckdb
+from destinations.catalog import support_of
+from destinations.locks import kind_of
+from destinations.resolve import client_of, describe, explained, is_duckdb
 from destinations.tables import Damage
 from pipelines.cli.groups import left_behind, not_read, read_before, reading
 from pipelines.cli.notices import notices
@@ -389,10 +390,9 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
             with WarehouseView(pipeline) as view:
                 names = names_by_table(view) if exists(pipeline) else {}
         lacks = None if is_duckdb(pipeline) else probe(pipeline, name)
-    known = KNOWN.get("duckdb" if name.endswith(".duckdb") else name, Known())
-    note = f"; {known.note}" if known.note else ""
+        support = support_of(name, kind_of(client_of(pipeline)))
     return Stored(
-        Finding("destination", "ok", f"{where} can be written; {known.support}{note}"),
+        Finding("destination", "ok", f"{where} can be written; {support}"),
         state,
         damage,
         lacks,
