@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 OUR_EXTRAS = frozenset(
-    {"postgres", "snowflake", "bigquery", "redshift", "databricks", "clickhouse", "motherduck"}
+    {
+        "postgres",
+        "snowflake",
+        "bigquery",
+        "redshift",
+        "databricks",
+        "clickhouse",
+        "motherduck",
+        "lake",
+    }
 )
 
 
@@ -58,7 +67,9 @@ KNOWN: dict[str, Known] = {
     "databricks": Known("databricks", lock="lease"),
     "clickhouse": Known("clickhouse"),
     "ducklake": Known("ducklake", lock="advisory"),
-    "filesystem": Known("deltalake", note="as Delta tables; plain Parquet files cannot be merged"),
+    "filesystem": Known(
+        "lake", note="Delta or Iceberg tables; plain Parquet files cannot be merged"
+    ),
     "athena": Known("athena"),
     "mssql": Known("mssql", lock="lease"),
     "synapse": Known("synapse", lock="lease"),

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,6 +30,8 @@ AnyDestination = Destination[Any, Any]
 
 FILE = ".duckdb"
 _PROBE = "_hs_write_check"
+TABLE_LIBRARIES = {"delta": "deltalake", "iceberg": "pyiceberg"}
+"""Formats of tables in files, and what writes them."""
 
 
 def make_destination(name: str = "duckdb") -> AnyDestination:
@@ -54,7 +57,7 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
             )
             return duckdb_file(credentials=credentials | file)
         if name == "filesystem":
-            return _delta_files()
+            return _files()
         if name == "postgres":
             return postgres()
         destination = Destination.from_reference(name)
@@ -216,13 +219,26 @@ def _check_sql(client: SqlJobClientBase) -> None:
             raise MissingRightError(error.message, remedy=f"{error.remedy} {statement}") from error
 
 
-def _delta_files() -> AnyDestination:
-    """Return file storage whose tables are Delta: plain Parquet would turn merges into appends."""
-    try:
-        import deltalake  # type: ignore[import-not-found,unused-ignore]  # noqa: F401, PLC0415
-    except ImportError:
-        raise missing_driver("filesystem", "deltalake") from None
-    return dlt.destinations.filesystem(preferred_table_format="delta")
+def _files() -> AnyDestination:
+    """Return file storage whose tables are Delta or Iceberg: files alone cannot be merged.
+
+    Raises:
+        ConfigError: the settings name another format, or its library is not there.
+    """
+    setting = "destination.filesystem.table_format"
+    asked = dlt.config.get(setting, str) or "delta"
+    if asked not in TABLE_LIBRARIES:
+        raise ConfigError(
+            f"{setting} is {asked!r}: files of that kind cannot be merged.",
+            remedy="Set it to delta or iceberg.",
+        )
+    if find_spec(TABLE_LIBRARIES[asked]) is None:
+        raise missing_driver("filesystem", TABLE_LIBRARIES[asked]) from None
+    from sources.hubspot.warehouse.sql.lake.destination import (  # noqa: PLC0415 - heavy
+        filesystem,
+    )
+
+    return filesystem(table_format=asked)
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import dlt
 import pytest
 
+from destinations.resolve import make_destination
 from sources.hubspot.warehouse.sql import ColumnName, TableName, Tables, named, open_tables
 from sources.hubspot.warehouse.sql.tables import LONG, parts
 from sources.hubspot.warehouse.sql.translate import Language
@@ -19,9 +21,11 @@ _OF_DLT: Any = {
     name: {"data_type": "text", "nullable": True} for name in ("_dlt_id", "_dlt_load_id")
 }
 DIALECTS = ("duckdb", "postgres", "mysql", "snowflake", "bigquery", "databricks", "redshift")
+_LIBRARIES = {"delta": "deltalake", "iceberg": "pyiceberg"}  # of the extra `lake`
+_LAKE = [name for name, library in _LIBRARIES.items() if find_spec(library)]
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=["duckdb", "postgres", *_LAKE])
 def tables(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Tables]:
@@ -30,7 +34,12 @@ def tables(
         uri = request.getfixturevalue("server_uri")
         monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", uri)
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(tmp_path / "w.duckdb"))
-    pipeline = dlt.pipeline("sql", str(tmp_path), destination=request.param, dataset_name="of_sql")
+    destination = request.param
+    if destination in _LAKE:
+        monkeypatch.setenv("DESTINATION__FILESYSTEM__BUCKET_URL", tmp_path.as_uri())
+        monkeypatch.setenv("DESTINATION__FILESYSTEM__TABLE_FORMAT", destination)
+        destination = make_destination("filesystem")
+    pipeline = dlt.pipeline("sql", str(tmp_path), destination=destination, dataset_name="of_sql")
     columns: Any = {
         "at": {"data_type": "timestamp"},
         "size": {"data_type": "bigint"},

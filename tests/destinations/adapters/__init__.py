@@ -15,6 +15,10 @@ ADAPTERS = {
     "mariadb": "adapters.mariadb:MariaDB",
     "ducklake": "adapters.ducklake:DuckLake",
     "ducklake-postgres": "adapters.ducklake:DuckLakeOnPostgres",
+    "delta": "adapters.lake:Delta",
+    "delta-s3": "adapters.lake:DeltaS3",
+    "iceberg": "adapters.lake:Iceberg",
+    "iceberg-s3": "adapters.lake:IcebergS3",
 }
 """By the name that `--on` takes: the module and the class."""
 

@@ -28,4 +28,5 @@ def open_tables(pipeline: Pipeline, *, staging: bool = False) -> Iterator[Tables
         job.sql_client as client,
         client.with_staging_dataset() if staging else nullcontext(),
     ):
-        yield DatabaseTables(client, pipeline.sql_client, job.get_storage_tables)
+        adapter = getattr(job, "tables_opened", DatabaseTables)
+        yield adapter(client, pipeline.sql_client, job.get_storage_tables)

@@ -1,0 +1,238 @@
+"""One table in files, Delta or Iceberg: each by its library, under the same few operations."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.fs
+
+from ..literals import literal
+
+BATCH_ROWS = 8_192
+
+
+class FileTable(Protocol):
+    """A table as it was when it was opened; who has changed it opens it again."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns."""
+
+    def dataset(self) -> Any:  # noqa: ANN401 - what DuckDB and pyarrow scan
+        """Return its rows, to be scanned as often as need be."""
+
+    def append(self, rows: pa.RecordBatchReader) -> None:
+        """Add rows."""
+
+    def replace(self, column: str, values: pa.Array, rows: pa.RecordBatchReader) -> None:
+        """Put rows in the place of those whose column has one of these values, in one commit.
+
+        Args:
+            column: that decides.
+            values: of it; a null stands for NULL.
+            rows: whose column has one of the values, too.
+        """
+
+    def overwrite(self, rows: pa.RecordBatchReader) -> None:
+        """Put rows in the place of all."""
+
+    def add_columns(self, fields: Sequence[pa.Field]) -> None:
+        """Add columns that are null in all rows."""
+
+    def forget_past(self) -> None:
+        """Delete all files that hold former rows only."""
+
+
+def conformed(rows: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBatchReader:
+    """Return rows with the columns and types of a table; columns that they lack are null."""
+    places = [rows.schema.get_field_index(field.name) for field in schema]
+
+    def batches() -> Iterable[pa.RecordBatch]:
+        for batch in rows:
+            columns = [
+                batch.column(at).cast(field.type)
+                if at >= 0
+                else pa.nulls(batch.num_rows, field.type)
+                for at, field in zip(places, schema, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def among(column: str, values: pa.Array) -> pyarrow.dataset.Expression:
+    """Return the condition that a column has one of some values, for a scan of rows."""
+    field = pyarrow.dataset.field(column)
+    found = field.isin(values.drop_null())
+    return found | field.is_null() if values.null_count else found
+
+
+@dataclass(frozen=True)
+class DeltaFiles:
+    """A Delta table."""
+
+    table: Any
+    changed: Callable[[], None]
+    """Called after each change."""
+
+    @classmethod
+    def open(
+        cls, location: str, options: dict[str, str], changed: Callable[[], None]
+    ) -> "DeltaFiles | None":
+        """Open the table at a location; None where there is none."""
+        from deltalake import DeltaTable  # noqa: PLC0415 - an extra
+        from deltalake.exceptions import TableNotFoundError  # noqa: PLC0415
+
+        try:
+            return cls(DeltaTable(location, storage_options=options), changed)
+        except TableNotFoundError:
+            return None
+
+    @classmethod
+    def create(
+        cls, location: str, options: dict[str, str], schema: pa.Schema, changed: Callable[[], None]
+    ) -> "DeltaFiles":
+        """Make a table without rows."""
+        from deltalake import DeltaTable  # noqa: PLC0415
+        from dlt.common.libs.deltalake import (  # noqa: PLC0415
+            ensure_delta_compatible_arrow_schema,
+        )
+
+        kept = ensure_delta_compatible_arrow_schema(schema)
+        made = DeltaTable.create(location, kept, storage_options=options, mode="ignore")
+        changed()
+        return cls(made, changed)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns."""
+        return pa.schema(self.table.schema().to_arrow())
+
+    def dataset(self) -> Any:  # noqa: ANN401
+        """Return its rows."""
+        return self.table.to_pyarrow_dataset()
+
+    def append(self, rows: pa.RecordBatchReader) -> None:
+        """Add rows."""
+        self._write(rows, mode="append")
+
+    def replace(self, column: str, values: pa.Array, rows: pa.RecordBatchReader) -> None:
+        """Put rows in the place of those with some values, in one commit."""
+        named, held = f'"{column}"', values.drop_null().to_pylist()
+        some = [f"{named} IN ({literal(held, 'duckdb')})"] if held else []
+        some += [f"{named} IS NULL"] if values.null_count else []
+        if some:
+            self._write(rows, mode="overwrite", predicate=" OR ".join(some))
+
+    def overwrite(self, rows: pa.RecordBatchReader) -> None:
+        """Put rows in the place of all."""
+        self._write(rows, mode="overwrite")
+
+    def _write(self, rows: pa.RecordBatchReader, **how: Any) -> None:  # noqa: ANN401 - deltalake's
+        from deltalake import write_deltalake  # noqa: PLC0415
+
+        write_deltalake(self.table, conformed(rows, self.schema), **how)
+        self.changed()
+
+    def add_columns(self, fields: Sequence[pa.Field]) -> None:
+        """Add columns that are null in all rows."""
+        from deltalake import Field  # noqa: PLC0415
+        from dlt.common.libs.deltalake import (  # noqa: PLC0415
+            ensure_delta_compatible_arrow_schema,
+        )
+
+        nullable = pa.schema([field.with_nullable(True) for field in fields])
+        kept = ensure_delta_compatible_arrow_schema(nullable)
+        self.table.alter.add_columns([Field.from_arrow(field) for field in kept])
+        self.changed()
+
+    def forget_past(self) -> None:
+        """Delete all files that hold former rows only, and what the log says of them."""
+        self.table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+        self.table.create_checkpoint()
+        self.table.alter.set_table_properties({"delta.logRetentionDuration": "interval 0 days"})
+        self.table.create_checkpoint()
+        self.table.cleanup_metadata()
+        self.changed()
+
+
+@dataclass(frozen=True)
+class IcebergFiles:
+    """An Iceberg table, whose files are reached as dlt reaches them."""
+
+    table: Any
+    files: Any
+    """dlt's client of the storage."""
+    changed: Callable[[], None]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns."""
+        return self.table.schema().as_arrow()
+
+    def dataset(self) -> Any:  # noqa: ANN401
+        """Return its rows."""
+        tasks = [*self.table.scan().plan_files()]
+        if any(task.delete_files for task in tasks):  # another program's
+            return self.table.scan().to_arrow()
+        paths = [self.files._strip_protocol(task.file.file_path) for task in tasks]  # noqa: SLF001
+        plain = pa.schema([field.remove_metadata() for field in self.schema])
+        system = pa.fs.PyFileSystem(pa.fs.FSSpecHandler(self.files))
+        return pyarrow.dataset.dataset(
+            [*map(str, paths)], schema=plain, filesystem=system, format="parquet"
+        )
+
+    def append(self, rows: pa.RecordBatchReader) -> None:
+        """Add rows."""
+        if found := self._taken(rows):
+            self.table.append(found)
+            self.changed()
+
+    def replace(self, column: str, values: pa.Array, rows: pa.RecordBatchReader) -> None:
+        """Put rows in the place of those with some values, in one commit."""
+        from pyiceberg.expressions import AlwaysFalse, In, IsNull, Or  # noqa: PLC0415
+
+        held = values.drop_null().to_pylist()
+        some = In(column, held) if held else AlwaysFalse()
+        null = IsNull(column) if values.null_count else AlwaysFalse()
+        self.table.overwrite(self._taken(rows), overwrite_filter=Or(some, null))
+        self.changed()
+
+    def overwrite(self, rows: pa.RecordBatchReader) -> None:
+        """Put rows in the place of all."""
+        self.table.overwrite(self._taken(rows))
+        self.changed()
+
+    def _taken(self, rows: pa.RecordBatchReader) -> pa.Table:
+        return conformed(rows, self.schema).read_all()
+
+    def add_columns(self, fields: Sequence[pa.Field]) -> None:
+        """Add columns that are null in all rows."""
+        from dlt.common.libs.pyiceberg import (  # noqa: PLC0415 - an extra
+            ensure_iceberg_compatible_arrow_schema,
+        )
+
+        nullable = pa.schema([field.with_nullable(True) for field in fields])
+        with self.table.update_schema() as update:
+            update.union_by_name(ensure_iceberg_compatible_arrow_schema(nullable))
+        self.changed()
+
+    def forget_past(self) -> None:
+        """Forget all snapshots but the last, and delete the files that none names."""
+        self.table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()
+        used = {self.table.metadata_location}
+        if last := self.table.current_snapshot():
+            used.add(last.manifest_list)
+            for manifest in last.manifests(self.table.io):
+                used.add(manifest.manifest_path)
+                used |= {
+                    one.data_file.file_path for one in manifest.fetch_manifest_entry(self.table.io)
+                }
+        kept = {str(self.files._strip_protocol(path)) for path in used}  # noqa: SLF001
+        for path in self.files.find(self.files._strip_protocol(self.table.location())):  # noqa: SLF001
+            if path not in kept:
+                self.files.rm_file(path)
+        self.changed()
