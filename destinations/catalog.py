@@ -41,6 +41,8 @@ class Known:
     """A value of its credentials."""
     lock: Lock = "none"
     """What keeps two machines from writing one dataset at once."""
+    files: Literal["parquet"] | None = None
+    """What is loaded, where dlt would take slower files by itself."""
 
     @property
     def support(self) -> str:
@@ -59,7 +61,7 @@ KNOWN: dict[str, Known] = {
         lock="advisory",
     ),
     "motherduck": Known("motherduck", example="md:database?motherduck_token=...", lock="lease"),
-    "snowflake": Known("snowflake", lock="lease"),
+    "snowflake": Known("snowflake", lock="lease", files="parquet"),
     "bigquery": Known("bigquery", lock="lease"),
     "redshift": Known(
         "redshift", example="postgresql://user:password@host:5439/database", lock="lease"

@@ -18,7 +18,7 @@ from dlt.pipeline.pipeline import Pipeline
 from sources.hubspot.errors import ConfigError, HubSpotError, MissingRightError, WarehouseError
 from sources.hubspot.warehouse.view import held_open
 
-from .catalog import UNFIT
+from .catalog import KNOWN, UNFIT
 from .duckdb.file import LITTLE_MEMORY
 from .duckdb.file import duckdb as duckdb_file
 from .duckdb.file_mode import created_private
@@ -32,6 +32,9 @@ FILE = ".duckdb"
 _PROBE = "_hs_write_check"
 TABLE_LIBRARIES = {"delta": "deltalake", "iceberg": "pyiceberg"}
 """Formats of tables in files, and what writes them."""
+TAKES_BACK_TABLES = frozenset({"mssql", "postgres", "redshift"})
+"""Destinations where a rollback undoes CREATE TABLE; dlt says so of MySQL and Snowflake as well,
+which end the transaction and keep the table."""
 
 
 def make_destination(name: str = "duckdb") -> AnyDestination:
@@ -60,7 +63,9 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
             return _files()
         if name == "postgres":
             return postgres()
-        destination = Destination.from_reference(name)
+        files = KNOWN[name].files if name in KNOWN else None
+        settings = {"preferred_loader_file_format": files} if files else {}
+        destination = Destination.from_reference(name, **settings)
     if destination is None:
         raise unknown_destination(name)
     return destination
@@ -203,10 +208,10 @@ def _check_folder(folder: Path) -> None:
 
 
 def _check_sql(client: SqlJobClientBase) -> None:
-    """Open a SQL destination; where its DDL is transactional, try to make a schema as well."""
+    """Open a SQL destination; where a table can be made and taken back, try that as well."""
     with client.sql_client as sql:
         held = sql.has_dataset()
-        if not client.capabilities.supports_ddl_transactions:
+        if str(client.config.destination_type) not in TAKES_BACK_TABLES:
             return
         try:
             with explained(str(client.config.destination_type)), sql.begin_transaction() as trial:

@@ -24,8 +24,8 @@ _FOLLOWED = re.compile(
 )
 
 
-GIVEN = "TESTED_ACCOUNTS"
-"""Holds the settings of destinations that were there, as JSON, for tests that ask for them."""
+GIVEN = "CLEARED_BY_TESTS"
+"""Holds what was cleared, as JSON: accounts for the tests, and what fetches packages for them."""
 _CLEARED = "TESTED_IN_A_CLEARED_ENVIRONMENT"
 """Set from then on: what tests set for a process that they start is meant for it."""
 
@@ -36,9 +36,7 @@ def followed() -> list[str]:
 
 
 if _CLEARED not in os.environ:
-    os.environ[GIVEN] = json.dumps(
-        {name: os.environ[name] for name in followed() if name.startswith("DESTINATION__")}
-    )
+    os.environ[GIVEN] = json.dumps({name: os.environ[name] for name in followed()})
     for _name in followed():
         del os.environ[_name]
     os.environ[_CLEARED] = "1"

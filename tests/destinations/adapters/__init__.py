@@ -13,6 +13,7 @@ ADAPTERS = {
     "duckdb": "adapters.duckdb_file:DuckDB",
     "postgres": "adapters.postgres:Postgres",
     "mariadb": "adapters.mariadb:MariaDB",
+    "snowflake": "adapters.snowflake:Snowflake",
     "ducklake": "adapters.ducklake:DuckLake",
     "ducklake-postgres": "adapters.ducklake:DuckLakeOnPostgres",
     "delta": "adapters.lake:Delta",

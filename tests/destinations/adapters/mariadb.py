@@ -19,7 +19,7 @@ from pymysql.cursors import DictCursor
 from sqlalchemy.engine import make_url
 
 from . import Adapter
-from .processes import account, begin, end, free_port
+from .processes import account, begin, end, free_port, outside
 
 SETTING = "DESTINATION__SQLALCHEMY__CREDENTIALS"
 PASSWORD = "right-p4ssword"  # noqa: S105 - of a server that lives as long as the tests
@@ -134,7 +134,7 @@ def _server() -> tuple[Path, Mapping[str, str]]:
     program = root / "usr" / "sbin" / "mariadbd"
     if not program.exists():
         root.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["apt-get", "download", *_PACKAGES], cwd=root, check=True)
+        subprocess.run(["apt-get", "download", *_PACKAGES], cwd=root, env=outside(), check=True)
         for package in root.glob("*.deb"):
             subprocess.run(["dpkg", "-x", package, root], check=True)
             package.unlink()

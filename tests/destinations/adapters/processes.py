@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -12,13 +13,23 @@ from pathlib import Path
 import duckdb
 from machine import GIVEN
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120  # an environment may have to be made first
+EMULATORS = Path(__file__).parent.parent / "emulators"
 
 
 def account(setting: str) -> Mapping[str, str]:
     """Return the settings that begin so and were in the environment when the tests began."""
+    return {name: value for name, value in _given().items() if name.upper().startswith(setting)}
+
+
+def outside() -> Mapping[str, str]:
+    """Return the environment as it was, settings of dlt left out, for what fetches packages."""
+    return {name: value for name, value in _given().items() if "__" not in name} | dict(os.environ)
+
+
+def _given() -> dict[str, str]:
     given: dict[str, str] = json.loads(os.environ.get(GIVEN, "{}"))
-    return {name: value for name, value in given.items() if name.upper().startswith(setting)}
+    return given
 
 
 def free_port() -> int:
@@ -54,6 +65,16 @@ def begin(
             return process
     process.kill()
     raise RuntimeError(f"{command[0]} did not start: {log.read_text()[-2_000:]}")
+
+
+def begin_emulator(
+    packages: Sequence[str], script: str, port: int, log: Path
+) -> subprocess.Popen[bytes]:
+    """Start a script of ../emulators in an environment of its own with these packages."""
+    given = [part for package in packages for part in ("--with", package)]
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = ["uv", "run", "--no-project", "--quiet", "--python", python, *given, "python"]
+    return begin([*command, EMULATORS / script, str(port)], port, log, **outside())
 
 
 def install(*extensions: str) -> None:
