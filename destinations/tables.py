@@ -10,17 +10,24 @@ from dlt.common.schema.utils import has_table_seen_data, new_table, pipeline_sta
 from dlt.destinations.job_client_impl import SqlJobClientBase, SqlJobClientWithStagingDataset
 from dlt.pipeline.pipeline import Pipeline
 
+from sources.hubspot.warehouse.sql import open_tables
+from sources.hubspot.warehouse.sql.database import DatabaseTables
+
 _TYPED = frozenset({"duckdb", "motherduck", "postgres"})
 """Destinations whose types come back from the catalog as dlt wrote them, as the tests show."""
 
-_RELATIONS = {
-    "duckdb": "SELECT view_name, true FROM duckdb_views() WHERE schema_name = %s"
-    " UNION ALL SELECT table_name, false FROM duckdb_tables() WHERE schema_name = %s",
-    "postgres": "SELECT viewname, true FROM pg_views WHERE schemaname = %s"
-    " UNION ALL SELECT matviewname, true FROM pg_matviews WHERE schemaname = %s",
+_RELATIONS = (
+    "SELECT table_name, table_type <> 'BASE TABLE' FROM information_schema.tables"
+    " WHERE table_schema = ?"
+)
+_MATERIALIZED = "SELECT matviewname, TRUE FROM pg_catalog.pg_matviews WHERE schemaname = ?"
+_CATALOGS = {
+    "duckdb": [_RELATIONS],
+    "mysql": [_RELATIONS],
+    "postgres": [_RELATIONS, _MATERIALIZED],
+    "snowflake": [_RELATIONS],
 }
-"""By destination, the names that a dataset's tables cannot have: of views, which the catalog may
-show as tables, and in DuckDB, which ignores case, of other tables."""
+"""By dialect, the questions for the tables of a dataset, and for what else has names like them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +159,9 @@ def was_loaded(pipeline: Pipeline, names: Iterable[str]) -> bool:
     if not isinstance(client, SqlJobClientBase):
         return False
     loads = client.schema.loads_table_name
-    with client:
-        held = _held(client, [loads, *names])
-        if not held[loads]:
-            return any(held.values())
-        name = client.sql_client.make_qualified_table_name(loads)
-        rows = client.sql_client.execute_sql(f"SELECT count(*) FROM {name}")
-    return bool(rows and rows[0][0])
+    with open_tables(pipeline) as tables:
+        held = tables.columns([loads, *names])
+        return tables.counts([loads])[loads] > 0 if loads in held else bool(held)
 
 
 def install_schema(pipeline: Pipeline, name: str, tables: Iterable[str]) -> None:
@@ -227,21 +230,21 @@ def _missing_columns(
 
 def _may_be_taken(client: SqlJobClientBase, held: Mapping[str, TTableSchemaColumns]) -> bool:
     """Whether something may stand where a table was; in DuckDB only if that is gone."""
-    return client.config.destination_type != "duckdb" or not all(held.values())
+    return client.capabilities.sqlglot_dialect != "duckdb" or not all(held.values())
 
 
 def _taken(client: SqlJobClientBase, known: Sequence[str]) -> Iterator[str]:
     """Report the tables in whose place something else stands, so that they cannot be made."""
-    sql = _RELATIONS.get(client.config.destination_type)
-    if sql is None:
-        return
-    dataset = client.sql_client.dataset_name
-    by_name = {name.casefold(): name for name in known}
-    for found, is_view in client.sql_client.execute_sql(sql, dataset, dataset) or ():
-        name = by_name.get(found.casefold())
-        if is_view and found == name:
+    able, catalog = client.capabilities, DatabaseTables(client.sql_client)
+    dataset = client.sql_client._get_information_schema_components()[1]  # noqa: SLF001 - as it is stored
+    stored = {able.casefold_identifier(name): name for name in known}
+    in_any_case = {one.casefold(): name for one, name in stored.items()}
+    questions = _CATALOGS.get(str(able.sqlglot_dialect), ())
+    for found, is_view in (row for sql in questions for row in catalog.select(sql, dataset)):
+        name = in_any_case.get(found.casefold())
+        if found in stored and is_view:
             yield f"{name} is a view instead of a table"
-        elif name and found != name and not is_view:
+        elif name and found not in stored and not (is_view or able.has_case_sensitive_identifiers):
             yield f"{name} is spelled {found}"
 
 

@@ -150,6 +150,11 @@ def test_every_dialect_gets_its_own_names_and_literals() -> None:
     assert made["snowflake"].startswith('WITH "A" AS (SELECT "ID", "ORDER" AS "B" FROM <records>')
     assert made["mysql"].endswith("`at` > '2026-03-29 01:30:00.123456'")
     assert "FROM <records> AS `records`" in made["bigquery"]
+    of_catalog = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
+    assert Language("snowflake", str, str.upper).statement(of_catalog, ["HUBSPOT"]) == (
+        'SELECT "TABLE_NAME" FROM "INFORMATION_SCHEMA"."TABLES"'
+        """ WHERE "TABLE_SCHEMA" = 'HUBSPOT'"""
+    )
     values = [None, True, 1, Decimal("1.50"), date(2026, 1, 2), "\\'"]
     assert Language("tsql", str).statement("SELECT ?", [True]) == "SELECT 1"
     mysql = Language("mysql", str).statement("SELECT ?", [values])

@@ -6,14 +6,12 @@ between finds the same damage, and one that is killed later finds a state that h
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
 from dlt.common.schema.typing import TTableSchema
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
@@ -42,6 +40,7 @@ from sources.hubspot.steps.reference.loading import NEVER_READ
 from sources.hubspot.tables.drift import facts_of
 from sources.hubspot.tables.properties import pack
 from sources.hubspot.tables.property_history import KEY as HISTORY_KEY
+from sources.hubspot.warehouse.sql import open_tables
 from sources.hubspot.warehouse.view import WarehouseView
 
 SCHEMA = "hubspot"
@@ -214,9 +213,9 @@ def _known(pipeline: Pipeline) -> SourceState:
 def _names(pipeline: Pipeline) -> list[str]:
     """List the tables that a sync may have made, as far as state and warehouse show."""
     objects = {kind.table for kind in STANDARD} | {*_known(pipeline).tables}
-    with pipeline.sql_client() as client, suppress(DatabaseUndefinedRelation):
-        name = client.make_qualified_table_name("object_types")
-        objects.update(row[0] for row in client.execute_sql(f"SELECT table_name FROM {name}") or ())
+    with open_tables(pipeline) as held:
+        if held.columns(["object_types"]):
+            objects.update(name for (name,) in held.select("SELECT table_name FROM object_types"))
     links = [f"{one}_to_{other}" for one in objects for other in objects]
     return [*objects, *links, *map(history_table, objects), *TABLES, REJECTS, *OWN_LOGS]
 

@@ -1,9 +1,10 @@
 """A statement in one neutral dialect becomes one in the destination's; sqlglot reads and renders.
 
-The neutral dialect is DuckDB's. Tables are named as the schema names them; `?` stands for a value,
-or for the values of a list as in `id IN (?)`. Each column of a statement about several tables names
-its table or the alias of it. To read a statement costs a millisecond or two, once a process: where
-the same is asked of many tables, `?` stands for their names, too.
+The neutral dialect is DuckDB's. Tables are named as the schema names them, those of the database's
+catalog with their schema; `?` stands for a value, or for the values of a list as in `id IN (?)`.
+Each column of a statement about several tables names its table or the alias of it. To read a
+statement costs a millisecond or two, once a process: where the same is asked of many tables, `?`
+stands for their names, too.
 """
 
 import re
@@ -108,9 +109,9 @@ def _template(sql: str, dialect: str, fold: Callable[[str], str]) -> tuple[str, 
 
 
 def _of_dataset(tree: exp.Expr) -> list[exp.Table]:
-    """Return the tables of a statement but for those that it makes itself, and values."""
+    """Return the tables of a statement but for those of the catalog, of its own, and values."""
     own = {one.alias for one in tree.find_all(exp.CTE)}
-    tables = tree.find_all(exp.Table)
+    tables = (one for one in tree.find_all(exp.Table) if not one.db)
     return [one for one in tables if one.name not in own and not one.name.startswith(_VALUE)]
 
 
