@@ -28,14 +28,24 @@ LOCKS: dict[Lock, str] = {
 """In words."""
 
 
+Tier = Literal["tested", "command", "checked", "dlt"]
+TIERS: dict[Tier, str] = {
+    "tested": "tested",
+    "command": "tested by a command",
+    "checked": "SQL checked",
+    "dlt": "not tested here",
+}
+"""In words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """One destination: how to install it, how it is supported."""
 
     extra: str | None = None
     """The extra, of ours or of dlt's, that installs its driver; None where it comes along."""
-    proof: Literal["tested", "dlt"] = "dlt"
-    """`tested`: the tests load into it; `dlt`: supported by dlt, not tested here."""
+    tier: Tier = "dlt"
+    """How far it is supported."""
     note: str = ""
     example: str = ""
     """A value of its credentials."""
@@ -47,26 +57,29 @@ class Known:
     @property
     def support(self) -> str:
         """How far it is supported, in words."""
-        return "tested here" if self.proof == "tested" else "supported by dlt, not tested here"
+        return TIERS[self.tier]
 
 
 KNOWN: dict[str, Known] = {
     "duckdb": Known(
-        proof="tested", note="the default; a file", example="warehouse.duckdb", lock="file"
+        tier="tested", note="the default; a file", example="warehouse.duckdb", lock="file"
     ),
     "postgres": Known(
         "postgres",
-        proof="tested",
+        tier="tested",
         example="postgresql://user:password@host:5432/database",
         lock="advisory",
     ),
     "motherduck": Known("motherduck", example="md:database?motherduck_token=...", lock="lease"),
-    "snowflake": Known("snowflake", lock="lease", files="parquet"),
-    "bigquery": Known("bigquery", lock="lease"),
+    "snowflake": Known("snowflake", tier="checked", lock="lease", files="parquet"),
+    "bigquery": Known("bigquery", tier="checked", lock="lease"),
     "redshift": Known(
-        "redshift", example="postgresql://user:password@host:5439/database", lock="lease"
+        "redshift",
+        tier="checked",
+        example="postgresql://user:password@host:5439/database",
+        lock="lease",
     ),
-    "databricks": Known("databricks", lock="lease"),
+    "databricks": Known("databricks", tier="checked", lock="lease"),
     "clickhouse": Known("clickhouse"),
     "ducklake": Known("ducklake", lock="advisory"),
     "filesystem": Known(

@@ -20,17 +20,18 @@ from dlt.common.destination.exceptions import (
 from dlt.common.exceptions import MissingDependencyException
 from dlt.common.normalizers.naming.exceptions import InvalidNamingType, UnknownNamingModule
 from dlt.common.schema.exceptions import TableIdentifiersFrozen
+from dlt.destinations.exceptions import DatabaseTerminalException, DatabaseUndefinedRelation
 from dlt.destinations.impl.duckdb.exceptions import InvalidInMemoryDuckdbCredentials
 
 from sources.hubspot.errors import (
     BusyError,
     ConfigError,
     HubSpotError,
-    MissingRightError,
     WarehouseError,
 )
 
 from .catalog import KNOWN, NAMES, install_hint
+from .drivers import meaning_of
 
 _SECRETS = (
     (re.compile(r"(\w+://)[^\s/@]*(?::[^\s@]*)?@"), r"\1***@"),
@@ -96,47 +97,13 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
 
 _REFUSED = "A constraint that the connector did not create refuses rows:"
 _UNDO = "Drop the constraint, or the table: the next sync creates and fills it again."
+_PASSES = (DatabaseUndefinedRelation,)
+"""What dlt takes for permanent and the next run mends: it makes what is gone again."""
 _CONSTRAINTS = (
     *("NotNullViolation", "UniqueViolation", "CheckViolation", "ForeignKeyViolation"),
     *("ExclusionViolation", "StringDataRightTruncation", "NumericValueOutOfRange"),
 )
 """What PostgreSQL calls values that a table of somebody's making does not take."""
-
-_POSTGRES: dict[str, tuple[type[HubSpotError], str, str]] = {
-    "InsufficientPrivilege": (
-        MissingRightError,
-        "The database refuses to write",
-        "Give the user of {setting} the right.",
-    ),
-    "ReadOnlySqlTransaction": (
-        ConfigError,
-        "The database is read-only",
-        "Point {setting} at the primary server.",
-    ),
-    "RaiseException": (
-        ConfigError,
-        "A trigger that the connector did not create refuses rows",
-        "Drop the trigger, and run again.",
-    ),
-    "TooManyColumns": (
-        ConfigError,
-        "An object type has more properties than PostgreSQL has columns",
-        "Choose another --destination, or leave the type out with --objects.",
-    ),
-    "DiskFull": (WarehouseError, "The server's disk is full", "Free some space and run again."),
-    "TooManyConnections": (
-        WarehouseError,
-        "PostgreSQL has no connection left",
-        "Run again later, or raise max_connections.",
-    ),
-    "AdminShutdown": (WarehouseError, "PostgreSQL was shut down", "Start it and run again."),
-    "DependentObjectsStillExist": (
-        ConfigError,
-        "A table cannot be made again while a view depends on it",
-        "Drop the view, run again, and create the view once more.",
-    ),
-}
-"""By psycopg2's class of the error, which stands for PostgreSQL's own code."""
 
 
 def redacted(text: str) -> str:
@@ -167,6 +134,8 @@ def to_error(error: BaseException, destination: str = "") -> HubSpotError | None
         return _of_duckdb(error)
     if driver in {"psycopg2", "psycopg"}:
         return _of_postgres(error, destination or "postgres")
+    if known := _of_driver(error, destination):
+        return known
     if isinstance(error, OSError) and error.errno in _UNWRITABLE:
         return unwritable(error)
     return _of_dlt(error, destination)
@@ -193,12 +162,21 @@ def _of_dlt(error: BaseException, destination: str) -> HubSpotError | None:
             "A DuckDB database in memory is gone when the run ends.",
             remedy=f"Set {credentials_setting('duckdb')} to a file.",
         )
-    if isinstance(error, DestinationException):
-        return WarehouseError(
-            f"The destination failed: {first_line(error)}",
-            remedy=f"Check that it runs and {credentials_setting(destination)}, then run again.",
+    return _of_statement(error, destination) if isinstance(error, DestinationException) else None
+
+
+def _of_statement(error: BaseException, destination: str) -> HubSpotError:
+    """Return what it means that a statement failed whose driver says no more."""
+    setting = credentials_setting(destination)
+    if isinstance(error, DatabaseTerminalException) and not isinstance(error, _PASSES):
+        return ConfigError(
+            f"The destination refuses a statement: {first_line(error)}",
+            remedy=f"Check its version and {setting}, or take another --destination.",
         )
-    return None
+    return WarehouseError(
+        f"The destination failed: {first_line(error)}",
+        remedy=f"Check that it runs and {setting}, then run again.",
+    )
 
 
 def another_naming(made: str, asked: str) -> ConfigError:
@@ -296,14 +274,22 @@ def _of_duckdb(error: BaseException) -> HubSpotError | None:
     return None
 
 
+def _of_driver(error: BaseException, destination: str) -> HubSpotError | None:
+    """Return what the code of an error means, of any driver."""
+    found = meaning_of(error)
+    if found is None:
+        return None
+    remedy = found.remedy.format(setting=credentials_setting(destination))
+    return found.kind(f"{found.message}: {first_line(error)}", remedy=remedy)
+
+
 def _of_postgres(error: BaseException, destination: str) -> HubSpotError | None:
     kind, text = type(error).__name__, str(error)
     setting = credentials_setting(destination)
     if kind in _CONSTRAINTS:
         return ConfigError(f"{_REFUSED} {first_line(error)}", remedy=_UNDO)
-    if kind in _POSTGRES:
-        of, message, remedy = _POSTGRES[kind]
-        return of(f"{message}: {first_line(error)}", remedy=remedy.format(setting=setting))
+    if known := _of_driver(error, destination):
+        return known
     if kind != "OperationalError":
         return None
     if any(part in text for part in _WRONG_LOGIN) or "does not exist" in text:

@@ -300,7 +300,7 @@ def test_more_properties_than_columns(portal: Portal, postgres: Postgres) -> Non
     portal.reset(SeedSpec(contacts=3, properties=1650, odd_values=False))
     report = postgres.sync("contacts")
     assert (report.status, report.exit_code) == ("failed", 2)
-    assert "more properties than PostgreSQL has columns" in str(report.error)
+    assert "more properties than the database has columns" in str(report.error)
     assert "--objects" in report.remedy
 
 
