@@ -123,7 +123,8 @@ def open_destination(pipeline: Pipeline) -> Iterator[None]:
 
 def keeps_nul(name: str) -> bool:
     """Whether a destination keeps NUL characters in text; others refuse a whole load for one."""
-    return name in {"duckdb", "motherduck", "ducklake"} or name.endswith(FILE)
+    holds = {"duckdb", "motherduck", "ducklake", "filesystem"}
+    return name in holds or name.endswith(FILE)
 
 
 def client_of(pipeline: Pipeline) -> JobClientBase:

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
-from threading import get_ident
+from contextlib import contextmanager, nullcontext
 from typing import Any, Self, cast
 
 import pyarrow as pa
@@ -58,7 +57,6 @@ class LakeClient(FilesystemClient):
         """Open nothing."""
         super().__init__(*args, **kwargs)
         self._open: dict[str, tuple[int, FileTable | None]] = {}
-        self._catalogs: dict[int, tuple[Any, set[str]]] = {}
 
     @property
     def format(self) -> str:
@@ -127,12 +125,7 @@ class LakeClient(FilesystemClient):
         location, changed = self._location(name), self._changed(name)
         if self.format == "delta":
             return DeltaFiles.open(location, self._options(), changed)
-        self._catalog_afresh(name)
-        try:
-            table = self.load_open_table("iceberg", name)
-        except DestinationUndefinedEntity:
-            return None
-        return IcebergFiles(table, self.fs_client, changed)
+        return IcebergFiles.open(location, self._files_catalog(), self.fs_client, changed)
 
     def _dlt_files(self, name: str) -> DltFiles | None:
         try:
@@ -154,26 +147,12 @@ class LakeClient(FilesystemClient):
         plain = {"AWS_ALLOW_HTTP": "true"} if is_plain else {}
         return plain | {key: str(value) for key, value in given.items() if value is not None}
 
-    def get_open_table_catalog(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - dlt's
-        """Return the catalog of this thread: SQLite's in memory belong to one."""
-        self._catalog, self._catalog_namespaces = self._catalogs.get(get_ident(), (None, set()))
-        found = super().get_open_table_catalog(*args, **kwargs)
-        self._catalogs[get_ident()] = found, self._catalog_namespaces
-        return found
+    def _files_catalog(self) -> Any:  # noqa: ANN401 - of an extra
+        from dlt.common.libs.pyiceberg import _get_fileio_config  # noqa: PLC0415 - an extra
 
-    def _catalog_afresh(self, name: str) -> tuple[Any, str]:
-        """Return dlt's catalog, without a table that it would remember as it was, and its name.
+        from .catalog import FilesCatalog  # noqa: PLC0415
 
-        A catalog in memory belongs to one client, and does not see what others have written.
-        """
-        from dlt.common.libs.pyiceberg import is_ephemeral_catalog  # noqa: PLC0415 - an extra
-        from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415
-
-        catalog, id_ = self.get_open_table_catalog("iceberg"), f"{self.dataset_name}.{name}"
-        if is_ephemeral_catalog(catalog):
-            with suppress(NoSuchTableError):
-                catalog.drop_table(id_)
-        return catalog, id_
+        return FilesCatalog(self.fs_client, **_get_fileio_config(self.config.credentials))
 
     def get_storage_tables(
         self, table_names: Iterable[str]
@@ -183,11 +162,8 @@ class LakeClient(FilesystemClient):
         if not self.is_storage_initialized():
             yield from ((name, {}) for name in names)
             return
-        if self.format == "iceberg":
-            found = [*map(self.table, names)]
-        else:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                found = [*pool.map(self.table, names)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = [*pool.map(self.table, names)]
         for name, table in zip(names, found, strict=True):
             if isinstance(table, DltFiles):
                 yield name, self.schema.get_table_columns(name)
@@ -220,11 +196,7 @@ class LakeClient(FilesystemClient):
         if self.format == "delta":
             DeltaFiles.create(location, self._options(), columns, changed)
             return
-        from dlt.common.libs.pyiceberg import create_table  # noqa: PLC0415 - an extra
-
-        catalog, id_ = self._catalog_afresh(name)
-        properties = ICEBERG | (self.config.iceberg_table_properties or {})
-        create_table(catalog, id_, location, columns, properties=properties)
+        self._files_catalog().create(location, columns, self.config.iceberg_table_properties)
         changed()
 
     def _refuse_other_format(self, name: str) -> None:
@@ -318,11 +290,5 @@ class LakeClient(FilesystemClient):
         """Return what loads a table."""
         return LakeJob if table.get("table_format") else None
 
-
-ICEBERG = {
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "10",
-}
-"""Properties of Iceberg tables, unless the settings say otherwise."""
 
 SqlJobClientBase.register(LakeClient)

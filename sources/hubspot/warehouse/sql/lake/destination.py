@@ -33,4 +33,5 @@ class filesystem(_filesystem):  # noqa: N801 - dlt names destinations after thei
         able.merge_strategies_selector = None  # type: ignore[assignment]
         able.supported_replace_strategies = ["insert-from-staging"]
         able.replace_strategies_selector = None  # type: ignore[assignment]
+        able.supports_ddl_transactions = able.supports_transactions = False
         return able

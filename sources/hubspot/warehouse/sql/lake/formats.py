@@ -1,8 +1,10 @@
 """One table in files, Delta or Iceberg: each by its library, under the same few operations."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -12,6 +14,8 @@ import pyarrow.fs
 from ..literals import literal
 
 BATCH_ROWS = 8_192
+_ALONE = Lock()
+"""Held while warnings are off, which they are for all threads."""
 
 
 class FileTable(Protocol):
@@ -168,6 +172,22 @@ class IcebergFiles:
     """dlt's client of the storage."""
     changed: Callable[[], None]
 
+    @classmethod
+    def open(
+        cls,
+        location: str,
+        catalog: Any,  # noqa: ANN401 - of an extra
+        files: Any,  # noqa: ANN401 - fsspec's
+        changed: Callable[[], None],
+    ) -> "IcebergFiles | None":
+        """Open the table at a location; None where there is none."""
+        from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415 - an extra
+
+        try:
+            return cls(catalog.load_table(location), files, changed)
+        except NoSuchTableError:
+            return None
+
     @property
     def schema(self) -> pa.Schema:
         """Its columns."""
@@ -198,12 +218,17 @@ class IcebergFiles:
         held = values.drop_null().to_pylist()
         some = In(column, held) if held else AlwaysFalse()
         null = IsNull(column) if values.null_count else AlwaysFalse()
-        self.table.overwrite(self._taken(rows), overwrite_filter=Or(some, null))
-        self.changed()
+        self._overwrite(rows, overwrite_filter=Or(some, null))
 
     def overwrite(self, rows: pa.RecordBatchReader) -> None:
         """Put rows in the place of all."""
-        self.table.overwrite(self._taken(rows))
+        self._overwrite(rows)
+
+    def _overwrite(self, rows: pa.RecordBatchReader, **which: Any) -> None:  # noqa: ANN401
+        found = self._taken(rows)
+        with _ALONE, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Delete operation did not match any records")
+            self.table.overwrite(found, **which)
         self.changed()
 
     def _taken(self, rows: pa.RecordBatchReader) -> pa.Table:
