@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters import Adapter
 from conftest import Warehouse
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
@@ -19,19 +20,22 @@ from sources.hubspot.config import HubSpotConfig
 from sources.hubspot.warehouse.sql import Tables, open_tables
 from sources.hubspot_emulator.portal.store import Portal
 
+LONG = "a_type_whose_name_is_as_long_as_hubspot_lets_it_be_and_longer_than_some"
 KINDS = {
     "contacts": "contacts",
     "companies": "companies",
     "deals": "deals",
     "custom_vehicle": "vehicle",
+    f"custom_{LONG}": LONG,
 }
 """The tables of all tests here, and the portal's names of their types."""
-PAIRS = {
-    "contacts_to_companies": ("contacts", "companies"),
-    "contacts_to_deals": ("contacts", "deals"),
-    "companies_to_deals": ("companies", "deals"),
-    "contacts_to_custom_vehicle": ("contacts", "vehicle"),
-}
+PAIRS = (
+    ("contacts", "companies"),
+    ("contacts", "deals"),
+    ("companies", "deals"),
+    ("contacts", "custom_vehicle"),
+)
+"""The tables of link tables' ends."""
 
 
 class Dataset(Warehouse):
@@ -40,19 +44,28 @@ class Dataset(Warehouse):
     def __init__(self, adapter: Adapter, name: str, config: HubSpotConfig) -> None:
         super().__init__(Path(), config)
         self.adapter, self.name = adapter, name
+        self.kinds = {self.named(table): kind for table, kind in KINDS.items()}
+        self.pairs = {
+            self.named(f"{one}_to_{self.named(other)}"): (KINDS[one], KINDS[other])
+            for one, other in PAIRS
+        }
 
     @property
     def place(self) -> Mapping[str, str]:
         """What each command takes to find it."""
         return {"destination": self.adapter.destination, "dataset": self.name}
 
+    def named(self, table: str) -> str:
+        """Return the name of a table as the destination can hold it."""
+        return NamingConvention.shorten_identifier(table, table, self.adapter.longest_name)
+
     def sync(self, *objects: str, **options: Any) -> RunReport:
         """Run a sync, seconds after the last; return its report, whatever became of it."""
-        return super().sync(*(objects or KINDS), **self.place, **options)
+        return super().sync(*(objects or self.kinds), **self.place, **options)
 
     def verify(self, *, repair: bool = False) -> RunReport:
         """Compare the portal with the dataset."""
-        options = VerifyOptions(objects=tuple(KINDS), repair=repair, **self.place)
+        options = VerifyOptions(objects=tuple(self.kinds), repair=repair, **self.place)
         return verify(options, collector=NULL_COLLECTOR, config=self.config)
 
     def all_rows(self, name: str) -> list[dict[str, Any]]:
@@ -65,7 +78,7 @@ class Dataset(Warehouse):
 
     def wrong(self, portal: Portal) -> list[str]:
         """List how it differs from the portal."""
-        found = differences(portal, self, KINDS) + link_differences(portal, self, PAIRS)
+        found = differences(portal, self, self.kinds) + link_differences(portal, self, self.pairs)
         if self.adapter.keeps_nul:
             return found
         return [line for line in found if "\\x00" not in line]
