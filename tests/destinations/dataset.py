@@ -13,20 +13,19 @@ from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.cli.output.report import RunReport
+from pipelines.cli.output.report import RunReport, report_of
 from pipelines.commands.verify import VerifyOptions, verify
 from pipelines.runtime.stored import stored_pipeline
 from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import HubSpotError
 from sources.hubspot.warehouse.sql import Tables, open_tables
 from sources.hubspot_emulator.portal.store import Portal
 
-LONG = "a_type_whose_name_is_as_long_as_hubspot_lets_it_be_and_longer_than_some"
 KINDS = {
     "contacts": "contacts",
     "companies": "companies",
     "deals": "deals",
     "custom_vehicle": "vehicle",
-    f"custom_{LONG}": LONG,
 }
 """The tables of all tests here, and the portal's names of their types."""
 PAIRS = (
@@ -63,6 +62,14 @@ class Dataset(Warehouse):
         """Run a sync, seconds after the last; return its report, whatever became of it."""
         return super().sync(*(objects or self.kinds), **self.place, **options)
 
+    def outcome(self) -> tuple[int, str]:
+        """Run a sync, even one that cannot begin; return its exit code and what it says."""
+        try:
+            report = self.sync()
+        except HubSpotError as error:
+            report = report_of(error, "sync")
+        return report.exit_code, f"{report.error} {report.remedy}"
+
     def verify(self, *, repair: bool = False) -> RunReport:
         """Compare the portal with the dataset."""
         options = VerifyOptions(objects=tuple(self.kinds), repair=repair, **self.place)
@@ -82,6 +89,16 @@ class Dataset(Warehouse):
         if self.adapter.keeps_nul:
             return found
         return [line for line in found if "\\x00" not in line]
+
+    def drop(self, table: str, column: str = "") -> None:
+        """Drop a table, or a column of it, as a person would."""
+        with stored_pipeline(**self.place) as pipeline, pipeline.sql_client() as client:
+            name = client.make_qualified_table_name(table)
+            if column:
+                quoted = client.escape_column_name(column)
+                client.execute_sql(f"ALTER TABLE {name} DROP COLUMN {quoted}")
+            else:
+                client.execute_sql(f"DROP TABLE {name}")
 
     @contextmanager
     def tables(self) -> Iterator[Tables]:

@@ -27,6 +27,8 @@ ADAPTERS = {
 class Adapter(ABC):
     """A destination under test. A class has no arguments; nothing runs before `start`."""
 
+    folder: Path
+    """That the suite starts it with."""
     destination: ClassVar[str]
     """What `--destination` takes."""
     roles: ClassVar[Mapping[str, int]] = {}
