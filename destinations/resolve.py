@@ -23,8 +23,9 @@ from .duckdb.file import LITTLE_MEMORY
 from .duckdb.file import duckdb as duckdb_file
 from .duckdb.file_mode import created_private
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
-from .postgres import postgres
 from .rights import grant, kind_of
+from .servers.mysql import keep_texts
+from .servers.postgres import postgres
 
 AnyDestination = Destination[Any, Any]
 
@@ -63,6 +64,8 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
             return _files()
         if name == "postgres":
             return postgres()
+        if name == "sqlalchemy":
+            keep_texts()
         files = KNOWN[name].files if name in KNOWN else None
         settings = {"preferred_loader_file_format": files} if files else {}
         destination = Destination.from_reference(name, **settings)
