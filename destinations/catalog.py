@@ -72,7 +72,7 @@ KNOWN: dict[str, Known] = {
     ),
     "motherduck": Known("motherduck", example="md:database?motherduck_token=...", lock="lease"),
     "snowflake": Known("snowflake", tier="checked", lock="lease", files="parquet"),
-    "bigquery": Known("bigquery", tier="checked", lock="lease"),
+    "bigquery": Known("bigquery", tier="checked", lock="lease", files="parquet"),
     "redshift": Known(
         "redshift",
         tier="checked",

@@ -14,6 +14,7 @@ ADAPTERS = {
     "postgres": "adapters.postgres:Postgres",
     "mariadb": "adapters.mariadb:MariaDB",
     "snowflake": "adapters.snowflake:Snowflake",
+    "bigquery": "adapters.bigquery:BigQuery",
     "ducklake": "adapters.ducklake:DuckLake",
     "ducklake-postgres": "adapters.ducklake:DuckLakeOnPostgres",
     "delta": "adapters.lake:Delta",

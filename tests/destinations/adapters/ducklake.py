@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
+from emulators.extensions import install
 
 from . import Adapter
 from .postgres import PASSWORD, Postgres
-from .processes import install
 
 SETTING = "DESTINATION__DUCKLAKE__CREDENTIALS__"
 NAME = "lake"

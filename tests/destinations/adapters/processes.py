@@ -1,4 +1,4 @@
-"""What adapters share: servers that they start, extensions, accounts that the caller has."""
+"""What adapters share: servers that they start, accounts that the caller has."""
 
 import json
 import os
@@ -7,10 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
-import duckdb
 from machine import GIVEN
 
 PATIENCE_SECONDS = 120  # an environment may have to be made first
@@ -68,25 +66,13 @@ def begin(
 
 
 def begin_emulator(
-    packages: Sequence[str], script: str, port: int, log: Path
+    packages: Sequence[str], script: str, port: int, log: Path, *more: str
 ) -> subprocess.Popen[bytes]:
     """Start a script of ../emulators in an environment of its own with these packages."""
     given = [part for package in packages for part in ("--with", package)]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = ["uv", "run", "--no-project", "--quiet", "--python", python, *given, "python"]
-    return begin([*command, EMULATORS / script, str(port)], port, log, **outside())
-
-
-def install(*extensions: str) -> None:
-    """Install extensions of DuckDB: from packages of their names, else from DuckDB's repository."""
-    with duckdb.connect() as connection:
-        asked = "SELECT extension_name FROM duckdb_extensions() WHERE installed"
-        there = {name for (name,) in connection.execute(asked).fetchall()}
-        for name in {*extensions} - there:
-            package = find_spec(f"duckdb_extension_{name}")
-            files = package.submodule_search_locations if package else []
-            found = [one for part in files for one in Path(part).rglob("*.duckdb_extension")]
-            connection.execute(f"FORCE INSTALL '{found[0]}'" if found else f"INSTALL {name}")
+    return begin([*command, EMULATORS / script, str(port), *more], port, log, **outside())
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
