@@ -92,6 +92,7 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
         twin("contacts", f"id = '{ids[2]}'"),
         f"UPDATE contacts SET _hs_updated_at = '2020-01-01 00:00:00Z' WHERE id = '{ids[3]}'",
         f"UPDATE contacts SET firstname = 'Nobody' WHERE id = '{ids[4]}'",
+        twin("contacts", f"id = '{dead[1]}'"),
         f"UPDATE contacts SET firstname = 'Nobody' WHERE id = '{dead[1]}'",
         f"UPDATE contacts SET _hs_deleted_at = '2020-01-01 00:00:00Z' WHERE id = '{dead[2]}'",
         f"DELETE FROM contacts WHERE {one.format('merged')}",
@@ -105,7 +106,7 @@ def test_damage_is_found_and_repaired(portal: Portal, synced: Warehouse) -> None
     report = compare(synced)
     row = results(report)["contacts"]
     assert report.exit_code == 8
-    assert {*row["ids"]["extra"]} == {"999", "odd", ids[2]}
+    assert {*row["ids"]["extra"]} == {"999", "odd", ids[2], dead[1]}
     assert (row["ids"]["stale"], {*row["ids"]["wrong"]}) == ([ids[3]], {ids[4], *dead[1:3]})
     assert ids[0] in row["ids"]["missing"]
     assert len(row["ids"]["missing"]) == 3

@@ -71,6 +71,7 @@ def test_damage_to_collections(portal: Portal, warehouse: Warehouse) -> None:
     gone, aged, doubled = (first("id", "owners", number) for number in range(3))
     user, stage = first("user_id", "account_user_roles"), first("id", "pipeline_stages")
     email, campaign = first("id", "marketing_emails"), first("id", "email_campaigns")
+    event = first("id", "email_events")
     damage(
         warehouse,
         f"DELETE FROM owners WHERE id = '{gone}'",
@@ -82,6 +83,7 @@ def test_damage_to_collections(portal: Portal, warehouse: Warehouse) -> None:
         twin("forms", "1 = 1", "'odd' AS id"),
         f"DELETE FROM pipeline_stages WHERE id = '{stage}'",
         f"DELETE FROM email_campaigns WHERE id = '{campaign}'",
+        twin("email_events", f"id = '{event}'"),
     )
     report = compare(warehouse)
     assert report.exit_code == 8
@@ -93,6 +95,7 @@ def test_damage_to_collections(portal: Portal, warehouse: Warehouse) -> None:
     assert rows.pop("forms") == {"extra": ["odd"]}
     assert rows.pop("pipeline_stages")["missing"][0].endswith(f":{stage}")
     assert rows.pop("email_campaigns")["missing"][0].startswith(f"{campaign}:")
+    assert rows.pop("email_events")["extra"][0].startswith(f"{event}:")  # though not compared
     assert rows == {}
 
     repaired = compare(warehouse, repair=True)

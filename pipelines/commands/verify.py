@@ -25,7 +25,7 @@ from sources.hubspot.api.associations import BATCH as LINKS_BATCH
 from sources.hubspot.api.associations import Pair
 from sources.hubspot.api.batch_read import BATCH
 from sources.hubspot.api.record_pages import PAGE
-from sources.hubspot.catalog.names import HISTORY
+from sources.hubspot.catalog.names import HISTORY, history_table
 from sources.hubspot.catalog.pairs import Ends
 from sources.hubspot.catalog.selection import Names
 from sources.hubspot.config import HubSpotConfig
@@ -39,10 +39,12 @@ from sources.hubspot.state.source import SourceState
 from sources.hubspot.state.store import put, source_state
 from sources.hubspot.steps.links.links import is_one_way
 from sources.hubspot.verify.collections import Comparison, comparisons
+from sources.hubspot.verify.doubles import collapse, find_doubles
 from sources.hubspot.verify.links import check_links, differing_links
 from sources.hubspot.verify.records import Check, Verification, read_usage
 from sources.hubspot.warehouse.end_of_load import end_of_load
 from sources.hubspot.warehouse.post_load import clean_up
+from sources.hubspot.warehouse.sql import Row, open_tables
 from sources.hubspot.warehouse.view import WarehouseView
 
 Checks = dict[str, Generator[None, None, Check]]
@@ -158,11 +160,13 @@ def compare(
     with WarehouseView(pipeline) as view, run.seeing(view):
         judge = Verification(run, view, as_of, options.sample, not scope.state.hard_delete)
         usage = read_usage(run.client)
+        doubled = _doubles(pipeline, scope, collapses=options.repair)
         checks = _checks(judge, scope)
         if isinstance(collector, RunCollector):
             collector.watch(COMPARING, Source(checks.copy, use=run.client.limits.use))
         results = _gather(run, checks)
         _note_children(results, scope.endpoints)
+        _note_doubles(results, doubled, scope, are_left=not options.repair)
         for name, kind in scope.kinds.items():
             results[name].check.used = usage.get(kind.type_id or "")
         if options.repair and any(result.left for result in results.values()):
@@ -291,6 +295,42 @@ def _note_children(results: dict[str, Result], compared: Iterable[Comparison]) -
             if name not in results:
                 error = first.error if first else None
                 results[name] = Result(name, check, error, left=check.ids)
+
+
+def _doubles(pipeline: Pipeline, scope: Scope, *, collapses: bool) -> dict[str, list[Row]]:
+    """Find the keys that several rows of a table have, tombstones included.
+
+    Args:
+        pipeline: the warehouse, open.
+        scope: what is compared; rows that the portal does not list may be doubled as well.
+        collapses: whether one row of each is left.
+    """
+    schema = pipeline.default_schema.tables
+    names = [*scope.kinds, *map(history_table, scope.kinds), *scope.pairs]
+    names += [table.name for one in scope.endpoints for table in one.endpoint.tables]
+    known = {name: [*schema[name]["columns"]] for name in names if name in schema}
+    with open_tables(pipeline) as tables:
+        doubled = find_doubles(tables, known)
+        for name, keys in doubled.items() if collapses else ():
+            collapse(tables, name, known[name], keys)
+    return doubled
+
+
+def _note_doubles(
+    results: dict[str, Result],
+    doubled: Mapping[str, Iterable[Row]],
+    scope: Scope,
+    *,
+    are_left: bool,
+) -> None:
+    """Add keys that several rows have to the results of their tables; of links where they begin."""
+    for name, keys in doubled.items():
+        result = results.setdefault(name, Result(name, Check(name)))
+        size = 1 if name in scope.pairs else None
+        ids = [":".join(map(str, key[:size])) for key in keys]
+        result.check.found["extra"] = sorted({*result.check.found["extra"], *ids})
+        if are_left:
+            result.left = result.check.ids
 
 
 def _compare_again(judge: Verification, scope: Scope, results: Mapping[str, Result]) -> None:

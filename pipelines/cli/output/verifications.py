@@ -42,10 +42,8 @@ class Result:
         """`equal`, `differs`, `repaired`, `skipped` or `failed`."""
         if self.error:
             return "failed"
-        if self.check.skipped:
-            return "skipped"
         if not self.check.ids:
-            return "equal"
+            return "skipped" if self.check.skipped else "equal"
         return "differs" if self.left else "repaired"
 
 

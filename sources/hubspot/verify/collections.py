@@ -148,7 +148,7 @@ class Comparison:
         for rows in judge.view.values(name, self._columns(name), where, *args):
             found.rows += len(rows)
             for key, at in self._keyed(name, rows):
-                if key in seen or key not in listed:
+                if key not in listed:
                     extra.add(key)
                 elif at != listed[key]:
                     stale.add(key)

@@ -1,7 +1,7 @@
 """Links against link tables: every link of a pair is read and compared with its row."""
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 
 from ..api.associations import BATCH, COLUMNS, Link, Pair, read_links
@@ -40,7 +40,7 @@ def check_links(judge: Verification, pair: Pair, *, one_way: bool) -> Generator[
     missing, extra = yield from _certain(
         judge, pair, (links & again) - held, held - links - again, check
     )
-    _note(check, missing, extra, _doubled(rows))
+    _note(check, missing, extra)
     return check
 
 
@@ -50,11 +50,10 @@ def differing_links(
     """Compare the links of some records again, after they were repaired."""
     check = Check(pair.table)
     found = judge.view.rows(pair.table, COLUMNS, from_ids, key="from_id")
-    rows: Counter[Link] = Counter(found)
     links = yield from _links(judge.run, pair, from_ids, check, one_way=False)
-    held = {row for row in rows if row[0] not in check.refused}
+    held = {row for row in found if row[0] not in check.refused}
     missing, extra = yield from _certain(judge, pair, links - held, held - links, check)
-    _note(check, missing, extra, _doubled(rows))
+    _note(check, missing, extra)
     return check
 
 
@@ -82,10 +81,6 @@ def _ends(links: Iterable[Link], *, one_way: bool) -> set[str]:
     return {link[1] if one_way else link[0] for link in links}
 
 
-def _doubled(rows: Mapping[Link, int]) -> set[Link]:
-    return {row for row, count in rows.items() if count > 1}
-
-
 def _links(
     run: Run, pair: Pair, ids: Iterable[str], check: Check, *, one_way: bool
 ) -> Generator[None, None, set[Link]]:
@@ -107,14 +102,14 @@ def _links(
     return found
 
 
-def _note(check: Check, missing: set[Link], extra: set[Link], doubled: Iterable[Link]) -> None:
+def _note(check: Check, missing: set[Link], extra: set[Link]) -> None:
     """Add to a check the ids that differing links come from."""
     there = {link[:3] for link in extra}
     relabelled = {link for link in missing if link[:3] in there}
     keys = {link[:3] for link in relabelled}
     kinds = {
         "missing": missing - relabelled,
-        "extra": {link for link in extra if link[:3] not in keys} | {*doubled},
+        "extra": {link for link in extra if link[:3] not in keys},
         "wrong": relabelled,
     }
     for kind, links in kinds.items():

@@ -82,7 +82,7 @@ class Verification:
     def check(self, kind: ObjectType, schema: TableSchema) -> Generator[None, None, Check]:
         """Compare an object type with its table."""
         check = Check(kind.table)
-        held, suspects = self._held(kind.table, check)
+        held, suspects = self._held(kind.table, check), set[str]()
         if self.sample < 0:
             visit = partial(self._visit, schema, suspects, check)
             listed = yield from list_ids(self.run, kind, RecordDecoder(schema), visit=visit)
@@ -143,17 +143,13 @@ class Verification:
                     check.found[verdict].append(id_)
                     check.columns.update(differing.get(id_, ()))
 
-    def _held(self, table: str, check: Check) -> tuple[dict[str, int | None], set[str]]:
-        """Return when (ms) the live rows were changed, and the ids that stand there twice."""
+    def _held(self, table: str, check: Check) -> dict[str, int | None]:
+        """Return when (ms) the live rows were changed, by id."""
         held: dict[str, int | None] = {}
-        doubled: set[str] = set()
         for rows in self.view.values(table, ("id", "_hs_updated_at"), LIVE):
             check.warehouse += len(rows)
-            for id_, at in rows:
-                if id_ in held:
-                    doubled.add(id_)
-                held[id_] = to_ms(at) if at else None
-        return held, doubled
+            held.update((id_, to_ms(at) if at else None) for id_, at in rows)
+        return held
 
     def _visit(
         self, schema: TableSchema, suspects: set[str], check: Check, records: Sequence[Record]
