@@ -1,6 +1,5 @@
 """Delta and Iceberg tables: in a folder, and in a bucket that moto serves."""
 
-import json
 import socket
 import subprocess
 import sys
@@ -125,7 +124,7 @@ class Bucket(Lake):
         return {
             "DESTINATION__FILESYSTEM__BUCKET_URL": url,
             "DESTINATION__FILESYSTEM__TABLE_FORMAT": self.format,
-            "DESTINATION__FILESYSTEM__CREDENTIALS": json.dumps(keys),
+            **{f"DESTINATION__FILESYSTEM__CREDENTIALS__{k.upper()}": v for k, v in keys.items()},
         }
 
     def stop(self) -> None:

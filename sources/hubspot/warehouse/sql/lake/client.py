@@ -17,6 +17,7 @@ from dlt.common.libs.pyarrow import (
 )
 from dlt.common.schema import TSchemaTables
 from dlt.common.schema.typing import TTableSchemaColumns
+from dlt.common.schema.utils import pipeline_state_table
 from dlt.destinations.impl.filesystem.filesystem import FilesystemClient, ReferenceFollowupJob
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
@@ -91,6 +92,15 @@ class LakeClient(FilesystemClient):
         """Count how often this process has changed a table."""
         return _CHANGES[self._location(name)]
 
+    def names(self) -> list[str]:
+        """Return the names of all tables, as their folders have them."""
+        if not self.is_storage_initialized():
+            return []
+        self.fs_client.invalidate_cache()
+        found = self.fs_client.ls(self.dataset_path, detail=True)
+        folders = [one["name"] for one in found if one["type"] == "directory"]
+        return [path.rstrip("/").rsplit("/", 1)[-1] for path in folders]
+
     def table(self, name: str) -> FileTable | None:
         """Return a table as it is by now; None where there is none."""
         now = self.changes(name)
@@ -132,7 +142,8 @@ class LakeClient(FilesystemClient):
             paths = self.list_table_files(name)
         except DestinationUndefinedEntity:
             return None
-        columns = columns_to_arrow(self.schema.get_table_columns(name), self.capabilities, "UTC")
+        described = self.schema.tables.get(name) or pipeline_state_table()
+        columns = columns_to_arrow(described["columns"], self.capabilities, "UTC")
         plain = pa.schema([field.with_nullable(True) for field in columns])
         return DltFiles(self.fs_client, paths, plain, self._changed(name)) if paths else None
 
@@ -166,7 +177,7 @@ class LakeClient(FilesystemClient):
             found = [*pool.map(self.table, names)]
         for name, table in zip(names, found, strict=True):
             if isinstance(table, DltFiles):
-                yield name, self.schema.get_table_columns(name)
+                yield name, py_arrow_to_table_schema_columns(table.columns)
             else:
                 yield name, py_arrow_to_table_schema_columns(table.schema) if table else {}
 

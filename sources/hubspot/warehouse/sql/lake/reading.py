@@ -1,5 +1,6 @@
 """DuckDB in memory with a view on each table of a dataset: opened when a statement names it."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
@@ -29,8 +30,15 @@ class Lake(Protocol):
     def changes(self, name: str) -> int:
         """Count how often this process has changed a table."""
 
+    def names(self) -> Iterable[str]:
+        """Return the names of all tables."""
+
     def table(self, name: str) -> FileTable | None:
         """Return a table as it is by now; None where there is none."""
+
+
+_CATALOG = re.compile(r"information_schema|duckdb_|pg_catalog|\bshow\b", re.IGNORECASE)
+"""What asks which tables there are."""
 
 
 def in_memory() -> duckdb.DuckDBPyConnection:
@@ -70,11 +78,6 @@ class LakeSqlClient(DuckDbSqlClient):
         """Whether there is such a dataset; there is none of staging."""
         return self.dataset_name == self.lake.dataset_name and self.lake.is_storage_initialized()
 
-    def show_all(self, tables: Iterable[str]) -> None:
-        """Make a view on each table that is there, for questions about the catalog itself."""
-        for table in tables:
-            self._show(table)
-
     @contextmanager
     @raise_database_error
     def execute_query(self, query: str, *args: Any, **kwargs: Any) -> Iterator[Any]:  # type: ignore[override]  # noqa: ANN401 - dlt's signature
@@ -86,6 +89,9 @@ class LakeSqlClient(DuckDbSqlClient):
     def _run(self, query: str, values: Any) -> duckdb.DuckDBPyConnection:  # noqa: ANN401
         for table, seen in [*self._seen.items()]:
             if self.lake.changes(table) != seen:
+                self._show(table)
+        if _CATALOG.search(query):
+            for table in {*self.lake.names()} - self._seen.keys():
                 self._show(table)
         try:
             return self._conn.execute(query, values)
