@@ -81,6 +81,23 @@ def test_values_and_changes(tables: Tables) -> None:
     assert sorted(id_ for (id_,) in tables.select("SELECT id FROM records")) == ["2", "3", "4"]
 
 
+def test_changes_that_fail_together_are_undone(
+    tables: Tables, request: pytest.FixtureRequest
+) -> None:
+    """Where a database has transactions, of several changes either all are made or none."""
+    if request.node.callspec.params["tables"] in _LAKE:
+        pytest.skip("files have none")
+    with pytest.raises(KeyError, match="on the way"):
+        _delete_and_fail(tables)
+    assert tables.size("records") == 5
+
+
+def _delete_and_fail(tables: Tables) -> None:
+    with tables.transaction():
+        tables.delete("records")
+        raise KeyError("on the way")
+
+
 def test_keys_of_several_columns(tables: Tables) -> None:
     """Rows go by their whole key, also where a part of it is NULL, however many they are."""
     many = [(f"m{n % 7}", str(n)) for n in range(250)]

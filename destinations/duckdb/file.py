@@ -4,7 +4,7 @@ Rows are added in little memory, whatever the table's size; a merge into a wide 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.normalizers.naming import NamingConvention
@@ -13,8 +13,8 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 
 from sources.hubspot.errors import ConfigError
 
-from ..dlt_settings import PIPELINE
 from ..failures import credentials_setting
+from .once import ResolvedOnce
 
 if TYPE_CHECKING:
     from .client import QualifyingClient
@@ -22,30 +22,12 @@ if TYPE_CHECKING:
 LITTLE_MEMORY = "200MiB"
 
 
-class duckdb(_duckdb):  # noqa: N801 - dlt names destinations after their class
+class duckdb(ResolvedOnce, _duckdb):  # noqa: N801 - dlt names destinations after their class
     """dlt's DuckDB, whose statements name the database where its schema has the same name."""
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - dlt's signature
-        super().__init__(**settings)
-        self._resolved: dict[object, DuckDbClientConfiguration] = {}
-
-    def configuration(
-        self,
-        initial_config: DuckDbClientConfiguration,
-        accept_partial: bool = False,  # noqa: FBT001, FBT002 - dlt's signature
-    ) -> DuckDbClientConfiguration:
-        """Return a copy of what is resolved once: dlt asks some forty times a run.
-
-        The copies share their connections, as the clients of one load do.
-        """
-        given = initial_config or self.spec()
-        given.pipeline_name = given.pipeline_name or PIPELINE  # the file is called after it
-        key = accept_partial, repr(vars(given))
-        if key not in self._resolved:
-            self._resolved[key] = _placed(super().configuration(given, accept_partial))
-        config = self._resolved[key].copy()
-        config.credentials = self._resolved[key].credentials
-        return config
+    def placed(self, config: DuckDbClientConfiguration) -> DuckDbClientConfiguration:
+        """Return settings whose file is where the user wants it."""
+        return _placed(config)
 
     def capabilities(
         self,

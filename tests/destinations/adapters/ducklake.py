@@ -32,7 +32,7 @@ class DuckLake(Adapter):
         return {
             f"{SETTING}DUCKLAKE_NAME": NAME,
             f"{SETTING}CATALOG": self.catalog(role),
-            f"{SETTING}STORAGE": str(self._folder / "files"),
+            f"{SETTING}STORAGE__BUCKET_URL": str(self._folder / "files"),
         }
 
     def catalog(self, role: str) -> str:
