@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 
 from sqlglot import exp
 
@@ -10,6 +11,9 @@ NAIVE = frozenset({"mysql", "clickhouse", "sqlite"})
 """Dialects whose columns of instants have no time zone: what they hold is UTC."""
 KEEPS_NUL = frozenset({"duckdb"})
 """Dialects with a text that may hold NUL; others refuse a statement for one."""
+
+
+_MARK = "__hs_text__"
 
 
 class Rendered(str):
@@ -33,7 +37,7 @@ def literal(value: object, dialect: str) -> str:
     if isinstance(value, bool) and dialect == "tsql":
         return str(int(value))
     if value is None or isinstance(value, bool):
-        return exp.convert(value).sql(dialect=dialect)
+        return _constant(value, dialect)
     if isinstance(value, int | float | Decimal):
         return str(value)
     if isinstance(value, date):
@@ -43,9 +47,14 @@ def literal(value: object, dialect: str) -> str:
     raise TypeError(f"{type(value).__name__} has no literal")
 
 
+@cache
+def _constant(value: bool | None, dialect: str) -> str:  # noqa: FBT001 - that is the value
+    return exp.convert(value).sql(dialect=dialect)
+
+
 def _text(text: str, dialect: str) -> str:
     """Return a text in quotes; what every id of HubSpot's looks like needs no further care."""
-    if text.isascii() and text.isalnum():
+    if text.isprintable() and "'" not in text and "\\" not in text:
         return f"'{text}'"
     if "\0" not in text:
         return exp.Literal.string(text).sql(dialect=dialect)
@@ -56,15 +65,21 @@ def _text(text: str, dialect: str) -> str:
 
 
 def _date(day: date, dialect: str) -> str:
-    return exp.cast(exp.Literal.string(day.isoformat()), "DATE").sql(dialect=dialect)
+    return _cast("DATE", dialect).replace(_MARK, day.isoformat())
 
 
 def _instant(at: datetime, dialect: str) -> str:
     at = at.astimezone(UTC)
     if dialect in NAIVE:
         return f"'{at:%Y-%m-%d %H:%M:%S.%f}'"
-    text = exp.Literal.string(at.isoformat(sep=" ", timespec="microseconds"))
-    return exp.cast(text, "TIMESTAMPTZ").sql(dialect=dialect)
+    text = at.isoformat(sep=" ", timespec="microseconds")
+    return _cast("TIMESTAMPTZ", dialect).replace(_MARK, text)
+
+
+@cache
+def _cast(kind: str, dialect: str) -> str:
+    """Return a cast of a text to a type, with a mark for the text."""
+    return exp.cast(exp.Literal.string(_MARK), kind).sql(dialect=dialect)
 
 
 def aware(row: Iterable[object]) -> tuple[object, ...]:

@@ -81,6 +81,7 @@ class Language:
         return self.statement(f"SELECT 1 WHERE {where}", values).partition(" WHERE ")[2]
 
 
+@lru_cache(maxsize=4096)
 def named(name: str) -> str:
     """Return a name that comes from a variable, as the neutral dialect takes it."""
     return exp.to_identifier(name, quoted=True).sql(dialect=NEUTRAL)
