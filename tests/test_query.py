@@ -11,7 +11,7 @@ import duckdb
 import psycopg2
 import pytest
 
-from destinations.reading.proofs import prove_parsed
+from destinations.reading.proofs import in_dataset, prove_parsed
 from destinations.reading.readers import Reader, open_reader
 from pipelines.cli.output.render import render
 from pipelines.commands.query import Format, query
@@ -470,6 +470,29 @@ def test_other_databases_get_parsed_queries_only(sql: str, dialect: str) -> None
     prove_parsed("select a, count(*) from deals group by a", dialect)
     with pytest.raises(ConfigError):
         prove_parsed(sql, dialect)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "place", "named"),
+    [
+        pytest.param("snowflake", ["DB", "HUBSPOT"], '"DB"."HUBSPOT".', id="snowflake"),
+        pytest.param("bigquery", ["project-1", "hubspot"], "`project-1`.`hubspot`.", id="bigquery"),
+        pytest.param("mysql", ["hubspot"], "`hubspot`.", id="mysql"),
+    ],
+)
+def test_names_without_a_schema_are_tables_of_the_dataset(
+    dialect: str, place: list[str], named: str
+) -> None:
+    """Wherever they stand in a query; what it names itself, or with a schema, stays as it is."""
+    sql = (
+        "WITH few AS (SELECT id FROM deals) SELECT few.id FROM few, other.deals AS old"
+        " WHERE few.id IN (SELECT contacts.id FROM contacts)"
+    )
+    asked = in_dataset(sql, dialect, place)
+    assert asked.count(named) == 2
+    assert f"FROM {named}deals" in asked
+    assert f"FROM {named}contacts" in asked
+    assert in_dataset("SELECT 1 AS one", dialect, place) == "SELECT 1 AS one"
 
 
 def test_csv_is_safe_to_open(dataset: str) -> None:
