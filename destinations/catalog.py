@@ -93,6 +93,10 @@ KNOWN: dict[str, Known] = {
     "sqlalchemy": Known("sqlalchemy", note="MySQL, MariaDB, SQLite and more", lock="get_lock"),
 }
 NAMES = tuple(KNOWN)
+REFUSED: dict[str, str] = {
+    "sqlite": "SQLite has no instants: rows that a sync has written are read back as others.",
+}
+"""By what `rights.kind_of` calls them, destinations in which a sync cannot work, and why."""
 UNFIT = frozenset({"destination", "dummy", "lance", "lancedb", "qdrant", "weaviate"})
 """Destinations of dlt's that do not keep tables as a merge leaves them."""
 

@@ -18,14 +18,15 @@ from dlt.pipeline.pipeline import Pipeline
 from sources.hubspot.errors import ConfigError, HubSpotError, MissingRightError, WarehouseError
 from sources.hubspot.warehouse.view import held_open
 
-from .catalog import KNOWN, UNFIT
+from .catalog import KNOWN, REFUSED, UNFIT
 from .duckdb.file import LITTLE_MEMORY
 from .duckdb.file import duckdb as duckdb_file
 from .duckdb.file_mode import created_private
 from .duckdb.lake import ducklake
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
-from .postgres import postgres
-from .rights import grant
+from .rights import grant, kind_of
+from .servers.mysql import keep_texts
+from .servers.postgres import postgres
 
 AnyDestination = Destination[Any, Any]
 
@@ -64,6 +65,8 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
             return _files()
         if name == "postgres":
             return postgres()
+        if name == "sqlalchemy":
+            keep_texts()
         if name == "ducklake":
             return ducklake()
         files = KNOWN[name].files if name in KNOWN else None
@@ -134,8 +137,19 @@ def keeps_nul(name: str) -> bool:
 def client_of(pipeline: Pipeline) -> JobClientBase:
     """Return a client for what needs no schema, such as where a pipeline writes; made once."""
     if pipeline not in _CLIENTS:
-        _CLIENTS[pipeline] = pipeline.destination_client()
+        _CLIENTS[pipeline] = fit(pipeline.destination_client())
     return _CLIENTS[pipeline]
+
+
+def fit(client: JobClientBase) -> JobClientBase:
+    """Return a client, unless no sync can work with its destination.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    if reason := REFUSED.get(kind_of(client)):
+        raise ConfigError(reason, remedy="Take another --destination, such as duckdb or postgres.")
+    return client
 
 
 _CLIENTS: WeakKeyDictionary[Pipeline, JobClientBase] = WeakKeyDictionary()

@@ -334,6 +334,7 @@ def adapters() -> Iterator[Callable[[str], Adapter]]:
             folder = Path(stack.enter_context(made))
             folder.chmod(0o755)  # a server that root starts runs as another user
             adapter = adapter_named(name)
+            adapter.folder = folder
             adapter.start(folder)
             stack.callback(adapter.stop)
             return adapter

@@ -209,8 +209,8 @@ class World:
 
     def _values_apart(self, table: str, kind: str, *, calculated: bool) -> list[str]:
         """Compare values with the columns of the types that properties have today."""
-        columns = {column[0::2]: column[1] for column in truth._columns(self.warehouse, table)}
-        rejected = truth._rejected(self.warehouse, table)
+        columns = {one[0::2]: one[1] for one in truth.columns_of(self.warehouse)[table]}
+        rejected = truth.rejected_of(self.warehouse)[table]
         rows, records = self.warehouse.table(table), self.portal.records(kind)
         both, found = records.keys() & rows.keys(), []
         for name, definition in self.portal.table(kind).definitions.items():
@@ -221,7 +221,7 @@ class World:
             for id_ in both:
                 raw, value = records[id_]["properties"].get(name), rows[id_].get(column)
                 reject = rejected.get((id_, name))
-                if not truth._same(raw or None, value, definition["type"], reject):
+                if not truth.is_same(raw or None, value, definition["type"], reject):
                     found.append(f"{table} {id_} {column} holds {value!r} for {name} = {raw!r}")
                 if reject not in {None, raw}:
                     found.append(f"{table} {id_} {name}: {reject!r} is rejected for {raw!r}")

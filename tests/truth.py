@@ -36,7 +36,7 @@ def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -
     """
     found: list[str] = []
     with warehouse.reading():
-        columns, rejected = _columns(warehouse), _rejected(warehouse)
+        columns, rejected = columns_of(warehouse), rejected_of(warehouse)
         for table, name in objects.items():
             every = warehouse.all_rows(table)
             rows = {row["id"]: row for row in every}
@@ -49,7 +49,8 @@ def differences(portal: Portal, warehouse: Warehouse, objects: dict[str, str]) -
             archived = portal.records(name, archived=True)
             dead = {id_ for id_, row in rows.items() if row["_hs_deletion"] == "archived"}
             found += [f"{table} {id_}: tombstone" for id_ in dead ^ archived.keys()]
-            of_table = columns[table], rejected[table]
+            present = [*{one[0]: one for one in columns[table]}.values()]  # of the types of today
+            of_table = present, rejected[table]
             for id_ in truth.keys() & live.keys():
                 found += _record(table, truth[id_], live[id_], *of_table)
             for id_ in archived.keys() & dead:
@@ -113,16 +114,16 @@ def tables(warehouse: Warehouse) -> set[str]:
     return {name for (name,) in warehouse.rows(sql)}
 
 
-def _columns(warehouse: Warehouse) -> dict[str, list[tuple[str, str, str]]]:
-    """Return the property, column and type of each column, by table."""
+def columns_of(warehouse: Warehouse) -> dict[str, list[tuple[str, str, str]]]:
+    """Return the property, column and type of each column, the newest last, by table."""
     found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for row in warehouse.all_rows("_hs_columns"):
+    for row in sorted(warehouse.all_rows("_hs_columns"), key=lambda row: row["since_at"]):
         one = row["property"], row["column_name"], row["hubspot_type"]
         found[row["table_name"]].append(one)
     return found
 
 
-def _rejected(warehouse: Warehouse) -> dict[str, dict[tuple[str, str], str]]:
+def rejected_of(warehouse: Warehouse) -> dict[str, dict[tuple[str, str], str]]:
     """Return the raw values that did not fit, by table, id and property."""
     found: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)
     for row in warehouse.all_rows("_hs_rejected_values"):
@@ -146,12 +147,13 @@ def _record(
         if raw == value:
             continue
         reject = rejected.get((row["id"], name))
-        if not _same(raw, value, kind, reject):
+        if not is_same(raw, value, kind, reject):
             found.append(f"{table} {row['id']} {name}: {raw!r} became {value!r} ({reject=})")
     return found
 
 
-def _same(raw: str | None, value: Any, kind: str, reject: str | None) -> bool:
+def is_same(raw: str | None, value: Any, kind: str, reject: str | None) -> bool:
+    """Whether a column's value is what HubSpot has, or the text of it that was set aside."""
     if raw is None or value is None:
         return raw in {value, reject}
     if isinstance(value, str):

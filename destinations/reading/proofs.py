@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import sqlglot
 from sqlglot import exp
+from sqlglot.optimizer.scope import traverse_scope
 
 from sources.hubspot.errors import ConfigError
 
@@ -267,6 +268,29 @@ def prove_parsed(sql: str, dialect: str | None) -> None:
         raise no_reading()
     if any(not isinstance(part, exp.Query) for part in statements[0].find_all(*writes)):
         raise no_reading()
+
+
+def in_dataset(sql: str, dialect: str | None, place: Sequence[str]) -> str:
+    """Return a query whose tables without a schema are those of a dataset.
+
+    Args:
+        sql: one statement that was parsed as one that reads.
+        dialect: as sqlglot calls it.
+        place: the dataset's name, maybe with that of its database or project before it.
+    """
+    tree = sqlglot.parse_one(sql, dialect=dialect)
+    if not isinstance(tree, exp.Query):
+        return sql
+    names = [exp.to_identifier(name, quoted=True) for name in place]
+    catalog, schema = names[-2] if len(names) > 1 else None, names[-1]
+    for scope in traverse_scope(tree):
+        for table in scope.tables:
+            if not table.db and table.name not in scope.cte_sources:
+                table.set("db", schema.copy())
+                table.set("catalog", catalog.copy() if catalog else None)
+                if not table.alias:
+                    table.set("alias", exp.TableAlias(this=table.this.copy()))
+    return tree.sql(dialect=dialect)
 
 
 def refuse(names: Iterable[str]) -> None:

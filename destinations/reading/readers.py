@@ -2,11 +2,13 @@
 
 DuckDB      the file read-only, external access off, the configuration locked; no folder of ours
 PostgreSQL  one statement by the extended protocol, in a read-only transaction
-others      through dlt's client, once sqlglot has parsed the statement as a query
+others      through dlt's client, once a parser has shown the statement to be a query; in a session
+            that only reads, where `READ_ONLY` knows how to begin one
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import dlt
 import duckdb
-from dlt.common.destination.client import JobClientBase, WithStateSync
 from dlt.dataset.utils import get_destination_clients
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.job_client_impl import SqlJobClientBase
-from dlt.destinations.sql_client import SqlClientBase
 
 from sources.hubspot.errors import ConfigError, HubSpotError
+from sources.hubspot.warehouse.sql.opening import tables_of
 
 from ..dlt_settings import own_settings
 from ..failures import credentials_setting, first_line, missing_driver, redacted, to_error
-from ..resolve import duckdb_path, explained, make_destination
+from ..resolve import duckdb_path, explained, fit, make_destination
+from ..rights import kind_of
 from .proofs import (
     POSTGRES_MEANINGS,
+    in_dataset,
     postgres_to_prove,
     prove_duckdb,
     prove_duckdb_plan,
@@ -60,11 +63,15 @@ class Reader(Protocol):
     """A dataset, open for reading."""
 
     def ask(self, sql: str) -> Answer:
-        """Run a statement of ours; unqualified names are tables of the dataset.
+        """Run a statement of ours, in the neutral dialect of `warehouse.sql`.
 
         Raises:
             ConfigError: the destination refuses the statement.
         """
+        ...
+
+    def columns(self, tables: Iterable[str]) -> Mapping[str, AbstractSet[str]]:
+        """Return the columns of those tables that are in the dataset."""
         ...
 
     def ask_proven(self, sql: str) -> Answer:
@@ -91,6 +98,10 @@ class DuckDbReader:
         except duckdb.Error as error:
             raise _wrong(error) from error
 
+    def columns(self, tables: Iterable[str]) -> dict[str, set[str]]:
+        """Return the columns of those tables that are in the schema."""
+        return _by_table(self.ask(_COLUMNS), tables)
+
     def ask_proven(self, sql: str) -> Answer:
         """Run a statement that DuckDB's own parser shows to read."""
         plan = self.ask(f"EXPLAIN (FORMAT json) {prove_duckdb(sql)}")
@@ -113,6 +124,10 @@ class PostgresReader:
                 return self._run(sql)
         except psycopg.Error as error:
             raise refused(error, "postgres") from error
+
+    def columns(self, tables: Iterable[str]) -> dict[str, set[str]]:
+        """Return the columns of those tables that are in the schema."""
+        return _by_table(self.ask(_COLUMNS), tables)
 
     def ask_proven(self, sql: str) -> Answer:
         """Run a statement that names only what reads and that PostgreSQL takes for a query."""
@@ -145,22 +160,58 @@ class PostgresReader:
 class SqlReader:
     """Any other SQL destination, through dlt."""
 
-    def __init__(self, client: SqlClientBase[Any], name: str) -> None:
-        self._client, self._name = client, name
+    def __init__(self, client: SqlJobClientBase, name: str) -> None:
+        self._client, self._name = client.sql_client, name
+        self._tables = tables_of(client)
+        self._dialect = client.capabilities.sqlglot_dialect
+        for statement in READ_ONLY.get(kind_of(client), ()):
+            with explained(name):
+                self._client.execute_sql(statement)
 
     def ask(self, sql: str) -> Answer:
         """Run a statement of ours."""
+        return self._answer(self._tables.translate(sql))
+
+    def columns(self, tables: Iterable[str]) -> dict[str, set[str]]:
+        """Return the columns of those tables that are in the dataset."""
+        with explained(self._name):
+            return self._tables.columns(tables)
+
+    def ask_proven(self, sql: str) -> Answer:
+        """Run a statement that a parser shows to be a query."""
+        if self._dialect == "duckdb":
+            sql = prove_duckdb(sql)
+        prove_parsed(sql, self._dialect)
+        place = self._client.make_qualified_table_name_path("x", quote=False)[:-1]
+        return self._answer(in_dataset(sql, self._dialect, place))
+
+    def _answer(self, statement: str) -> Answer:
         try:
-            with self._client.execute_query(sql) as cursor:
-                columns = [column[0] for column in cursor.description]
-                return Answer(columns, [tuple(row) for row in cursor.fetchall()])
+            with self._tables.run(statement) as (names, rows):
+                return Answer(names, rows)
         except Exception as error:
             raise refused(error, self._name) from error
 
-    def ask_proven(self, sql: str) -> Answer:
-        """Run a statement that sqlglot parses as a query."""
-        prove_parsed(sql, self._client.capabilities.sqlglot_dialect)
-        return self.ask(sql)
+
+READ_ONLY: Mapping[str, Sequence[str]] = {
+    "mysql": ("SET SESSION TRANSACTION READ ONLY",),
+    "clickhouse": ("SET readonly = 1",),
+}
+"""By kind of destination, what lets a session do nothing but read; there is no such statement in
+Snowflake, BigQuery, Databricks, Redshift and SQL Server, where a role has to see to it."""
+
+
+_COLUMNS = (
+    "SELECT table_name, column_name FROM information_schema.columns"
+    " WHERE table_schema = current_schema()"
+)
+
+
+def _by_table(answer: Answer, tables: Iterable[str]) -> dict[str, set[str]]:
+    known: dict[str, set[str]] = {}
+    for table, column in answer.rows:
+        known.setdefault(table, set()).add(column)
+    return {table: known[table] for table in tables if table in known}
 
 
 @contextmanager
@@ -186,7 +237,7 @@ def open_reader(destination: str, dataset: str) -> Iterator[Reader]:
                 open_.callback(client.sql_client.close_connection)
                 if not client.sql_client.has_dataset():
                     raise no_dataset(dataset, destination)
-                reader = SqlReader(client.sql_client, destination)
+                reader = SqlReader(client, destination)
         yield reader
 
 
@@ -196,9 +247,10 @@ def client_of(destination: str, dataset: str) -> SqlJobClientBase:
     Raises:
         ConfigError: the destination speaks no SQL.
     """
-    client: JobClientBase | WithStateSync = get_destination_clients(
+    made: Any = get_destination_clients(
         dlt.Schema("hubspot"), make_destination(destination), dataset
     )[0]
+    client = fit(made)
     if not isinstance(client, SqlJobClientBase):
         raise ConfigError(
             f"The destination {destination} answers no SQL.",

@@ -16,24 +16,26 @@ from pipelines.cli.output.freshness import stale, to_age, too_old
 from pipelines.cli.output.report import RunReport, Section
 from pipelines.runtime import local_runs
 from sources.hubspot.errors import ConfigError, HubSpotError
-from sources.hubspot.warehouse.run_log import KILLED
+from sources.hubspot.warehouse.run_log import KILLED, RUN_TABLES, RUNS
+from sources.hubspot.warehouse.sql import named
 
-_RUNS = "SELECT * FROM _hs_runs ORDER BY started_at DESC"
+_OF_RUN = (
+    *("run_id", "portal_id", "command", "started_at", "ended_at", "status", "calls"),
+    *("rate_limited", "error"),
+)
+_RUNS = f"SELECT {', '.join(_OF_RUN)} FROM {RUNS} ORDER BY started_at DESC"
+_OF_TABLE = ("table_name", "status", "error", "started_at", "fresh_at", "loaded_at")
 _TABLES = (
-    "SELECT * FROM (SELECT t.*, r.started_at,"
+    f"SELECT {', '.join(f'x.{name}' for name in _OF_TABLE)} FROM ("
+    "SELECT t.table_name, t.status, t.error, r.started_at,"
     " max(t.watermark_after) OVER (PARTITION BY t.table_name) AS fresh_at,"
     " max(CASE WHEN t.status = 'ok' THEN r.started_at END)"
     " OVER (PARTITION BY t.table_name) AS loaded_at,"
-    " row_number() OVER (PARTITION BY t.table_name ORDER BY r.started_at DESC) AS age"
-    " FROM _hs_run_tables t JOIN _hs_runs r ON r.run_id = t.run_id{where}) x WHERE age = 1"
-    " ORDER BY table_name"
+    " row_number() OVER (PARTITION BY t.table_name ORDER BY r.started_at DESC) AS place"
+    f" FROM {RUN_TABLES} AS t JOIN {RUNS} AS r ON r.run_id = t.run_id{{where}}) AS x"
+    " WHERE x.place = 1 ORDER BY x.table_name"
 )
 _EVERY, _OF_SYNCS = _TABLES.format(where=""), _TABLES.format(where=" WHERE r.command <> 'verify'")
-
-_COLUMNS = (
-    "SELECT table_name, count(CASE WHEN column_name = '_hs_deleted_at' THEN 1 END)"
-    " FROM information_schema.columns WHERE table_schema = current_schema() GROUP BY table_name"
-)
 
 RUN_COLUMNS = (
     *("started_at", "age", "command", "status", "seconds", "calls", "rate_limited", "where"),
@@ -74,8 +76,8 @@ def status(
     try:
         with open_reader(destination, dataset) as reader:
             last = _known_runs(reader, destination, dataset)
-            tables = _ask(reader, _EVERY)
-            synced = _ask(reader, _OF_SYNCS) if max_age is not None else []
+            tables = _ask(reader, _EVERY, _OF_TABLE)
+            synced = _ask(reader, _OF_SYNCS, _OF_TABLE) if max_age is not None else []
             counts = _counts(reader, [row["table_name"] for row in tables])
     except HubSpotError as error:
         if not local:
@@ -148,13 +150,12 @@ def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
     Raises:
         ConfigError: it knows of none.
     """
-    try:
-        runs = _ask(reader, _RUNS)
-    except ConfigError as error:
+    if len(reader.columns([RUNS, RUN_TABLES])) < len([RUNS, RUN_TABLES]):
         raise ConfigError(
-            f"No sync has run in dataset {dataset} yet, or _hs_runs was dropped.",
+            f"No sync has run in dataset {dataset} yet, or {RUNS} was dropped.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
-        ) from error
+        )
+    runs = _ask(reader, _RUNS, _OF_RUN)
     going_on = [run for run in runs if run["status"] == "running"]
     for run in runs:
         run["where"] = "warehouse"
@@ -201,40 +202,28 @@ def _brief(row: Sequence[Any]) -> Sequence[Any]:
     return tuple("" if value == "ok" else value for value in row)
 
 
-def _ask(reader: Reader, sql: str) -> list[Row]:
-    answer = reader.ask(sql)
-    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+def _ask(reader: Reader, sql: str, names: Sequence[str]) -> list[Row]:
+    return [dict(zip(names, row, strict=True)) for row in reader.ask(sql).rows]
 
 
 def _counts(reader: Reader, tables: Sequence[str]) -> dict[str, Count]:
-    """Count the rows of the tables that exist: in one query where their columns can be listed."""
-    try:
-        known = {name: bool(has) for name, has in reader.ask(_COLUMNS).rows}
-    except ConfigError:  # a destination that has no such list
-        return _counts_one_by_one(reader, tables)
-    asked = [_count(table, deletes=known[table]) for table in tables if table in known]
+    """Count the rows of the tables that exist, in one query."""
+    known = reader.columns(tables)
+    asked = [
+        _count(table, deletes="_hs_deleted_at" in known[table])
+        for table in tables
+        if table in known
+    ]
     if not asked:
         return {}
-    return {name: (live, dead) for name, live, dead in reader.ask(" UNION ALL ".join(asked)).rows}
-
-
-def _counts_one_by_one(reader: Reader, tables: Sequence[str]) -> dict[str, Count]:
-    counts: dict[str, Count] = {}
-    for table in tables:
-        for deletes in (True, False):
-            try:
-                ((_, live, dead),) = reader.ask(_count(table, deletes=deletes)).rows
-            except ConfigError:  # no such column, or no such table
-                continue
-            counts[table] = live, dead
-            break
-    return counts
+    rows = reader.ask(" UNION ALL ".join(asked)).rows
+    return {name: (int(live), int(dead)) for name, live, dead in rows}
 
 
 def _count(table: str, *, deletes: bool) -> str:
     """Return the SQL of a table's live and deleted rows; some tables hold no deleted ones."""
     dead = "count(_hs_deleted_at)" if deletes else "0"
-    return f"SELECT '{table}', count(*) - {dead}, {dead} FROM \"{table}\""
+    return f"SELECT '{table}', count(*) - {dead}, {dead} FROM {named(table)}"
 
 
 def _run_row(run: Row, now: datetime) -> Sequence[Any]:

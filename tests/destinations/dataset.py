@@ -9,13 +9,15 @@ from typing import Any
 
 from adapters import Adapter
 from conftest import Warehouse
+from dlt.common.normalizers.naming import NamingConvention
 from dlt.common.runtime.collector import NULL_COLLECTOR
 from truth import differences, link_differences
 
-from pipelines.cli.output.report import RunReport
+from pipelines.cli.output.report import RunReport, report_of
 from pipelines.commands.verify import VerifyOptions, verify
 from pipelines.runtime.stored import stored_pipeline
 from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import HubSpotError
 from sources.hubspot.warehouse.sql import Tables, open_tables
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -26,12 +28,13 @@ KINDS = {
     "custom_vehicle": "vehicle",
 }
 """The tables of all tests here, and the portal's names of their types."""
-PAIRS = {
-    "contacts_to_companies": ("contacts", "companies"),
-    "contacts_to_deals": ("contacts", "deals"),
-    "companies_to_deals": ("companies", "deals"),
-    "contacts_to_custom_vehicle": ("contacts", "vehicle"),
-}
+PAIRS = (
+    ("contacts", "companies"),
+    ("contacts", "deals"),
+    ("companies", "deals"),
+    ("contacts", "custom_vehicle"),
+)
+"""The tables of link tables' ends."""
 
 
 class Dataset(Warehouse):
@@ -40,19 +43,36 @@ class Dataset(Warehouse):
     def __init__(self, adapter: Adapter, name: str, config: HubSpotConfig) -> None:
         super().__init__(Path(), config)
         self.adapter, self.name = adapter, name
+        self.kinds = {self.named(table): kind for table, kind in KINDS.items()}
+        self.pairs = {
+            self.named(f"{one}_to_{self.named(other)}"): (KINDS[one], KINDS[other])
+            for one, other in PAIRS
+        }
 
     @property
     def place(self) -> Mapping[str, str]:
         """What each command takes to find it."""
         return {"destination": self.adapter.destination, "dataset": self.name}
 
+    def named(self, table: str) -> str:
+        """Return the name of a table as the destination can hold it."""
+        return NamingConvention.shorten_identifier(table, table, self.adapter.longest_name)
+
     def sync(self, *objects: str, **options: Any) -> RunReport:
         """Run a sync, seconds after the last; return its report, whatever became of it."""
-        return super().sync(*(objects or KINDS), **self.place, **options)
+        return super().sync(*(objects or self.kinds), **self.place, **options)
+
+    def outcome(self) -> tuple[int, str]:
+        """Run a sync, even one that cannot begin; return its exit code and what it says."""
+        try:
+            report = self.sync()
+        except HubSpotError as error:
+            report = report_of(error, "sync")
+        return report.exit_code, f"{report.error} {report.remedy}"
 
     def verify(self, *, repair: bool = False) -> RunReport:
         """Compare the portal with the dataset."""
-        options = VerifyOptions(objects=tuple(KINDS), repair=repair, **self.place)
+        options = VerifyOptions(objects=tuple(self.kinds), repair=repair, **self.place)
         return verify(options, collector=NULL_COLLECTOR, config=self.config)
 
     def all_rows(self, name: str) -> list[dict[str, Any]]:
@@ -65,10 +85,20 @@ class Dataset(Warehouse):
 
     def wrong(self, portal: Portal) -> list[str]:
         """List how it differs from the portal."""
-        found = differences(portal, self, KINDS) + link_differences(portal, self, PAIRS)
+        found = differences(portal, self, self.kinds) + link_differences(portal, self, self.pairs)
         if self.adapter.keeps_nul:
             return found
         return [line for line in found if "\\x00" not in line]
+
+    def drop(self, table: str, column: str = "") -> None:
+        """Drop a table, or a column of it, as a person would."""
+        with stored_pipeline(**self.place) as pipeline, pipeline.sql_client() as client:
+            name = client.make_qualified_table_name(table)
+            if column:
+                quoted = client.escape_column_name(column)
+                client.execute_sql(f"ALTER TABLE {name} DROP COLUMN {quoted}")
+            else:
+                client.execute_sql(f"DROP TABLE {name}")
 
     @contextmanager
     def tables(self) -> Iterator[Tables]:

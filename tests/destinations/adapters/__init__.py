@@ -28,6 +28,8 @@ ADAPTERS = {
 class Adapter(ABC):
     """A destination under test. A class has no arguments; nothing runs before `start`."""
 
+    folder: Path
+    """That the suite starts it with."""
     destination: ClassVar[str]
     """What `--destination` takes."""
     roles: ClassVar[Mapping[str, int]] = {}
@@ -48,6 +50,8 @@ class Adapter(ABC):
     """Whether `ALTER TABLE .. DROP COLUMN` and `DROP TABLE` are statements that it takes."""
     holds_tables: ClassVar[bool] = True
     """Whether an open transaction of another program makes a sync wait, not fail."""
+    longest_name: ClassVar[int] = 255
+    """Characters of an identifier."""
     most_columns: ClassVar[int] = 10_000
     """Columns of the widest table; a type that has more properties is refused."""
 

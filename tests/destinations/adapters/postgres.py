@@ -26,6 +26,7 @@ class Postgres(Adapter):
     roles: ClassVar = {"wrong": 2, "missing": 2, "reader": 2, "nowhere": 6}
     secret = PASSWORD
     serves = True
+    longest_name = 63
     most_columns = 1_600
 
     def start(self, folder: Path) -> None:

@@ -4,19 +4,23 @@ translate   a statement in one neutral dialect becomes one in the destination's
 literals    values as they stand in a statement
 tables      what may be done with the tables of a dataset, and the one rule of changes
 database    tables in a SQL database
+selected    rows that go because of what other rows say
 opening     the tables of a pipeline's dataset, by the right adapter
 """
 
 from .database import is_sqlalchemy
 from .opening import open_tables
+from .selected import Selected, delete_selected
 from .tables import Row, Tables, of_parts
 from .translate import ColumnName, TableName, named
 
 __all__ = [
     "ColumnName",
     "Row",
+    "Selected",
     "TableName",
     "Tables",
+    "delete_selected",
     "is_sqlalchemy",
     "named",
     "of_parts",

@@ -57,6 +57,17 @@ class DatabaseTables:
         with self._run(self._client, sql, values) as cursor:
             return self._rows(cursor.fetchall())
 
+    def translate(self, sql: str) -> str:
+        """Return a statement of the neutral dialect in the database's."""
+        return self._language.statement(sql)
+
+    @contextmanager
+    def run(self, statement: str) -> Iterator[tuple[list[str], list[Row]]]:
+        """Run a query in the database's own dialect; yield names of columns and rows."""
+        with self._execute(self._client, statement) as cursor:
+            names = [str(column[0]) for column in _described(cursor)]
+            yield names, self._rows(cursor.fetchall())
+
     def pages(self, sql: str, *values: object) -> Iterator[list[Row]]:
         """Yield the answer of a query: a short one from the shared connection, as is quickest."""
         few = self.select(f"{sql} LIMIT {FETCHED + 1}", *values)
@@ -186,6 +197,14 @@ def language_of(client: Client) -> Language:
         client.make_qualified_table_name,
         able.casefold_identifier,
     )
+
+
+def _described(cursor: Any) -> Iterable[Sequence[Any]]:  # noqa: ANN401 - of any driver
+    """Return what a cursor says of its columns, also where SQLAlchemy keeps it."""
+    described: Iterable[Sequence[Any]] = (
+        getattr(cursor, "description", None) or cursor.cursor.description
+    )
+    return described
 
 
 def _where(condition: str) -> str:

@@ -1,9 +1,11 @@
 """The tables of a pipeline's dataset, opened by the adapter that suits its destination."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 from ...errors import ConfigError
@@ -28,5 +30,17 @@ def open_tables(pipeline: Pipeline, *, staging: bool = False) -> Iterator[Tables
         job.sql_client as client,
         client.with_staging_dataset() if staging else nullcontext(),
     ):
-        adapter = getattr(job, "tables_opened", DatabaseTables)
-        yield adapter(client, pipeline.sql_client, job.get_storage_tables)
+        yield tables_of(job, pipeline.sql_client)
+
+
+def tables_of(
+    job: SqlJobClientBase, connect: Callable[[], SqlClientBase[Any]] | None = None
+) -> DatabaseTables:
+    """Return the tables of a client whose connection is open.
+
+    Args:
+        job: dlt's client of a destination.
+        connect: makes another client of SQL, for answers of many rows; see `DatabaseTables`.
+    """
+    adapter: type[DatabaseTables] = getattr(job, "tables_opened", DatabaseTables)
+    return adapter(job.sql_client, connect, job.get_storage_tables)

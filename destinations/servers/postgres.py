@@ -13,7 +13,7 @@ from dlt.common.storages.file_storage import FileStorage
 from dlt.common.storages.load_package import ParsedLoadJobFileName
 from dlt.destinations import postgres as _postgres
 
-from .connections import OPEN
+from ..connections import OPEN
 
 if TYPE_CHECKING:
     from dlt.destinations.impl.postgres.configuration import PostgresClientConfiguration

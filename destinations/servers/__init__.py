@@ -1,0 +1,1 @@
+"""What dlt does to databases on servers, where it does not suit HubSpot's data."""
