@@ -7,9 +7,15 @@ from dlt.common.libs.pyiceberg import ensure_iceberg_compatible_arrow_schema
 from pyiceberg.catalog import MetastoreCatalog
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import CommitTableResponse, Table
 
+from .formats import HINT
+
+METADATA = ".metadata.json"
 PROPERTIES = {
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "10",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "10",
 }
@@ -30,11 +36,9 @@ class FilesCatalog(MetastoreCatalog, NoopCatalog):  # type: ignore[misc]
         Raises:
             NoSuchTableError: there is none.
         """
-        newest = self._newest(identifier)
+        newest = self._pointed(identifier)
         if newest is None:
             raise NoSuchTableError(identifier)
-        from pyiceberg.serializers import FromInputFile  # noqa: PLC0415
-
         io = self._load_file_io(location=newest)
         metadata = FromInputFile.table_metadata(io.new_input(newest))
         return Table(
@@ -48,6 +52,7 @@ class FilesCatalog(MetastoreCatalog, NoopCatalog):  # type: ignore[misc]
             ("files", "table"), schema, location, properties=PROPERTIES | (properties or {})
         )
         self._write_metadata(staged.metadata, staged.io, staged.metadata_location)
+        self._point(location, staged.metadata_location)
 
     def commit_table(self, table: Table, requirements: Any, updates: Any) -> CommitTableResponse:  # noqa: ANN401
         """Write the metadata of a table as it is after a change.
@@ -56,24 +61,40 @@ class FilesCatalog(MetastoreCatalog, NoopCatalog):  # type: ignore[misc]
             CommitFailedException: somebody else has changed it meanwhile.
         """
         (location,) = table.name()
-        now = self.load_table(location)
-        if now.metadata_location != table.metadata_location:
+        newest = self._newest(location)
+        if newest != table.metadata_location:
+            self._point(location, newest or "")
             raise CommitFailedException(f"Somebody else changed the table at {location}.")
-        new = self._update_and_stage_table(now, table.name(), requirements, updates)
-        if new.metadata != now.metadata:
-            self._write_metadata(new.metadata, new.io, new.metadata_location)
-            self._delete_old_metadata(new.io, now.metadata, new.metadata)
-            return CommitTableResponse(
-                metadata=new.metadata, metadata_location=new.metadata_location
-            )
-        return CommitTableResponse(metadata=now.metadata, metadata_location=now.metadata_location)
+        new = self._update_and_stage_table(table, table.name(), requirements, updates)
+        if new.metadata == table.metadata:
+            return CommitTableResponse(metadata=table.metadata, metadata_location=newest)
+        self._write_metadata(new.metadata, new.io, new.metadata_location)
+        self._point(location, new.metadata_location)
+        self._delete_old_metadata(new.io, table.metadata, new.metadata)
+        return CommitTableResponse(metadata=new.metadata, metadata_location=new.metadata_location)
+
+    def _pointed(self, location: str) -> str | None:
+        """Return the metadata that the hint names, or the newest: lists grow with each change."""
+        folder = f"{location}/metadata"
+        try:
+            named = self._files.read_text(self._plain(f"{folder}/{HINT}"))
+        except FileNotFoundError:
+            return self._newest(location)
+        return f"{folder}/{named}{METADATA}"
+
+    def _point(self, location: str, metadata: str) -> None:
+        name = metadata.rsplit("/", 1)[-1].removesuffix(METADATA)
+        self._files.write_text(self._plain(f"{location}/metadata/{HINT}"), name)
+
+    def _plain(self, location: str) -> str:
+        return str(self._files._strip_protocol(location))  # noqa: SLF001 - fsspec has no other way
 
     def _newest(self, location: str) -> str | None:
         folder = f"{location}/metadata"
         self._files.invalidate_cache()
         try:
-            found = self._files.ls(self._files._strip_protocol(folder), detail=False)  # noqa: SLF001
+            found = self._files.ls(self._plain(folder), detail=False)
         except FileNotFoundError:
             return None
-        names = [path.rsplit("/", 1)[-1] for path in found if path.endswith(".metadata.json")]
+        names = [path.rsplit("/", 1)[-1] for path in found if path.endswith(METADATA)]
         return f"{folder}/{max(names)}" if names else None

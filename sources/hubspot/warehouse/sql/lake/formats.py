@@ -14,6 +14,9 @@ import pyarrow.fs
 from ..literals import literal
 
 BATCH_ROWS = 8_192
+HINT = "version-hint.text"
+"""The file that names the newest metadata of an Iceberg table, as other programs write it, too."""
+_KEEPS_LOG = "delta.logRetentionDuration"
 _ALONE = Lock()
 """Held while warnings are off, which they are for all threads."""
 
@@ -156,10 +159,11 @@ class DeltaFiles:
     def forget_past(self) -> None:
         """Delete all files that hold former rows only, and what the log says of them."""
         self.table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
-        self.table.create_checkpoint()
-        self.table.alter.set_table_properties({"delta.logRetentionDuration": "interval 0 days"})
+        kept = self.table.metadata().configuration.get(_KEEPS_LOG, "interval 30 days")
+        self.table.alter.set_table_properties({_KEEPS_LOG: "interval 0 days"})
         self.table.create_checkpoint()
         self.table.cleanup_metadata()
+        self.table.alter.set_table_properties({_KEEPS_LOG: kept})
         self.changed()
 
 
@@ -256,8 +260,10 @@ class IcebergFiles:
                 used |= {
                     one.data_file.file_path for one in manifest.fetch_manifest_entry(self.table.io)
                 }
-        kept = {str(self.files._strip_protocol(path)) for path in used}  # noqa: SLF001
-        for path in self.files.find(self.files._strip_protocol(self.table.location())):  # noqa: SLF001
+        plain = self.files._strip_protocol  # noqa: SLF001 - fsspec has no other way
+        folder = plain(self.table.location())
+        kept = {*map(plain, used), f"{folder}/metadata/{HINT}"}
+        for path in self.files.find(folder):
             if path not in kept:
                 self.files.rm_file(path)
         self.changed()

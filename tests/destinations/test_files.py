@@ -1,0 +1,49 @@
+"""What destinations that keep files leave in them."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from dataset import Dataset
+from life import HOUR_MS, SMALL, edit
+
+from pipelines.commands.forget import forget
+from sources.hubspot_emulator.portal.store import Portal
+
+pytestmark = pytest.mark.usefixtures("records_alone")
+
+
+def holding(folder: Path, word: str) -> Iterator[Path]:
+    """Yield the files that hold a word, packed or not."""
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        held = path.read_bytes()
+        if held.startswith(b"\x1f\x8b"):
+            held = gzip.decompress(held)
+        if path.suffix == ".parquet":
+            held += str(pq.read_table(path).to_pydict()).encode()
+        if word.encode() in held:
+            yield path
+
+
+def test_nothing_is_left_of_a_forgotten_record(portal: Portal, dataset: Dataset) -> None:
+    """Neither rows, former rows, nor what logs and statistics say of them name the person."""
+    if dataset.adapter.destination != "filesystem":
+        pytest.skip("a server keeps its own files")
+    portal.reset(SMALL)
+    person = portal.create("contacts", {"email": "aaa@example.com", "lastname": "Zzyzzyx"})
+    company = next(iter(portal.records("companies")))
+    portal.associate("contacts", person, "companies", company)
+    assert dataset.sync().exit_code == 0
+    edit(portal)
+    portal.update("contacts", person, {"firstname": "Aaron"})
+    assert dataset.sync().exit_code == 0
+    assert [*holding(dataset.adapter.folder, "Zzyzzyx")]
+    portal.gdpr_delete("contacts", person)
+    portal.clock.advance(HOUR_MS)
+    assert forget("contacts", person, **dataset.place).exit_code == 0
+    for word in ("Zzyzzyx", "aaa@example.com", person):
+        assert [*holding(dataset.adapter.folder, word)] == []
+    assert dataset.sync().exit_code == 0
+    assert dataset.wrong(portal) == []
