@@ -172,8 +172,8 @@ class _Lease:
             tables.update(
                 TABLE,
                 {"owner": self.owner, "until": held[0].now + self.lasts},
-                "name = ? AND (until <= ? OR owner LIKE ?)",
-                *(_NAME, held[0].now, f"{self.place}%"),
+                "name = ? AND (until <= ? OR strpos(owner, ?) = 1)",
+                *(_NAME, held[0].now, self.place),
             )
         except DatabaseException as error:  # as where another run has just changed the same rows
             self._refused = error

@@ -161,7 +161,6 @@ def test_hands(portal: Portal, loaded: Dataset, subtests: pytest.Subtests) -> No
             step(portal, loaded)
 
 
-@pytest.mark.xfail(strict=True, reason="verify does not see doubled tombstones yet")
 def test_doubled_tombstones(portal: Portal, loaded: Dataset) -> None:
     """Two rows of a deleted record are found by verify and made one by --repair."""
     archived = next(iter(portal.records("contacts", archived=True)))
