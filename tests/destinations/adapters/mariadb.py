@@ -42,6 +42,8 @@ class MariaDB(Adapter):
 
     destination = "sqlalchemy"
     serves = True
+    longest_name = 64
+    most_columns = 1_017
 
     def start(self, folder: Path) -> None:
         """Start the server, or take the account's."""
