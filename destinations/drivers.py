@@ -106,7 +106,9 @@ _MYSQL = {
     **dict.fromkeys((1049,), UNKNOWN),
     **dict.fromkeys((1064, 1235, 1305), REFUSED),
     **dict.fromkeys((1290, 1792, 1836), READ_ONLY),
-    **dict.fromkeys((1117, 1118), WIDE),
+    **dict.fromkeys(
+        (1005, 1117, 1118), WIDE
+    ),  # 1005: InnoDB refuses a table of ours for that alone
     **dict.fromkeys((1366, 1267), CHARSET),
     **dict.fromkeys((3, 1021, 1026, 1114), FULL),
     **dict.fromkeys((1053, 1077, 2002, 2003, 2005, 2006, 2013, 2055), AWAY),
