@@ -234,6 +234,21 @@ class LakeClient(FilesystemClient):
         for folder in self.get_table_dirs(self.schema.dlt_table_names()):
             self.fs_client.makedirs(folder, exist_ok=True)
 
+    def is_storage_initialized(self) -> bool:
+        """Whether there is a dataset.
+
+        Raises:
+            ConfigError: there is no such bucket; to make one would hide that its name is wrong.
+        """
+        found = super().is_storage_initialized()
+        bucket = self.bucket_path.partition("/")[0]
+        if not (found or self.is_local_filesystem or self.fs_client.exists(bucket)):
+            raise ConfigError(
+                f"There is no bucket {bucket}.",
+                remedy="Make it, or correct DESTINATION__FILESYSTEM__BUCKET_URL.",
+            )
+        return found
+
     def maybe_ddl_transaction(self) -> Any:  # noqa: ANN401 - as SQL clients have it
         """Do nothing: each table is made on its own."""
         return nullcontext()
