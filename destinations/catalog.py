@@ -1,6 +1,8 @@
 """Destinations as data: which extra installs each, and whether the tests load into it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 OUR_EXTRAS = frozenset(
@@ -90,15 +92,19 @@ KNOWN: dict[str, Known] = {
     "synapse": Known("synapse", lock="lease"),
     "fabric": Known("fabric", lock="lease"),
     "dremio": Known("dremio"),
-    "sqlalchemy": Known("sqlalchemy", note="MySQL, MariaDB, SQLite and more", lock="get_lock"),
+    "sqlalchemy": Known("sqlalchemy", note="MySQL, MariaDB and more, not SQLite", lock="get_lock"),
 }
 NAMES = tuple(KNOWN)
-REFUSED: dict[str, str] = {
-    "sqlite": "SQLite has no instants: rows that a sync has written are read back as others.",
-}
+_VECTORS = "keeps vectors, not tables whose rows are replaced by key"
+REFUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "sqlite": "has no instants: rows that a sync has written are read back as others",
+        "destination": "hands rows on and keeps no tables",
+        "dummy": "keeps nothing",
+        **dict.fromkeys(("lance", "lancedb", "qdrant", "weaviate"), _VECTORS),
+    }
+)
 """By what `rights.kind_of` calls them, destinations in which a sync cannot work, and why."""
-UNFIT = frozenset({"destination", "dummy", "lance", "lancedb", "qdrant", "weaviate"})
-"""Destinations of dlt's that do not keep tables as a merge leaves them."""
 
 
 def support_of(name: str, lock: Lock) -> str:

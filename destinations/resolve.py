@@ -18,7 +18,7 @@ from dlt.pipeline.pipeline import Pipeline
 from sources.hubspot.errors import ConfigError, HubSpotError, MissingRightError, WarehouseError
 from sources.hubspot.warehouse.view import held_open
 
-from .catalog import KNOWN, REFUSED, UNFIT
+from .catalog import KNOWN, REFUSED
 from .duckdb.file import LITTLE_MEMORY
 from .duckdb.file import duckdb as duckdb_file
 from .duckdb.file_mode import created_private
@@ -49,11 +49,7 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
     Raises:
         ConfigError: there is no such destination, or it cannot merge.
     """
-    if name in UNFIT:
-        raise ConfigError(
-            f"The destination {name} cannot merge tables of a CRM.",
-            remedy="Take another --destination, such as duckdb or postgres.",
-        )
+    _refuse(name)
     with explained(name):
         if name == "duckdb" or name.endswith(FILE):
             credentials = {"global_config": duckdb_settings()}
@@ -74,6 +70,12 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
         destination = Destination.from_reference(name, **settings)
     if destination is None:
         raise unknown_destination(name)
+    _refuse(destination.destination_type.rpartition(".")[2])
+    if isinstance(destination, dlt.destinations.filesystem):
+        raise ConfigError(
+            f"{name} is dlt's file storage, whose plain files cannot be merged.",
+            remedy="Take --destination filesystem: its tables are Delta or Iceberg.",
+        )
     return destination
 
 
@@ -147,9 +149,16 @@ def fit(client: JobClientBase) -> JobClientBase:
     Raises:
         ConfigError: so it is.
     """
-    if reason := REFUSED.get(kind_of(client)):
-        raise ConfigError(reason, remedy="Take another --destination, such as duckdb or postgres.")
+    _refuse(kind_of(client))
     return client
+
+
+def _refuse(kind: str) -> None:
+    if kind in REFUSED:
+        raise ConfigError(
+            f"The destination {kind} {REFUSED[kind]}.",
+            remedy="Take another --destination, such as duckdb or postgres.",
+        )
 
 
 _CLIENTS: WeakKeyDictionary[Pipeline, JobClientBase] = WeakKeyDictionary()

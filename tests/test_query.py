@@ -11,8 +11,14 @@ import duckdb
 import psycopg2
 import pytest
 
-from destinations.reading.proofs import in_dataset, prove_parsed
-from destinations.reading.readers import Reader, open_reader
+from destinations.reading.parsed import in_full, prove_parsed
+from destinations.reading.readers import (
+    Reader,
+    SqlReader,
+    UnknownTableError,
+    client_of,
+    open_reader,
+)
 from pipelines.cli.output.render import render
 from pipelines.commands.query import Format, query
 from sources.hubspot.errors import ConfigError
@@ -473,26 +479,84 @@ def test_other_databases_get_parsed_queries_only(sql: str, dialect: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("dialect", "place", "named"),
+    ("sql", "dialect"),
     [
-        pytest.param("snowflake", ["DB", "HUBSPOT"], '"DB"."HUBSPOT".', id="snowflake"),
-        pytest.param("bigquery", ["project-1", "hubspot"], "`project-1`.`hubspot`.", id="bigquery"),
-        pytest.param("mysql", ["hubspot"], "`hubspot`.", id="mysql"),
+        ("select * from deals into outfile '/tmp/x'", "mysql"),
+        ("select id into @x from deals", "mysql"),
+        ("select load_file('/etc/passwd')", "mysql"),
+        ("select sleep(10)", "mysql"),
+        ("select * from deals for update", "mysql"),
+        ("set session transaction read write", "mysql"),
+        ("select system$wait(10)", "snowflake"),
+        ("select * from url('http://example.com', 'CSV', 'a String')", "clickhouse"),
+        ("select pg_terminate_backend(1)", "redshift"),
     ],
 )
-def test_names_without_a_schema_are_tables_of_the_dataset(
-    dialect: str, place: list[str], named: str
+def test_other_databases_get_nothing_that_does_more(sql: str, dialect: str) -> None:
+    """A query calls nothing that reads files or other servers, or holds up the session."""
+    with pytest.raises(ConfigError):
+        prove_parsed(sql, dialect)
+
+
+def test_what_runs_is_what_was_parsed() -> None:
+    """What the parser takes for a comment is not sent: MySQL runs some of these."""
+    query = prove_parsed("select id /*! into outfile '/tmp/x' */ from deals -- why", "mysql")
+    assert in_full(query, "mysql", "`d`.`{}`".format) == "SELECT id FROM `d`.`deals` AS deals"
+
+
+@pytest.mark.parametrize(
+    ("sql", "dialect", "full"),
+    [
+        (
+            "select deals.id from Deals join d2.deals as b on b.id = deals.id",
+            "snowflake",
+            "SELECT deals.id FROM <DEALS> AS Deals JOIN d2.deals AS b ON b.id = deals.id",
+        ),
+        (
+            "with own as (select * from deals) select * from OWN join `owners` on true",
+            "bigquery",
+            (
+                "WITH own AS (SELECT * FROM <deals> AS deals) SELECT * FROM OWN"
+                " JOIN <owners> AS `owners` ON TRUE"
+            ),
+        ),
+        (
+            "select top 3 * from [deals] where 1 in (select id from owners)",
+            "tsql",
+            "SELECT TOP 3 * FROM <deals> AS [deals] WHERE 1 IN (SELECT id FROM <owners> AS owners)",
+        ),
+        ("describe deals", "mysql", "DESCRIBE <deals>"),
+        ("show tables", "mysql", "SHOW TABLES"),
+    ],
+)
+def test_tables_are_named_in_full_where_no_session_knows_the_dataset(
+    sql: str, dialect: str, full: str
 ) -> None:
-    """Wherever they stand in a query; what it names itself, or with a schema, stays as it is."""
-    sql = (
-        "WITH few AS (SELECT id FROM deals) SELECT few.id FROM few, other.deals AS old"
-        " WHERE few.id IN (SELECT contacts.id FROM contacts)"
-    )
-    asked = in_dataset(sql, dialect, place)
-    assert asked.count(named) == 2
-    assert f"FROM {named}deals" in asked
-    assert f"FROM {named}contacts" in asked
-    assert in_dataset("SELECT 1 AS one", dialect, place) == "SELECT 1 AS one"
+    """A name without a schema is a table of the dataset, but for names of the query's own."""
+    assert in_full(prove_parsed(sql, dialect), dialect, "<{}>".format) == full
+
+
+def test_reading_through_dlts_client(postgres: Reader) -> None:
+    """What has no reader of its own is asked through dlt, in full names, and as read-only."""
+    client = client_of("postgres", "escapes")
+    with client.sql_client:
+        reader = SqlReader(client, "postgres")
+        assert reader.columns(["deals", "owners"]) == {"deals": {"id", "name", "amount"}}
+        assert reader.ask("SELECT count(*) FROM deals").rows == [(3,)]
+        answer = reader.ask_proven("select deals.id, '5 %' as text from deals order by id limit 1")
+        assert (answer.columns, answer.rows) == (["id", "text"], [("0", "5 %")])
+        for sql in (
+            "delete from deals",
+            "select 1; drop table deals",
+            "select id into x from deals",
+        ):
+            with pytest.raises(ConfigError):
+                reader.ask_proven(sql)
+        with pytest.raises(UnknownTableError, match=r'"escapes\.owners" does not exist'):
+            reader.ask_proven("select * from owners")
+        with pytest.raises(ConfigError, match=r"column deals\.nothing does not exist"):
+            reader.ask_proven("select deals.nothing from deals")
+    assert postgres.ask("select count(*) from deals").rows == [(3,)]
 
 
 def test_csv_is_safe_to_open(dataset: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import psycopg2
 import pytest
@@ -10,8 +11,11 @@ from dlt.common.runtime.collector import NULL_COLLECTOR
 
 from pipelines.cli.output.report import RunReport
 from pipelines.commands.doctor import doctor
+from pipelines.commands.query import query
+from pipelines.commands.status import status
 from pipelines.commands.sync import SyncOptions, sync
 from sources.hubspot.config import HubSpotConfig
+from sources.hubspot.errors import MissingRightError
 from sources.hubspot_emulator.portal.seed import SeedSpec
 from sources.hubspot_emulator.portal.store import Portal
 
@@ -109,3 +113,12 @@ def test_a_dataset_of_another_role_is_named(
     assert any("_dlt_pipeline_state" in text for text in texts), texts
     assert all("OWNER TO" in remedy for *_, remedy in findings(report, "rights"))
     assert report.exit_code == 2
+
+
+def test_a_missing_right_is_no_dataset_without_runs(database: Database) -> None:
+    """A role that may not read the run log is said to lack the right, by every command."""
+    database.run("CREATE SCHEMA hubspot", "CREATE TABLE hubspot._hs_runs (run_id TEXT)")
+    database.is_used_by("analyst")
+    for ask in (status, partial(query, "select * from hubspot._hs_runs")):
+        with pytest.raises(MissingRightError, match="refuses to read: permission denied"):
+            ask(destination="postgres")

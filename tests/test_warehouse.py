@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import dlt
@@ -12,7 +13,7 @@ import pytest
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from dlt.pipeline.pipeline import Pipeline
 
-from destinations.catalog import KNOWN, NAMES, OUR_EXTRAS, UNFIT, install_hint
+from destinations.catalog import KNOWN, NAMES, OUR_EXTRAS, REFUSED, install_hint
 from destinations.resolve import describe, keeps_nul, make_destination, open_destination
 from sources.hubspot.errors import ConfigError, HubSpotError, WarehouseError
 
@@ -283,7 +284,14 @@ def test_file_that_another_program_holds(tmp_path: Path) -> None:
     ("name", "credentials", "kind", "said"),
     [
         pytest.param("nowhere", None, ConfigError, "There is no destination", id="unknown"),
-        pytest.param("lancedb", None, ConfigError, "cannot merge", id="no merge"),
+        pytest.param("lancedb", None, ConfigError, "keeps vectors", id="no merge"),
+        pytest.param("dummy", None, ConfigError, "keeps nothing", id="no tables"),
+        pytest.param(
+            *("sqlalchemy", "sqlite:///crm.sqlite", ConfigError, "has no instants"),
+            id="SQLite",
+            marks=pytest.mark.skipif(not find_spec("sqlalchemy"), reason="needs dlt[sqlalchemy]"),
+        ),
+        pytest.param("dlt.destinations.filesystem", None, ConfigError, "plain files", id="Parquet"),
         pytest.param("snowflake", "snowflake://u:p@h/d", ConfigError, "driver", id="no driver"),
         pytest.param("filesystem", None, ConfigError, "driver", id="plain files"),
         pytest.param("postgres", None, ConfigError, "no credentials", id="no credentials"),
@@ -309,6 +317,7 @@ def test_unusable_destinations(
     assert "\n" not in str(raised.value)
     assert raised.value.remedy
     assert SECRET not in str(raised.value)
+    assert not Path("crm.sqlite").exists()
 
 
 def test_unknown_destination_lists_the_known_ones() -> None:
@@ -325,7 +334,7 @@ def test_every_known_destination_is_one_of_dlts(name: str) -> None:
 
 def test_catalog_is_complete() -> None:
     """Each of dlt's destinations is either offered or known not to fit."""
-    assert set(dlt.destinations.__all__) == set(NAMES) | UNFIT
+    assert set(dlt.destinations.__all__) == {*NAMES, *REFUSED} - {"sqlite"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if KNOWN[name].extra])

@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import duckdb
-import sqlglot
-from sqlglot import exp
-from sqlglot.optimizer.scope import traverse_scope
 
 from sources.hubspot.errors import ConfigError
 
@@ -71,6 +68,8 @@ DUCKDB_TABLE_FUNCTIONS = frozenset(
 """Table functions that only read the database; others read files, write logs or run SQL."""
 DUCKDB_REFUSED = frozenset({"nextval", "pg_sleep", "setseed", "sleep_ms", "write_log"})
 """Scalar functions that change or hold up the session; the rest compute."""
+_FILE = re.compile(r"[./:*]")
+"""In names of files, which DuckDB takes for tables; in none of ours."""
 _DUCKDB_PLANNED = DUCKDB_TABLE_FUNCTIONS | {"seq_scan"}
 
 _POSTGRES_HARMLESS = (
@@ -161,11 +160,7 @@ def prove_duckdb(sql: str) -> str:
     read = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
     if tree.get("error") or len(tree["statements"]) != 1 or statements[0].type not in read:
         raise no_reading()
-    refuse(
-        name
-        for kind, name in _duckdb_calls(tree["statements"])
-        if (name not in DUCKDB_TABLE_FUNCTIONS if kind == "table" else name in DUCKDB_REFUSED)
-    )
+    refuse(name for kind, name in _duckdb_calls(tree["statements"]) if _does_more(kind, name))
     return text
 
 
@@ -188,8 +183,15 @@ def _planned(nodes: Iterable[Any]) -> Iterator[str]:
         yield from _planned(node["children"])
 
 
+def _does_more(kind: str, name: str) -> bool:
+    """Whether a name in a statement stands for what is outside the database, or changes it."""
+    if kind == "named":
+        return _FILE.search(name) is not None
+    return name not in DUCKDB_TABLE_FUNCTIONS if kind == "table" else name in DUCKDB_REFUSED
+
+
 def _duckdb_calls(node: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSON
-    """Yield the functions that a syntax tree calls: `table` or `scalar`, and the name."""
+    """Yield what a syntax tree calls or names: `table`, `scalar` or `named`, and the name."""
     if isinstance(node, list):
         for one in node:
             yield from _duckdb_calls(one)
@@ -198,6 +200,8 @@ def _duckdb_calls(node: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - JSO
             yield "table", str(node["function"]["function_name"]).lower()
         elif node.get("class") == "FUNCTION":
             yield "scalar", str(node["function_name"]).lower()
+        elif node.get("type") == "BASE_TABLE":
+            yield "named", str(node["table_name"])
         for one in node.values():
             yield from _duckdb_calls(one)
 
@@ -249,48 +253,6 @@ def prove_postgres(sql: str, meanings: Meanings) -> None:
 def _without_literals(sql: str) -> str:
     """Return a text without its literals, where nothing but quotes says what they are."""
     return sql if _MORE_THAN_QUOTES.search(sql) else _QUOTED.sub(r"\1 ", sql)
-
-
-def prove_parsed(sql: str, dialect: str | None) -> None:
-    """Prove that a statement reads by sqlglot's parser, for databases whose own is not at hand.
-
-    Raises:
-        ConfigError: it is no single query, or a part of it writes.
-    """
-    try:
-        statements = [one for one in sqlglot.parse(sql, dialect=dialect) if one is not None]
-    except sqlglot.errors.SqlglotError as error:
-        raise wrong(error) from error
-    if len(statements) > 1:
-        raise several()
-    writes = (exp.DDL, exp.DML, exp.Command, exp.Into, exp.Lock, exp.Merge)
-    if not statements or not isinstance(statements[0], exp.Query | exp.Describe | exp.Show):
-        raise no_reading()
-    if any(not isinstance(part, exp.Query) for part in statements[0].find_all(*writes)):
-        raise no_reading()
-
-
-def in_dataset(sql: str, dialect: str | None, place: Sequence[str]) -> str:
-    """Return a query whose tables without a schema are those of a dataset.
-
-    Args:
-        sql: one statement that was parsed as one that reads.
-        dialect: as sqlglot calls it.
-        place: the dataset's name, maybe with that of its database or project before it.
-    """
-    tree = sqlglot.parse_one(sql, dialect=dialect)
-    if not isinstance(tree, exp.Query):
-        return sql
-    names = [exp.to_identifier(name, quoted=True) for name in place]
-    catalog, schema = names[-2] if len(names) > 1 else None, names[-1]
-    for scope in traverse_scope(tree):
-        for table in scope.tables:
-            if not table.db and table.name not in scope.cte_sources:
-                table.set("db", schema.copy())
-                table.set("catalog", catalog.copy() if catalog else None)
-                if not table.alias:
-                    table.set("alias", exp.TableAlias(this=table.this.copy()))
-    return tree.sql(dialect=dialect)
 
 
 def refuse(names: Iterable[str]) -> None:

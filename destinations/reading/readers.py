@@ -12,28 +12,30 @@ from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import dlt
 import duckdb
+from dlt.common.destination.exceptions import DestinationException
 from dlt.dataset.utils import get_destination_clients
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from sources.hubspot.errors import ConfigError, HubSpotError
+from sources.hubspot.errors import ConfigError, HubSpotError, MissingRightError, WarehouseError
 from sources.hubspot.warehouse.sql.opening import tables_of
 
 from ..dlt_settings import own_settings
+from ..drivers import READ_ONLY, REFUSED, UNKNOWN, meaning_of
 from ..failures import credentials_setting, first_line, missing_driver, redacted, to_error
 from ..resolve import duckdb_path, explained, fit, make_destination
 from ..rights import kind_of
+from .parsed import in_full, prove_parsed
 from .proofs import (
     POSTGRES_MEANINGS,
-    in_dataset,
     postgres_to_prove,
     prove_duckdb,
     prove_duckdb_plan,
-    prove_parsed,
     prove_postgres,
 )
 
@@ -66,7 +68,9 @@ class Reader(Protocol):
         """Run a statement of ours, in the neutral dialect of `warehouse.sql`.
 
         Raises:
+            UnknownTableError: it names a table that is not there.
             ConfigError: the destination refuses the statement.
+            WarehouseError: the destination does not answer.
         """
         ...
 
@@ -96,7 +100,7 @@ class DuckDbReader:
             columns = [column[0] for column in cursor.description or []]
             return Answer(columns, cursor.fetchall())
         except duckdb.Error as error:
-            raise _wrong(error) from error
+            raise refused(error, "duckdb") from error
 
     def columns(self, tables: Iterable[str]) -> dict[str, set[str]]:
         """Return the columns of those tables that are in the schema."""
@@ -161,12 +165,14 @@ class SqlReader:
     """Any other SQL destination, through dlt."""
 
     def __init__(self, client: SqlJobClientBase, name: str) -> None:
+        """Take over a client with an open connection, and make it one that reads."""
         self._client, self._name = client.sql_client, name
         self._tables = tables_of(client)
-        self._dialect = client.capabilities.sqlglot_dialect
-        for statement in READ_ONLY.get(kind_of(client), ()):
+        self._dialect = str(self._client.capabilities.sqlglot_dialect)
+        dataset = self._client.fully_qualified_dataset_name()
+        for statement in SESSIONS.get(kind_of(client), ()):
             with explained(name):
-                self._client.execute_sql(statement)
+                self._client.execute_sql(statement.format(dataset=dataset))
 
     def ask(self, sql: str) -> Answer:
         """Run a statement of ours."""
@@ -178,12 +184,12 @@ class SqlReader:
             return self._tables.columns(tables)
 
     def ask_proven(self, sql: str) -> Answer:
-        """Run a statement that a parser shows to be a query."""
+        """Run a statement that DuckDB's parser, or sqlglot's, shows to be a query."""
         if self._dialect == "duckdb":
-            sql = prove_duckdb(sql)
-        prove_parsed(sql, self._dialect)
-        place = self._client.make_qualified_table_name_path("x", quote=False)[:-1]
-        return self._answer(in_dataset(sql, self._dialect, place))
+            prove_duckdb(sql)
+            return self._answer(sql)
+        query = prove_parsed(sql, self._dialect)
+        return self._answer(in_full(query, self._dialect, self._client.make_qualified_table_name))
 
     def _answer(self, statement: str) -> Answer:
         try:
@@ -193,12 +199,24 @@ class SqlReader:
             raise refused(error, self._name) from error
 
 
-READ_ONLY: Mapping[str, Sequence[str]] = {
-    "mysql": ("SET SESSION TRANSACTION READ ONLY",),
-    "clickhouse": ("SET readonly = 1",),
-}
-"""By kind of destination, what lets a session do nothing but read; there is no such statement in
-Snowflake, BigQuery, Databricks, Redshift and SQL Server, where a role has to see to it."""
+SESSIONS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "mysql": ("SET SESSION TRANSACTION READ ONLY", "USE {dataset}"),
+        "clickhouse": ("SET readonly = 1",),
+        "redshift": ("SET search_path TO {dataset}", "BEGIN READ ONLY"),
+        "snowflake": ("USE SCHEMA {dataset}",),
+        "databricks": ("USE {dataset}",),
+        "motherduck": ("SET python_enable_replacements = false", "USE {dataset}"),
+        "ducklake": ("SET python_enable_replacements = false", "USE {dataset}"),
+        "filesystem": (
+            *(f"SET {name} = {value}" for name, value in SAFE_DUCKDB.items()),
+            "SET lock_configuration = true",
+        ),
+    }
+)
+"""By kind of destination, what makes a session read alone, where there is such a thing, and take
+the dataset for the place of names. Nothing does the former in Snowflake, BigQuery, Databricks and
+SQL Server, where a role has to see to it."""
 
 
 _COLUMNS = (
@@ -294,11 +312,14 @@ def _open_postgres(
         schema = client.sql_client.dataset_name
         known = connection.execute(
             "SELECT set_config('search_path', quote_ident(nspname), false),"
-            " set_config('TimeZone', 'UTC', false) FROM pg_namespace WHERE nspname = %s",
+            " set_config('TimeZone', 'UTC', false), has_schema_privilege(oid, 'USAGE')"
+            " FROM pg_namespace WHERE nspname = %s",
             [schema],
         ).fetchall()
         if not known:
             raise no_dataset(dataset, "postgres")
+        if not known[0][2]:
+            raise _unreadable(f"permission denied for schema {schema}.", "postgres")
         connection.read_only = True
         yield connection
 
@@ -311,15 +332,47 @@ def no_dataset(dataset: str, where: str) -> ConfigError:
     )
 
 
+class UnknownTableError(ConfigError):
+    """A statement names a table that is not there."""
+
+
 def refused(error: BaseException, destination: str) -> HubSpotError:
     """Return what it means that a destination refuses a statement, or is gone."""
-    cause = error.__cause__ or error
-    if type(cause).__name__ in _WRONG_STATEMENT or isinstance(error, DatabaseUndefinedRelation):
-        return _wrong(cause)
-    return to_error(cause, destination) or _wrong(cause)
+    causes = [error]
+    while cause := causes[-1].__cause__:
+        causes.append(cause)
+    deepest = causes[-1]
+    if any(isinstance(one, _NO_TABLE) or _name(one) == "UndefinedTable" for one in causes):
+        wrong = _wrong(deepest)
+        return UnknownTableError(wrong.message, remedy=wrong.remedy)
+    if isinstance(deepest, duckdb.Error) and destination == "duckdb":
+        return _wrong(deepest)
+    if isinstance(deepest, _GONE):
+        return WarehouseError(
+            f"The destination failed: {first_line(deepest)}",
+            remedy=f"Check that it runs and {credentials_setting(destination)}, then run again.",
+        )
+    found = None if meaning_of(deepest) in _OF_STATEMENTS else to_error(deepest, destination)
+    if isinstance(found, MissingRightError):
+        return _unreadable(first_line(deepest), destination)
+    return found if found and not isinstance(deepest, DestinationException) else _wrong(deepest)
 
 
-_WRONG_STATEMENT = {"ReadOnlySqlTransaction", "UndefinedTable", "UndefinedColumn", "SyntaxError"}
+def _unreadable(reason: str, destination: str) -> MissingRightError:
+    return MissingRightError(
+        f"The destination refuses to read: {reason}",
+        remedy=f"Give the user of {credentials_setting(destination)} the right to read the data.",
+    )
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+_NO_TABLE = (DatabaseUndefinedRelation, duckdb.CatalogException)
+_GONE = (duckdb.OperationalError, OSError)
+_OF_STATEMENTS = (REFUSED, UNKNOWN, READ_ONLY)
+"""Meanings of codes that blame a statement of the user's, not the settings."""
 
 
 def _wrong(error: BaseException) -> ConfigError:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from destinations.locks import is_held, place_of
-from destinations.reading.readers import Reader, client_of, open_reader
+from destinations.reading.readers import Reader, UnknownTableError, client_of, open_reader
 from destinations.resolve import explained
 from pipelines.cli.groups import by_settings, is_selectable, left_behind
 from pipelines.cli.output.freshness import stale, to_age, too_old
@@ -150,17 +150,19 @@ def _known_runs(reader: Reader, destination: str, dataset: str) -> list[Row]:
     Raises:
         ConfigError: it knows of none.
     """
-    if len(reader.columns([RUNS, RUN_TABLES])) < len([RUNS, RUN_TABLES]):
+    try:
+        runs = _ask(reader, _RUNS, _OF_RUN)
+    except UnknownTableError as error:
         raise ConfigError(
             f"No sync has run in dataset {dataset} yet, or {RUNS} was dropped.",
             remedy="Run hubspot-elt sync first, or correct --dataset.",
-        )
-    runs = _ask(reader, _RUNS, _OF_RUN)
+        ) from error
     going_on = [run for run in runs if run["status"] == "running"]
     for run in runs:
         run["where"] = "warehouse"
     if going_on:
-        held = is_held(client_of(destination, dataset))
+        with explained(destination):
+            held = is_held(client_of(destination, dataset))
         for run in going_on if held is False else ():
             run["status"], run["error"] = "killed", KILLED
         for run in going_on if held is None else ():
