@@ -22,6 +22,16 @@ MAY_IMPORT = {
 """Our packages that each package may import by their full names; itself it imports relatively."""
 TOPS = {"pipelines", "destinations", "sources"}
 MOST_MODULES = 9  # of a folder, `__init__` left out
+LAYER = "sources/hubspot/warehouse/sql/"
+DATABASES_OWN = {
+    "destinations/duckdb/": "its catalog, and one connection for a run",
+    "destinations/servers/": "COPY of PostgreSQL's",
+    "destinations/locks/sessions.py": "locks of PostgreSQL's and MySQL's",
+    "destinations/reading/readers.py": "sessions that only read",
+    "destinations/resolve.py": "a table that is taken back",
+}
+"""Where dlt's clients are given statements that no other destination gets, and which."""
+STATEMENTS = {"execute_sql", "execute_query", "make_qualified_table_name", "escape_column_name"}
 LISTS = ("pipelines/commands",)
 """Folders that hold as many modules as there are things of one kind."""
 MOST_LINES = {"module": 450, "function": 45}  # purpose cuts modules; this only catches the worst
@@ -76,6 +86,18 @@ def test_the_emulator_knows_nothing_of_dlt() -> None:
     """The emulator stands alone: without dlt, without the connector."""
     for path in (ROOT / "sources/hubspot_emulator").rglob("*.py"):
         assert not any(name.split(".")[0] == "dlt" for name in imported(path)), path
+
+
+def test_no_statement_is_written_outside_the_layer_of_sql() -> None:
+    """SQL for all destinations is in `warehouse.sql`; one database's own is with its client."""
+    assert all((ROOT / name).exists() for name in DATABASES_OWN)
+
+    def faults(path: Path) -> Iterator[str]:
+        if not str(path.relative_to(ROOT)).startswith((LAYER, *DATABASES_OWN)):
+            names = (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute))
+            yield from {one.attr for one in names} & STATEMENTS
+
+    assert offenders(faults) == {}
 
 
 def test_modules_say_their_purpose_and_stay_small() -> None:
