@@ -1,12 +1,14 @@
 """What destinations that keep files leave in them."""
 
 import gzip
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from dataset import Dataset
+from dlt.common.versioned_state import decompress_state
 from life import HOUR_MS, SMALL, edit
 
 from pipelines.commands.forget import forget
@@ -27,6 +29,13 @@ def holding(folder: Path, word: str) -> Iterator[Path]:
             yield path
 
 
+def states(dataset: Dataset) -> list[str]:
+    """Return the states that dlt keeps, read."""
+    with dataset.tables() as tables:
+        rows = tables.select("SELECT state FROM _dlt_pipeline_state")
+    return [json.dumps(decompress_state(text)) for (text,) in rows]
+
+
 def test_nothing_is_left_of_a_forgotten_record(portal: Portal, dataset: Dataset) -> None:
     """Neither rows, former rows, nor what logs and statistics say of them name the person."""
     if dataset.adapter.destination != "filesystem":
@@ -38,12 +47,15 @@ def test_nothing_is_left_of_a_forgotten_record(portal: Portal, dataset: Dataset)
     assert dataset.sync().exit_code == 0
     edit(portal)
     portal.update("contacts", person, {"firstname": "Aaron"})
+    portal.clock.advance(60_000)
     assert dataset.sync().exit_code == 0
+    assert any(person in state for state in states(dataset))
     assert [*holding(dataset.adapter.folder, "Zzyzzyx")]
     portal.gdpr_delete("contacts", person)
     portal.clock.advance(HOUR_MS)
     assert forget("contacts", person, **dataset.place).exit_code == 0
     for word in ("Zzyzzyx", "aaa@example.com", person):
         assert [*holding(dataset.adapter.folder, word)] == []
+    assert [state for state in states(dataset) if person in state] == []
     assert dataset.sync().exit_code == 0
     assert dataset.wrong(portal) == []

@@ -31,11 +31,15 @@ class DltFiles:
         """Return its rows."""
         rows = []
         for path in self.paths:
-            row = json.loads(self.files.read_text(path, encoding="utf-8"))
+            row = self._read(path)
             rows.append(
                 {name: _typed(row.get(name), kind) for name, kind in self._kinds} | {FILE: path}
             )
         return pa.Table.from_pylist(rows, schema=self.schema)
+
+    def _read(self, path: str) -> dict[str, Any]:
+        row: dict[str, Any] = json.loads(self.files.read_text(path, encoding="utf-8"))
+        return row
 
     @property
     def _kinds(self) -> list[tuple[str, pa.DataType]]:
@@ -50,7 +54,8 @@ class DltFiles:
         left = {*values.to_pylist()}
         for row in rows.read_all().to_pylist():
             path = row.pop(column)
-            text = json.dumps(row, default=datetime.isoformat)
+            kept = {name: row[name] for name in self._read(path)}  # dlt reads no other members
+            text = json.dumps(kept, default=datetime.isoformat)
             self.files.write_text(path, text, encoding="utf-8")
             left.discard(path)
         for path in left:

@@ -13,6 +13,7 @@ from dlt.common.schema.utils import (
 )
 
 from ..translate import named
+from .dlt_files import DltFiles
 from .formats import BATCH_ROWS, FileTable, among
 from .reading import in_memory
 
@@ -69,7 +70,7 @@ def replace_keys(
         keys: columns that they have in common; a null equals a null.
         news: the statement that yields the rows that come.
     """
-    lead = leading(table.schema, keys)
+    lead = None if isinstance(table, DltFiles) else leading(table.schema, keys)
     asked = f"SELECT DISTINCT {named(lead or keys[0])} FROM staged LIMIT {FILTERED + 1}"
     values = connection.execute(asked).to_arrow_table().column(0).combine_chunks()
     if not len(values):
