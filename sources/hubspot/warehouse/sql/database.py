@@ -208,7 +208,7 @@ def _described(cursor: Any) -> Iterable[Sequence[Any]]:  # noqa: ANN401 - of any
 
 
 def _where(condition: str) -> str:
-    return f" WHERE {condition}" if condition else ""
+    return f" WHERE {condition or 'TRUE'}"  # BigQuery changes nothing without one
 
 
 def is_sqlalchemy(client: object) -> bool:
