@@ -4,6 +4,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,9 +13,12 @@ from dlt.common.versioned_state import decompress_state
 from life import HOUR_MS, SMALL, edit
 
 from pipelines.commands.forget import forget
+from pipelines.runtime.stored import stored_pipeline
+from sources.hubspot.warehouse.sql.lake.formats import UPKEEP_EVERY
 from sources.hubspot_emulator.portal.store import Portal
 
 pytestmark = pytest.mark.usefixtures("records_alone")
+LINKS = "contacts_to_companies"
 
 
 def holding(folder: Path, word: str) -> Iterator[Path]:
@@ -58,4 +62,23 @@ def test_nothing_is_left_of_a_forgotten_record(portal: Portal, dataset: Dataset)
         assert [*holding(dataset.adapter.folder, word)] == []
     assert [state for state in states(dataset) if person in state] == []
     assert dataset.sync().exit_code == 0
+    assert dataset.wrong(portal) == []
+
+
+def test_small_files_are_joined(portal: Portal, dataset: Dataset) -> None:
+    """However often a table has changed, its rows are in few files, and all are there."""
+    if dataset.adapter.destination != "filesystem":
+        pytest.skip("a server keeps its own files")
+    portal.reset(SMALL)
+    assert dataset.sync().exit_code == 0
+    links = len(dataset.all_rows(LINKS))
+    with dataset.tables() as tables:
+        for number in range(2 * UPKEEP_EVERY):
+            tables.insert(LINKS, ["from_id", "to_id", "type_id"], [("1", str(number), 1)])
+        tables.delete(LINKS, "to_id = ?", "3")
+    with stored_pipeline(**dataset.place) as pipeline:
+        lake: Any = pipeline.destination_client()
+        assert len(lake.table(LINKS).dataset().files) <= UPKEEP_EVERY + 5
+    assert len(dataset.all_rows(LINKS)) == links + 2 * UPKEEP_EVERY - 1
+    assert dataset.verify(repair=True).exit_code == 0
     assert dataset.wrong(portal) == []

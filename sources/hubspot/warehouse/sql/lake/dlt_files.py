@@ -7,6 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset
+
+from .formats import among
 
 FILE = "_hs_file"
 """The column with the path of a row's file, which views leave out."""
@@ -27,7 +30,7 @@ class DltFiles:
         """Its columns, and that of the files."""
         return self.columns.append(pa.field(FILE, pa.string()))
 
-    def dataset(self) -> pa.Table:
+    def dataset(self) -> Any:  # noqa: ANN401 - pyarrow's
         """Return its rows."""
         rows = []
         for path in self.paths:
@@ -35,7 +38,7 @@ class DltFiles:
             rows.append(
                 {name: _typed(row.get(name), kind) for name, kind in self._kinds} | {FILE: path}
             )
-        return pa.Table.from_pylist(rows, schema=self.schema)
+        return pyarrow.dataset.dataset(pa.Table.from_pylist(rows, schema=self.schema))
 
     def _read(self, path: str) -> dict[str, Any]:
         row: dict[str, Any] = json.loads(self.files.read_text(path, encoding="utf-8"))
@@ -50,10 +53,13 @@ class DltFiles:
         raise NotImplementedError("only dlt adds rows to its tables")
 
     def replace(self, column: str, values: pa.Array, rows: pa.RecordBatchReader) -> None:
-        """Put rows in the place of those with some values; `column` is that of the files."""
-        left = {*values.to_pylist()}
+        """Put rows, each of which names its file, in the place of those with some values."""
+        gone = self.dataset().scanner(filter=among(column, values)).to_table()
+        self._write(rows, {*gone.column(FILE).to_pylist()})
+
+    def _write(self, rows: pa.RecordBatchReader, left: set[str]) -> None:
         for row in rows.read_all().to_pylist():
-            path = row.pop(column)
+            path = row.pop(FILE)
             kept = {name: row[name] for name in self._read(path)}  # dlt reads no other members
             text = json.dumps(kept, default=datetime.isoformat)
             self.files.write_text(path, text, encoding="utf-8")
@@ -64,7 +70,7 @@ class DltFiles:
 
     def overwrite(self, rows: pa.RecordBatchReader) -> None:
         """Put rows in the place of all."""
-        self.replace(FILE, pa.array(self.paths, pa.string()), rows)
+        self._write(rows, {*self.paths})
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Add nothing: a file has what dlt writes."""

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Protocol
 
@@ -14,6 +14,11 @@ import pyarrow.fs
 from ..literals import literal
 
 BATCH_ROWS = 8_192
+UPKEEP_EVERY = 50
+"""Changes after which small files of a table are joined, and files of former rows deleted."""
+KEPT_DAYS = 7
+"""How long former rows can be read by who has begun to, or asks for an earlier version."""
+_SMALL_BYTES = 16 * 1024**2
 HINT = "version-hint.text"
 """The file that names the newest metadata of an Iceberg table, as other programs write it, too."""
 _KEEPS_LOG = "delta.logRetentionDuration"
@@ -142,6 +147,9 @@ class DeltaFiles:
         from deltalake import write_deltalake  # noqa: PLC0415
 
         write_deltalake(self.table, conformed(rows, self.schema), **how)
+        if self.table.version() % UPKEEP_EVERY == 0:
+            self.table.optimize.compact(max_concurrent_tasks=1)
+            self.table.vacuum(KEPT_DAYS * 24, enforce_retention_duration=False, dry_run=False)
         self.changed()
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
@@ -202,7 +210,10 @@ class IcebergFiles:
         tasks = [*self.table.scan().plan_files()]
         if any(task.delete_files for task in tasks):  # another program's
             return self.table.scan().to_arrow()
-        paths = [self.files._strip_protocol(task.file.file_path) for task in tasks]  # noqa: SLF001
+        return self._dataset_of([task.file for task in tasks])
+
+    def _dataset_of(self, files: Iterable[Any]) -> Any:  # noqa: ANN401
+        paths = [self.files._strip_protocol(file.file_path) for file in files]  # noqa: SLF001
         plain = pa.schema([field.remove_metadata() for field in self.schema])
         system = pa.fs.PyFileSystem(pa.fs.FSSpecHandler(self.files))
         return pyarrow.dataset.dataset(
@@ -211,9 +222,10 @@ class IcebergFiles:
 
     def append(self, rows: pa.RecordBatchReader) -> None:
         """Add rows."""
-        if found := self._taken(rows):
+        found = self._taken(rows)
+        if found.num_rows:
             self.table.append(found)
-            self.changed()
+            self._changed()
 
     def replace(self, column: str, values: pa.Array, rows: pa.RecordBatchReader) -> None:
         """Put rows in the place of those with some values, in one commit."""
@@ -233,7 +245,29 @@ class IcebergFiles:
         with _ALONE, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Delete operation did not match any records")
             self.table.overwrite(found, **which)
+        self._changed()
+
+    def _changed(self) -> None:
+        if self.table.metadata.last_sequence_number % UPKEEP_EVERY == 0:
+            self._join()
+            self._expire(datetime.now(UTC) - timedelta(days=KEPT_DAYS))
         self.changed()
+
+    def _join(self) -> None:
+        """Write the rows of small files into one."""
+        from pyiceberg.io.pyarrow import _dataframe_to_data_files  # noqa: PLC0415 - an extra
+
+        held = [task.file for task in self.table.scan().plan_files()]
+        small = [file for file in held if file.file_size_in_bytes < _SMALL_BYTES]
+        rows = self._dataset_of(small[:UPKEEP_EVERY]).to_table()
+        with self.table.transaction() as change, change.update_snapshot().overwrite() as snapshot:
+            for file in small[:UPKEEP_EVERY]:
+                snapshot.delete_data_file(file)
+            made = _dataframe_to_data_files(
+                change.table_metadata, rows, self.table.io, write_uuid=snapshot.commit_uuid
+            )
+            for file in made:
+                snapshot.append_data_file(file)
 
     def _taken(self, rows: pa.RecordBatchReader) -> pa.Table:
         return conformed(rows, self.schema).read_all()
@@ -251,19 +285,23 @@ class IcebergFiles:
 
     def forget_past(self) -> None:
         """Forget all snapshots but the last, and delete the files that none names."""
-        self.table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()
+        self._expire(datetime.now(UTC))
+        self.changed()
+
+    def _expire(self, before: datetime) -> None:
+        self.table.maintenance.expire_snapshots().older_than(before).commit()
         used = {self.table.metadata_location}
-        if last := self.table.current_snapshot():
-            used.add(last.manifest_list)
-            for manifest in last.manifests(self.table.io):
+        used |= {log.metadata_file for log in self.table.metadata.metadata_log}
+        for kept in self.table.snapshots():
+            used.add(kept.manifest_list)
+            for manifest in kept.manifests(self.table.io):
                 used.add(manifest.manifest_path)
                 used |= {
                     one.data_file.file_path for one in manifest.fetch_manifest_entry(self.table.io)
                 }
         plain = self.files._strip_protocol  # noqa: SLF001 - fsspec has no other way
         folder = plain(self.table.location())
-        kept = {*map(plain, used), f"{folder}/metadata/{HINT}"}
+        needed = {*map(plain, used), f"{folder}/metadata/{HINT}"}
         for path in self.files.find(folder):
-            if path not in kept:
+            if path not in needed:
                 self.files.rm_file(path)
-        self.changed()

@@ -11,7 +11,6 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 from ..database import DatabaseTables
 from ..tables import Row
 from ..translate import named
-from .dlt_files import FILE, DltFiles
 from .formats import BATCH_ROWS, FileTable
 from .merging import FILTERED, held_rows, leading, replace_keys
 from .reading import LakeSqlClient, in_memory
@@ -96,8 +95,6 @@ class LakeTables(DatabaseTables):
 
     def _leading(self, table: str, found: FileTable, changed: set[str]) -> str | None:
         """Return the column that says which files a change is about; it may not change itself."""
-        if isinstance(found, DltFiles):
-            return FILE
         described: Any = self._lake.schema.tables.get(table, {"columns": {}})
         keys = [
             *get_columns_names_with_prop(described, "primary_key"),
