@@ -92,7 +92,12 @@ KNOWN: dict[str, Known] = {
     "synapse": Known("synapse", lock="lease"),
     "fabric": Known("fabric", lock="lease"),
     "dremio": Known("dremio"),
-    "sqlalchemy": Known("sqlalchemy", note="MySQL, MariaDB and more, not SQLite", lock="get_lock"),
+    "sqlalchemy": Known(
+        "sqlalchemy",
+        tier="command",
+        note="the command tests MariaDB; MySQL and more, not SQLite",
+        lock="get_lock",
+    ),
 }
 NAMES = tuple(KNOWN)
 _VECTORS = "keeps vectors, not tables whose rows are replaced by key"
