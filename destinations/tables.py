@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TTableSchema, TTableSchemaColumns
 from dlt.common.schema.utils import has_table_seen_data, new_table, pipeline_state_table
+from dlt.destinations.fs_client import FSClientBase
 from dlt.destinations.job_client_impl import SqlJobClientBase, SqlJobClientWithStagingDataset
 from dlt.pipeline.pipeline import Pipeline
 
@@ -229,7 +230,12 @@ def _missing_columns(
 
 
 def _may_be_taken(client: SqlJobClientBase, held: Mapping[str, TTableSchemaColumns]) -> bool:
-    """Whether something may stand where a table was; in DuckDB only if that is gone."""
+    """Whether something may stand where a table was; in DuckDB only if that is gone.
+
+    Tables in files are seen through views of ours.
+    """
+    if isinstance(client, FSClientBase):
+        return False
     return client.capabilities.sqlglot_dialect != "duckdb" or not all(held.values())
 
 

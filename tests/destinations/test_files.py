@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,4 +82,18 @@ def test_small_files_are_joined(portal: Portal, dataset: Dataset) -> None:
         assert len(lake.table(LINKS).dataset().files) <= UPKEEP_EVERY + 5
     assert len(dataset.all_rows(LINKS)) == links + 2 * UPKEEP_EVERY - 1
     assert dataset.verify(repair=True).exit_code == 0
+    assert dataset.wrong(portal) == []
+
+
+def test_folder_that_is_gone(portal: Portal, dataset: Dataset) -> None:
+    """A table whose files somebody deleted is made and filled again, and the report says so."""
+    if not hasattr(dataset.adapter, "url") or not dataset.adapter.url.startswith("file:"):
+        pytest.skip("nobody can delete a folder here")
+    portal.reset(SMALL)
+    assert dataset.sync().exit_code == 0
+    for table in ("companies", LINKS):
+        shutil.rmtree(dataset.adapter.folder / dataset.name / table)
+    report = dataset.sync()
+    assert report.exit_code == 0
+    assert {*("companies", LINKS)} <= {text.partition(":")[0] for text in report.warnings}
     assert dataset.wrong(portal) == []
