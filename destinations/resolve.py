@@ -25,6 +25,7 @@ from .duckdb.file_mode import created_private
 from .duckdb.lake import ducklake
 from .failures import credentials_setting, first_line, missing_driver, to_error, unknown_destination
 from .rights import grant, kind_of
+from .servers.alchemy import sqlalchemy
 from .servers.mysql import keep_texts
 from .servers.postgres import postgres
 
@@ -63,6 +64,7 @@ def make_destination(name: str = "duckdb") -> AnyDestination:
             return postgres()
         if name == "sqlalchemy":
             keep_texts()
+            return sqlalchemy()
         if name == "ducklake":
             return ducklake()
         files = KNOWN[name].files if name in KNOWN else None

@@ -14,7 +14,7 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from sources.hubspot.errors import ConfigError
 
 from ..failures import credentials_setting
-from .once import ResolvedOnce
+from ..once import ResolvedOnce
 
 if TYPE_CHECKING:
     from .client import QualifyingClient

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dlt.destinations import ducklake as _ducklake
 
-from .once import ResolvedOnce
+from ..once import ResolvedOnce
 
 if TYPE_CHECKING:
     from .lake_client import LakeClient

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlt.common.destination import Destination
 
-from ..dlt_settings import PIPELINE
+from .dlt_settings import PIPELINE
 
 if TYPE_CHECKING:
     from dlt.common.destination.client import DestinationClientDwhConfiguration
