@@ -43,7 +43,7 @@ def tables(found: Selection) -> list[str]:
 
 def links(found: Selection) -> set[str]:
     """Return the link tables."""
-    return {selection.link_table(*ends) for ends in found.pairs}
+    return {selection.link_table(*(end.table for end in ends)) for ends in found.pairs}
 
 
 def test_without_names_all_that_is_on_by_default_is_read() -> None:

@@ -23,7 +23,7 @@ from pipelines.commands.state import changing_pipeline, choose
 from pipelines.runtime import local_runs
 from pipelines.runtime.stored import commit, dataset_of
 from sources.hubspot.catalog.endpoints import TABLES
-from sources.hubspot.catalog.names import history_table
+from sources.hubspot.catalog.names import history_table, link_table
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError
 from sources.hubspot.state.source import SourceState
@@ -155,8 +155,8 @@ def _links_of(table: str, objects: Sequence[str]) -> dict[str, list[str]]:
     """Return the link tables that a table may have, with the columns that hold its ids."""
     links: dict[str, list[str]] = {}
     for end in {*objects, *(kind.table for kind in STANDARD)}:
-        links.setdefault(f"{table}_to_{end}", []).append("from_id")
-        links.setdefault(f"{end}_to_{table}", []).append("to_id")
+        links.setdefault(link_table(table, end), []).append("from_id")
+        links.setdefault(link_table(end, table), []).append("to_id")
     return links
 
 

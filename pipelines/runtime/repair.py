@@ -29,7 +29,7 @@ from sources.hubspot import Run
 from sources.hubspot.api.batch_read import batches
 from sources.hubspot.api.search import GROUPS
 from sources.hubspot.catalog.endpoints import ENDPOINT_OF, ENDPOINTS, TABLES
-from sources.hubspot.catalog.names import HISTORY, history_table
+from sources.hubspot.catalog.names import HISTORY, history_table, link_table, link_tables
 from sources.hubspot.catalog.object_types import STANDARD
 from sources.hubspot.errors import ConfigError, VerificationError
 from sources.hubspot.model import REJECTS, Column
@@ -216,7 +216,7 @@ def _names(pipeline: Pipeline) -> list[str]:
     with open_tables(pipeline) as held:
         if held.columns(["object_types"]):
             objects.update(name for (name,) in held.select("SELECT table_name FROM object_types"))
-    links = [f"{one}_to_{other}" for one in objects for other in objects]
+    links = [link_table(one, other) for one in objects for other in objects]
     return [*objects, *links, *map(history_table, objects), *TABLES, REJECTS, *OWN_LOGS]
 
 
@@ -263,9 +263,9 @@ def _kind(name: str, table: TTableSchema) -> Kind:
 def _read_objects(source: SourceState, table: str) -> None:
     """Have all records of a table read, and the links of its pairs."""
     source.table(table).start_over()
-    for pair in source.pairs:
-        if pair.startswith(f"{table}_to_") or pair.endswith(f"_to_{table}"):
-            source.pair(pair).pending = True
+    objects = {*source.tables, *(kind.table for kind in STANDARD)}
+    for pair in link_tables(table, objects) & source.pairs.keys():
+        source.pair(pair).pending = True
 
 
 def _read_links(source: SourceState, table: str) -> None:

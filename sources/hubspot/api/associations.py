@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import pyarrow as pa
 
+from ..catalog.names import link_table
 from ..errors import ContractError, HubSpotError, RequestRejectedError, partial_listing
 from ..http.client import Client
 from ..model import ObjectType, Paging
@@ -49,7 +50,7 @@ class Pair:
     @property
     def table(self) -> str:
         """Name of the table that holds the links."""
-        return f"{self.source.table}_to_{self.target.table}"
+        return link_table(self.source.table, self.target.table)
 
     @property
     def reversed(self) -> "Pair":

@@ -73,8 +73,27 @@ def history_table(table: str) -> str:
     >>> history_table("deals")
     'deals_property_history'
     """
-    whole = f"{table}{_OF_HISTORY}"
-    if len(whole) <= _LONGEST:
-        return whole
-    end = f"_{hashlib.sha256(table.encode()).hexdigest()[:_DIGEST]}{_OF_HISTORY}"
-    return table[: _LONGEST - len(end)].rstrip("_") + end
+    return _fitting(table, _OF_HISTORY)
+
+
+def link_table(source: str, target: str) -> str:
+    """Return the table with the links from one object table to another, short enough as well.
+
+    >>> link_table("contacts", "deals")
+    'contacts_to_deals'
+    """
+    return _fitting(f"{source}_to_{target}")
+
+
+def link_tables(table: str, others: Iterable[str]) -> set[str]:
+    """Name the link tables that a table may be an end of."""
+    return {
+        name for other in others for name in (link_table(table, other), link_table(other, table))
+    }
+
+
+def _fitting(name: str, end: str = "") -> str:
+    if len(name) + len(end) <= _LONGEST:
+        return name + end
+    end = f"_{hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]}{end}"
+    return name[: _LONGEST - len(end)].rstrip("_") + end

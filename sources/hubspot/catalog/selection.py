@@ -13,7 +13,7 @@ from ..errors import ConfigError, UnknownTypeError
 from ..model import ObjectType
 from .endpoints import ENDPOINT_OF, ENDPOINTS
 from .endpoints.crm import CRM
-from .names import HISTORY, did_you_mean, divided, find, history_table
+from .names import HISTORY, did_you_mean, divided, find, history_table, link_table
 from .object_types import STANDARD, aliases_of
 from .pairs import Ends, select_pairs
 
@@ -74,15 +74,15 @@ class Selection:
 
     def reads(self, table: str) -> bool:
         """Whether a table is read: of an object type, of links, of an endpoint or of `PER_TYPE`."""
-        links = {link_table(*ends) for ends in self.pairs}
+        links = {_links(ends) for ends in self.pairs}
         types = {kind.table for kind in self.types}
         own = {PER_TYPE[group](name) for group, names in self.per_type.items() for name in names}
         return table in types | links | own or ENDPOINT_OF.get(table) in self.endpoints
 
 
-def link_table(source: ObjectType, target: ObjectType) -> str:
+def _links(ends: Ends) -> str:
     """Return the name of the table with the links of a pair."""
-    return f"{source.table}_to_{target.table}"
+    return link_table(*(end.table for end in ends))
 
 
 def reads_own(settings: Names, command: Names) -> bool | None:
@@ -114,7 +114,7 @@ class Directory:
             changes: to the pairs whose links are read, as the setting `pairs` has them.
         """
         self.types = {kind.table: kind for kind in catalog}
-        self.pairs = {link_table(*ends): ends for ends in select_pairs(catalog, changes)}
+        self.pairs = {_links(ends): ends for ends in select_pairs(catalog, changes)}
         self.per_type = {
             named(table): (group, table)
             for group, named in PER_TYPE.items()
@@ -132,7 +132,7 @@ class Directory:
 
     def _all_aliases(self, catalog: Sequence[ObjectType]) -> dict[str, str]:
         """Return what everything may be called; of two that are called the same the last counts."""
-        turned = {link_table(*reversed(ends)): table for table, ends in self.pairs.items()}
+        turned = {_links(ends[::-1]): table for table, ends in self.pairs.items()}
         tables = (*self.per_type, *self.pairs, *ENDPOINT_OF, *self.types)
         words = (*self.groups, DEFAULT, EVERYTHING)
         return {

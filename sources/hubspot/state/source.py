@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from ..catalog.names import HISTORY
+from ..catalog.names import HISTORY, link_table
+from ..catalog.object_types import STANDARD
 from ..model import Column, Kind
 from .collections import CollectionState
 from .table import Instant, Sweep, TableState
@@ -193,11 +194,12 @@ class SourceState(Struct, omit_defaults=True):
         """Take ids out of everything that is remembered of records; whether there was any."""
         gone = {*ids}
         found = [self.table(table).forget(gone)]
-        for name, pair in self.pairs.items():
-            if name.startswith(f"{table}_to_"):
-                found.append(pair.forget("source", gone))
-            if name.endswith(f"_to_{table}"):
-                found.append(pair.forget("target", gone))
+        for other in {*self.tables, *(kind.table for kind in STANDARD)}:
+            begun, ended = link_table(table, other), link_table(other, table)
+            if begun in self.pairs:
+                found.append(self.pairs[begun].forget("source", gone))
+            if ended in self.pairs:
+                found.append(self.pairs[ended].forget("target", gone))
         found += [kept.forget(gone) for kept in self.collections.values()]
         return any(found)
 

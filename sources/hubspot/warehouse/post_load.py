@@ -11,9 +11,9 @@ from typing import Any
 
 from dlt.pipeline.pipeline import Pipeline
 
+from ..catalog.names import link_tables
 from ..errors import ContractError
 from ..model import LIVE, REJECTS
-from ..run.portal.portal_types import link_tables
 from ..run.run import Run
 from ..state.source import RELABELLED, SourceState
 from ..state.store import source_state

@@ -291,11 +291,6 @@ def _names_of(table: str) -> tuple[str, str]:
     return table.casefold(), table.removeprefix(CUSTOM).casefold()
 
 
-def link_tables(table: str, others: Iterable[str]) -> set[str]:
-    """Name the link tables that a table may be an end of."""
-    return {name for other in others for name in (f"{table}_to_{other}", f"{other}_to_{table}")}
-
-
 def _types(tables: Mapping[str, str]) -> list[ObjectType]:
     return [
         ObjectType(table, type_id, type_id, pipelines=True)

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 from ...api.associations import Pair
+from ...catalog.names import link_tables
 from ...errors import HubSpotError
 from ...http.client import Client
 from ...model import Column, Page
 from ...parsing.tolerance import tolerant
 from ...run.pace.waiting import wait_until
-from ...run.portal.portal_types import link_tables
 from ...run.portal.schemas import Schemas
 from ...run.run import Items, Run
 from ...state.source import SourceState

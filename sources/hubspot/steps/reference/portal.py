@@ -3,10 +3,10 @@
 from typing import Any
 
 from ...api.custom_schemas import CustomSchema
+from ...catalog.names import link_tables
 from ...catalog.object_types import STANDARD
 from ...errors import HubSpotError, is_absent
 from ...model import Account, ObjectType, TableOutcome
-from ...run.portal.portal_types import link_tables
 from ...run.run import Items, Run
 from ...state.source import SourceState
 from ...tables.endpoints.definitions import PATH
