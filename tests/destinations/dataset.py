@@ -24,14 +24,11 @@ from sources.hubspot_emulator.portal.store import Portal
 KINDS = {
     "contacts": "contacts",
     "companies": "companies",
-    "deals": "deals",
     "custom_vehicle": "vehicle",
 }
 """The tables of all tests here, and the portal's names of their types."""
 PAIRS = (
     ("contacts", "companies"),
-    ("contacts", "deals"),
-    ("companies", "deals"),
     ("contacts", "custom_vehicle"),
 )
 """The tables of link tables' ends."""

@@ -71,7 +71,7 @@ def purge(portal: Portal) -> None:
 
 def merge(portal: Portal) -> None:
     """Merge a record into one that is merged into another, with their links."""
-    for kind in ("contacts", "companies", "deals"):
+    for kind in ("contacts", "companies"):
         first, second, third = list(portal.records(kind))[1:4]
         portal.merge(kind, third, portal.merge(kind, second, first))
 
@@ -83,7 +83,7 @@ def link(portal: Portal) -> None:
     contacts, companies = list(portal.records("contacts")), list(portal.records("companies"))
     for type_id, contact in zip(types, contacts, strict=False):
         portal.associate("contacts", contact, "companies", companies[-1], type_id=type_id)
-    for pair in (("contacts", "companies"), ("contacts", "deals"), ("contacts", "vehicle")):
+    for pair in (("contacts", "companies"), ("contacts", "vehicle")):
         one, other, *_ = portal.associations(*pair)[0]
         portal.dissociate(pair[0], one, pair[1], other)
     portal.clock.advance(HOUR_MS)
@@ -96,8 +96,8 @@ def retype(portal: Portal) -> None:
         {"type": "string", "fieldType": "text"},
     )
     portal.create_property("contacts", {"name": "late", **number})
-    portal.create_property("deals", {"name": "late", **text})
-    for kind in ("contacts", "deals"):
+    portal.create_property("companies", {"name": "late", **text})
+    for kind in ("contacts", "companies"):
         for id_ in list(portal.records(kind))[:3]:
             portal.update(kind, id_, {"late": "12"})
     portal.update_property("contacts", "rank", number)

@@ -15,7 +15,7 @@ from sources.hubspot.errors import ConfigError
 from sources.hubspot_emulator.portal.store import Portal
 
 pytestmark = pytest.mark.usefixtures("records_alone")
-LINKS = "contacts_to_companies"
+LINKS, CUSTOM = "contacts_to_companies", "custom_vehicle"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -119,11 +119,11 @@ def touched(portal: Portal, dataset: Dataset) -> None:
     dataset.drop("companies")
     dataset.drop(LINKS)
     dataset.drop("contacts", "email")
-    dataset.drop("deals", "_hs_updated_at")
+    dataset.drop(CUSTOM, "_hs_updated_at")
     report = dataset.sync()
     assert (report.exit_code, report.error) == (0, None)
     said = "\n".join(report.warnings)
-    for gone in ("companies: ", f"{LINKS}: ", "contacts: ", "deals: "):
+    for gone in ("companies: ", f"{LINKS}: ", "contacts: ", f"{CUSTOM}: "):
         assert gone in said
     assert dataset.wrong(portal) == []
     report = dataset.sync()
