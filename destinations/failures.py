@@ -49,7 +49,9 @@ _WRONG_LOGIN = ("authentication failed", "no password supplied", "no pg_hba.conf
 
 
 _ANOTHER_FILE = "Set {setting} to another file, or remove this one."
-_DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
+Rows = tuple[tuple[str, type[HubSpotError], str, str], ...]
+"""Part of an error's text, what it is to the user, and the remedy."""
+_DUCKDB: Rows = (
     (
         "Could not set lock|Conflicting lock|already open",
         BusyError,
@@ -94,6 +96,22 @@ _DUCKDB: tuple[tuple[str, type[HubSpotError], str, str], ...] = (
         "Restore it, or set {setting} to another file.",
     ),
 )
+_DUCKLAKE: Rows = (
+    (
+        "authentication failed|no password supplied|does not exist|unable to open database",
+        ConfigError,
+        "The catalogue of the DuckLake cannot be opened: {reason}",
+        "Correct user, password, database and file in {setting}.",
+    ),
+    (
+        "(?i)unable to connect|connection refused|could not translate|closed the connection",
+        WarehouseError,
+        "The catalogue of the DuckLake cannot be reached: {reason}",
+        "Check that it runs, and host and port in {setting}.",
+    ),
+)
+_DUCKDBS = {"duckdb": _DUCKDB, "ducklake": _DUCKLAKE}
+"""By destination."""
 
 _REFUSED = "A constraint that the connector did not create refuses rows:"
 _UNDO = "Drop the constraint, or the table: the next sync creates and fills it again."
@@ -130,8 +148,8 @@ def to_error(error: BaseException, destination: str = "") -> HubSpotError | None
         destination: the destination's name, where known.
     """
     driver = type(error).__module__.partition(".")[0].lstrip("_")
-    if driver == "duckdb" and destination in {"", "duckdb"}:
-        return _of_duckdb(error)
+    if driver == "duckdb" and (rows := _DUCKDBS.get(destination or "duckdb")):
+        return _of_duckdb(error, rows, destination or "duckdb")
     if driver in {"psycopg2", "psycopg"}:
         return _of_postgres(error, destination or "postgres")
     if known := _of_driver(error, destination):
@@ -257,15 +275,15 @@ def _missing_setting(error: ConfigFieldMissingException, destination: str) -> Co
     )
 
 
-def _of_duckdb(error: BaseException) -> HubSpotError | None:
-    """Return what the first matching row of `_DUCKDB` says of an error."""
+def _of_duckdb(error: BaseException, rows: Rows, destination: str) -> HubSpotError | None:
+    """Return what the first matching row says of an error."""
     text = f"{type(error).__name__}: {error}"
-    for pattern, kind, message, remedy in _DUCKDB:
+    for pattern, kind, message, remedy in rows:
         if re.search(pattern, text):
             words = {
                 "file": _path_in(text),
                 "reason": first_line(error),
-                "setting": credentials_setting("duckdb"),
+                "setting": credentials_setting(destination),
                 "holder": _holder(text),
                 "refused": _REFUSED,
                 "undo": _UNDO,
