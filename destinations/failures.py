@@ -31,7 +31,7 @@ from sources.hubspot.errors import (
 )
 
 from .catalog import KNOWN, NAMES, install_hint
-from .drivers import meaning_of
+from .drivers import WIDE, meaning_of
 
 _SECRETS = (
     (re.compile(r"(\w+://)[^\s/@]*(?::[^\s@]*)?@"), r"\1***@"),
@@ -97,6 +97,7 @@ _DUCKDB: Rows = (
     ),
 )
 _DUCKLAKE: Rows = (
+    ("tables can have at most", *WIDE),
     (
         "authentication failed|no password supplied|does not exist|unable to open database",
         ConfigError,

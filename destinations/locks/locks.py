@@ -13,7 +13,7 @@ from sources.hubspot.warehouse.sql.database import DatabaseTables
 
 from ..catalog import KNOWN, Known, Lock
 from ..failures import redacted
-from ..resolve import client_of, describe, duckdb_path, explained
+from ..resolve import client_of, describe, duckdb_path, explained, location_of
 from .busy import Check
 from .files import identity, in_temporary_folder, is_locked, lock_of, on_file
 from .guard import guarded
@@ -125,8 +125,8 @@ def _on_server(client: JobClientBase, own: Client) -> tuple[Client, str]:
 def place_of(client: JobClientBase) -> str:
     """Name the dataset that a client writes and where that is, the same from any folder."""
     dataset = _dataset(client) or getattr(client.config, "dataset_name", "")
-    kind, credentials = client.config.destination_type, getattr(client.config, "credentials", "")
-    where = duckdb_path(client.config).resolve() if kind == "duckdb" else credentials
+    kind = client.config.destination_type
+    where = duckdb_path(client.config).resolve() if kind == "duckdb" else location_of(client)
     return redacted(f"dataset {dataset} of {kind} {where}".strip())
 
 

@@ -3,6 +3,8 @@
 import pytest
 from dataset import Dataset
 
+from destinations.locks import place_of
+from destinations.reading.readers import client_of
 from pipelines.commands.query import query
 from pipelines.commands.status import status
 from sources.hubspot.errors import ConfigError, HubSpotError
@@ -66,3 +68,11 @@ def test_reading(
                 query("select id from contacts", **dataset.place)
             assert refused.value.exit_code == code
             assert refused.value.remedy
+
+
+def test_place_is_the_same_in_every_process(dataset: Dataset) -> None:
+    """What a run that failed has noted on this machine is found by the next one's name of it."""
+    one, other = (place_of(client_of(**dataset.place)) for _ in range(2))
+    assert one == other
+    assert " object at " not in one
+    assert one.partition(f" of {dataset.adapter.destination} ")[2]
