@@ -174,16 +174,7 @@ def describe(pipeline: Pipeline) -> str:
         client = client_of(pipeline)
     if is_duckdb(pipeline):
         return f"DuckDB file {duckdb_path(client.config)}"
-    return f"{name} {location_of(client)}".strip()
-
-
-def location_of(client: JobClientBase) -> str:
-    """Return where a client writes, as dlt writes it; of a DuckLake, its catalogue."""
-    config: Any = client.config
-    credentials: Any = getattr(config, "credentials", None)
-    if str(config.destination_type) == "ducklake":
-        credentials = credentials.catalog
-    return str(getattr(config, "bucket_url", None) or credentials or "")
+    return f"{name} {client.config}".strip()
 
 
 def is_duckdb(pipeline: Pipeline) -> bool:

@@ -11,8 +11,7 @@ from dlt.destinations.fs_client import FSClientBase
 from dlt.destinations.job_client_impl import SqlJobClientBase, SqlJobClientWithStagingDataset
 from dlt.pipeline.pipeline import Pipeline
 
-from sources.hubspot.warehouse.sql import open_tables
-from sources.hubspot.warehouse.sql.database import DatabaseTables
+from sources.hubspot.warehouse.sql import Tables, open_tables
 
 _TYPED = frozenset({"duckdb", "motherduck", "postgres"})
 """Destinations whose types come back from the catalog as dlt wrote them, as the tests show."""
@@ -241,7 +240,7 @@ def _may_be_taken(client: SqlJobClientBase, held: Mapping[str, TTableSchemaColum
 
 def _taken(client: SqlJobClientBase, known: Sequence[str]) -> Iterator[str]:
     """Report the tables in whose place something else stands, so that they cannot be made."""
-    able, catalog = client.capabilities, DatabaseTables(client.sql_client)
+    able, catalog = client.capabilities, Tables(client.sql_client)
     dataset = client.sql_client._get_information_schema_components()[1]  # noqa: SLF001 - as it is stored
     stored = {able.casefold_identifier(name): name for name in known}
     in_any_case = {one.casefold(): name for one, name in stored.items()}

@@ -12,7 +12,7 @@ import pytest
 
 from destinations.resolve import make_destination
 from sources.hubspot.warehouse.sql import ColumnName, TableName, Tables, named, open_tables
-from sources.hubspot.warehouse.sql.tables import LONG, parts
+from sources.hubspot.warehouse.sql.keys import LONG, parts
 from sources.hubspot.warehouse.sql.translate import Language
 
 ODD = ["it's", 'a "b"', "back\\slash", "100 % of :name and ?", "two\nlines", "😀", "", "\\", "';--"]

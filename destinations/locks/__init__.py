@@ -9,6 +9,6 @@ guard      locks that are looked at again before a load counts
 """
 
 from .claiming import IMPATIENT, Patience, claimed
-from .locks import exclusive, is_held, kind_of, place_of
+from .locks import exclusive, is_held, lock_kind, place_of
 
-__all__ = ["IMPATIENT", "Patience", "claimed", "exclusive", "is_held", "kind_of", "place_of"]
+__all__ = ["IMPATIENT", "Patience", "claimed", "exclusive", "is_held", "lock_kind", "place_of"]

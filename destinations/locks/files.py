@@ -85,7 +85,6 @@ def in_temporary_folder(client: JobClientBase, what: str) -> Iterator[Path]:
     place = (
         what,
         client.config.fingerprint(),
-        str(getattr(client.config, "bucket_url", "")),
         *(str(query.get(name, "")) for name in ("host", "port")),  # of a server behind a socket
     )
     path = folder / f"{_digest(*place)}.lock"

@@ -9,11 +9,11 @@ from dlt.common.destination.client import JobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
-from sources.hubspot.warehouse.sql.database import DatabaseTables
+from sources.hubspot.warehouse.sql import Tables
 
 from ..catalog import KNOWN, Known, Lock
 from ..failures import redacted
-from ..resolve import client_of, describe, duckdb_path, explained, location_of
+from ..resolve import client_of, describe, duckdb_path, explained
 from .busy import Check
 from .files import identity, in_temporary_folder, is_locked, lock_of, on_file
 from .guard import guarded
@@ -40,7 +40,7 @@ def exclusive(pipeline: Pipeline) -> Iterator[None]:
     with ExitStack() as held:
         with explained(name):
             client = client_of(pipeline)
-            if kind_of(client) == "file":
+            if lock_kind(client) == "file":
                 held.enter_context(on_file(_file(client), describe(pipeline), name))
             else:
                 dataset = _dataset(client) or pipeline.dataset_name
@@ -62,7 +62,7 @@ def _between_machines(
         path: of the lock on a file, which is held.
         what: is locked, for people.
     """
-    kind = kind_of(client)
+    kind = lock_kind(client)
     if kind == "advisory":
         return advisory(*_on_server(client, pipeline.sql_client()), what)
     if kind == "get_lock":
@@ -72,7 +72,7 @@ def _between_machines(
     return None
 
 
-def kind_of(client: JobClientBase) -> Lock:
+def lock_kind(client: JobClientBase) -> Lock:
     """Return what excludes other runs from the datasets of a destination."""
     config: Any = client.config
     kind = KNOWN.get(config.destination_type, Known()).lock
@@ -126,13 +126,13 @@ def place_of(client: JobClientBase) -> str:
     """Name the dataset that a client writes and where that is, the same from any folder."""
     dataset = _dataset(client) or getattr(client.config, "dataset_name", "")
     kind = client.config.destination_type
-    where = duckdb_path(client.config).resolve() if kind == "duckdb" else location_of(client)
+    where = duckdb_path(client.config).resolve() if kind == "duckdb" else client.config
     return redacted(f"dataset {dataset} of {kind} {where}".strip())
 
 
 def is_held(client: JobClientBase) -> bool | None:
     """Whether a run is at work on a dataset; None where it is unknown from here."""
-    kind, own = kind_of(client), _sql(client)
+    kind, own = lock_kind(client), _sql(client)
     if kind == "file":
         return is_locked(lock_of(_file(client)))
     if own is None or kind == "none":
@@ -144,7 +144,7 @@ def is_held(client: JobClientBase) -> bool | None:
     with own:
         if kind == "get_lock":
             return is_get_lock_held(own, own.dataset_name)
-        return is_leased(DatabaseTables(own))
+        return is_leased(Tables(own))
 
 
 def _sql(client: JobClientBase) -> Client | None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Literal
 
 from destinations.catalog import support_of
-from destinations.locks import kind_of
+from destinations.locks import lock_kind
 from destinations.resolve import client_of, describe, explained, is_duckdb
 from destinations.tables import Damage
 from pipelines.cli.groups import left_behind, not_read, read_before, reading
@@ -390,7 +390,7 @@ def _destination(asked: SyncOptions, report: RunReport) -> Stored:
             with WarehouseView(pipeline) as view:
                 names = names_by_table(view) if exists(pipeline) else {}
         lacks = None if is_duckdb(pipeline) else probe(pipeline, name)
-        support = support_of(name, kind_of(client_of(pipeline)))
+        support = support_of(name, lock_kind(client_of(pipeline)))
     return Stored(
         Finding("destination", "ok", f"{where} can be written; {support}"),
         state,

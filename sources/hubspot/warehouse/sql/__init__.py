@@ -2,16 +2,17 @@
 
 translate   a statement in one neutral dialect becomes one in the destination's
 literals    values as they stand in a statement
+keys        conditions on keys, in lists of bounded length
 tables      what may be done with the tables of a dataset, and the one rule of changes
-database    tables in a SQL database
+lake        the same of tables in files
 selected    rows that go because of what other rows say
 opening     the tables of a pipeline's dataset, by the right adapter
 """
 
-from .database import is_sqlalchemy
+from .keys import Row, of_parts
 from .opening import open_tables
 from .selected import Selected, delete_selected
-from .tables import Row, Tables, of_parts
+from .tables import Tables, is_sqlalchemy
 from .translate import ColumnName, TableName, named
 
 __all__ = [

@@ -9,7 +9,6 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.pipeline import Pipeline
 
 from ...errors import ConfigError
-from .database import DatabaseTables
 from .tables import Tables
 
 
@@ -35,12 +34,12 @@ def open_tables(pipeline: Pipeline, *, staging: bool = False) -> Iterator[Tables
 
 def tables_of(
     job: SqlJobClientBase, connect: Callable[[], SqlClientBase[Any]] | None = None
-) -> DatabaseTables:
+) -> Tables:
     """Return the tables of a client whose connection is open.
 
     Args:
         job: dlt's client of a destination.
-        connect: makes another client of SQL, for answers of many rows; see `DatabaseTables`.
+        connect: makes another client of SQL, for answers of many rows; see `Tables`.
     """
-    adapter: type[DatabaseTables] = getattr(job, "tables_opened", DatabaseTables)
+    adapter: type[Tables] = getattr(job, "tables_opened", Tables)
     return adapter(job.sql_client, connect, job.get_storage_tables)

@@ -11,7 +11,7 @@ from ....plan.collections.differing import LOOKBACK, Parent, differing, is_all_d
 from ....run.run import Run
 from ....state.collections import CollectionState
 from ....warehouse.sql import named
-from ....warehouse.sql.tables import of_keys, parts
+from ....warehouse.sql.keys import of_keys, parts
 from ..part import texts
 
 

@@ -8,15 +8,15 @@ import pyarrow as pa
 from dlt.common.schema.utils import get_columns_names_with_prop
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from ..database import DatabaseTables
-from ..tables import Row
+from ..keys import Row
+from ..tables import Tables
 from ..translate import named
 from .formats import BATCH_ROWS, FileTable
 from .merging import FILTERED, held_rows, leading, replace_keys
 from .reading import LakeSqlClient, in_memory
 
 
-class LakeTables(DatabaseTables):
+class LakeTables(Tables):
     """Tables in files. A change rewrites the files that hold rows of it, in one commit a table."""
 
     def __init__(self, client: LakeSqlClient, *others: Any) -> None:  # noqa: ANN401
